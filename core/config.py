@@ -1,0 +1,167 @@
+"""What a run is: dataset, attack, training, defence and one seed, checked before anything starts.
+
+Every field is explicit (recipes are resolved before they get here), so a configuration alone says
+what will happen, and its canonical JSON is what the stage keys are made of.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from core.registry import DATASETS, DETECTORS, MODELS, TRIGGERS
+from core.types import BadRequest
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+REPRESENTATIONS = ("penultimate", "block3", "block2", "block1")
+
+
+class Frozen(BaseModel):
+    """A value: no unknown fields, no changes, no infinities."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DatasetConfig(Frozen):
+    """A data set; per_class takes the first so many training images of every class (None: all)."""
+
+    name: str = "cifar10"
+    per_class: Annotated[int, Field(ge=2)] | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        DATASETS[self.name]
+        return self
+
+
+class AttackConfig(Frozen):
+    """A BadNets attack (Gu et al. 2017): stamp a trigger on some images and give them the target label.
+
+    target and source are class numbers; source None means any class but the target. ratio is a share of
+    the clean target class or of the whole training set, as ratio_of says; 0 is the clean control.
+    placement "add" appends stamped copies, "replace" stamps the originals themselves.
+    """
+
+    trigger: str = "pixel"
+    parameters: dict[str, int | float | bool | str] = Field(default_factory=dict)
+    target: Annotated[int, Field(ge=0)]
+    source: Annotated[int, Field(ge=0)] | None = None
+    ratio: Share = 0.1
+    ratio_of: Literal["target_class", "training_set"] = "target_class"
+    placement: Literal["add", "replace"] = "add"
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        settled = dict(TRIGGERS[self.trigger].settle(self.parameters))
+        object.__setattr__(self, "parameters", settled)
+        if self.target == self.source:
+            raise BadRequest(f"target and source must be different classes, got {self.target} for both")
+        return self
+
+
+class TrainingConfig(Frozen):
+    """A training in explicit numbers. lr is the peak rate for a gradient averaged over the batch."""
+
+    recipe: str = "custom"
+    model: str
+    epochs: Annotated[int, Field(ge=1, le=1000)]
+    batch_size: Annotated[int, Field(ge=2, le=8192)]
+    lr: Annotated[float, Field(gt=0, le=100)]
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    nesterov: bool = False
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 2e-4
+    norm_bias_lr_factor: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    schedule: Literal["step", "one_cycle"] = "step"
+    peak: Share = 0.3
+    milestones: tuple[Share, ...] = (0.5, 0.75)
+    label_smoothing: Share = 0.0
+    flip: bool = False
+    crop: Annotated[int, Field(ge=0, le=16)] = 0
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        MODELS[self.model]
+        return self
+
+
+class DefenceConfig(Frozen):
+    """What the defender assumes: detector, representation, and how much to remove.
+
+    epsilon, the assumed upper bound on the number of poisoned images, is assumed_ratio times the median
+    class size; multiplier * epsilon images (1.5 in the paper) are removed from every class, or only from
+    the classes that the detector calls suspicious, as scope says.
+    """
+
+    detector: str = "spectral"
+    parameters: dict[str, int | float | bool | str] = Field(default_factory=dict)
+    representation: Literal["penultimate", "block3", "block2", "block1"] = "penultimate"
+    assumed_ratio: Share = 0.1
+    multiplier: Annotated[float, Field(gt=0, le=10)] = 1.5
+    scope: Literal["every_class", "suspicious_class"] = "every_class"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _scope_of_detector(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("scope") is None:
+            entry = DETECTORS[given.get("detector", "spectral")]
+            given = {**given, "scope": entry.facts.get("scope", "every_class")}
+        return given
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        entry = DETECTORS[self.detector]
+        object.__setattr__(self, "parameters", dict(entry.settle(self.parameters)))
+        if self.scope == "suspicious_class" and entry.facts.get("scope") != "suspicious_class":
+            raise BadRequest(
+                f"detector {self.detector!r} does not name a suspicious class; its scope must be 'every_class'"
+            )
+        return self
+
+
+class RunConfig(Frozen):
+    """One run, from the clean data set to the comparison of before and after."""
+
+    dataset: DatasetConfig
+    attack: AttackConfig
+    training: TrainingConfig
+    defence: DefenceConfig
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @model_validator(mode="after")
+    def _classes_exist(self) -> Self:
+        names = class_names(self.dataset.name)
+        for role, number in (("target", self.attack.target), ("source", self.attack.source)):
+            if number is not None and number >= len(names):
+                raise BadRequest(f"{role} class must lie in [0, {len(names) - 1}], got {number}")
+        return self
+
+
+def class_names(dataset: str) -> tuple[str, ...]:
+    """The class names of a registered data set, without loading it."""
+    return tuple(DATASETS[dataset].facts["class_names"])
+
+
+def class_number(dataset: str, name: str | int) -> int:
+    """A class by its name or number."""
+    names = class_names(dataset)
+    if isinstance(name, str) and name in names:
+        return names.index(name)
+    number = int(name) if not isinstance(name, str) or name.isdecimal() else -1
+    if not 0 <= number < len(names):
+        raise BadRequest(f"unknown class {name!r} of {dataset}; allowed are {', '.join(names)} or 0 to {len(names) - 1}")
+    return number
+
+
+def explain(error: ValidationError) -> BadRequest:
+    """pydantic's findings as one message: field, what is wrong, and what was got."""
+    lines = []
+    for found in error.errors(include_url=False):
+        field = ".".join(str(part) for part in found["loc"]) or "request"
+        cause = found.get("ctx", {}).get("error")
+        if isinstance(cause, BadRequest):
+            lines.append(str(cause))
+        else:
+            lines.append(f"{field}: {found['msg']}, got {found['input']!r}")
+    return BadRequest("; ".join(lines))

@@ -1,0 +1,38 @@
+"""Where everything lives: one folder a user, POISONSCOPE_HOME overriding the platform's default."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+VARIABLE = "POISONSCOPE_HOME"
+
+
+def home() -> Path:
+    """The folder of data, runs and ledger, made if missing."""
+    chosen = os.environ.get(VARIABLE)
+    folder = Path(chosen).expanduser() if chosen else user_data_path("poisonscope", appauthor=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder.resolve()
+
+
+def data_folder() -> Path:
+    """Data sets, one folder each."""
+    return home() / "data"
+
+
+def store_folder() -> Path:
+    """Artefacts by stage and key."""
+    return home() / "store"
+
+
+def ledger_file() -> Path:
+    """The SQLite ledger of runs."""
+    return home() / "ledger.sqlite"
+
+
+def log_folder() -> Path:
+    """Logs of the worker processes."""
+    return home() / "logs"

@@ -1,0 +1,219 @@
+"""Everything a person can choose by name, one visible dict a kind.
+
+An entry carries the words, the source and the default values that the screens and the command line show,
+so a new entry appears in every menu by itself. `make` is a function, or "module:function" for one that
+is only imported when used (so that looking at a menu does not load torch).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+from core.types import BadRequest
+
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A setting of an entry: its default, its range (or its choices), and one line of explanation.
+
+    The type is the default's: int, float, bool, or str (a colour "#rrggbb" where `colour` is set).
+    """
+
+    default: int | float | bool | str
+    help: str
+    low: float | None = None
+    high: float | None = None
+    colour: bool = False
+
+    def check(self, name: str, value: Any) -> int | float | bool | str:
+        """The value in the parameter's own type, or BadRequest."""
+        kind = type(self.default)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if kind is int and isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if type(value) is not kind:
+            raise BadRequest(f"{name} must be of type {kind.__name__}, got {value!r}")
+        if self.colour and not _COLOUR.fullmatch(str(value)):
+            raise BadRequest(f"{name} must be a colour such as #ffffff, got {value!r}")
+        too_low = self.low is not None and not value >= self.low
+        too_high = self.high is not None and not value <= self.high
+        if too_low or too_high:
+            raise BadRequest(f"{name} must lie in [{self.low}, {self.high}], got {value!r}")
+        return value.lower() if self.colour else value  # type: ignore[union-attr, no-any-return]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing to choose: what it is, where it comes from, its settings, and what makes it."""
+
+    summary: str
+    source: str
+    make: str | Callable[..., Any]
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 1
+
+    def load(self) -> Callable[..., Any]:
+        """The function behind the entry."""
+        if callable(self.make):
+            return self.make
+        module, _, name = self.make.partition(":")
+        return getattr(import_module(module), name)  # type: ignore[no-any-return]
+
+    def settle(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """All parameters, given ones checked, the rest at their defaults."""
+        unknown = sorted(set(given) - set(self.parameters))
+        if unknown:
+            raise BadRequest(f"unknown settings {unknown}; allowed are {sorted(self.parameters)}")
+        return MappingProxyType(
+            {
+                name: parameter.check(name, given.get(name, parameter.default))
+                for name, parameter in self.parameters.items()
+            }
+        )
+
+
+class Registry(Mapping[str, Entry]):
+    """A dict of entries that refuses a second one of the same name and explains an unknown one."""
+
+    def __init__(self, kind: str, entries: Mapping[str, Entry]) -> None:
+        self.kind = kind
+        self._entries: dict[str, Entry] = {}
+        for name, entry in entries.items():
+            self.add(name, entry)
+
+    def add(self, name: str, entry: Entry) -> None:
+        """Register an entry; a name that is taken is refused."""
+        if name in self._entries:
+            raise BadRequest(f"a {self.kind} named {name!r} is registered already; choose another name")
+        self._entries[name] = entry
+
+    def __getitem__(self, name: str) -> Entry:
+        try:
+            return self._entries[name]
+        except KeyError:
+            raise BadRequest(f"unknown {self.kind} {name!r}; allowed are {sorted(self._entries)}") from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+_POSITION = {
+    "row": Parameter(-2, "row of the trigger's last pixel; negative counts from the bottom", -512, 511),
+    "column": Parameter(-2, "column of the trigger's last pixel; negative counts from the right", -512, 511),
+    "colour": Parameter("#ffffff", "colour of the lit pixels", colour=True),
+    "opacity": Parameter(1.0, "1 replaces the image's pixel, less lets it shine through", 0.0, 1.0),
+}
+
+DATASETS = Registry(
+    "dataset",
+    {
+        "cifar10": Entry(
+            "CIFAR-10: 50,000 training and 10,000 test photographs of 32 by 32 pixels in ten classes",
+            "Krizhevsky, Learning multiple layers of features from tiny images, 2009",
+            "core.datasets.cifar10:load",
+            facts={
+                "class_names": (
+                    *("airplane", "automobile", "bird", "cat", "deer"),
+                    *("dog", "frog", "horse", "ship", "truck"),
+                ),
+                "train_size": 50_000,
+                "class_sizes": (5_000,) * 10,
+                "image_shape": (32, 32, 3),
+                "download": True,
+            },
+        ),
+        "digits": Entry(
+            "Handwritten digits: 1,797 real images that come with scikit-learn, no download",
+            "Alpaydin, Kaynak, Optical recognition of handwritten digits, UCI repository, 1998",
+            "core.datasets.digits:load",
+            facts={
+                "class_names": ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+                "image_shape": (32, 32, 3),
+                "download": False,
+            },
+        ),
+    },
+)
+
+TRIGGERS = Registry(
+    "trigger",
+    {
+        "pixel": Entry(
+            "A single bright pixel near the lower right corner",
+            "Gu, Dolan-Gavitt, Garg, BadNets, arXiv:1708.06733, 2017",
+            "core.triggers:pixel",
+            _POSITION,
+        ),
+        "pattern": Entry(
+            "A pattern of bright pixels near the lower right corner",
+            "Gu, Dolan-Gavitt, Garg, BadNets, arXiv:1708.06733, 2017",
+            "core.triggers:pattern",
+            {"size": Parameter(3, "side of the square that holds the pattern, in pixels", 2, 64), **_POSITION},
+        ),
+    },
+)
+
+MODELS = Registry(
+    "model",
+    {
+        "resnet18": Entry(
+            "ResNet-18 in its CIFAR form: 3x3 stem, no max-pooling, 11.2 million weights",
+            "He, Zhang, Ren, Sun, Deep residual learning for image recognition, CVPR 2016",
+            "core.models:resnet18",
+        ),
+        "resnet_small": Entry(
+            "A residual network of width 16 that pools after its stem, for two CPU cores",
+            "He, Zhang, Ren, Sun, Deep residual learning for image recognition, CVPR 2016",
+            "core.models:resnet_small",
+        ),
+        "whitened_cnn": Entry(
+            "Three convolution blocks behind a first layer frozen to whiten patches; fast on two CPU cores",
+            "in the manner of Jordan, 94% on CIFAR-10 in 3.29 seconds on a single GPU, arXiv:2404.00498, 2024",
+            "core.models:whitened_cnn",
+        ),
+    },
+)
+
+DETECTORS = Registry(
+    "detector",
+    {
+        "spectral": Entry(
+            "Spectral signatures, Algorithm 1: squared projection of the centred representation "
+            "on the class's top singular vector",
+            "Tran, Li, Madry, Spectral signatures in backdoor attacks, NeurIPS 2018",
+            "core.detectors.spectral:spectral",
+            facts={"scope": "every_class"},
+        ),
+        "spectral-released": Entry(
+            "The original authors' released score, for comparison: the direction comes from the centred "
+            "matrix but the features are projected uncentred",
+            "the code published with Tran, Li, Madry, NeurIPS 2018",
+            "core.detectors.spectral:spectral_released",
+            facts={"scope": "every_class"},
+        ),
+        "whitened-spectral": Entry(
+            "Spectral signatures after whitening by the other classes, one-sided and refined; "
+            "names the poisoned class",
+            "this project; kin: Tang et al., SCAn, USENIX Security 2021; Hayase et al., SPECTRE, ICML 2021",
+            "core.detectors.whitened:whitened_spectral",
+            facts={"scope": "suspicious_class"},
+        ),
+    },
+)
+
+REGISTRIES = (DATASETS, TRIGGERS, MODELS, DETECTORS)

@@ -1,0 +1,122 @@
+"""The names of results: each stage's key is the SHA-256 of all that its result depends on.
+
+    model (dataset + attack + training) -> features (+ representation) -> scores (+ detector)
+    model (the same training + the keep-mask) -> predictions (+ trigger)
+    run: the whole chain, under which the summary is kept
+
+Nothing here loads data or torch, so that a cached run is found in an instant.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from core.config import AttackConfig, DefenceConfig, RunConfig
+from core.datasets.checksums import CHECKSUMS
+from core.registry import DATASETS, DETECTORS, MODELS, TRIGGERS
+from core.types import Mask
+
+# Raise a number when the code behind a stage changes what it computes.
+POISON_VERSION = 1
+TRAINING_VERSION = 1
+PREDICTIONS_VERSION = 1
+SUMMARY_VERSION = 1
+
+
+def canonical(value: Any) -> str:
+    """One spelling of a JSON value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=dict)
+
+
+def stage_key(stage: str, **content: Any) -> str:
+    """The SHA-256, in hex, of a stage's name and content."""
+    return hashlib.sha256(canonical({"stage": stage, **content}).encode()).hexdigest()
+
+
+def keep_digest(keep: Mask | None) -> str | None:
+    """The digest of a keep-mask; None where it keeps everything (so that an idle filter trains nothing)."""
+    if keep is None or keep.all():
+        return None
+    return hashlib.sha256(keep.tobytes()).hexdigest()
+
+
+def _dataset(config: RunConfig) -> dict[str, Any]:
+    name = config.dataset.name
+    return {**config.dataset.model_dump(), "checksum": CHECKSUMS.get(name), "version": DATASETS[name].version}
+
+
+def _attack(attack: AttackConfig) -> dict[str, Any] | None:
+    """What of the attack changes the training set: nothing at all where the ratio is 0."""
+    if attack.ratio == 0:
+        return None
+    return {**attack.model_dump(), "trigger_version": TRIGGERS[attack.trigger].version, "version": POISON_VERSION}
+
+
+def model_key(config: RunConfig, keep: Mask | None = None) -> str:
+    """The key of the network trained on the poisoned set, or on what a keep-mask leaves of it."""
+    training = config.training.model_dump(exclude={"recipe"})
+    return stage_key(
+        "model",
+        dataset=_dataset(config),
+        attack=_attack(config.attack),
+        training=training,
+        model_version=MODELS[config.training.model].version,
+        training_version=TRAINING_VERSION,
+        seed=config.seed,
+        keep=keep_digest(keep),
+    )
+
+
+def benign(config: RunConfig) -> RunConfig:
+    """The reference of a run: the same data and training, nothing poisoned, one seed for all."""
+    return config.model_copy(update={"attack": config.attack.model_copy(update={"ratio": 0.0}), "seed": 0})
+
+
+def benign_key(config: RunConfig) -> str:
+    """The key of the benign reference's answers to the run's triggered test images."""
+    return predictions_key(model_key(benign(config)), config.attack)
+
+
+def features_key(model: str, representation: str) -> str:
+    """The key of a network's representations of its whole training set."""
+    return stage_key("features", model=model, representation=representation)
+
+
+def scores_key(features: str, defence: DefenceConfig) -> str:
+    """The key of a detector's scores; budget and scope have no part in it."""
+    entry = DETECTORS[defence.detector]
+    return stage_key(
+        "scores",
+        features=features,
+        detector=defence.detector,
+        parameters=defence.parameters,
+        version=entry.version,
+    )
+
+
+def predictions_key(model: str, attack: AttackConfig) -> str:
+    """The key of a network's answers to the clean and the triggered test images."""
+    return stage_key(
+        "predictions",
+        model=model,
+        trigger=attack.trigger,
+        parameters=attack.parameters,
+        trigger_version=TRIGGERS[attack.trigger].version,
+        version=PREDICTIONS_VERSION,
+    )
+
+
+def run_key(config: RunConfig) -> str:
+    """The key of a whole run and of its summary."""
+    model = model_key(config)
+    features = features_key(model, config.defence.representation)
+    return stage_key(
+        "run",
+        scores=scores_key(features, config.defence),
+        predictions=predictions_key(model, config.attack),
+        attack=config.attack.model_dump(),
+        defence=config.defence.model_dump(),
+        version=SUMMARY_VERSION,
+    )

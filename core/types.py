@@ -1,0 +1,130 @@
+"""The words of the project as types. Imports nothing of ours.
+
+Array aliases name what is inside; the shape stands in each docstring that uses them.
+A sample's *id* is its row in the poisoned training set: `images[i]`, `labels[i]`,
+`features[i]`, `scores[i]` and `keep[i]` are always the same image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Images = NDArray[np.uint8]  # [n, h, w, 3], 0 to 255
+Labels = NDArray[np.int64]  # [n]
+Ids = NDArray[np.int64]  # [n], rows of a poisoned training set
+Mask = NDArray[np.bool_]  # [n]
+Features = NDArray[np.float32]  # [n, d]
+Logits = NDArray[np.float32]  # [n, k]
+Scores = NDArray[np.float64]  # [n], higher = more suspicious
+
+
+class PoisonscopeError(Exception):
+    """Anything that the user can act on; the message says what, what is allowed and what was got."""
+
+
+class BadRequest(PoisonscopeError, ValueError):
+    """A request that cannot be carried out; raised before anything starts."""
+
+
+class DataUnavailable(PoisonscopeError):
+    """A data set could not be had from any of its sources."""
+
+
+class DamagedArtefact(PoisonscopeError):
+    """Something stored is truncated or altered; it has been set aside."""
+
+
+class Cancelled(PoisonscopeError):
+    """The person asked for the run to stop."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A clean image data set, whole or a class-balanced subset of one.
+
+    train_images [n, h, w, 3] uint8, train_labels [n] int64, the same for test; class_names [k];
+    train_rows [n] int64 says which row of the full data set each training image is.
+    """
+
+    name: str
+    train_images: Images
+    train_labels: Labels
+    test_images: Images
+    test_labels: Labels
+    class_names: tuple[str, ...]
+    train_rows: Ids
+
+    @property
+    def classes(self) -> int:
+        """The number of classes, k."""
+        return len(self.class_names)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Which rows the attacker poisoned: poisoned [n] bool.
+
+    Only the attack, the metrics and the screens that say so may read it; a detector never sees it.
+    """
+
+    poisoned: Mask
+
+    @property
+    def count(self) -> int:
+        """The number of poisoned rows."""
+        return int(self.poisoned.sum())
+
+
+@dataclass(frozen=True)
+class PoisonedSet:
+    """The training set after the attack: clean rows first, in their order, stamped copies behind.
+
+    images [n, h, w, 3] uint8; labels [n] int64 as the victim sees them; source_ids [n] int64, the row
+    that each was made from (its own id for a clean row); source_labels [n] int64, that row's true class.
+    """
+
+    images: Images
+    labels: Labels
+    source_ids: Ids
+    source_labels: Labels
+    truth: Truth
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What a detector says: scores [n] float64, higher = more suspicious, and a verdict on each class.
+
+    class_statistic [k] float64 (higher = more suspicious) with the threshold above which the detector
+    calls a class poisoned; both None where it has no such opinion. spectrum [k, up to 10] float64 holds
+    the leading singular values of each class, largest first, where the detector computes them.
+    """
+
+    scores: Scores
+    class_statistic: NDArray[np.float64] | None = None
+    class_threshold: float | None = None
+    spectrum: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """A word from a running pipeline: which stage, how far (0 to 1 of that stage), and figures if any."""
+
+    stage: str
+    fraction: float
+    message: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+Watcher = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """A watcher that does not look."""
