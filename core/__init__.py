@@ -1,0 +1,68 @@
+"""Poisonscope: poison an image training set, find the poison by its spectral signature, remove it, compare.
+
+The doors that the pages, the command line and notebooks use; all else is inside:
+
+    configure(...)          settings -> RunConfig, checked
+    run(config)             carry it out here, or find it stored -> Result
+    run_benign(config)      the benign reference of a run
+    submit(config)          put it into the ledger; a worker process carries it out -> Job
+    Result(config)          everything a finished (or half-finished) run has stored
+    detect(...)             score any features with any detector
+    estimate(config)        stored already? about how long?
+
+Doors open when first used, so that looking at a menu does not load torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_DOORS = {
+    "core.types": (
+        *("BadRequest", "Cancelled", "DamagedArtefact", "DataUnavailable", "Dataset", "Detection", "Event"),
+        *("PoisonedSet", "PoisonscopeError", "Truth"),
+    ),
+    "core.config": ("AttackConfig", "DatasetConfig", "DefenceConfig", "RunConfig", "TrainingConfig", "class_names"),
+    "core.registry": ("DATASETS", "DETECTORS", "MODELS", "TRIGGERS", "Entry", "Parameter"),
+    "core.recipes": ("RECIPES", "resolve"),
+    "core.stages": ("benign_key", "run_key"),
+    "core.doors": ("Estimate", "configure", "estimate", "run", "run_benign"),
+    "core.results": ("Result",),
+    "core.detectors": ("detect",),
+    "core.store": ("Store",),
+    "core.jobs": ("Job", "submit"),
+}
+_WHERE = {name: module for module, names in _DOORS.items() for name in names}
+_MODULES = ("datasets", "filter", "home", "jobs", "metrics", "poison", "reference", "triggers")
+
+__all__ = [*_MODULES, *_WHERE]  # noqa: PLE0604 - the names stand in _DOORS
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(import_module(_WHERE[name]), name)
+    if name in _MODULES:
+        return import_module(f"core.{name}")
+    raise AttributeError(f"module 'core' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
+
+
+if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
+    from core import datasets, filter, home, jobs, metrics, poison, reference, triggers  # noqa: A004
+    from core.config import AttackConfig, DatasetConfig, DefenceConfig, RunConfig, TrainingConfig, class_names
+    from core.detectors import detect
+    from core.doors import Estimate, configure, estimate, run, run_benign
+    from core.jobs import Job, submit
+    from core.recipes import RECIPES, resolve
+    from core.registry import DATASETS, DETECTORS, MODELS, TRIGGERS, Entry, Parameter
+    from core.results import Result
+    from core.stages import benign_key, run_key
+    from core.store import Store
+    from core.types import (
+        BadRequest, Cancelled, DamagedArtefact, DataUnavailable, Dataset, Detection, Event, PoisonedSet,
+        PoisonscopeError, Truth,
+    )  # fmt: skip

@@ -61,16 +61,25 @@ class AttackConfig(Frozen):
 
 
 class TrainingConfig(Frozen):
-    """A training in explicit numbers. lr is the peak rate for a gradient averaged over the batch."""
+    """A training in explicit numbers.
+
+    optimizer "muon" gives the convolution filters to Muon and the rest to SGD. lr is the peak rate for the
+    mean loss of a batch. schedule "step" divides the rate by 10 at each milestone (shares of the training),
+    "one_cycle" climbs linearly to its peak at that share and falls to 0. crop is the largest random shift
+    in pixels, flip mirrors half of the images: a shift can push a corner trigger out, a flip moves it.
+    """
 
     recipe: str = "custom"
     model: str
     epochs: Annotated[int, Field(ge=1, le=1000)]
     batch_size: Annotated[int, Field(ge=2, le=8192)]
+    optimizer: Literal["sgd", "muon"] = "sgd"
     lr: Annotated[float, Field(gt=0, le=100)]
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     nesterov: bool = False
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 2e-4
+    muon_lr: Annotated[float, Field(gt=0, le=10)] = 0.24
+    muon_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.6
     norm_bias_lr_factor: Annotated[float, Field(gt=0, le=1000)] = 1.0
     schedule: Literal["step", "one_cycle"] = "step"
     peak: Share = 0.3

@@ -177,7 +177,7 @@ MODELS = Registry(
             "core.models:resnet18",
         ),
         "resnet_small": Entry(
-            "A residual network of width 16 that pools after its stem, for two CPU cores",
+            "A residual network of widths 16 to 128 that pools after its stem, for two CPU cores",
             "He, Zhang, Ren, Sun, Deep residual learning for image recognition, CVPR 2016",
             "core.models:resnet_small",
         ),

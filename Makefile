@@ -1,0 +1,112 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# One thing after the other, with -j too: the steps share the environment and the screen.
+.NOTPARALLEL:
+
+# Settings, each to be given on the command line: make run PORT=8600
+PYTHON ?= python3#  what the environment is made with
+VENV ?= .venv#      where it goes
+PORT ?=#            of the app; by default 8501 or the next free one
+HEADLESS ?=#        1: do not open a browser
+WATCH ?=#           1: reload the app when its files change
+TESTS ?=#           what `make pytest` runs, with any options; by default everything
+
+# No comment or blank may stay in a path.
+override PYTHON := $(strip $(PYTHON))
+override VENV := $(strip $(VENV))
+
+BIN := $(VENV)/bin
+# Twice quiet: errors only.
+PIP := $(BIN)/python -m pip install -q -q --disable-pip-version-check --no-input -c constraints.txt
+
+.PHONY: help setup setup-dev data run test lint format types imports chromium pytest bench lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1|/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+
+# --- set-up: each stamp is newer than what it was made from, so nothing runs twice -----------------------
+
+# A Python without ensurepip (Debian without python3-venv) leaves half an environment behind: take its
+# python away again, so that the next attempt starts over.
+$(BIN)/python:
+	@command -v "$(PYTHON)" >/dev/null || { \
+	  echo "There is no $(PYTHON). Install Python 3.11 or newer, or name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$("$(PYTHON)" -V 2>&1). Name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@echo "Making the environment in $(VENV)"
+	@"$(PYTHON)" -m venv "$(VENV)" && "$(BIN)/python" -m pip --version >/dev/null || { \
+	  rm -f "$(BIN)/python"; \
+	  echo "$(PYTHON) cannot make an environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/.installed: requirements.txt constraints.txt | $(BIN)/python
+	@echo "Installing the packages of requirements.txt (about 3 GB and some minutes the first time)"
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@echo "Installing the packages of requirements-dev.txt"
+	@$(PIP) -r requirements.txt -r requirements-dev.txt
+	@touch $@
+
+setup: $(VENV)/.installed ## the environment with all that the app needs
+setup-dev: $(VENV)/.installed-dev ## and all that the checks need
+
+data: setup ## CIFAR-10, fetched once and checked (the digits need no download)
+	@$(BIN)/python -m core data cifar10 || { \
+	  echo "CIFAR-10 could not be had (see above); the app runs with the digits until 'make data' succeeds." >&2; \
+	  $(BIN)/python -m core data digits; }
+
+# --- use -------------------------------------------------------------------------------------------------
+
+# The browser opens by itself where there is a display.
+run: setup data ## the app, in the browser
+	@$(BIN)/python -m streamlit run app.py --server.address 127.0.0.1 \
+	  $(if $(strip $(PORT)),--server.port $(strip $(PORT))) \
+	  $(if $(filter 1,$(HEADLESS)),--server.headless true) \
+	  $(if $(filter 1,$(WATCH)),--server.fileWatcherType auto --server.runOnSave true)
+
+# --- checks ----------------------------------------------------------------------------------------------
+
+test: setup-dev lint types imports chromium pytest ## all that must pass, browser tests included
+
+lint: setup-dev ## style and likely bugs
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+
+format: setup-dev ## puts the style right
+	@$(BIN)/python -m ruff check --fix .
+	@$(BIN)/python -m ruff format .
+
+types: setup-dev ## types of core/
+	@$(BIN)/python -m mypy
+
+imports: setup-dev ## imports run one way only
+	@$(BIN)/lint-imports
+
+chromium: setup-dev ## a Chromium for the browser tests, installed if there is none
+	@$(BIN)/python tests/browser/chromium.py
+
+pytest: setup-dev ## the tests; some of them: make pytest TESTS='tests/test_project.py -x'
+	@$(BIN)/python -m pytest $(TESTS)
+
+bench: setup ## every benchmark, one after the other
+	@for file in benchmarks/[a-z]*.py; do \
+	  [ -e "$$file" ] || { echo "There is no benchmark in benchmarks/" >&2; exit 1; }; \
+	  echo "== $$file"; $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; \
+	done
+
+# --- upkeep ----------------------------------------------------------------------------------------------
+
+# --universal: one file for every system and every Python from 3.11. --no-config and no index in the
+# output: the file names versions, not where this machine gets them.
+lock: setup-dev ## constraints.txt anew, with the newest versions that the ranges allow
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	  --no-config --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
+	  requirements.txt requirements-dev.txt --output-file constraints.txt
+
+clean: ## removes caches and test output; keeps the environment, data and runs
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis test-output
+	@find . -name __pycache__ -type d -not -path "./$(VENV)/*" -prune -exec rm -rf {} +

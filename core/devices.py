@@ -1,0 +1,83 @@
+"""Which device computes, and in which precision."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from core.types import BadRequest
+
+DEVICES = ("auto", "cuda", "mps", "cpu")
+
+
+def choose(wanted: str = "auto") -> torch.device:
+    """The device for a wish: auto takes CUDA, then MPS, then the CPU. BadRequest if it is not there."""
+    if wanted not in DEVICES:
+        raise BadRequest(f"device must be one of {', '.join(DEVICES)}, got {wanted!r}")
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return torch.device(next(name for name, here in present.items() if here))
+    if not present[wanted]:
+        raise BadRequest(f"device {wanted!r} is not available here; use 'auto' or 'cpu'")
+    return torch.device(wanted)
+
+
+def cores() -> int:
+    """The CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def settle(device: torch.device) -> None:
+    """Settings of the process that training is faster with; results stay the same."""
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+        return
+    torch.set_num_threads(cores())
+    torch.set_flush_denormal(True)
+    _keep_large_buffers()
+
+
+def _keep_large_buffers() -> None:
+    """Have glibc keep freed activation buffers: asking the kernel for them anew costs a page fault a page."""
+    if not sys.platform.startswith("linux"):
+        return
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        mmap_threshold, trim_threshold = -3, -1
+        libc.mallopt(mmap_threshold, 1 << 25)
+        libc.mallopt(trim_threshold, (1 << 31) - 1)
+
+
+def fast_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 matrices in hardware."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    flags = Path("/proc/cpuinfo")
+    return flags.exists() and any(flag in flags.read_text() for flag in ("avx512_bf16", "amx_bf16"))
+
+
+def use_bf16(precision: str, device: torch.device) -> bool:
+    """Whether a training of the given precision (auto, fp32, bf16) runs in bfloat16 on the device."""
+    return precision == "bf16" or (precision == "auto" and fast_bf16(device))
+
+
+def describe(device: torch.device) -> str:
+    """The device in words, for reports."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return "Apple GPU"
+    info = Path("/proc/cpuinfo")
+    names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line] if (
+        info.exists()
+    ) else []  # fmt: skip
+    return f"{names[0] if names else 'CPU'}, {cores()} cores"

@@ -1,0 +1,131 @@
+"""What the doors do: settings to a configuration, a run in this process, an estimate before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from core import progress, recipes, stages
+from core.config import AttackConfig, DefenceConfig, RunConfig, class_number, explain
+from core.registry import DATASETS, MODELS
+from core.results import Result
+from core.store import Store
+from core.types import Watcher, ignore
+
+
+def configure(
+    *,
+    dataset: str = "cifar10",
+    trigger: str = "pixel",
+    trigger_parameters: Mapping[str, Any] | None = None,
+    target: str | int = "bird",
+    source: str | int | None = None,
+    ratio: float = 0.1,
+    ratio_of: str = "target_class",
+    placement: str = "add",
+    recipe: str = "quick",
+    training: Mapping[str, Any] | None = None,
+    detector: str = "spectral",
+    detector_parameters: Mapping[str, Any] | None = None,
+    representation: str = "penultimate",
+    assumed_ratio: float = 0.1,
+    multiplier: float = 1.5,
+    scope: str | None = None,
+    seed: int = 0,
+) -> RunConfig:
+    """A checked run configuration from plain settings; BadRequest says what does not fit.
+
+    Classes go by name or number; `training` overrides numbers of the recipe, or its per_class.
+    """
+    chosen, numbers = recipes.resolve(recipe, dataset, **(training or {}))
+    try:
+        return RunConfig(
+            dataset=chosen,
+            attack=AttackConfig.model_validate(
+                {
+                    "trigger": trigger,
+                    "parameters": dict(trigger_parameters or {}),
+                    "target": class_number(dataset, target),
+                    "source": None if source is None else class_number(dataset, source),
+                    "ratio": ratio,
+                    "ratio_of": ratio_of,
+                    "placement": placement,
+                }
+            ),
+            training=numbers,
+            defence=DefenceConfig.model_validate(
+                {
+                    "detector": detector,
+                    "parameters": dict(detector_parameters or {}),
+                    "representation": representation,
+                    "assumed_ratio": assumed_ratio,
+                    "multiplier": multiplier,
+                    "scope": scope,
+                }
+            ),
+            seed=seed,
+        )
+    except ValidationError as error:
+        raise explain(error) from None
+
+
+def run(config: RunConfig, *, device: str = "auto", watch: Watcher = ignore, store: Store | None = None) -> Result:
+    """Carry a run out in this process (or find it stored) and return its result."""
+    store = store or Store()
+    if not store.has("run", stages.run_key(config)):
+        from core import pipeline
+
+        pipeline.run(config, store, watch, device)
+    result = Result(config, store)
+    if result.summary is None:  # stored, but damaged: it has been set aside by the read
+        return run(config, device=device, watch=watch, store=store)
+    return result
+
+
+def run_benign(config: RunConfig, *, device: str = "auto", watch: Watcher = ignore, store: Store | None = None) -> None:
+    """Train and evaluate the benign reference of a run in this process, unless it is stored."""
+    store = store or Store()
+    if not store.has("predictions", stages.benign_key(config)):
+        from core import pipeline
+
+        pipeline.benign(config, store, watch, device)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What starting a run would mean: whether it is stored already, and about how many seconds it takes.
+
+    measured says whether the seconds come from a training of the same network in this store, or from the
+    figure that the registry gives for two CPU cores.
+    """
+
+    cached: bool
+    seconds: float
+    measured: bool
+
+
+def estimate(config: RunConfig, *, store: Store | None = None) -> Estimate:
+    """About how long a run would take from here, counting only the stages that are not stored."""
+    store = store or Store()
+    if store.has("run", stages.run_key(config)):
+        return Estimate(cached=True, seconds=0.0, measured=True)
+    facts = DATASETS[config.dataset.name].facts
+    whole = sum(facts.get("class_sizes", (1_000,)))
+    per_class = config.dataset.per_class
+    train_size = whole if per_class is None else per_class * len(facts["class_names"])
+    cost = progress.costs(config, train_size, facts.get("test_size", train_size // 5))
+    if store.has("model", stages.model_key(config)):
+        del cost["train"]
+    speed, measured = _images_per_second(config.training.model, store)
+    return Estimate(False, sum(cost.values()) / (progress.TRAINING_COST * speed) + 5.0, measured)
+
+
+def _images_per_second(network: str, store: Store) -> tuple[float, bool]:
+    for listed in store.listing():
+        if listed.stage == "model" and (artefact := store.read("model", listed.key)) is not None:
+            if artefact.document.get("network") == network:
+                return float(artefact.document["images_per_second"]), True
+    return float(MODELS[network].facts.get("cpu_images_per_second", 100.0)), False

@@ -1,0 +1,183 @@
+"""Networks by name. Each is a `Network`: it normalises raw pixels itself and offers its representations.
+
+Input everywhere: float tensors [n, 3, h, w] with values 0 to 255. Representations are pooled to [n, d]:
+`block1`, `block2`, `block3` and `penultimate` (what the last linear layer sees).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models.resnet import BasicBlock
+
+from core.registry import MODELS
+
+WHITENING_SAMPLE = 2_000  # images that the input statistics are taken from
+
+
+class Network(nn.Module):
+    """An image classifier that says what it sees on the way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.full((1, 3, 1, 1), 127.5))
+        self.register_buffer("std", torch.full((1, 3, 1, 1), 64.0))
+
+    @torch.no_grad()
+    def calibrate(self, images: Tensor) -> None:
+        """Take the channels' mean and standard deviation from training images [n, 3, h, w], 0 to 255."""
+        self.get_buffer("mean").copy_(images.mean((0, 2, 3), keepdim=True))
+        self.get_buffer("std").copy_(images.std((0, 2, 3), keepdim=True).clamp_min(1.0))
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Raw pixels to zero mean and unit variance a channel."""
+        return (images - self.get_buffer("mean")) / self.get_buffer("std")
+
+    def maps(self, images: Tensor) -> dict[str, Tensor]:
+        """The activation maps [n, c, h, w] of block1, block2, block3, and the penultimate vector [n, d]."""
+        raise NotImplementedError
+
+    def classify(self, penultimate: Tensor) -> Tensor:
+        """Logits [n, k] from the penultimate vector [n, d]."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits [n, k]."""
+        return self.classify(self.maps(images)["penultimate"])
+
+    def represent(self, images: Tensor, representation: str) -> tuple[Tensor, Tensor]:
+        """One pass: the named representation, pooled to [n, d], and the logits [n, k]."""
+        maps = self.maps(images)
+        chosen = maps[representation]
+        pooled = chosen.mean((2, 3)) if chosen.ndim == 4 else chosen
+        return pooled, self.classify(maps["penultimate"])
+
+
+class Residual(Network):
+    """A residual network (He et al. 2016): a stem, four layers of blocks, average pooling, a linear head."""
+
+    def __init__(self, stem: nn.Module, layers: list[nn.Module], head: nn.Linear) -> None:
+        super().__init__()
+        self.stem, self.layers, self.head = stem, nn.ModuleList(layers), head
+
+    def maps(self, images: Tensor) -> dict[str, Tensor]:
+        x = self.stem(self.normalise(images))
+        seen = {}
+        for number, layer in enumerate(self.layers, start=1):
+            x = layer(x)
+            seen[f"block{number}"] = x
+        del seen["block4"]
+        return {**seen, "penultimate": x.mean((2, 3))}
+
+    def classify(self, penultimate: Tensor) -> Tensor:
+        return self.head(penultimate)  # type: ignore[no-any-return]
+
+
+def resnet18(classes: int) -> Network:
+    """torchvision's ResNet-18 with a 3x3 stem and no max-pooling, as is usual for 32x32 images; d = 512."""
+    body = torchvision.models.resnet18(num_classes=classes)
+    convolution = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+    stem = nn.Sequential(convolution, body.bn1, body.relu)
+    return Residual(stem, [body.layer1, body.layer2, body.layer3, body.layer4], body.fc)
+
+
+def resnet_small(classes: int, width: int = 16) -> Network:
+    """Four torchvision blocks of widths 16 to 128 behind a stem that halves the resolution; d = 128."""
+    stem = nn.Sequential(
+        nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(), nn.AvgPool2d(2)
+    )
+    widths = [width, width, 2 * width, 4 * width, 8 * width]
+    layers: list[nn.Module] = [_basic_block(a, b) for a, b in pairwise(widths)]
+    network = Residual(stem, layers, nn.Linear(widths[-1], classes))
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return network
+
+
+def _basic_block(inside: int, outside: int) -> BasicBlock:
+    """A residual block that halves the resolution where it changes the width."""
+    if inside == outside:
+        return BasicBlock(inside, outside)
+    shortcut = nn.Sequential(nn.Conv2d(inside, outside, 1, stride=2, bias=False), nn.BatchNorm2d(outside))
+    return BasicBlock(inside, outside, stride=2, downsample=shortcut)
+
+
+class Whitened(Network):
+    """Three blocks of convolutions behind a frozen first layer that whitens 2x2 patches of the data.
+
+    The shape is that of the fastest published CIFAR-10 trainings (Jordan 2024, arXiv:2404.00498), made
+    narrow enough for two CPU cores: whitening, GELU, three blocks, max-pooled features, a linear head
+    without bias whose output is scaled down.
+    """
+
+    def __init__(self, classes: int, widths: tuple[int, int, int] = (32, 64, 64), patch: int = 2) -> None:
+        super().__init__()
+        channels = (6 * patch * patch, *widths)
+        self.whitening = nn.Conv2d(3, channels[0], patch, bias=False)
+        self.whitening.weight.requires_grad_(False)
+        self.blocks = nn.ModuleList(
+            _conv_block(inside, outside) for inside, outside in pairwise(channels)
+        )
+        self.head = nn.Linear(widths[-1], classes, bias=False)
+        self.output_scale = 1 / 9
+
+    @torch.no_grad()
+    def calibrate(self, images: Tensor) -> None:
+        """Fit normalisation and the whitening filters: eigenvectors of the patches' covariance, and their
+        negatives, each scaled to unit variance (with a floor that keeps noise small)."""
+        super().calibrate(images)
+        size = self.whitening.kernel_size[0]
+        patches = functional.unfold(self.normalise(images), size).transpose(1, 2).reshape(-1, 3 * size * size)
+        patches = (patches - patches.mean(0)).double()
+        values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
+        filters = (vectors / (values + 5e-4).sqrt()).T.reshape(-1, 3, size, size)
+        self.whitening.weight.copy_(torch.cat([filters, -filters]))
+
+    def maps(self, images: Tensor) -> dict[str, Tensor]:
+        x = functional.gelu(self.whitening(self.normalise(images)))
+        seen = {}
+        for number, block in enumerate(self.blocks, start=1):
+            x = block(x)
+            seen[f"block{number}"] = x
+        return {**seen, "penultimate": x.amax((2, 3))}
+
+    def classify(self, penultimate: Tensor) -> Tensor:
+        return self.head(penultimate) * self.output_scale  # type: ignore[no-any-return]
+
+
+def _conv_block(inside: int, outside: int) -> nn.Sequential:
+    """Two 3x3 convolutions, the first followed by pooling; norms without a learned scale."""
+
+    def convolution(channels: int) -> nn.Conv2d:
+        layer = nn.Conv2d(channels, outside, 3, padding=1, bias=False)
+        nn.init.dirac_(layer.weight[: layer.in_channels])  # starts out passing its input on
+        return layer
+
+    def norm() -> nn.BatchNorm2d:
+        layer = nn.BatchNorm2d(outside, momentum=0.4)
+        layer.weight.requires_grad_(False)
+        return layer
+
+    return nn.Sequential(
+        convolution(inside), nn.MaxPool2d(2, ceil_mode=True), norm(), nn.GELU(),
+        convolution(outside), norm(), nn.GELU(),
+    )  # fmt: skip
+
+
+def whitened_cnn(classes: int) -> Network:
+    """The network of the `quick` recipe, d = 64."""
+    return Whitened(classes)
+
+
+def build(name: str, classes: int, seed: int) -> Network:
+    """A registered network with freshly drawn weights; the same seed draws the same weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = MODELS[name].load()(classes)
+    return network  # type: ignore[no-any-return]

@@ -1,0 +1,157 @@
+"""The story: dataset -> trigger -> poison -> train -> represent -> score -> filter -> retrain -> evaluate.
+
+Every stage is looked up in the store by its key before it is computed, so that changing what comes late
+in the line never repeats what comes early.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+
+from core import datasets, devices, models, results, stages
+from core import filter as filtering
+from core import poison as attack
+from core.config import RunConfig
+from core.metrics import Quality
+from core.progress import Progress, costs
+from core.represent import predict, represent
+from core.results import quality, summarise, triggered_images
+from core.store import Artefact, Store
+from core.train import load_weights, train, weights
+from core.types import BadRequest, DamagedArtefact, Detection, Event, Mask, Watcher, ignore
+
+PROBE_IMAGES = 500  # test images that are looked at after every epoch
+
+
+def execute(kind: str, config: RunConfig, store: Store, watch: Watcher = ignore, device: str = "auto") -> None:
+    """Carry out a job of the ledger: a whole "run", or the training of its "benign" reference."""
+    jobs = {"run": run, "benign": benign}
+    if kind not in jobs:
+        raise BadRequest(f"kind must be one of {sorted(jobs)}, got {kind!r}")
+    jobs[kind](config, store, watch, device)
+
+
+def run(config: RunConfig, store: Store, watch: Watcher = ignore, device: str = "auto") -> dict[str, Any]:
+    """Attack, train, detect, clean, retrain and compare; returns the summary, which the store keeps."""
+    key = stages.run_key(config)
+    if (known := store.read("run", key)) is not None:
+        return dict(known.document)
+    began = time.perf_counter()
+    line = Line(config, store, watch, device)
+    fooled = line.model("train")
+    before = line.quality(fooled, "evaluate")
+    found = line.detection(line.features(fooled))
+    keep = filtering.keep_mask(found, line.poisoned.labels, config.defence)
+    cleaned = line.model("retrain", keep)
+    after = line.quality(cleaned, "evaluate again")
+    summary = summarise(config, line.dataset, line.poisoned, found, ~keep, before, after)
+    summary |= {"run": key, "seconds": time.perf_counter() - began, "device": devices.describe(line.device)}
+    return dict(store.write("run", key, arrays={"flagged": ~keep}, document=summary).document)
+
+
+def benign(config: RunConfig, store: Store, watch: Watcher = ignore, device: str = "auto") -> Quality:
+    """Train the benign reference of a run and show it the run's triggered images."""
+    line = Line(stages.benign(config), store, watch, device)
+    return line.quality(line.model("train"), "evaluate")
+
+
+class Line:
+    """The stages of one run. Each returns the key of its artefact, or what is in it, computing it if need be."""
+
+    def __init__(self, config: RunConfig, store: Store, watch: Watcher, device: str) -> None:
+        self.config, self.store = config, store
+        self.device = devices.choose(device)
+        self.dataset = datasets.load(config.dataset)
+        self.poisoned = attack.poison(self.dataset, config.attack, config.seed)
+        self.watch = Progress(watch, costs(config, len(self.poisoned), len(self.dataset.test_labels)))
+
+    def model(self, stage: str, keep: Mask | None = None) -> str:
+        """Train on the poisoned set, or on what the keep-mask leaves of it."""
+        key = stages.model_key(self.config, keep)
+        self._once("model", key, stage, partial(self._train, key, stage, keep))
+        return key
+
+    def quality(self, model_key: str, stage: str) -> Quality:
+        """Nat and ASR of a stored network."""
+        key = stages.predictions_key(model_key, self.config.attack)
+        artefact = self._once("predictions", key, stage, partial(self._predict, key, model_key, stage))
+        return quality(self.config, self.dataset, artefact.array("clean"), artefact.array("triggered"))
+
+    def features(self, model_key: str) -> str:
+        """Representations and logits of the whole training set."""
+        key = stages.features_key(model_key, self.config.defence.representation)
+        self._once("features", key, "represent", partial(self._represent, key, model_key))
+        return key
+
+    def detection(self, features_key: str) -> Detection:
+        """The detector's scores; it sees features, labels and logits, never the truth."""
+        found = results.detection(self.store, features_key, self.poisoned.labels, self.config.defence)
+        if found is None:
+            raise DamagedArtefact(f"the representations {features_key[:12]} vanished while the run was using them")
+        self.watch(Event("score", 1.0))
+        return found
+
+    def _once(self, kind: str, key: str, stage: str, compute: Callable[[], Artefact]) -> Artefact:
+        """The artefact of a key: read, or computed by whoever comes first while the others wait."""
+        self.watch(Event(stage, 0.0))
+        with self.store.lock(kind, key, poll=lambda: self.watch(Event(stage, 0.0, "another process is at it"))):
+            artefact = self.store.read(kind, key)
+            if artefact is None:
+                artefact = compute()
+        self.watch(Event(stage, 1.0))
+        return artefact
+
+    def _train(self, key: str, stage: str, keep: Mask | None) -> Artefact:
+        checkpoint = self.store.checkpoint("model", key)
+        trained = train(
+            self.poisoned.images, self.poisoned.labels, self.dataset.classes, self.config.training, self.config.seed,
+            keep=keep, device=self.device, probe=self._probe, watch=self.watch, stage=stage, checkpoint=checkpoint,
+        )  # fmt: skip
+        passes = len(self.poisoned) if keep is None else int(keep.sum())
+        seconds = sum(record["seconds"] for record in trained.history)
+        document = {
+            "history": trained.history,
+            "seconds": seconds,
+            "images_per_second": passes * self.config.training.epochs / seconds,
+            "network": self.config.training.model,
+            "device": devices.describe(self.device),
+            "torch": torch.__version__,
+        }
+        artefact = self.store.write("model", key, weights=weights(trained.network), document=document)
+        checkpoint.clear()
+        return artefact
+
+    def _probe(self, network: models.Network) -> dict[str, float]:
+        """Nat and ASR on the first few test images, for the curves that are drawn while training."""
+        images, labels = self.dataset.test_images[:PROBE_IMAGES], self.dataset.test_labels[:PROBE_IMAGES]
+        clean = predict(network, images).argmax(1)
+        fooled = predict(network, triggered_images(self.config, images)).argmax(1) == self.config.attack.target
+        return {
+            "nat": float((clean == labels).mean()),
+            "asr": float(fooled[labels != self.config.attack.target].mean()),
+        }
+
+    def _network(self, model_key: str) -> models.Network:
+        artefact = self.store.read("model", model_key)
+        if artefact is None:
+            raise DamagedArtefact(f"the network {model_key[:12]} vanished while the run was using it")
+        network = models.build(self.config.training.model, self.dataset.classes, self.config.seed)
+        return load_weights(network, artefact.weights()).to(self.device, memory_format=torch.channels_last)
+
+    def _predict(self, key: str, model_key: str, stage: str) -> Artefact:
+        network = self._network(model_key)
+        clean = predict(network, self.dataset.test_images)
+        self.watch(Event(stage, 0.5))
+        triggered = predict(network, triggered_images(self.config, self.dataset.test_images))
+        return self.store.write("predictions", key, arrays={"clean": clean, "triggered": triggered})
+
+    def _represent(self, key: str, model_key: str) -> Artefact:
+        representation = self.config.defence.representation
+        network = self._network(model_key)
+        features, logits = represent(network, self.poisoned.images, representation, watch=self.watch)
+        return self.store.write("features", key, arrays={"features": features, "logits": logits})

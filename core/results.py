@@ -1,0 +1,184 @@
+"""Results as the store keeps them: what the pipeline and every door read. Loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from core import datasets, metrics, stages, triggers
+from core import filter as filtering
+from core import poison as attack
+from core.config import DefenceConfig, RunConfig
+from core.detectors import detect
+from core.store import Artefact, Store
+from core.types import Dataset, Detection, Features, Images, Labels, Logits, Mask, PoisonedSet
+
+
+class Result:
+    """One run, read from the store. Everything is loaded when first asked for.
+
+    `summary` is None while the run is not finished; what is there of the earlier stages can be read all
+    the same. Properties that need a stage which is not stored return None.
+    """
+
+    def __init__(self, config: RunConfig, store: Store | None = None) -> None:
+        self.config = config
+        self.store = store or Store()
+
+    @cached_property
+    def summary(self) -> dict[str, Any] | None:
+        """The run's figures, or None if it is not finished."""
+        artefact = self.store.read("run", stages.run_key(self.config))
+        return None if artefact is None else dict(artefact.document)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The clean data set that the run is about."""
+        return datasets.load(self.config.dataset)
+
+    @cached_property
+    def poisoned(self) -> PoisonedSet:
+        """The poisoned training set; its truth is for metrics and screens only."""
+        return attack.poison(self.dataset, self.config.attack, self.config.seed)
+
+    @cached_property
+    def flagged(self) -> Mask | None:
+        """What the run removed, [n] bool."""
+        artefact = self.store.read("run", stages.run_key(self.config))
+        return None if artefact is None else artefact.array("flagged")
+
+    @property
+    def features(self) -> Features | None:
+        """Representations of the training set, [n, d] float32."""
+        return self._features_array("features")
+
+    @property
+    def logits(self) -> Logits | None:
+        """The poisoned network's logits for the training set, [n, k] float32."""
+        return self._features_array("logits")
+
+    def _features_array(self, name: str) -> Any:
+        artefact = self.store.read("features", self.features_key)
+        return None if artefact is None else artefact.array(name)
+
+    @property
+    def features_key(self) -> str:
+        """The key of the run's representations."""
+        return stages.features_key(stages.model_key(self.config), self.config.defence.representation)
+
+    def detection(self, defence: DefenceConfig | None = None) -> Detection | None:
+        """Scores by the run's detector or another one; no training. None where features are missing."""
+        return detection(self.store, self.features_key, self.poisoned.labels, defence or self.config.defence)
+
+    def model_key(self, which: str) -> str | None:
+        """The key of the "poisoned", "clean" or "benign" network; None where it is not known yet."""
+        if which == "poisoned":
+            return stages.model_key(self.config)
+        if which == "benign":
+            return stages.model_key(stages.benign(self.config))
+        return None if self.flagged is None else stages.model_key(self.config, ~self.flagged)
+
+    def history(self, which: str) -> list[dict[str, float]]:
+        """One record an epoch of the "poisoned", "clean" or "benign" network's training."""
+        key = self.model_key(which)
+        artefact = None if key is None else self.store.read("model", key)
+        return [] if artefact is None else list(artefact.document["history"])
+
+    def predictions(self, which: str) -> tuple[Logits, Logits] | None:
+        """A network's logits for the clean and the triggered test images, [m, k] each."""
+        key = self.model_key(which)
+        if key is None:
+            return None
+        artefact = self.store.read("predictions", stages.predictions_key(key, self.config.attack))
+        return None if artefact is None else (artefact.array("clean"), artefact.array("triggered"))
+
+    def quality(self, which: str) -> metrics.Quality | None:
+        """Nat and ASR of the "poisoned", "clean" or "benign" network, or None where it is not evaluated."""
+        predictions = self.predictions(which)
+        return None if predictions is None else quality(self.config, self.dataset, *predictions)
+
+
+def quality(config: RunConfig, dataset: Dataset, clean: Logits, triggered: Logits) -> metrics.Quality:
+    """Nat and ASR from logits [m, k] for clean and for triggered test images."""
+    attacked = config.attack
+    answers = clean.argmax(1), triggered.argmax(1)
+    return metrics.quality(*answers, dataset.test_labels, attacked.target, attacked.source)
+
+
+def detection(store: Store, features_key: str, labels: Labels, defence: DefenceConfig) -> Detection | None:
+    """A detector's scores, from the store or computed now and kept there; None where features are missing."""
+    key = stages.scores_key(features_key, defence)
+    known = store.read("scores", key)
+    if known is None:
+        features = store.read("features", features_key)
+        if features is None:
+            return None
+        arrays = features.array("features"), labels, features.array("logits")
+        known = _keep(store, key, detect(defence.detector, *arrays, defence.parameters))
+    return _detection(known)
+
+
+def _keep(store: Store, key: str, found: Detection) -> Artefact:
+    arrays = {"scores": found.scores}
+    for name in ("class_statistic", "spectrum"):
+        if getattr(found, name) is not None:
+            arrays[name] = getattr(found, name)
+    document = {"class_threshold": found.class_threshold, "arrays": sorted(arrays)}
+    return store.write("scores", key, arrays=arrays, document=document)
+
+
+def _detection(artefact: Artefact) -> Detection:
+    present = artefact.document["arrays"]
+    return Detection(
+        scores=artefact.array("scores"),
+        class_statistic=artefact.array("class_statistic") if "class_statistic" in present else None,
+        class_threshold=artefact.document["class_threshold"],
+        spectrum=artefact.array("spectrum") if "spectrum" in present else None,
+    )
+
+
+def triggered_images(config: RunConfig, images: Images) -> Images:
+    """Images [n, h, w, 3] stamped with the run's trigger."""
+    return triggers.apply(config.attack.trigger, config.attack.parameters, images)
+
+
+def summarise(
+    config: RunConfig,
+    dataset: Dataset,
+    poisoned: PoisonedSet,
+    found: Detection,
+    flagged: Mask,
+    before: metrics.Quality,
+    after: metrics.Quality,
+) -> dict[str, Any]:
+    """All figures of a finished run, as JSON."""
+    truth, labels = poisoned.truth.poisoned, poisoned.labels
+    defence = config.defence
+    classes = filtering.suspicious_classes(labels, found, defence.scope)
+    decision = metrics.found(flagged, truth)
+    references = {
+        "random": metrics.found(~filtering.random_keep(labels, flagged, config.seed), truth),
+        "perfect": metrics.found(~filtering.perfect_keep(flagged, truth), truth),
+    }
+    return {
+        **_numbered(before, 1),
+        **asdict(attack.extent(dataset.train_labels, config.attack)),
+        **asdict(decision),
+        **asdict(metrics.ranking(found.scores, labels, truth, config.attack.target)),
+        **_numbered(after, 2),
+        "epsilon": filtering.epsilon(labels, defence.assumed_ratio),
+        "budget": filtering.budget(labels, defence),
+        "suspicious_classes": [int(label) for label in classes],
+        "class_statistic": None if found.class_statistic is None else np.round(found.class_statistic, 6).tolist(),
+        "class_threshold": found.class_threshold,
+        "references": {name: asdict(reference) for name, reference in references.items()},
+        "config": config.model_dump(mode="json"),
+    }
+
+
+def _numbered(quality: metrics.Quality, number: int) -> dict[str, Any]:
+    """A network's figures under the report's names: 1 before the defence, 2 after."""
+    return {f"{name}{number}": value for name, value in asdict(quality).items()}

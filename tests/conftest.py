@@ -1,0 +1,50 @@
+"""What every test gets: a home of its own. What it may ask for: the real CIFAR-10 in that home."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from platformdirs import user_data_path
+
+from core.datasets import cifar10
+from core.home import VARIABLE
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "real_data: fetches the real CIFAR-10 over the network")
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home, so that no test sees the user's data, runs or ledger, or another test's."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv(VARIABLE, str(folder))
+    monkeypatch.delenv(cifar10.VARIABLE, raising=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cifar10_cache(request: pytest.FixtureRequest) -> Path:
+    """The folder of the real CIFAR-10: the user's, if it is there, or one kept in pytest's cache."""
+    users = Path(os.environ.get(VARIABLE) or user_data_path("poisonscope", appauthor=False))
+    with pytest.MonkeyPatch.context() as patch:
+        shared = users if (users / "data" / "cifar10").is_dir() else None
+        if shared is not None:
+            patch.setenv(VARIABLE, str(shared))
+            shared = shared if cifar10.available() else None
+        if shared is None:
+            shared = request.config.cache.mkdir("poisonscope")  # type: ignore[union-attr]
+            patch.setenv(VARIABLE, str(shared))
+            cifar10.prepare()
+    return shared / "data" / "cifar10"
+
+
+@pytest.fixture
+def cifar10_home(own_home: Path, cifar10_cache: Path) -> Path:
+    """This test's home with the real CIFAR-10 linked into it; copy the files before changing them."""
+    (own_home / "data").mkdir()
+    (own_home / "data" / "cifar10").symlink_to(cifar10_cache, target_is_directory=True)
+    return own_home
