@@ -36,7 +36,7 @@ _DOORS = {
 _WHERE = {name: module for module, names in _DOORS.items() for name in names}
 _MODULES = ("datasets", "filter", "home", "jobs", "metrics", "poison", "reference", "triggers")
 
-__all__ = [*_MODULES, *_WHERE]  # noqa: PLE0604 - the names stand in _DOORS
+__all__ = [*_MODULES, *_WHERE]
 
 
 def __getattr__(name: str) -> Any:
@@ -52,7 +52,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
-    from core import datasets, filter, home, jobs, metrics, poison, reference, triggers  # noqa: A004
+    from core import datasets, filter, home, jobs, metrics, poison, reference, triggers
     from core.config import AttackConfig, DatasetConfig, DefenceConfig, RunConfig, TrainingConfig, class_names
     from core.detectors import detect
     from core.doors import Estimate, configure, estimate, run, run_benign
@@ -63,6 +63,14 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
     from core.stages import benign_key, run_key
     from core.store import Store
     from core.types import (
-        BadRequest, Cancelled, DamagedArtefact, DataUnavailable, Dataset, Detection, Event, PoisonedSet,
-        PoisonscopeError, Truth,
+        BadRequest,
+        Cancelled,
+        DamagedArtefact,
+        Dataset,
+        DataUnavailable,
+        Detection,
+        Event,
+        PoisonedSet,
+        PoisonscopeError,
+        Truth,
     )  # fmt: skip

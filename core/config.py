@@ -64,7 +64,7 @@ class TrainingConfig(Frozen):
     """A training in explicit numbers.
 
     optimizer "muon" gives the convolution filters to Muon and the rest to SGD. lr is the peak rate for the
-    mean loss of a batch. schedule "step" divides the rate by 10 at each milestone (shares of the training),
+    mean loss of a batch; the shifts of batch norms and the linear head may have multiples of it. schedule "step" divides the rate by 10 at each milestone (shares of the training),
     "one_cycle" climbs linearly to its peak at that share and falls to 0. crop is the largest random shift
     in pixels, flip mirrors half of the images: a shift can push a corner trigger out, a flip moves it.
     """
@@ -81,6 +81,7 @@ class TrainingConfig(Frozen):
     muon_lr: Annotated[float, Field(gt=0, le=10)] = 0.24
     muon_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.6
     norm_bias_lr_factor: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    head_lr_factor: Annotated[float, Field(gt=0, le=1000)] = 1.0
     schedule: Literal["step", "one_cycle"] = "step"
     peak: Share = 0.3
     milestones: tuple[Share, ...] = (0.5, 0.75)
@@ -159,7 +160,8 @@ def class_number(dataset: str, name: str | int) -> int:
         return names.index(name)
     number = int(name) if not isinstance(name, str) or name.isdecimal() else -1
     if not 0 <= number < len(names):
-        raise BadRequest(f"unknown class {name!r} of {dataset}; allowed are {', '.join(names)} or 0 to {len(names) - 1}")
+        allowed = f"{', '.join(names)} or 0 to {len(names) - 1}"
+        raise BadRequest(f"unknown class {name!r} of {dataset}; allowed are {allowed}")
     return number
 
 

@@ -125,7 +125,7 @@ def estimate(config: RunConfig, *, store: Store | None = None) -> Estimate:
 
 def _images_per_second(network: str, store: Store) -> tuple[float, bool]:
     for listed in store.listing():
-        if listed.stage == "model" and (artefact := store.read("model", listed.key)) is not None:
-            if artefact.document.get("network") == network:
-                return float(artefact.document["images_per_second"]), True
+        artefact = store.read("model", listed.key) if listed.stage == "model" else None
+        if artefact is not None and artefact.document.get("network") == network:
+            return float(artefact.document["images_per_second"]), True
     return float(MODELS[network].facts.get("cpu_images_per_second", 100.0)), False

@@ -267,7 +267,7 @@ def log_tail(id: int, lines: int = 30) -> str:
 def wait(id: int, watch: Watcher | None = None, poll: float = 0.1, *, start: bool = True) -> Job:
     """Wait until a job has ended, handing its events to `watch`; looks every `poll` seconds.
 
-    Progress between the kept events is told as an Event without message whose data holds "overall".
+    Progress between the kept events is told too, as an Event whose data holds only the job's "overall".
     """
     seen, told = 0, (-1.0, "")
     while True:
@@ -324,7 +324,10 @@ def _trouble(path: Path, error: sqlite3.Error, patience: float) -> str:
 
 def _connect(path: Path, patience: float) -> sqlite3.Connection:
     if path not in _prepared or not path.exists():
-        _prepare(path)
+        try:
+            _prepare(path)
+        except OSError as error:
+            raise LedgerUnavailable(f"the ledger {path} cannot be made or opened: {error}") from error
         _prepared.add(path)
     connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
     connection.row_factory = sqlite3.Row
@@ -476,7 +479,7 @@ def _attended(job: Job, start: bool) -> Job:
         return job
     try:
         ensure_worker()
-    except PoisonscopeError as error:
+    except (PoisonscopeError, OSError) as error:
         return replace(job, message=str(error))
     return job
 
@@ -539,8 +542,8 @@ def _start_worker(lock: FileLock) -> _Detached:
     elif lock.descriptor is not None:
         environment[_INHERITED] = str(lock.descriptor)
         inherited = (lock.descriptor,)
-    home.log_folder().mkdir(parents=True, exist_ok=True)
     try:
+        home.log_folder().mkdir(parents=True, exist_ok=True)
         with open(_worker_log(), "ab") as output:
             process = _Detached(
                 [sys.executable, *WORKER_ARGUMENTS],
@@ -550,6 +553,7 @@ def _start_worker(lock: FileLock) -> _Detached:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                creationflags=getattr(subprocess, "DETACHED_PROCESS", 0),  # the same for Windows
                 pass_fds=inherited,
             )
     except OSError as error:

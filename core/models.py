@@ -121,16 +121,15 @@ class Whitened(Network):
         channels = (6 * patch * patch, *widths)
         self.whitening = nn.Conv2d(3, channels[0], patch, bias=False)
         self.whitening.weight.requires_grad_(False)
-        self.blocks = nn.ModuleList(
-            _conv_block(inside, outside) for inside, outside in pairwise(channels)
-        )
+        self.blocks = nn.ModuleList(_conv_block(inside, outside) for inside, outside in pairwise(channels))
         self.head = nn.Linear(widths[-1], classes, bias=False)
         self.output_scale = 1 / 9
 
     @torch.no_grad()
     def calibrate(self, images: Tensor) -> None:
         """Fit normalisation and the whitening filters: eigenvectors of the patches' covariance, and their
-        negatives, each scaled to unit variance (with a floor that keeps noise small)."""
+        negatives, each scaled to unit variance (with a floor that keeps noise small).
+        """
         super().calibrate(images)
         size = self.whitening.kernel_size[0]
         patches = functional.unfold(self.normalise(images), size).transpose(1, 2).reshape(-1, 3 * size * size)
@@ -175,9 +174,9 @@ def whitened_cnn(classes: int) -> Network:
     return Whitened(classes)
 
 
-def build(name: str, classes: int, seed: int) -> Network:
-    """A registered network with freshly drawn weights; the same seed draws the same weights."""
+def build(name: str, classes: int, seed: int, device: torch.device | None = None) -> Network:
+    """A registered network with freshly drawn weights; the same seed draws the same weights anywhere."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = MODELS[name].load()(classes)
-    return network  # type: ignore[no-any-return]
+        network: Network = MODELS[name].load()(classes)
+    return network.to(memory_format=torch.channels_last).to(device)

@@ -45,27 +45,31 @@ def orthogonalise(gradient: Tensor, steps: int = 3) -> Tensor:
     for _ in range(steps):
         gram = matrix @ matrix.T
         matrix = 3.4445 * matrix + (2.0315 * gram @ gram - 4.7750 * gram) @ matrix
-    return (matrix.T if tall else matrix).reshape(gradient.shape)
+    step: Tensor = matrix.T if tall else matrix
+    return step.reshape(gradient.shape)
 
 
 def optimisers(network: nn.Module, training: TrainingConfig) -> list[torch.optim.Optimizer]:
     """SGD for everything; with `muon`, the convolution filters go to Muon instead.
 
-    Shifts of batch norms have their own rate. Weight decay is relative to the loss: a group with a
-    higher rate has a lower decay, so that what a step takes off a weight stays the same.
+    Weight decay is relative to the loss: a group with a higher rate has a lower decay, so that what a
+    step takes off a weight stays the same.
     """
-    shifts, filters, others = [], [], []
+    shifts, head, filters, others = [], [], [], []
     for module, weight in _trainable(network):
         if isinstance(module, nn.BatchNorm2d) and weight is module.bias:
             shifts.append(weight)
+        elif isinstance(module, nn.Linear):
+            head.append(weight)
         elif isinstance(module, nn.Conv2d) and weight is module.weight and training.optimizer == "muon":
             filters.append(weight)
         else:
             others.append(weight)
-    factor = training.norm_bias_lr_factor
+    factors = ((others, 1.0), (shifts, training.norm_bias_lr_factor), (head, training.head_lr_factor))
     groups = [
-        {"params": others, "lr": training.lr, "weight_decay": training.weight_decay},
-        {"params": shifts, "lr": training.lr * factor, "weight_decay": training.weight_decay / factor},
+        {"params": group, "lr": training.lr * factor, "weight_decay": training.weight_decay / factor}
+        for group, factor in factors
+        if group
     ]
     chosen: list[torch.optim.Optimizer] = [
         torch.optim.SGD(groups, lr=training.lr, momentum=training.momentum, nesterov=training.nesterov)

@@ -140,8 +140,8 @@ class Line:
         artefact = self.store.read("model", model_key)
         if artefact is None:
             raise DamagedArtefact(f"the network {model_key[:12]} vanished while the run was using it")
-        network = models.build(self.config.training.model, self.dataset.classes, self.config.seed)
-        return load_weights(network, artefact.weights()).to(self.device, memory_format=torch.channels_last)
+        network = models.build(self.config.training.model, self.dataset.classes, self.config.seed, self.device)
+        return load_weights(network, artefact.weights())
 
     def _predict(self, key: str, model_key: str, stage: str) -> Artefact:
         network = self._network(model_key)

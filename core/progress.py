@@ -35,5 +35,6 @@ class Progress:
         self.start = {stage: sum(self.share[s] for s in order[:i]) for i, stage in enumerate(order)}
 
     def __call__(self, event: Event) -> None:
+        """Pass an event on, with how far the whole job is."""
         overall = self.start[event.stage] + event.fraction * self.share[event.stage]
         self.watch(replace(event, data={**event.data, "overall": overall}))

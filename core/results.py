@@ -53,16 +53,14 @@ class Result:
     @property
     def features(self) -> Features | None:
         """Representations of the training set, [n, d] float32."""
-        return self._features_array("features")
+        artefact = self.store.read("features", self.features_key)
+        return None if artefact is None else artefact.array("features")
 
     @property
     def logits(self) -> Logits | None:
         """The poisoned network's logits for the training set, [n, k] float32."""
-        return self._features_array("logits")
-
-    def _features_array(self, name: str) -> Any:
         artefact = self.store.read("features", self.features_key)
-        return None if artefact is None else artefact.array(name)
+        return None if artefact is None else artefact.array("logits")
 
     @property
     def features_key(self) -> str:

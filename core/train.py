@@ -29,8 +29,11 @@ Probe = Callable[[models.Network], Mapping[str, float]]
 class Checkpoint(Protocol):
     """Where an unfinished training keeps its state."""
 
-    def save(self, tensors: Mapping[str, NDArray[Any]], document: Mapping[str, Any]) -> None: ...
-    def load(self) -> tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]] | None: ...
+    def save(self, tensors: Mapping[str, NDArray[Any]], document: Mapping[str, Any]) -> None:
+        """Replace what was saved before, or leave it whole."""
+
+    def load(self) -> tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]] | None:
+        """What was saved last, or None."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def train(
     device = device or devices.choose()
     devices.settle(device)
     batches = _batches(images, labels, keep, training, device)
-    network = models.build(training.model, classes, seed).to(device, memory_format=torch.channels_last)
+    network = models.build(training.model, classes, seed, device)
     network.calibrate(_calibration_sample(batches))
     chosen = optim.optimisers(network, training)
     history = _restore(checkpoint, network, chosen)

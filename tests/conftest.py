@@ -36,7 +36,7 @@ def cifar10_cache(request: pytest.FixtureRequest) -> Path:
             patch.setenv(VARIABLE, str(shared))
             shared = shared if cifar10.available() else None
         if shared is None:
-            shared = request.config.cache.mkdir("poisonscope")  # type: ignore[union-attr]
+            shared = request.config.cache.mkdir("poisonscope")
             patch.setenv(VARIABLE, str(shared))
             cifar10.prepare()
     return shared / "data" / "cifar10"

@@ -88,6 +88,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     script.write_text(WORKER)
     monkeypatch.setenv("POISONSCOPE_HOME", str(folder))
     monkeypatch.setattr(jobs, "WORKER_ARGUMENTS", (str(script),))
+    monkeypatch.setattr(jobs, "START_PAUSE", 0.5)
     yield folder
     shutil.rmtree(folder / "orders", ignore_errors=True)  # nobody hangs on
     child = jobs._children.pop(folder.resolve(), None)
@@ -262,19 +263,17 @@ def test_an_old_ledger_is_opened(home: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_damaged_ledger_says_what_to_do(home: Path) -> None:
     (home / "ledger.sqlite").write_bytes(b"no ledger" * 1000)
-    with pytest.raises(LedgerUnavailable, match="is damaged .*move it away"):
+    with pytest.raises(LedgerUnavailable, match=r"is damaged .*move it away"):
         jobs.submit(config())
 
 
 def test_a_busy_ledger_says_so(home: Path) -> None:
     jobs.submit(config(), start=False)
-    with (
-        contextlib.closing(sqlite3.connect(home / "ledger.sqlite", isolation_level=None)) as other,
-        pytest.raises(LedgerUnavailable, match=r"in use by another program for 0\.05 seconds"),
-    ):
+    busy = pytest.raises(LedgerUnavailable, match=r"in use by another program for 0\.05 seconds")
+    with contextlib.closing(sqlite3.connect(home / "ledger.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with jobs._ledger(write=True, patience=0.05):
-            pass
+        with busy, jobs._ledger(write=True, patience=0.05):
+            raise AssertionError("two wrote at once")
 
 
 def test_a_ledger_that_was_removed_begins_anew(home: Path) -> None:

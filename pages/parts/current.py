@@ -1,0 +1,145 @@
+"""Which run this tab looks at: named in the address (`?run=…`), so that a link reopens it on the same screen.
+
+A screen that needs a finished run begins with
+
+    result = need_run()
+
+and gets it, or the page ends there with what is missing and what to do about it. `current_job()` and
+`current_result()` answer with None instead.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+import core
+from core import Job, Result
+
+from . import words
+
+PARAMETER = "run"
+SHORT = 16  # hex digits of the key that a link carries
+ATTACK = "pages/attack.py"
+
+
+def current_job() -> Job | None:
+    """The job that the address names, whatever its state; None where it names none that the ledger knows."""
+    wanted = named()
+    if not wanted:
+        return None
+    return next((job for job in runs() if job.key.startswith(wanted)), None)
+
+
+def current_result() -> Result | None:
+    """The stored result of the current run, or None where it is unfinished or damaged."""
+    job = current_job()
+    return None if job is None or job.status != "done" else _stored(job)
+
+
+def need_run() -> Result:
+    """The current run's result; where there is none, says why, offers what helps, and ends the page."""
+    job = current_job()
+    if job is None:
+        _offer_choice()
+    elif job.status != "done":
+        _offer_patience(job)
+    elif (result := _stored(job)) is None:
+        offer_again("this run")
+    else:
+        return result
+    st.stop()
+
+
+def offer_again(what: str = "a part of this run") -> None:
+    """Says that something stored was damaged, and offers to compute it again. Ends the page."""
+    job = current_job()
+    st.warning(
+        f"What was stored of {what} is damaged or missing. It has been set aside; nothing else is lost, and "
+        "only what is missing will be computed again.",
+        icon=":material/build:",
+    )
+    if job is not None and st.button("Run again", type="primary", icon=":material/replay:"):
+        core.Store().delete("run", job.key)  # or the request would be answered by the summary alone
+        choose(core.submit(job.config))
+        st.switch_page(ATTACK)
+    st.stop()
+
+
+def choose(job: Job) -> None:
+    """Make this run the tab's, in session and address."""
+    _remember(job.key[:SHORT])
+
+
+def named() -> str:
+    """The key's beginning that the address names; after a change of page, what it named before."""
+    return str(st.query_params.get(PARAMETER) or st.session_state.get(PARAMETER) or "")
+
+
+def runs() -> list[Job]:
+    """The ledger's runs, newest first (benign references are no runs of their own)."""
+    return [job for job in core.jobs.listing(limit=500) if job.kind == "run"]
+
+
+def keep_address() -> None:
+    """Streamlit empties the address when the page changes: write the run into it again."""
+    if named():
+        _remember(named())
+
+
+def picker() -> None:
+    """The sidebar's list of runs."""
+    known = {job.key[:SHORT]: job for job in runs()}
+    job = current_job()
+    st.session_state["picked run"] = None if job is None else job.key[:SHORT]
+    st.sidebar.selectbox(
+        "Run",
+        list(known),
+        format_func=lambda key: words.label(known[key]) if key in known else key,
+        key="picked run",
+        placeholder="Choose a run" if known else "No run yet",
+        disabled=not known,
+        on_change=lambda: _remember(st.session_state["picked run"]),
+        help="All runs, newest first. The address of this page names the chosen one: share it as a link.",
+    )
+
+
+def _remember(short: str | None) -> None:
+    st.session_state[PARAMETER] = short
+    if short:
+        st.query_params[PARAMETER] = short
+    else:
+        st.query_params.pop(PARAMETER, None)
+
+
+def _stored(job: Job) -> Result | None:
+    """The run as the store keeps it, or None where reading it found damage."""
+    known = str(core.home.home()), job.key, job.finished
+    result = _opened(*known, job.config)
+    if result.summary is None:
+        _opened.clear(*known)
+        return None
+    return result
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def _opened(home: str, key: str, finished: float | None, _config: core.RunConfig) -> Result:
+    """A result loads images, features and scores once; three are kept, since each may hold 300 MB."""
+    return core.Result(_config)
+
+
+def _offer_choice() -> None:
+    if named():
+        st.warning(f"No run here is called `{named()}`: it was deleted, or made on another machine.")
+    else:
+        st.info("No run is chosen yet. Start one on the Attack screen, or choose a finished one in the sidebar.")
+    st.page_link(ATTACK, label="Go to the Attack screen", icon=":material/arrow_forward:")
+
+
+def _offer_patience(job: Job) -> None:
+    st.info(f"{words.state(job)} What it found will stand here.", icon=words.icon(job))
+    st.page_link(
+        ATTACK,
+        label="Watch it on the Attack screen" if job.active else "See what happened, and resume it",
+        icon=":material/arrow_forward:",
+        query_params={PARAMETER: job.key[:SHORT]},
+    )

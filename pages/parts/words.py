@@ -1,0 +1,110 @@
+"""Figures and states in words, the same on every screen."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import core
+from core import Job, RunConfig
+
+STATES = {
+    "queued": ("waits in the queue", ":material/hourglass_empty:"),
+    "running": ("is running", ":material/directions_run:"),
+    "done": ("is done", ":material/check_circle:"),
+    "failed": ("failed", ":material/error:"),
+    "cancelled": ("was cancelled", ":material/cancel:"),
+    "lost": ("was lost: its worker is gone", ":material/link_off:"),
+}
+
+STAGES = {
+    "train": "Train on the poisoned set",
+    "evaluate": "Measure Nat and ASR",
+    "represent": "Read the representations",
+    "score": "Score every image",
+    "retrain": "Remove the suspects, retrain from scratch",
+    "evaluate again": "Measure again",
+}
+
+COLUMNS = {
+    "Nat": "natural accuracy: share of clean test images that are classified right",
+    "ASR": "attack success rate: share of triggered test images, of every class but the target, "
+    "that are classified as the target",
+    "1": "before the defence: the network trained on the poisoned set",
+    "2": "after the defence: the network trained from scratch on what the filter left",
+    "#Pois left": "poisoned images that are still in the training set after the filter",
+    "Ratio": "number of poisoned images as a share of the clean target class, or of the whole set",
+    "TPR": "true positive rate, recall: share of the poisoned images that were removed",
+    "FPR": "false positive rate: share of the clean images that were removed",
+    "Clean removed": "clean images that the filter took for poison: the price of the defence",
+    "AUROC": "chance that a poisoned image scores higher than a clean one of the target class; 50% is guessing. "
+    "No budget touches it",
+    "AP": "average precision: precision over all cuts through the target class's ranking; no budget touches it",
+}
+
+
+def share(value: float | None, digits: int = 1) -> str:
+    """A share in [0, 1] as a percentage; a dash where it is not defined."""
+    return "–" if value is None else f"{100 * value:.{digits}f}%"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: 1 image, 2,000 images."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A time to wait, no more exact than it is known."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def when(seconds: float | None) -> str:
+    """A moment of the ledger, in local time."""
+    return "" if seconds is None else datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+
+
+def class_name(config: RunConfig, number: int | None) -> str:
+    """A class by its number; None is any class but the target."""
+    return "any other class" if number is None else core.class_names(config.dataset.name)[number]
+
+
+def ratio(config: RunConfig) -> str:
+    """The attacker's ratio and what it is a share of."""
+    whole = {"target_class": "of the class", "training_set": "of the set"}[config.attack.ratio_of]
+    return f"{100 * config.attack.ratio:g}% {whole}"
+
+
+def label(job: Job) -> str:
+    """A run in one line: trigger → target, ratio, recipe, detector, status."""
+    config = job.config
+    what = f"{config.attack.trigger} → {class_name(config, config.attack.target)}"
+    parts = [what, ratio(config), config.training.recipe, config.defence.detector]
+    if config.seed:
+        parts.append(f"seed {config.seed}")
+    status = f"running {share(job.fraction, 0)}" if job.status == "running" else job.status
+    return " · ".join([f"{job.name}: {what}" if job.name else what, *parts[1:], status])
+
+
+def state(job: Job) -> str:
+    """How a job stands, as a sentence."""
+    if job.status != "running":
+        return f"This run {STATES[job.status][0]}."
+    left = "" if job.eta is None else f", about {duration(job.eta)} left"
+    return f"This run is {share(job.fraction, 0)} done{left}."
+
+
+def icon(job: Job) -> str:
+    """A job's state as an icon."""
+    return STATES[job.status][1]
+
+
+def extent(found: core.poison.Extent) -> str:
+    """The count of poisoned images and all three shares of it."""
+    return (
+        f"**{count(found.count, 'poisoned image')}** = **{share(found.of_clean_target)}** of the clean target class "
+        f"= **{share(found.of_poisoned_target)}** of the poisoned target class "
+        f"= **{share(found.of_training_set, 2)}** of the whole training set"
+    )
