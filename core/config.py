@@ -64,9 +64,10 @@ class TrainingConfig(Frozen):
     """A training in explicit numbers.
 
     optimizer "muon" gives the convolution filters to Muon and the rest to SGD. lr is the peak rate for the
-    mean loss of a batch; the shifts of batch norms and the linear head may have multiples of it. schedule "step" divides the rate by 10 at each milestone (shares of the training),
-    "one_cycle" climbs linearly to its peak at that share and falls to 0. crop is the largest random shift
-    in pixels, flip mirrors half of the images: a shift can push a corner trigger out, a flip moves it.
+    mean loss of a batch; the shifts of batch norms and the linear head may have multiples of it. schedule
+    "step" divides the rate by 10 at each milestone (shares of the training), "one_cycle" climbs linearly to
+    its peak at that share and falls to 0. crop is the largest random shift in pixels (edges reflected),
+    flip mirrors half of the images: a shift can push a corner trigger out, a flip moves it.
     """
 
     recipe: str = "custom"

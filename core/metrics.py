@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from core.types import Labels, Mask, Scores
 
@@ -82,6 +81,8 @@ def found(flagged: Mask, poisoned: Mask) -> Found:
 
 def ranking(scores: Scores, labels: Labels, poisoned: Mask, target: int) -> Ranking:
     """AUROC and average precision of scores [n] within the target class."""
+    from sklearn.metrics import average_precision_score, roc_auc_score  # slow to import, seldom needed
+
     members = labels == target
     truth = poisoned[members]
     if truth.all() or not truth.any():

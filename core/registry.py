@@ -120,7 +120,7 @@ class Registry(Mapping[str, Entry]):
 _POSITION = {
     "row": Parameter(-2, "row of the trigger's last pixel; negative counts from the bottom", -512, 511),
     "column": Parameter(-2, "column of the trigger's last pixel; negative counts from the right", -512, 511),
-    "colour": Parameter("#ffffff", "colour of the lit pixels", colour=True),
+    "colour": Parameter("#ffff00", "colour of the lit pixels; white hides where the image is white", colour=True),
     "opacity": Parameter(1.0, "1 replaces the image's pixel, less lets it shine through", 0.0, 1.0),
 }
 
@@ -136,8 +136,8 @@ DATASETS = Registry(
                     *("airplane", "automobile", "bird", "cat", "deer"),
                     *("dog", "frog", "horse", "ship", "truck"),
                 ),
-                "train_size": 50_000,
                 "class_sizes": (5_000,) * 10,
+                "test_size": 10_000,
                 "image_shape": (32, 32, 3),
                 "download": True,
             },
@@ -148,6 +148,8 @@ DATASETS = Registry(
             "core.datasets.digits:load",
             facts={
                 "class_names": ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+                "class_sizes": (149, 152, 148, 153, 151, 152, 151, 150, 145, 150),
+                "test_size": 296,
                 "image_shape": (32, 32, 3),
                 "download": False,
             },

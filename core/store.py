@@ -512,9 +512,11 @@ def _seal(done: Mapping[str, Any]) -> str:
 def _done(folder: Path, stage: str, key: str) -> dict[str, Any]:
     """What the DONE marker of a folder says, or DamagedArtefact."""
     with _damage(folder / DONE):
-        done = json.loads((folder / DONE).read_bytes())
+        content = (folder / DONE).read_bytes()
+        done = json.loads(content)
         seal = done.pop("seal")
-        if seal != _seal(done):
+        # Another spelling of the same values is an alteration, too.
+        if seal != _seal(done) or content != _canonical({**done, "seal": seal}):
             raise DamagedArtefact("DONE was altered")
         if (done["stage"], done["key"]) != (stage, key):
             raise DamagedArtefact(f"it is the artefact of {done['stage']} {done['key']}")

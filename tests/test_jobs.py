@@ -665,17 +665,19 @@ def test_a_worker_outlives_who_started_it(home: Path) -> None:
         + "import time; sys.stdout.flush(); time.sleep(600)"
     )
     asker = script(code, config().model_dump_json(), "start", start_new_session=True)
-    assert asker.stdin is not None
-    assert asker.stdout is not None
-    asker.stdin.write("go\n")
-    asker.stdin.flush()
-    assert asker.stdout.readline() == "ready\n"
-    id = int(asker.stdout.readline())
-    job = until(lambda: (now := jobs.get(id, start=False)).stage and now)
-    assert job.pid is not None
-    assert os.getsid(job.pid) == job.pid
-    os.killpg(asker.pid, signal.SIGKILL)
-    asker.communicate(timeout=DEADLINE)
+    try:
+        assert asker.stdin is not None
+        assert asker.stdout is not None
+        asker.stdin.write("go\n")
+        asker.stdin.flush()
+        assert asker.stdout.readline() == "ready\n"
+        id = int(asker.stdout.readline())
+        job = until(lambda: (now := jobs.get(id, start=False)).stage and now)
+        assert job.pid is not None
+        assert os.getsid(job.pid) == job.pid
+    finally:
+        os.killpg(asker.pid, signal.SIGKILL)
+        asker.communicate(timeout=DEADLINE)
     (home / "orders" / "0").unlink()
     assert jobs.wait(id, start=False).status == "done"
     assert jobs.get(id).attempts == 1

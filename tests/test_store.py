@@ -251,6 +251,17 @@ def test_any_altered_bit_is_noticed(store: Store, name: str, where: float, bit: 
     assert store.read("model", KEY) is None
 
 
+def test_no_byte_of_the_marker_can_be_altered(store: Store) -> None:
+    filled(store)
+    path = store.folder / "model" / KEY / "DONE"
+    whole = path.read_bytes()
+    for where in range(len(whole)):
+        path.write_bytes(whole[:where] + bytes([whole[where] ^ 1]) + whole[where + 1 :])
+        assert not store.has("model", KEY), f"byte {where} of {whole!r}"
+    path.write_bytes(whole)
+    assert store.has("model", KEY)
+
+
 def test_damage_keeps_every_quarantined_folder(store: Store) -> None:
     for _ in range(3):
         filled(store)

@@ -112,9 +112,16 @@ def _mixture(projection: Vector) -> tuple[Vector, float]:
     if len(projection) < 2 * FEWEST or np.ptp(projection) == 0:
         return np.zeros(len(projection)), 0.0
     column = projection[:, None]
-    start = [[0.0], [float(np.quantile(projection, 0.95))]]
     mixture = GaussianMixture(
-        2, means_init=start, weights_init=[0.9, 0.1], reg_covar=1e-4, tol=1e-4, max_iter=200, random_state=0
+        2,
+        means_init=[[0.0], [float(np.quantile(projection, 0.95))]],
+        weights_init=[0.9, 0.1],
+        precisions_init=np.full((2, 1, 1), 4.0),
+        init_params="random_from_data",  # all starting values are given; the default would run k-means first
+        reg_covar=1e-4,
+        tol=1e-4,
+        max_iter=200,
+        random_state=0,
     ).fit(column)
     means, variances = mixture.means_[:, 0], mixture.covariances_[:, 0, 0]
     upper = int(means.argmax())

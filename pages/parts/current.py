@@ -39,30 +39,30 @@ def current_result() -> Result | None:
 def need_run() -> Result:
     """The current run's result; where there is none, says why, offers what helps, and ends the page."""
     job = current_job()
+    result = None
     if job is None:
         _offer_choice()
     elif job.status != "done":
         _offer_patience(job)
     elif (result := _stored(job)) is None:
         offer_again("this run")
-    else:
-        return result
-    st.stop()
+    if result is None:
+        st.stop()
+    return result
 
 
 def offer_again(what: str = "a part of this run") -> None:
-    """Says that something stored was damaged, and offers to compute it again. Ends the page."""
+    """Says that something stored was damaged or is missing, and offers to compute it again."""
     job = current_job()
     st.warning(
         f"What was stored of {what} is damaged or missing. It has been set aside; nothing else is lost, and "
         "only what is missing will be computed again.",
         icon=":material/build:",
     )
-    if job is not None and st.button("Run again", type="primary", icon=":material/replay:"):
+    if job is not None and st.button("Run again", type="primary", icon=":material/replay:", key=f"again {what}"):
         core.Store().delete("run", job.key)  # or the request would be answered by the summary alone
         choose(core.submit(job.config))
-        st.switch_page(ATTACK)
-    st.stop()
+        st.switch_page(ATTACK, query_params={PARAMETER: job.key[:SHORT]})
 
 
 def choose(job: Job) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
+
+import streamlit as st
 
 import core
 from core import Job, RunConfig
@@ -35,6 +38,7 @@ COLUMNS = {
     "Ratio": "number of poisoned images as a share of the clean target class, or of the whole set",
     "TPR": "true positive rate, recall: share of the poisoned images that were removed",
     "FPR": "false positive rate: share of the clean images that were removed",
+    "Precision": "share of the removed images that were poisoned",
     "Clean removed": "clean images that the filter took for poison: the price of the defence",
     "AUROC": "chance that a poisoned image scores higher than a clean one of the target class; 50% is guessing. "
     "No budget touches it",
@@ -44,7 +48,7 @@ COLUMNS = {
 
 def share(value: float | None, digits: int = 1) -> str:
     """A share in [0, 1] as a percentage; a dash where it is not defined."""
-    return "–" if value is None else f"{100 * value:.{digits}f}%"
+    return "—" if value is None else f"{100 * value:.{digits}f}%"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
@@ -108,3 +112,51 @@ def extent(found: core.poison.Extent) -> str:
         f"= **{share(found.of_poisoned_target)}** of the poisoned target class "
         f"= **{share(found.of_training_set, 2)}** of the whole training set"
     )
+
+
+def heading(config: RunConfig) -> str:
+    """What a run is about, as a heading."""
+    attack = config.attack
+    source = "" if attack.source is None else f" from {class_name(config, attack.source)}"
+    return f"{attack.trigger.capitalize()}{source} → {class_name(config, attack.target)}, {ratio(config)}"
+
+
+def explain(column: str) -> str:
+    """What a column means; Nat1 is Nat before the defence."""
+    if column in COLUMNS:
+        return COLUMNS[column]
+    return f"{COLUMNS[column[:-1]]}; {column[-1]} = {COLUMNS[column[-1]]}"
+
+
+def columns() -> dict[str, Any]:
+    """A table's columns with what each means, for st.dataframe."""
+    numbered = [f"{name}{number}" for name in ("Nat", "ASR") for number in "12"]
+    named = [name for name in COLUMNS if len(name) > 1]
+    return {name: st.column_config.Column(help=explain(name)) for name in [*named, *numbered]}
+
+
+def sentence(message: str) -> str:
+    """An error's message with a capital and a full stop."""
+    message = message.strip()
+    return message if not message else f"{message[0].upper()}{message[1:]}{'' if message[-1] in '.!?' else '.'}"
+
+
+def training(config: RunConfig) -> str:
+    """The recipe's numbers, resolved, in one line."""
+    numbers = config.training
+    images = "all images" if config.dataset.per_class is None else f"{config.dataset.per_class:,} images a class"
+    rate = f"learning rate {numbers.lr:g} ({numbers.schedule.replace('_', ' ')}), momentum {numbers.momentum:g}"
+    decay = f"weight decay {numbers.weight_decay:g}"
+    moved = f"flip {'on' if numbers.flip else 'off'}, crop {numbers.crop or 'off'}"
+    parts = [f"`{numbers.model}`", images, count(numbers.epochs, "epoch"), f"batch {numbers.batch_size}"]
+    return " · ".join([*parts, rate, decay, moved])
+
+
+def augmentation(config: RunConfig) -> str:
+    """What crop and flip do to a trigger in a corner."""
+    parts = []
+    if config.training.crop:
+        parts.append(f"the random shift of up to {config.training.crop} pixels can push a corner trigger out")
+    if config.training.flip:
+        parts.append("the flip moves it to the other side in half of the images")
+    return sentence(f"In training, {' and '.join(parts)}: the network meets it less often than the ratio says")

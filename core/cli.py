@@ -1,0 +1,287 @@
+"""The command line: `python -m core --help`. Every command is a door into the same store and ledger."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from core import jobs, stages
+from core.config import RunConfig
+from core.doors import configure
+from core.registry import DATASETS, DETECTORS, TRIGGERS
+from core.store import Store
+from core.types import BadRequest, Event, PoisonscopeError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Poison a training set, find the poison by its spectral signature, remove it, compare.",
+)
+out, err = Console(), Console(stderr=True)
+
+RunName = Annotated[str, typer.Argument(help="A run: its number, its name, or the beginning of its key.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def main() -> None:
+    """Run the command line; an error that the user can act on is one line, without a traceback."""
+    try:
+        app()
+    except PoisonscopeError as error:
+        err.print(f"error: {error}", style="red", markup=False, highlight=False)
+        sys.exit(2)
+
+
+def _bar() -> Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    return Progress(*columns, console=err, transient=True)
+
+
+@app.command()
+def data(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(DATASETS)}.")] = "cifar10",
+    folder: Annotated[Path | None, typer.Option(help="A folder that holds the data already.")] = None,
+) -> None:
+    """Fetch and verify a data set, once per user."""
+    from core import datasets
+
+    with _bar() as bar:
+        task = bar.add_task(name, total=1.0)
+        datasets.prepare(name, folder, lambda message, share: bar.update(task, description=message, completed=share))
+    out.print(f"{name} is ready")
+
+
+@app.command()
+def run(
+    dataset: str = "cifar10",
+    trigger: Annotated[str, typer.Option(help=f"One of {', '.join(TRIGGERS)}.")] = "pixel",
+    trigger_set: Annotated[list[str] | None, typer.Option(help="A trigger's setting, as name=value.")] = None,
+    target: Annotated[str, typer.Option(help="Target class, by name or number.")] = "bird",
+    source: Annotated[str | None, typer.Option(help="Source class; any class but the target if left out.")] = None,
+    ratio: Annotated[float, typer.Option(help="Poisoning ratio, 0 to 1; 0 is the clean control.")] = 0.1,
+    ratio_of: Annotated[str, typer.Option(help="target_class or training_set.")] = "target_class",
+    placement: Annotated[str, typer.Option(help="add (stamped copies) or replace (the originals).")] = "add",
+    recipe: Annotated[str, typer.Option(help="quick (CPU), fast (GPU) or paper.")] = "quick",
+    training_set: Annotated[
+        list[str] | None, typer.Option("--training", help="A number of the recipe, as name=value.")
+    ] = None,
+    detector: Annotated[str, typer.Option(help=f"One of {', '.join(DETECTORS)}.")] = "spectral",
+    detector_set: Annotated[list[str] | None, typer.Option(help="A detector's setting, as name=value.")] = None,
+    representation: Annotated[str, typer.Option(help="penultimate, block3, block2 or block1.")] = "penultimate",
+    assumed_ratio: Annotated[float, typer.Option(help="What the defender assumes, as a share of a class.")] = 0.1,
+    multiplier: Annotated[float, typer.Option(help="Times epsilon images are removed per class.")] = 1.5,
+    scope: Annotated[str | None, typer.Option(help="every_class or suspicious_class.")] = None,
+    seed: int = 0,
+    benign: Annotated[bool, typer.Option("--benign", help="Train the benign reference, too.")] = False,
+    here: Annotated[bool, typer.Option("--here", help="Compute in this process, not in the worker.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu; needs --here.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Attack, train, detect, clean, retrain and compare; the same request again answers from the store."""
+    config = configure(
+        dataset=dataset, trigger=trigger, trigger_parameters=_settings(trigger_set), target=target, source=source,
+        ratio=ratio, ratio_of=ratio_of, placement=placement, recipe=recipe, training=_settings(training_set),
+        detector=detector, detector_parameters=_settings(detector_set), representation=representation,
+        assumed_ratio=assumed_ratio, multiplier=multiplier, scope=scope, seed=seed,
+    )  # fmt: skip
+    if device != "auto" and not here:
+        raise BadRequest("--device needs --here: the worker chooses its device itself")
+    began = time.perf_counter()
+    cached = Store().has("run", stages.run_key(config))
+    for kind in ("run", "benign") if benign else ("run",):
+        _carry_out(kind, config, here, device)
+    answer = _answer(config, cached, time.perf_counter() - began)
+    if as_json:
+        print(json.dumps(answer))
+    else:
+        _tell(answer)
+
+
+def _settings(given: list[str] | None) -> dict[str, Any]:
+    """name=value pairs; a value is JSON where it reads as JSON, and a word otherwise."""
+    settings: dict[str, Any] = {}
+    for pair in given or []:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise BadRequest(f"a setting must be name=value, got {pair!r}")
+        try:
+            settings[name] = json.loads(value)
+        except json.JSONDecodeError:
+            settings[name] = value
+    return settings
+
+
+def _carry_out(kind: str, config: RunConfig, here: bool, device: str) -> None:
+    """Have the worker do it, or this process; show how far it is; raise if it does not end well."""
+    with _bar() as bar:
+        task = bar.add_task("waiting for the worker", total=1.0)
+
+        def watch(event: Event) -> None:
+            bar.update(task, description=event.message or event.stage, completed=event.data.get("overall"))
+
+        if here:
+            from core import doors
+
+            (doors.run if kind == "run" else doors.run_benign)(config, device=device, watch=watch)
+        else:
+            job = jobs.wait(jobs.submit(config, kind).id, watch)
+            if job.status != "done":
+                raise PoisonscopeError(f"the run is {job.status}: {job.error or 'start it again to resume'}")
+
+
+def _answer(config: RunConfig, cached: bool, seconds: float) -> dict[str, Any]:
+    """The summary as one flat object. seconds: this request; computed_seconds: when it was computed."""
+    artefact = Store().read("run", stages.run_key(config))
+    if artefact is None:
+        raise PoisonscopeError("the run's summary was damaged and has been set aside; run it again")
+    summary = dict(artefact.document)
+    benign = Store().has("predictions", stages.benign_key(config))
+    rates = _benign_rates(config) if benign else {"benign_nat": None, "benign_asr": None}
+    return {"cached": cached, **summary, "computed_seconds": summary["seconds"], "seconds": seconds, **rates}
+
+
+def _benign_rates(config: RunConfig) -> dict[str, float]:
+    from core.results import Result
+
+    quality = Result(config).quality("benign")
+    return {} if quality is None else {"benign_nat": quality.nat, "benign_asr": quality.asr}
+
+
+def _tell(answer: dict[str, Any]) -> None:
+    """The comparison in a few lines."""
+    table = Table(title="from the store" if answer["cached"] else f"computed in {answer['seconds']:.0f} s")
+    for column in ("", "before", "after"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, figure in (("accuracy on clean images (Nat)", "nat"), ("attack success rate (ASR)", "asr")):
+        table.add_row(name, f"{answer[figure + '1']:.2%}", f"{answer[figure + '2']:.2%}")
+    table.add_row("poisoned images in the training set", str(answer["poisons"]), str(answer["poisons_left"]))
+    out.print(table)
+    ranked = "" if answer["auroc"] is None else f"; AUROC {answer['auroc']:.4f}"
+    out.print(f"{answer['clean_removed']} clean images removed with them{ranked}; run {answer['run'][:12]}")
+
+
+@app.command("list")
+def list_runs(limit: int = 30, as_json: AsJson = False) -> None:
+    """The runs of the ledger, newest first."""
+    found = jobs.listing(limit)
+    if as_json:
+        print(json.dumps([_row(job) for job in found]))
+        return
+    table = Table()
+    for column in ("run", "status", "what", "key"):
+        table.add_column(column)
+    for job in found:
+        table.add_row(str(job.id), f"{job.status} {job.fraction:.0%}", job.name or describe(job), job.key[:12])
+    out.print(table)
+
+
+def _row(job: jobs.Job) -> dict[str, Any]:
+    fields = ("id", "kind", "key", "status", "fraction", "message", "error", "created", "finished", "name")
+    return {**{name: getattr(job, name) for name in fields}, "config": job.config.model_dump(mode="json")}
+
+
+def describe(job: jobs.Job) -> str:
+    """A run in a few words."""
+    names = DATASETS[job.config.dataset.name].facts["class_names"]
+    attack, training = job.config.attack, job.config.training
+    words = f"{job.config.dataset.name} {training.recipe} seed {job.config.seed}"
+    if job.kind == "benign":
+        return f"benign reference, {words}"
+    return f"{attack.trigger} to {names[attack.target]} {attack.ratio:.3g}, {job.config.defence.detector}, {words}"
+
+
+def find(name: str) -> jobs.Job:
+    """A run by number, name, or the beginning of its key."""
+    found = [job for job in jobs.listing(10_000) if name in (str(job.id), job.name) or job.key.startswith(name)]
+    if len(found) != 1:
+        raise BadRequest(f"{name!r} names {len(found)} runs; `python -m core list` shows which there are")
+    return found[0]
+
+
+@app.command()
+def show(name: RunName, as_json: AsJson = False) -> None:
+    """The figures of a run, or how far it is."""
+    job = find(name)
+    if job.status == "done" and job.kind == "run":
+        answer = _answer(job.config, True, 0.0)
+        print(json.dumps(answer)) if as_json else _tell(answer)
+    elif as_json:
+        print(json.dumps(_row(job)))
+    else:
+        out.print(f"{describe(job)}: {job.status}, {job.fraction:.0%} {job.message}")
+        if job.error:
+            out.print(jobs.log_tail(job.id), markup=False)
+
+
+@app.command()
+def export(
+    name: RunName,
+    to: Annotated[Path, typer.Option(help="The folder to write into.")] = Path("export"),
+    truth: Annotated[bool, typer.Option(help="Also say what really was poisoned.")] = True,
+) -> None:
+    """Scores and flagged ids as CSV and Parquet, and the keep-list."""
+    from core import export as exporting
+    from core.results import Result
+
+    for path in exporting.files(Result(find(name).config), to, truth=truth):
+        out.print(str(path), markup=False, highlight=False)
+
+
+@app.command()
+def delete(name: RunName) -> None:
+    """Take a run out of the ledger, and its summary out of the store."""
+    job = find(name)
+    jobs.delete(job.id)
+    if job.kind == "run":
+        Store().delete("run", job.key)
+    out.print(f"deleted run {job.id}")
+
+
+@app.command()
+def score(
+    features: Annotated[Path, typer.Argument(help="features.npy, [n, d].")],
+    labels: Annotated[Path, typer.Argument(help="labels.npy, [n] integers.")],
+    to: Annotated[Path, typer.Option(help="The table to write: id,label,score,flagged.")] = Path("scores.csv"),
+    detector: str = "spectral",
+    detector_set: Annotated[list[str] | None, typer.Option(help="A detector's setting, as name=value.")] = None,
+    assumed_ratio: float = 0.1,
+    multiplier: float = 1.5,
+    scope: str | None = None,
+) -> None:
+    """Score any features with any detector and budget; nothing is trained."""
+    from core.scoring import score_files
+
+    flagged, total = score_files(
+        features, labels, to, detector=detector, parameters=_settings(detector_set), assumed_ratio=assumed_ratio,
+        multiplier=multiplier, scope=scope,
+    )  # fmt: skip
+    out.print(f"{flagged} of {total} images flagged; written to {to}", markup=False, highlight=False)
+
+
+@app.command()
+def doctor() -> None:
+    """What device, what data, what is damaged. Ends with status 1 if something is."""
+    from core.doctor import findings
+
+    healthy = True
+    for finding in findings():
+        mark = "ok     " if finding.good else "PROBLEM"
+        out.print(f"{mark}  {finding.what}: {finding.found}", markup=False, highlight=False)
+        healthy &= finding.good
+    if not healthy:
+        raise typer.Exit(1)
+
+
+@app.command(hidden=True)
+def worker(idle_seconds: float = 60.0) -> None:
+    """Carry out what is queued (started by the other commands and the pages)."""
+    raise typer.Exit(jobs.work(idle_seconds))

@@ -1,0 +1,60 @@
+"""A look at the machine, the data, the store and the ledger."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from core import datasets, home, jobs
+from core.registry import DATASETS
+from core.store import Store
+
+LITTLE_SPACE = 2 * 2**30
+
+
+class Finding(NamedTuple):
+    """One thing looked at: whether it is good, and what was found."""
+
+    what: str
+    good: bool
+    found: str
+
+
+def findings() -> Iterator[Finding]:
+    """Everything that can be found wrong, in the order in which one would look."""
+    yield from _machine()
+    for name in DATASETS:
+        ready = datasets.available(name)
+        yield Finding(f"data {name}", True, "ready" if ready else f"not here yet: python -m core data {name}")
+    yield from _store()
+    yield from _ledger()
+
+
+def _machine() -> Iterator[Finding]:
+    import torch
+
+    from core import devices
+
+    device = devices.choose()
+    bf16 = "bfloat16 in hardware" if devices.fast_bf16(device) else "no fast bfloat16"
+    yield Finding("device", True, f"{device.type}: {devices.describe(device)}, {bf16}")
+    yield Finding("versions", True, f"Python {platform.python_version()}, torch {torch.__version__}")
+    free = shutil.disk_usage(home.home()).free
+    yield Finding("folder", free > LITTLE_SPACE, f"{home.home()}, {free / 2**30:.1f} GiB free")
+
+
+def _store() -> Iterator[Finding]:
+    store = Store()
+    kept = store.listing()
+    yield Finding("store", True, f"{len(kept)} artefacts, {sum(listed.bytes for listed in kept) / 2**20:.0f} MiB")
+    for problem in store.problems():
+        yield Finding(f"damaged {problem.stage}", False, f"{problem.key[:12]}: {problem.reason}")
+
+
+def _ledger() -> Iterator[Finding]:
+    runs = jobs.listing(10_000)
+    counts = {status: sum(job.status == status for job in runs) for status in {job.status for job in runs}}
+    words = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no runs yet"
+    yield Finding("ledger", not counts.get("lost"), words + (" (resume them)" if counts.get("lost") else ""))

@@ -1,0 +1,58 @@
+"""Scoring of features that came from elsewhere: two arrays in, one table out, no training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from core import filter as filtering
+from core.config import DefenceConfig, explain
+from core.detectors import detect
+from core.types import BadRequest
+
+
+def score_files(
+    features: Path,
+    labels: Path,
+    to: Path,
+    *,
+    detector: str,
+    parameters: Mapping[str, Any],
+    assumed_ratio: float,
+    multiplier: float,
+    scope: str | None,
+) -> tuple[int, int]:
+    """Score features.npy [n, d] with labels.npy [n], write `id,label,score,flagged`; returns (flagged, n)."""
+    settings = {
+        "detector": detector,
+        "parameters": dict(parameters),
+        "assumed_ratio": assumed_ratio,
+        "multiplier": multiplier,
+        "scope": scope,
+    }
+    try:
+        defence = DefenceConfig.model_validate(settings)
+    except ValidationError as error:
+        raise explain(error) from None
+    matrix, given = _load(features), _load(labels)
+    found = detect(defence.detector, matrix, given, None, defence.parameters)
+    flagged = ~filtering.keep_mask(found, given.astype(np.int64), defence)
+    rows = {"id": np.arange(len(given)), "label": given, "score": found.scores, "flagged": flagged}
+    pd.DataFrame(rows).to_csv(to, index=False)
+    return int(flagged.sum()), len(given)
+
+
+def _load(path: Path) -> NDArray[Any]:
+    try:
+        loaded: NDArray[Any] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise BadRequest(f"{path} must be a NumPy .npy file of plain numbers: {error}") from None
+    if not isinstance(loaded, np.ndarray):
+        raise BadRequest(f"{path} must be a single .npy array, got an archive")
+    return loaded

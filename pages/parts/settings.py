@@ -1,0 +1,270 @@
+"""The widgets that describe a run, and the plain settings that they hold. Their values outlive a change of page.
+
+Every menu is made from the registries, so a new trigger, detector or data set appears by itself. Nothing
+is decided here: `core.configure` checks what comes out.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args, get_origin
+
+import streamlit as st
+
+import core
+from core import DefenceConfig, Parameter, RunConfig, TrainingConfig
+
+ANY = "any other class"
+RATIO_OF = {"target_class": "the clean target class", "training_set": "the whole training set"}
+PLACEMENT = {"add": "added; their originals stay", "replace": "put in place of their originals"}
+SCOPE = {"every_class": "every class", "suspicious_class": "only classes the detector names"}
+REPRESENTATION = {"penultimate": "penultimate (pooled)", "block3": "block 3", "block2": "block 2", "block1": "block 1"}
+
+# What an expert may want to know before turning a number.
+TRAINING_HELP = {
+    "model": "the network",
+    "epochs": "passes over the training set",
+    "batch_size": "images a step",
+    "optimizer": "muon gives the convolution filters to Muon, the rest to SGD",
+    "lr": "the peak learning rate, for the mean loss of a batch",
+    "norm_bias_lr_factor": "batch-norm biases learn so many times as fast",
+    "schedule": "one_cycle climbs to its peak and falls to 0; step divides by 10 at each milestone",
+    "peak": "one_cycle: share of the training at which the rate is highest",
+    "milestones": "step: shares of the training, separated by commas",
+    "label_smoothing": "share of each label that is spread over all classes",
+    "flip": "mirror half of the images at random",
+    "crop": "largest random shift, in pixels",
+    "precision": "auto takes bf16 where the device multiplies it in hardware",
+}
+
+
+def dataset() -> str:
+    """Which data set; CIFAR-10 unless it is not here."""
+    _default("dataset", "cifar10" if core.datasets.available("cifar10") else "digits")
+    return st.selectbox("Data set", list(core.DATASETS), key="dataset", persist_state="session")
+
+
+def attack(dataset: str) -> dict[str, Any]:
+    """What the attacker does."""
+    _default("trigger", "pattern")
+    trigger = st.selectbox("Trigger", list(core.TRIGGERS), key="trigger", persist_state="session")
+    st.caption(core.TRIGGERS[trigger].summary)
+    target, source = _classes(dataset)
+    left, right = st.columns(2)
+    _default("ratio", 10.0)
+    _default("ratio_of", "target_class")
+    ratio = left.number_input(
+        "Poisoning ratio in %", 0.0, 100.0, step=1.0, format="%g", key="ratio", persist_state="session"
+    )
+    ratio_of = right.selectbox(
+        "as a share of", list(RATIO_OF), format_func=RATIO_OF.__getitem__, key="ratio_of", persist_state="session"
+    )
+    with st.expander("Trigger's look, placement"):
+        _default("placement", "add")
+        placement = st.selectbox(
+            "Stamped copies are",
+            list(PLACEMENT),
+            format_func=PLACEMENT.__getitem__,
+            key="placement",
+            persist_state="session",
+        )
+        parameters = _parameters("trigger", trigger, core.TRIGGERS[trigger].parameters)
+    return {
+        "trigger": trigger,
+        "trigger_parameters": parameters,
+        "target": target,
+        "source": source,
+        "ratio": round(ratio / 100, 10),
+        "ratio_of": ratio_of,
+        "placement": placement,
+    }
+
+
+def training(dataset: str) -> dict[str, Any]:
+    """Which recipe, and each number of it for an expert to change."""
+    _default("recipe", "quick")
+    recipe = st.selectbox("Recipe", list(core.RECIPES), key="recipe", persist_state="session")
+    st.caption(f"For {core.RECIPES[recipe].summary}.")
+    data, numbers = core.resolve(recipe, dataset)
+    with st.expander("Expert: every number of the recipe"):
+        st.caption(
+            "*flip* and *crop* blur a corner trigger: a flip moves it to the other side in half of the images, a shift "
+            "by *crop* pixels can push it out of the picture. The trigger that is measured stays where it was put."
+        )
+        left, right = st.columns(2)
+        chosen: dict[str, Any] = {}
+        with left:
+            chosen["per_class"] = _per_class(f"{dataset}.{recipe}.per_class", data.per_class)
+        for place, name in enumerate(_training_fields(), 1):
+            with (left, right)[place % 2]:
+                chosen[name] = _number(f"{dataset}.{recipe}.{name}", name, getattr(numbers, name))
+        _default("seed", 0)
+        seed = st.number_input(
+            "Seed", 0, 2**31 - 1, step=1, key="seed", persist_state="session",
+            help="of the choice of images, the network's first weights and the order of training",
+        )  # fmt: skip
+    return {"recipe": recipe, "training": chosen, "seed": seed}
+
+
+def defence() -> dict[str, Any]:
+    """What the defender assumes; never what the attacker did."""
+    _default("detector", "spectral")
+    _default("assumed_ratio", 10.0)
+    detector = st.selectbox("Detector", list(core.DETECTORS), key="detector", persist_state="session")
+    entry = core.DETECTORS[detector]
+    st.caption(entry.summary)
+    assumed = st.number_input(
+        "Assumed ratio in %", 0.0, 100.0, step=1.0, format="%g", key="assumed_ratio", persist_state="session",
+        help="The defender's guess: at most this share of a class is poisoned. It gives ε. The defender does not know "
+        "the attacker's ratio; the two are separate settings.",
+    )  # fmt: skip
+    st.caption("The defender's assumption, separate from the attacker's ratio.")
+    with st.expander("Representation, budget, scope"):
+        _default("representation", "penultimate")
+        representation = st.selectbox(
+            "Representation",
+            list(get_args(DefenceConfig.model_fields["representation"].annotation)),
+            format_func=lambda name: REPRESENTATION.get(name, name),
+            key="representation",
+            persist_state="session",
+            help="the layer whose output the detector reads",
+        )
+        _default("multiplier", 1.5)
+        multiplier = st.number_input(
+            "Budget, in multiples of ε", 0.1, 10.0, step=0.1, format="%g", key="multiplier", persist_state="session"
+        )
+        able = entry.facts.get("scope") == "suspicious_class"
+        scopes = ["suspicious_class", "every_class"] if able else ["every_class"]
+        _default(f"scope.{able}", scopes[0])
+        scope = st.selectbox(
+            "Remove from", scopes, format_func=SCOPE.__getitem__, key=f"scope.{able}", persist_state="session"
+        )
+        parameters = _parameters("detector", detector, entry.parameters)
+    return {
+        "detector": detector,
+        "detector_parameters": parameters,
+        "representation": representation,
+        "assumed_ratio": round(assumed / 100, 10),
+        "multiplier": round(multiplier, 10),
+        "scope": scope,
+    }
+
+
+def fill(config: RunConfig) -> None:
+    """Put a run's settings into the widgets; called before they are drawn."""
+    names = core.class_names(config.dataset.name)
+    dataset, attack, defence = config.dataset.name, config.attack, config.defence
+    recipe = config.training.recipe if config.training.recipe in core.RECIPES else "quick"
+    able = core.DETECTORS[defence.detector].facts.get("scope") == "suspicious_class"
+    values: dict[str, Any] = {
+        "dataset": dataset,
+        "trigger": attack.trigger,
+        f"{dataset}.target": names[attack.target],
+        f"{dataset}.source": ANY if attack.source is None else names[attack.source],
+        "ratio": round(100 * attack.ratio, 8),
+        "ratio_of": attack.ratio_of,
+        "placement": attack.placement,
+        "recipe": recipe,
+        f"{dataset}.{recipe}.per_class": config.dataset.per_class,
+        "seed": config.seed,
+        "detector": defence.detector,
+        "representation": defence.representation,
+        "assumed_ratio": round(100 * defence.assumed_ratio, 8),
+        "multiplier": defence.multiplier,
+        f"scope.{able}": defence.scope,
+    }
+    values |= {f"trigger.{attack.trigger}.{name}": value for name, value in attack.parameters.items()}
+    values |= {f"detector.{defence.detector}.{name}": value for name, value in defence.parameters.items()}
+    for name in _training_fields():
+        values[f"{dataset}.{recipe}.{name}"] = _plain(getattr(config.training, name))
+    for key, value in values.items():
+        st.session_state[key] = value
+
+
+def _classes(dataset: str) -> tuple[str, str | None]:
+    names = core.class_names(dataset)
+    left, right = st.columns(2)
+    _default(f"{dataset}.target", "bird" if "bird" in names else names[3])
+    _default(f"{dataset}.source", ANY)
+    target = left.selectbox(
+        "Target class", names, key=f"{dataset}.target", persist_state="session",
+        help="what triggered images shall be taken for",
+    )  # fmt: skip
+    source = right.selectbox(
+        "Source class", [ANY, *names], key=f"{dataset}.source", persist_state="session",
+        help="whose images are stamped",
+    )  # fmt: skip
+    return target, None if source == ANY else source
+
+
+def _parameters(kind: str, entry: str, parameters: Any) -> dict[str, Any]:
+    columns = st.columns(2)
+    found = {}
+    for place, (name, parameter) in enumerate(parameters.items()):
+        with columns[place % 2]:
+            found[name] = _parameter(f"{kind}.{entry}.{name}", name, parameter)
+    return found
+
+
+def _parameter(key: str, name: str, parameter: Parameter) -> Any:
+    _default(key, parameter.default)
+    common: dict[str, Any] = {
+        "label": name.replace("_", " ").capitalize(),
+        "key": key,
+        "help": parameter.help,
+        "persist_state": "session",
+    }
+    if isinstance(parameter.default, bool):
+        return st.checkbox(**common)
+    if isinstance(parameter.default, str):
+        return st.color_picker(**common) if parameter.colour else st.text_input(**common)
+    kind = type(parameter.default)
+    low, high = (None if bound is None else kind(bound) for bound in (parameter.low, parameter.high))
+    return st.number_input(min_value=low, max_value=high, step=1 if kind is int else 0.1, **common)
+
+
+def _training_fields() -> list[str]:
+    return [name for name in TrainingConfig.model_fields if name != "recipe"]
+
+
+def _per_class(key: str, default: int | None) -> int | None:
+    _default(key, default)
+    return st.number_input(
+        "Images a class", min_value=2, step=100, value=None, key=key, placeholder="all", persist_state="session",
+        help="the first so many training images of every class; empty: all",
+    )  # fmt: skip
+
+
+def _number(key: str, name: str, default: Any) -> Any:
+    _default(key, _plain(default))
+    common: dict[str, Any] = {"key": key, "help": TRAINING_HELP.get(name), "persist_state": "session"}
+    label = name.replace("_", " ").capitalize()
+    annotation = TrainingConfig.model_fields[name].annotation
+    if name == "model":
+        return st.selectbox(label, list(core.MODELS), **common)
+    if get_origin(annotation) is Literal:
+        return st.selectbox(label, get_args(annotation), **common)
+    if isinstance(default, bool):
+        return st.checkbox(label, **common)
+    if isinstance(default, tuple):
+        return _shares(st.text_input(label, **common))
+    if isinstance(default, int):
+        return st.number_input(label, min_value=0, step=1, **common)
+    return st.number_input(label, min_value=0.0, step=_step(default), format="%g", **common)
+
+
+def _shares(text: str) -> tuple[Any, ...]:
+    """Numbers separated by commas; what is no number is left for core.configure to refuse."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _step(value: float) -> float:
+    return 10.0 ** max(-6, len(f"{value:.0f}") - 2) if value >= 1 else 0.0001 if value < 0.01 else 0.05
+
+
+def _plain(value: Any) -> Any:
+    return ", ".join(f"{part:g}" for part in value) if isinstance(value, tuple) else value
+
+
+def _default(key: str, value: Any) -> None:
+    """A widget's value before anyone has touched it."""
+    st.session_state.setdefault(key, value)

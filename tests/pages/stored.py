@@ -1,0 +1,88 @@
+"""A finished run in the store, made up without a training: what the screens show can be tested in seconds.
+
+Features are noise around each class's own centre; the poisoned images are shifted along one more axis, so
+that every detector has something to find. The networks' answers are right but for a few.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+import core
+from core import Job, RunConfig, Store, filter, results, stages
+from core.results import Result
+
+ASR1, ASR2, BENIGN_ASR = 0.9, 0.05, 0.03
+NAT1, NAT2 = 0.95, 0.94
+DIMENSIONS = 24
+
+
+def config(**changes: object) -> RunConfig:
+    """A small run on digits, of which a test may change what it is about."""
+    settings = dict(dataset="digits", trigger="pattern", target="three", ratio=0.2)
+    return core.configure(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+def finished(wanted: RunConfig, asr1: float = ASR1) -> Job:
+    """Put every artefact of a run into the store, and the run into the ledger, which finds it done."""
+    store = Store()
+    result = Result(wanted, store)
+    truth, labels = result.poisoned.truth.poisoned, result.poisoned.labels
+    _network(result, stages.model_key(wanted), NAT1, asr1)
+    store.write("features", result.features_key, arrays=_representations(labels, truth))
+    found = result.detection()
+    assert found is not None
+    keep = filter.keep_mask(found, labels, wanted.defence)
+    _network(result, stages.model_key(wanted, keep), NAT2, ASR2)
+    answers = (store.read("predictions", stages.predictions_key(stages.model_key(wanted, k), wanted.attack))
+               for k in (None, keep))  # fmt: skip
+    before, after = (
+        results.quality(wanted, result.dataset, read.array("clean"), read.array("triggered")) for read in answers
+    )
+    summary = results.summarise(wanted, result.dataset, result.poisoned, found, ~keep, before, after)
+    key = stages.run_key(wanted)
+    summary |= {"run": key, "seconds": 61.0, "device": "no device"}
+    store.write("run", key, arrays={"flagged": ~keep}, document=summary)
+    return core.submit(wanted)
+
+
+def benign(wanted: RunConfig) -> None:
+    """The benign reference of a run."""
+    _network(Result(wanted), stages.model_key(stages.benign(wanted)), NAT1, BENIGN_ASR)
+
+
+def _network(result: Result, key: str, nat: float, asr: float) -> None:
+    """The history of a training, and answers to the test images that come to these figures."""
+    wanted, store = result.config, result.store
+    epochs = range(1, wanted.training.epochs + 1)
+    history = [{"epoch": e, "loss": 1 / e, "accuracy": nat, "nat": nat, "asr": asr, "seconds": 5.0} for e in epochs]
+    store.write("model", key, document={"history": history, "images_per_second": 500.0, "network": "none"})
+    labels, target = result.dataset.test_labels, wanted.attack.target
+    clean = _first(np.ones(len(labels), bool), nat)
+    fooled = _first(labels != target, asr)
+    wrong = (labels + 1) % result.dataset.classes
+    arrays = {
+        "clean": _logits(np.where(clean, labels, wrong), result.dataset.classes),
+        "triggered": _logits(np.where(fooled, target, labels), result.dataset.classes),
+    }
+    store.write("predictions", stages.predictions_key(key, wanted.attack), arrays=arrays)
+
+
+def _first(candidates: np.ndarray, share: float) -> np.ndarray:
+    """A mask of the first so large a share of the candidates."""
+    chosen = np.zeros(len(candidates), bool)
+    rows = np.flatnonzero(candidates)
+    chosen[rows[: round(share * len(rows))]] = True
+    return chosen
+
+
+def _logits(answers: np.ndarray, classes: int) -> np.ndarray:
+    return np.eye(classes, dtype=np.float32)[answers]
+
+
+def _representations(labels: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(len(labels), DIMENSIONS))
+    features += 4 * generator.normal(size=(labels.max() + 1, DIMENSIONS))[labels]
+    features[truth, 0] += 6
+    return {"features": features.astype(np.float32), "logits": _logits(labels, int(labels.max()) + 1)}
