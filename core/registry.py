@@ -220,7 +220,7 @@ DETECTORS = Registry(
             "Spectral signatures after whitening by the other classes, one-sided and refined; names the poisoned class",
             "this project; kin: Tang et al., SCAn, USENIX Security 2021; Hayase et al., SPECTRE, ICML 2021",
             "core.detectors.whitened:whitened_spectral",
-            {"threshold": Parameter(4.0, "separation (Ashman's D) above which a class is called poisoned", 0.0, 100.0)},
+            {"threshold": Parameter(2.5, "robust z-score above which a class is called poisoned", 0.0, 100.0)},
             facts={"scope": "suspicious_class"},
         ),
     },

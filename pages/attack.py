@@ -15,17 +15,21 @@ def main() -> None:
         "Then find those images by their spectral signature, remove them, train again, and compare."
     )
     recall()
-    left, right = st.columns([2, 3], gap="large")
+    pictures = st.container()
+    left, right = st.columns([1, 1], gap="large")
     with left:
         config, trouble = ask()
-    with right:
-        here = core.datasets.available(st.session_state["dataset"])
+    here = core.datasets.available(st.session_state["dataset"])
+    with pictures:
         if not here:
             offer_data(st.session_state["dataset"])
+        elif config is not None:
+            preview.show(config)
+    with right:
         if config is None:
             st.error(trouble, icon=":material/block:")
         else:
-            announce(config, here)
+            announce(config)
         start(config if here else None)
         follow(config)
 
@@ -90,10 +94,8 @@ def offer_data(dataset: str) -> None:
     st.rerun()
 
 
-def announce(config: RunConfig, here: bool) -> None:
-    """What this request means: the images, the count and its shares, the time it takes."""
-    if here:
-        preview.show(config)
+def announce(config: RunConfig) -> None:
+    """What this request means: the count and its shares, the time it takes."""
     st.markdown(words.extent(extent(config)))
     if config.attack.ratio == 0:
         st.info("Nothing is poisoned: this is the clean control. A good detector finds nothing.")

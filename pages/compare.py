@@ -47,21 +47,20 @@ def warn(found: dict[str, Any]) -> None:
 
 
 def numbers(found: dict[str, Any]) -> None:
-    """Before and after in large figures."""
-    asr, nat, left, clean = st.columns(4)
+    """Before and after in large figures, then how well poisoned and clean were told apart."""
+    asr, nat = st.columns(2)
     change(asr, "ASR", found["asr1"], found["asr2"], "inverse")
     change(nat, "Nat", found["nat1"], found["nat2"], "normal")
-    left.metric(
-        "#Pois left", f"{found['poisons_left']:,}", f"of {found['poisons']:,}", delta_color="off", delta_arrow="off",
-        help=words.explain("#Pois left"), border=True,
-    )  # fmt: skip
-    clean.metric(
-        "Clean removed", f"{found['clean_removed']:,}", f"of {found['flagged']:,} removed", delta_color="off",
-        delta_arrow="off", help=words.explain("Clean removed"), border=True,
-    )  # fmt: skip
-    rates = (("TPR", "tpr"), ("FPR", "fpr"), ("AUROC", "auroc"), ("AP", "average_precision"))
-    for place, (name, key) in zip(st.columns(4), rates, strict=True):
-        place.metric(name, words.share(found[key]), help=words.explain(name))
+    with st.container(horizontal=True):
+        for name, value in (
+            ("#Pois left", f"{found['poisons_left']:,} of {found['poisons']:,}"),
+            ("Clean removed", f"{found['clean_removed']:,}"),
+            ("TPR", words.share(found["tpr"])),
+            ("FPR", words.share(found["fpr"])),
+            ("AUROC", words.score(found["auroc"])),
+            ("AP", words.score(found["average_precision"])),
+        ):
+            st.metric(name, value, help=words.explain(name), width=165)
 
 
 def change(place: Any, name: str, before: float, after: float, good: str) -> None:
@@ -138,9 +137,7 @@ def report(config: core.RunConfig, found: dict[str, Any]) -> None:
         return
     keys = {"Nat1": "nat1", "ASR1": "asr1", "#Pois left": "poisons_left", "Nat2": "nat2", "ASR2": "asr2"}
     rows = {"this run": found, "the report": published._asdict()}
-    table = [
-        {"": name, **{title: _figure(row[key]) for title, key in keys.items()}} for name, row in rows.items()
-    ]  # fmt: skip
+    table = [{"": name, **{title: _figure(row[key]) for title, key in keys.items()}} for name, row in rows.items()]
     st.dataframe(pd.DataFrame(table), hide_index=True, column_config=words.columns(), alt="This run and the report")
     st.caption(
         f"The report trained ResNet-18 on all 50,000 images, with {round(published.ratio * 5000)} poisoned; "
@@ -148,8 +145,8 @@ def report(config: core.RunConfig, found: dict[str, Any]) -> None:
     )
 
 
-def _figure(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else words.share(value, 2)
+def _figure(value: float) -> float:
+    return value if isinstance(value, int) else 100 * value
 
 
 def glossary() -> None:

@@ -6,8 +6,6 @@ Moving the budget redraws only `explore`, a fragment.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 
 import core
 from core import PoisonscopeError, Result
-from pages.parts import current, cuts, plots, words
+from pages.parts import current, cuts, explained, picked, plots, words
 from pages.parts.cuts import Scored
 
 HARDLY_LEARNED = 0.5  # ASR1 below which low recall says little about the detector
@@ -27,7 +25,7 @@ def page() -> None:
     st.markdown("How far each training image stands out from the others of its label, and what a cut would remove.")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         truth = cuts.truth_switch()
-        choose_detector(result)
+        picked.detector(result)
         log_scores = "log" in st.segmented_control(
             "Scores", ["log", "linear"], default="log", required=True, key="score scale",
             help="Scores are squared and span orders of magnitude: log spreads the tail out.",
@@ -42,23 +40,7 @@ def page() -> None:
         figures_without_budget(result, found)
     explore(result, found, axis, log_counts, truth)
     every_class(result, found, axis, log_counts, truth)
-    explain()
-
-
-def choose_detector(result: Result) -> None:
-    """The detector, at first the run's own."""
-    cut = cuts.chosen(result)
-    st.session_state["detector picker"] = cut.detector
-    own = result.config.defence.detector
-    st.selectbox(
-        "Detector",
-        list(core.DETECTORS),
-        key="detector picker",
-        format_func=lambda name: f"{name} (this run's)" if name == own else name,
-        on_change=lambda: cuts.choose(result, cuts.usual(result, st.session_state["detector picker"])),
-        help=core.DETECTORS[cut.detector].summary + ". Any detector scores the stored features at once.",
-        width=280,
-    )
+    explained.signatures()
 
 
 def score(result: Result) -> Scored:
@@ -97,7 +79,7 @@ def explore(result: Result, found: Scored, axis: plots.Axis, log_counts: bool, t
     """One class in large, and the budget; reruns alone when either is changed."""
     st.subheader("One class, and the cut")
     label = choose_class(result, found, truth)
-    choose_budget(result, found)
+    picked.budget(result, found)
     cut = cuts.chosen(result)
     flagged = cuts.flag(found, cut)
     poisoned = result.poisoned.truth.poisoned if truth else None
@@ -132,55 +114,6 @@ def choose_class(result: Result, found: Scored, truth: bool) -> int:
         key=f"class in large {core.run_key(result.config)[:8]} {truth} {cuts.chosen(result).detector}",
         help="⚠ marks what the detector names, or the widest spectral gap.",
         width=280,
-    )
-
-
-def choose_budget(result: Result, found: Scored) -> None:
-    """Slider and number in step, a mark at 1.5·ε, and the scope where the detector names classes."""
-    cut, standard, most = cuts.chosen(result), cuts.usual(result, cuts.chosen(result).detector), cuts.limit(result)
-    st.session_state["budget slider"] = st.session_state["budget number"] = cut.budget
-    st.session_state["scope picker"] = cut.scope
-
-    def move(widget: str) -> None:
-        value = st.session_state[widget]
-        cuts.choose(result, replace(cut, budget=min(max(int(value or 0), 0), most)))
-
-    left, right = st.columns([4, 1], vertical_alignment="bottom")
-    with left:
-        st.slider("Images removed per class", 0, most, key="budget slider", on_change=move, args=("budget slider",))
-    right.number_input(
-        "Budget", 0, most, key="budget number", on_change=move, args=("budget number",), label_visibility="collapsed"
-    )
-    defence = cuts.defence_of(result, cut.detector)
-    epsilon = core.filter.epsilon(found.labels, defence.assumed_ratio)
-    left.html(budget_mark(standard.budget, most, f"{defence.multiplier:g}·ε = {standard.budget:,}"))
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
-            f"Back to {defence.multiplier:g}·ε",
-            on_click=lambda: cuts.choose(result, replace(cut, budget=standard.budget)),
-            disabled=cut.budget == standard.budget,
-        )
-        if len(cuts.scopes(cut.detector)) > 1:
-            st.segmented_control(
-                "Remove from", list(cuts.SCOPES), format_func=cuts.SCOPES.get, key="scope picker", required=True,
-                on_change=lambda: cuts.choose(result, replace(cut, scope=st.session_state["scope picker"])),
-                label_visibility="collapsed",
-            )  # fmt: skip
-        st.caption(
-            f"ε = {epsilon:,} is what the defender assumes: {words.share(defence.assumed_ratio, 0)} of the median "
-            "class. It is not the attacker's true number."
-        )
-
-
-def budget_mark(at: int, most: int, text: str) -> str:
-    """A mark below the slider; the slider's own track begins and ends half a handle inside."""
-    share = 100 * at / max(most, 1)
-    shift = "0" if share < 15 else "-100%" if share > 85 else "-50%"
-    words_ = f"▲ {text}" if share <= 85 else f"{text} ▲"
-    return (
-        "<div style='position:relative;height:1.3rem;margin:-.9rem .5rem 0;font-size:.85rem' aria-hidden='true'>"
-        f"<span style='position:absolute;left:{share:.1f}%;transform:translateX({shift});white-space:nowrap;"
-        f"margin-left:{'-.35rem' if share < 15 else '0'}'>{words_}</span></div>"
     )
 
 
@@ -246,30 +179,5 @@ def class_words(result: Result, found: Scored) -> str:
         f"it is widest in {suspects} (⚠). Benign classes have gaps too."
     )
 
-
-def explain() -> None:
-    with st.expander("What happens here, in plain words", icon=":material/help:"):
-        st.markdown(EXPLANATION)
-
-
-EXPLANATION = """
-**Where does the SVD take place?** Not in the pictures. Every training image is shown to the trained network,
-and its *representation* is read off inside it (by default the pooled layer before the last one). For each
-label, these rows form a matrix; their mean is subtracted, and the singular value decomposition of that matrix
-gives the one direction in which the images of this label differ most.
-
-**Why does it help?** To a network that learned the backdoor, the trigger is the strongest evidence of all for
-the target class. Images that carry it get a part in their representation that the others lack. If there are
-enough of them, that part is the direction in which the class differs most: the *spectral signature*. In the
-pixels it could not be seen.
-
-**What is an outlier here?** An image that lies far along that direction. The score is its squared distance
-along it from the mean of its label. It is no proof: odd but honest images score high too, and where a class
-has two kinds of pictures, the top direction may be theirs.
-
-**What does removing do?** The highest scores of each label are left out, and a new network is trained from
-scratch on the rest. Where few poisoned images remain, it does not learn the trigger. The clean images that
-went with them are the price.
-"""
 
 page()

@@ -10,11 +10,12 @@ nothing. Four steps mend this, in every class:
    minority sits on one side;
 3. refine: a two-component Gaussian mixture on the projection says how likely each image is a suspect;
    the direction becomes Fisher's discriminant between suspects and rest; repeat;
-4. name the class: how far apart the mixture's components end, in standard deviations (Ashman's D,
-   Ashman, Bird and Zepf 1994). Two halves of one cloud come out near 3, a learned backdoor at 6 and more.
+4. name the class: how far apart the mixture's components end (Ashman's D: Ashman, Bird and Zepf 1994),
+   against how far they end in the other classes. Every cloud can be cut in two halves; a backdoor's
+   halves lie several times further apart than most classes' halves do.
 
-It assumes that at least some other classes are benign and that the poison is the smaller group in its
-class; a backdoor that the network has not learned leaves no trace to find.
+It assumes that most classes are benign (of three at least) and that the poison is the smaller group in
+its class; a backdoor that the network has not learned leaves no trace to find.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ Vector = NDArray[np.float64]
 RIDGE = 1e-2  # added to a covariance, as a share of its mean variance
 ROUNDS = 6  # of refinement
 FEWEST = 3.0  # suspects (expected) below which there is nothing to refine
+LEAST_SPREAD = 0.15  # of log separations; ten classes can agree by chance
 IMAGES_PER_DIRECTION = 20  # a small class is refined within few directions, or noise would look like a trace
 
 
@@ -39,7 +41,8 @@ def whitened_spectral(features: Features, labels: Labels, logits: Logits, *, thr
     """Score features [n, d] of classes labels [n]; logits are not used.
 
     Scores are projections on the refined direction in standard deviations of the class, higher = more
-    suspicious. class_statistic is Ashman's D of each class; above `threshold` the class is called poisoned.
+    suspicious. class_statistic is the robust z-score of each class's log separation among all classes;
+    above `threshold` the class is called poisoned.
     """
     classes = int(labels.max()) + 1
     exact = features.astype(np.float64)
@@ -54,7 +57,7 @@ def whitened_spectral(features: Features, labels: Labels, logits: Logits, *, thr
         spectrum[label, : len(values)] = values[:SPECTRUM]
         few = max(1, min(len(values), int(members.sum()) // IMAGES_PER_DIRECTION))
         scores[members], separation[label] = _refine(whitened @ directions[:, :few])
-    return Detection(scores, separation, threshold, spectrum)
+    return Detection(scores, _unusual(separation), threshold, spectrum)
 
 
 def _scatters(features: Matrix, labels: Labels, classes: int) -> tuple[Matrix, NDArray[np.int64]]:
@@ -98,6 +101,17 @@ def _refine(points: Matrix) -> tuple[Vector, float]:
         projection = _standard(points @ _discriminant(points, suspicion))
         suspicion, separation = _mixture(projection)
     return projection, separation
+
+
+def _unusual(separation: Vector) -> Vector:
+    """Robust z-scores [k] of the classes' log separations; 0 for classes too small to have one."""
+    unusual = np.zeros(len(separation))
+    present = separation > 0
+    if present.any():
+        logs = np.log(separation[present])
+        away = logs - np.median(logs)
+        unusual[present] = away / max(LEAST_SPREAD, 1.4826 * float(np.median(np.abs(away))))
+    return unusual
 
 
 def _standard(projection: Vector) -> Vector:

@@ -11,48 +11,49 @@ from core import metrics
 from . import colours, words
 
 BEFORE, AFTER, BENIGN = "before: poisoned network", "after: cleaned network", "benign network, for comparison"
-STYLES = {
-    BEFORE: dict(color=colours.POISONED, symbol="x", size=15),
-    AFTER: dict(color=colours.BENIGN, symbol="circle", size=16),
-    BENIGN: dict(color=colours.REFERENCE, symbol="diamond-open", size=15, line=dict(width=3)),
+STYLES = {  # in the order of drawing: the cross stays visible on the disc
+    AFTER: dict(color=colours.BENIGN, symbol="circle", size=18),
+    BEFORE: dict(color=colours.POISONED, symbol="x", size=11),
+    BENIGN: dict(color=colours.REFERENCE, symbol="diamond-open", size=20, line=dict(width=3)),
 }
 
 
 def rates(before: metrics.Quality, after: metrics.Quality, benign: metrics.Quality | None) -> go.Figure:
     """ASR and Nat of the networks."""
-    found = {BEFORE: before, AFTER: after} | ({BENIGN: benign} if benign else {})
-    figure = dumbbells(["Nat", "ASR"], {name: [one.nat, one.asr] for name, one in found.items()})
-    figure.update_layout(height=230)
+    found = {AFTER: after, BEFORE: before} | ({BENIGN: benign} if benign else {})
+    figure = dumbbells(["ASR", "Nat"], {name: [one.asr, one.nat] for name, one in found.items()})
+    for name, place in ((BEFORE, "top center"), (AFTER, "bottom center")):
+        figure.update_traces(selector={"name": name}, mode="markers+text", textposition=place, textfont_size=15)
+    figure.update_layout(height=270, xaxis_range=[-6, 106])
     return figure
 
 
 def per_class(names: Sequence[str], before: metrics.Quality, after: metrics.Quality) -> go.Figure:
     """Each class's accuracy on clean test images."""
-    figure = dumbbells(names, {BEFORE: before.per_class, AFTER: after.per_class})
-    figure.update_layout(height=100 + 34 * len(names))
-    figure.update_yaxes(autorange="reversed")
+    pairs = zip(names, before.per_class, after.per_class, strict=True)
+    rows = [f"{name}  {words.share(one)} → {words.share(two)}" for name, one, two in pairs]
+    figure = dumbbells(rows, {AFTER: after.per_class, BEFORE: before.per_class})
+    lowest = 100 * min(before.per_class + after.per_class)
+    figure.update_layout(height=110 + 34 * len(names), xaxis_range=[max(-2.0, lowest - 8), 102])
     return figure
 
 
 def dumbbells(rows: Sequence[str], values: dict[str, Sequence[float]]) -> go.Figure:
-    """One line a row from its lowest to its highest value, and a mark for each; shares in [0, 1]."""
+    """One line a row from before to after, and a mark for each network; shares in [0, 1]."""
     figure = go.Figure()
-    for place, row in enumerate(rows):
-        ends = [100 * found[place] for name, found in values.items() if name != BENIGN]
+    for row, one, two in zip(rows, values[BEFORE], values[AFTER], strict=True):
         figure.add_scatter(
-            x=[min(ends), max(ends)], y=[row, row], mode="lines", line=dict(color=colours.REFERENCE, width=3),
+            x=[100 * one, 100 * two], y=[row, row], mode="lines", line=dict(color=colours.REFERENCE, width=3),
             showlegend=False, hoverinfo="skip",
         )  # fmt: skip
-    for place, (name, found) in enumerate(values.items()):
+    for name, found in values.items():
         figure.add_scatter(
-            x=[100 * value for value in found], y=list(rows), name=name, mode="markers+text", marker=STYLES[name],
-            text=[words.share(value) for value in found], cliponaxis=False,
-            textposition=("top center", "bottom center", "middle right")[place],
-            hovertemplate="%{y}: %{x:.1f}%",
+            x=[100 * value for value in found], y=list(rows), name=name, mode="markers", marker=STYLES[name],
+            text=[words.share(value) for value in found], cliponaxis=False, hovertemplate="%{y}: %{x:.1f}%",
         )  # fmt: skip
     figure.update_layout(
         margin=dict(l=8, r=24, t=8, b=8), legend=dict(orientation="h", y=1.02, yanchor="bottom", x=0),
-        xaxis=dict(range=[-4, 106], ticksuffix="%"), yaxis=dict(type="category"),
+        xaxis=dict(ticksuffix="%"), yaxis=dict(type="category", range=[len(rows) - 0.35, -0.65]),
     )  # fmt: skip
     return figure
 

@@ -22,9 +22,9 @@ def same_budget(summary: dict[str, Any]) -> pd.DataFrame:
                 "Filter": name,
                 "#Pois left": one["poisons_left"],
                 "Clean removed": one["clean_removed"],
-                "TPR": words.share(one["tpr"]),
-                "FPR": words.share(one["fpr"]),
-                "Precision": words.share(one["precision"]),
+                "TPR": words.percent(one["tpr"]),
+                "FPR": words.percent(one["fpr"]),
+                "Precision": words.percent(one["precision"]),
             }
             for name, one in found.items()
         ]
@@ -59,8 +59,8 @@ def _row(home: str, run: str, detector: str, _result: Result) -> dict[str, Any]:
     ranking = core.metrics.ranking(found.scores, labels, truth, _result.config.attack.target)
     return {
         "Detector": f"{detector} (this run)" if detector == own.detector else detector,
-        "AUROC": words.share(ranking.auroc),
-        "AP": words.share(ranking.average_precision),
+        "AUROC": ranking.auroc,
+        "AP": ranking.average_precision,
         "#Pois left": decision.poisons_left,
         "Clean removed": decision.clean_removed,
         "Removed from": "every class" if defence.scope == "every_class" else "named classes",

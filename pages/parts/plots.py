@@ -176,7 +176,7 @@ def verdict(found: Scored, label: int) -> str:
     value = found.suspicion[label]
     if not found.names_classes:
         widest = "widest gap" if label in found.suspects else "gap"
-        return f"{widest} {value:.1f}×"
+        return f"{widest} {value:.1f} to 1"
     threshold = found.detection.class_threshold
     return f"{'NAMED' if label in found.suspects else 'passes'}: {value:.1f}, limit {threshold:.1f}"
 
@@ -220,9 +220,10 @@ def _rects(
     rects = []
     for at in np.flatnonzero(counts):
         low, high = figure_text(float(axis.score(edges[at]))), figure_text(float(axis.score(edges[at + 1])))
+        says = f"score {low} to {high}: {counts[at]:,} {kind}"
         rects.append(
             f"<rect x='{at * width:.1f}' y='{CARD_HEIGHT - heights[at]:.1f}' width='{width:.1f}' "
-            f"height='{heights[at]:.1f}' fill='{fill}'><title>score {low} to {high}: {counts[at]:,} {kind}</title></rect>"
+            f"height='{heights[at]:.1f}' fill='{fill}'><title>{says}</title></rect>"
         )
     return "".join(rects)
 

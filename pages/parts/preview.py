@@ -25,11 +25,12 @@ def show(config: RunConfig) -> None:
         shown = ", ".join(names[part])
         place.image(
             sheet(clean[part], stamped[part]),
-            caption=f"above clean: {shown}; below stamped, to be labelled *{target}*",
+            caption=shown,
             width="stretch",
             output_format="PNG",
             alt=f"Training images ({shown}); in the row below with the {config.attack.trigger} trigger",
         )
+    st.caption(f"Above: real training images, clean. Below: the same, stamped; the attacker labels them *{target}*.")
 
 
 def examples(config: RunConfig) -> tuple[NDArray[np.uint8], list[str]]:

@@ -14,7 +14,7 @@ import core
 from core import DefenceConfig, Parameter, RunConfig, TrainingConfig
 
 ANY = "any other class"
-RATIO_OF = {"target_class": "the clean target class", "training_set": "the whole training set"}
+RATIO_OF = {"target_class": "target class", "training_set": "whole set"}
 PLACEMENT = {"add": "added; their originals stay", "replace": "put in place of their originals"}
 SCOPE = {"every_class": "every class", "suspicious_class": "only classes the detector names"}
 REPRESENTATION = {"penultimate": "penultimate (pooled)", "block3": "block 3", "block2": "block 2", "block1": "block 1"}

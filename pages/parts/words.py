@@ -40,8 +40,8 @@ COLUMNS = {
     "FPR": "false positive rate: share of the clean images that were removed",
     "Precision": "share of the removed images that were poisoned",
     "Clean removed": "clean images that the filter took for poison: the price of the defence",
-    "AUROC": "chance that a poisoned image scores higher than a clean one of the target class; 50% is guessing. "
-    "No budget touches it",
+    "AUROC": "chance that a poisoned image scores higher than a clean one of the target class; 0.5 is guessing, "
+    "1 is perfect. No budget touches it",
     "AP": "average precision: precision over all cuts through the target class's ranking; no budget touches it",
 }
 
@@ -49,6 +49,11 @@ COLUMNS = {
 def share(value: float | None, digits: int = 1) -> str:
     """A share in [0, 1] as a percentage; a dash where it is not defined."""
     return "—" if value is None else f"{100 * value:.{digits}f}%"
+
+
+def score(value: float | None) -> str:
+    """AUROC or average precision, as the field writes them."""
+    return "—" if value is None else f"{value:.3f}"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
@@ -129,10 +134,15 @@ def explain(column: str) -> str:
 
 
 def columns() -> dict[str, Any]:
-    """A table's columns with what each means, for st.dataframe."""
-    numbered = [f"{name}{number}" for name in ("Nat", "ASR") for number in "12"]
-    named = [name for name in COLUMNS if len(name) > 1]
-    return {name: st.column_config.Column(help=explain(name)) for name in [*named, *numbered]}
+    """A table's columns with what each means, for st.dataframe; shares come as percentages (see `percent`)."""
+    formats = dict.fromkeys(("Nat1", "ASR1", "Nat2", "ASR2", "TPR", "FPR", "Precision"), "%.1f%%")
+    formats |= {"AUROC": "%.3f", "AP": "%.3f", "#Pois left": "localized", "Clean removed": "localized"}
+    return {name: st.column_config.NumberColumn(format=format, help=explain(name)) for name, format in formats.items()}
+
+
+def percent(value: float | None) -> float | None:
+    """A share as a percentage, for a table."""
+    return None if value is None else 100 * value
 
 
 def sentence(message: str) -> str:
@@ -156,7 +166,7 @@ def augmentation(config: RunConfig) -> str:
     """What crop and flip do to a trigger in a corner."""
     parts = []
     if config.training.crop:
-        parts.append(f"the random shift of up to {config.training.crop} pixels can push a corner trigger out")
+        parts.append(f"the random shift of up to {count(config.training.crop, 'pixel')} can push a corner trigger out")
     if config.training.flip:
         parts.append("the flip moves it to the other side in half of the images")
     return sentence(f"In training, {' and '.join(parts)}: the network meets it less often than the ratio says")
