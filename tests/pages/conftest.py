@@ -1,0 +1,43 @@
+"""The app on one of its screens, in a home that a test has filled (tests/pages/stored.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from core import Job
+from tests.pages import stored
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture(autouse=True)
+def no_cache_of_another_test() -> None:
+    """Streamlit's caches belong to the process: what one test cached, the next must not see."""
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def finished_job(own_home: Path) -> Job:
+    """A finished run on digits: 31 of its images are poisoned, towards "three"."""
+    return stored.finished(stored.config())
+
+
+@pytest.fixture
+def open_screen() -> Open:
+    """open_screen("scores", run=key, truth="0") runs the app at that address."""
+
+    def opened(screen: str, **address: str) -> AppTest:
+        app = AppTest.from_file(str(APP), default_timeout=60)
+        for name, value in address.items():
+            app.query_params[name] = value
+        return app.switch_page(f"pages/{screen}.py").run()
+
+    return opened
