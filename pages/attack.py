@@ -16,7 +16,7 @@ def main() -> None:
     )
     recall()
     pictures = st.container()
-    left, right = st.columns([1, 1], gap="large")
+    left, right = st.columns([2, 3], gap="large")
     with left:
         config, trouble = ask()
     here = core.datasets.available(st.session_state["dataset"])
@@ -151,10 +151,13 @@ def headline(job: Job) -> None:
     else:
         st.success(f"Done in {words.duration(result.summary['seconds'])}.", icon=":material/check_circle:")
     found = result.summary
-    asr, nat, left = st.columns(3)
-    asr.metric("ASR, before → after", f"{words.share(found['asr1'], 0)} → {words.share(found['asr2'], 0)}")
-    nat.metric("Nat, before → after", f"{words.share(found['nat1'], 0)} → {words.share(found['nat2'], 0)}")
-    left.metric("#Pois left", f"{found['poisons_left']} of {found['poisons']}")
+    with st.container(horizontal=True):
+        for name, value in (
+            ("ASR, before → after", f"{words.share(found['asr1'], 0)} → {words.share(found['asr2'], 0)}"),
+            ("Nat, before → after", f"{words.share(found['nat1'], 0)} → {words.share(found['nat2'], 0)}"),
+            (f"#Pois left of {found['poisons']:,}", f"{found['poisons_left']:,}"),
+        ):
+            st.metric(name, value, width=210)
     link = {current.PARAMETER: job.key[: current.SHORT]}
     scores, compare = st.columns(2)
     scores.page_link("pages/scores.py", label="See how it was found: Scores", query_params=link)

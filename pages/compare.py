@@ -53,14 +53,14 @@ def numbers(found: dict[str, Any]) -> None:
     change(nat, "Nat", found["nat1"], found["nat2"], "normal")
     with st.container(horizontal=True):
         for name, value in (
-            ("#Pois left", f"{found['poisons_left']:,} of {found['poisons']:,}"),
+            ("#Pois left", f"{found['poisons_left']:,}"),
             ("Clean removed", f"{found['clean_removed']:,}"),
             ("TPR", words.share(found["tpr"])),
             ("FPR", words.share(found["fpr"])),
             ("AUROC", words.score(found["auroc"])),
             ("AP", words.score(found["average_precision"])),
         ):
-            st.metric(name, value, help=words.explain(name), width=165)
+            st.metric(name, value, help=words.explain(name), width=140)
 
 
 def change(place: Any, name: str, before: float, after: float, good: str) -> None:
@@ -100,7 +100,7 @@ def assumption(config: core.RunConfig, found: dict[str, Any], names: tuple[str, 
         where = f"the classes that the detector calls suspicious, **{named}**: {found['flagged']:,} in all."
     else:
         where = "the classes that the detector calls suspicious: **none**. Nothing was removed."
-    truth = f" The attacker had in truth poisoned {found['poisons']:,}; no detector is told so."
+    truth = f" In truth the attacker had poisoned {found['poisons']:,}; no detector is told so."
     return text + where + truth
 
 

@@ -46,6 +46,7 @@ def score(result: Result, cut: Cut) -> Scored:
         st.stop()
     if found is None:
         current.offer_again("this run's representations")
+        st.stop()
     return found
 
 

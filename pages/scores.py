@@ -53,6 +53,7 @@ def score(result: Result) -> Scored:
         st.stop()
     if found is None:
         current.offer_again("this run's representations")
+        st.stop()
     return found
 
 
@@ -63,10 +64,9 @@ def figures_without_budget(result: Result, found: Scored) -> None:
     target = words.class_name(result.config, attack.target)
     st.subheader(f"The ranking, whatever the budget (target class: {target})")
     with st.container(horizontal=True):
-        st.metric("ASR1", words.share(summary.get("asr1")), help=words.COLUMNS["ASR"], width=150)
-        st.metric("Nat1", words.share(summary.get("nat1")), help=words.COLUMNS["Nat"], width=150)
         st.metric("AUROC", words.share(ranking.auroc), help=words.COLUMNS["AUROC"], width=150)
         st.metric("Average precision", words.share(ranking.average_precision), help=words.COLUMNS["AP"], width=190)
+        st.metric("Nat1", words.share(summary.get("nat1")), help=words.COLUMNS["Nat"], width=150)
     if summary.get("asr1", 1.0) < HARDLY_LEARNED and result.poisoned.truth.count:
         st.warning(
             f"The network hardly learned this backdoor (ASR1 {words.share(summary['asr1'])}). A backdoor that was "
@@ -127,6 +127,7 @@ def show_decision(result: Result, found: Scored, flagged: NDArray[np.bool_], tru
             return
         decision = core.metrics.found(flagged, result.poisoned.truth.poisoned)
         for name, value, help in (
+            ("ASR1", words.share((result.summary or {}).get("asr1")), words.COLUMNS["ASR"]),
             ("TPR (recall)", words.share(decision.tpr), words.COLUMNS["TPR"]),
             ("FPR", words.share(decision.fpr), words.COLUMNS["FPR"]),
             ("Precision", words.share(decision.precision), "share of the flagged images that are poisoned"),
@@ -134,7 +135,7 @@ def show_decision(result: Result, found: Scored, flagged: NDArray[np.bool_], tru
             ("Flagged", f"{decision.flagged:,}", "images that the cut removes"),
             ("Clean removed", f"{decision.clean_removed:,}", words.COLUMNS["Clean removed"]),
         ):
-            st.metric(name, value, help=help, width=145)
+            st.metric(name, value, help=help, width=140)
 
 
 def compare_filters(result: Result, flagged: NDArray[np.bool_]) -> None:

@@ -34,7 +34,7 @@ def per_class(names: Sequence[str], before: metrics.Quality, after: metrics.Qual
     rows = [f"{name}  {words.share(one)} → {words.share(two)}" for name, one, two in pairs]
     figure = dumbbells(rows, {AFTER: after.per_class, BEFORE: before.per_class})
     lowest = 100 * min(before.per_class + after.per_class)
-    figure.update_layout(height=110 + 34 * len(names), xaxis_range=[max(-2.0, lowest - 8), 102])
+    figure.update_layout(height=110 + 34 * len(names), xaxis_range=[max(-2.0, lowest - 8), 100.8])
     return figure
 
 
@@ -49,11 +49,12 @@ def dumbbells(rows: Sequence[str], values: dict[str, Sequence[float]]) -> go.Fig
     for name, found in values.items():
         figure.add_scatter(
             x=[100 * value for value in found], y=list(rows), name=name, mode="markers", marker=STYLES[name],
+            legendrank=[BEFORE, AFTER, BENIGN].index(name),
             text=[words.share(value) for value in found], cliponaxis=False, hovertemplate="%{y}: %{x:.1f}%",
         )  # fmt: skip
     figure.update_layout(
         margin=dict(l=8, r=24, t=8, b=8), legend=dict(orientation="h", y=1.02, yanchor="bottom", x=0),
-        xaxis=dict(ticksuffix="%"), yaxis=dict(type="category", range=[len(rows) - 0.35, -0.65]),
+        xaxis=dict(ticksuffix="%"), yaxis=dict(type="category", range=[len(rows) - 0.35, -0.65], tickfont_size=14),
     )  # fmt: skip
     return figure
 

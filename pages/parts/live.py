@@ -91,17 +91,22 @@ def _ended(job: Job) -> None:
 
 
 def _curves(job: Job, heard: Sequence[Event]) -> None:
-    places = iter(st.columns(2) if job.kind == "run" else [st.container()])
     for stage in STAGES[job.kind]:
         if stage in TRAININGS:
-            place = next(places)
-            history = epochs(heard, stage)
+            history = epochs(heard, stage) or _stored(job, stage)
             if history:
-                place.markdown(f"**{TRAININGS[stage] if job.kind == 'run' else 'Training, nothing poisoned'}**")
-                place.plotly_chart(
+                st.markdown(f"**{TRAININGS[stage] if job.kind == 'run' else 'Training, nothing poisoned'}**")
+                st.plotly_chart(
                     curves(history, job.config.training.epochs), key=f"{stage} of {job.id}",
                     config={"displayModeBar": False}, alt=_spoken(history),
                 )  # fmt: skip
+
+
+def _stored(job: Job, stage: str) -> list[dict[str, Any]]:
+    """The curve of a run that was done already when it was asked for: the store has it, the ledger has not."""
+    if job.status != "done":
+        return []
+    return core.Result(job.config).history({"train": "poisoned", "retrain": "clean"}[stage])
 
 
 def epochs(heard: Sequence[Event], stage: str) -> list[dict[str, Any]]:
@@ -129,7 +134,7 @@ def curves(history: Sequence[dict[str, Any]], last: int) -> go.Figure:
         hovertemplate="%{y:.3f}",
     )  # fmt: skip
     figure.update_layout(
-        height=280, margin=dict(l=8, r=8, t=8, b=8), hovermode="x unified",
+        height=250, margin=dict(l=8, r=8, t=8, b=8), hovermode="x unified",
         legend=dict(orientation="h", y=1.02, yanchor="bottom", x=0),
         xaxis=dict(title="epoch", range=[0.5, max(last, 2) + 0.5], dtick=max(1, last // 8)),
         yaxis=dict(range=[-3, 103], ticksuffix="%"),

@@ -19,16 +19,19 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 LARGE_BINS, SMALL_BINS = 60, 32
-CARD_WIDTH, CARD_HEIGHT = 160, 56
 
-_STYLE = """<style>
-.ps-cards {display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .6rem;}
-.ps-card {margin: 0; padding: .45rem .55rem; border: 1px solid rgba(128,128,128,.35); border-radius: .5rem;}
-.ps-card.ps-suspect {border: 3px solid currentColor; padding: .33rem .43rem;}
-.ps-card figcaption {font-size: .82rem; line-height: 1.3; margin-bottom: .3rem;}
-.ps-card figcaption b {font-size: .95rem;}
-.ps-card svg {display: block; width: 100%; height: 3.6rem;}
-.ps-ends {display: flex; justify-content: space-between; font-size: .72rem; opacity: .8;}
+_STYLE = f"""<style>
+.ps-cards {{display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .6rem;}}
+.ps-card {{margin: 0; padding: .45rem .55rem; border: 1px solid rgba(128,128,128,.35); border-radius: .5rem;}}
+.ps-card.ps-suspect {{border: 3px solid currentColor; padding: .33rem .43rem;}}
+.ps-card figcaption {{font-size: .82rem; line-height: 1.3; margin-bottom: .3rem;}}
+.ps-card figcaption b {{font-size: .95rem;}}
+.ps-bars {{position: relative; height: 3.6rem; border-bottom: 1px solid currentColor;}}
+.ps-bars div {{position: absolute; bottom: 0; min-height: 2px;}}
+.ps-benign-bar {{background: {colours.BENIGN};}}
+.ps-images-bar {{background: {colours.REFERENCE};}}
+.ps-poisoned-bar {{background: repeating-linear-gradient(45deg, {colours.POISONED} 0 3px, #fff 3px 4px);}}
+.ps-ends {{display: flex; justify-content: space-between; font-size: .72rem; opacity: .8;}}
 </style>"""
 
 
@@ -124,7 +127,7 @@ def large(found: Scored, label: int, name: str, poisoned: Mask | None, axis: Axi
 
 
 def _lay_out(figure: go.Figure, axis: Axis, name: str, top: int, log_counts: bool) -> None:
-    scale = "logarithmic in the tail" if axis.log else "linear"
+    scale = "log" if axis.log else "linear"
     figure.update_layout(
         barmode="overlay",
         bargap=0,
@@ -136,7 +139,7 @@ def _lay_out(figure: go.Figure, axis: Axis, name: str, top: int, log_counts: boo
     )
     ticks = axis.ticks() if axis.log else []
     figure.update_xaxes(
-        title=f"outlier score ({scale}); more suspicious →",
+        title=f"outlier score ({scale}) →",
         range=[float(axis.place(axis.low)), float(axis.place(axis.high))],
         **({"tickvals": axis.place(np.array(ticks)), "ticktext": [figure_text(t) for t in ticks]} if ticks else {}),
     )
@@ -186,7 +189,7 @@ def small_multiples(found: Scored, names: tuple[str, ...], poisoned: Mask | None
     cards = "".join(
         _card(found, label, name, poisoned, axis, log_counts) for label, name in enumerate(names) if found.sizes[label]
     )
-    return f"{_STYLE}{_hatch()}<div class='ps-cards'>{cards}</div>"
+    return f"{_STYLE}<div class='ps-cards'>{cards}</div>"
 
 
 def _card(found: Scored, label: int, name: str, poisoned: Mask | None, axis: Axis, log_counts: bool) -> str:
@@ -194,45 +197,30 @@ def _card(found: Scored, label: int, name: str, poisoned: Mask | None, axis: Axi
     shown = bars(found.scores[members], None if poisoned is None else poisoned[members], axis, SMALL_BINS)
     suspect = label in found.suspects
     says = verdict(found, label)
-    kinds = [(shown.benign, "#8a8a8a" if poisoned is None else colours.BENIGN, "images")]
+    kinds = [(shown.benign, "images" if shown.poisoned is None else "benign")]
     size = f"{int(members.sum()):,} images"
     if shown.poisoned is not None:
-        kinds = [(shown.benign, colours.BENIGN, "benign"), (shown.poisoned, "url(#ps-hatch)", "poisoned")]
+        kinds.append((shown.poisoned, "poisoned"))
         size += f", {int(shown.poisoned.sum()):,} ✕ poisoned" if shown.poisoned.any() else ""
-    top = max(int(counts.max()) for counts, _, _ in kinds)
-    drawn = "".join(_rects(counts, top, fill, kind, shown.edges, axis, log_counts) for counts, fill, kind in kinds)
+    top = max(int(counts.max()) for counts, _ in kinds)
+    drawn = "".join(_bars(counts, top, kind, shown.edges, axis, log_counts) for counts, kind in kinds)
     words = f"{'⚠ ' if suspect else ''}<b>{escape(name)}</b><br>{escape(says)}{'<br>' if says else ''}{size}"
     alt = f"Histogram of the scores of {name}. {says}. {size}."
     return (
         f"<figure class='ps-card{' ps-suspect' if suspect else ''}'><figcaption>{words}</figcaption>"
-        f"<svg viewBox='0 0 {CARD_WIDTH} {CARD_HEIGHT}' preserveAspectRatio='none' role='img' "
-        f"aria-label='{escape(alt, quote=True)}'>{drawn}</svg>"
+        f"<div class='ps-bars' role='img' aria-label='{escape(alt, quote=True)}'>{drawn}</div>"
         f"<div class='ps-ends'><span>{figure_text(axis.low)}</span><span>{figure_text(axis.high)}</span></div></figure>"
     )
 
 
-def _rects(
-    counts: NDArray[np.int64], top: int, fill: str, kind: str, edges: Floats, axis: Axis, log_counts: bool
-) -> str:
-    width = CARD_WIDTH / len(counts)
-    shares = np.log1p(counts) / np.log1p(top) if log_counts else counts / max(top, 1)
-    heights = np.where(counts > 0, np.maximum(shares * CARD_HEIGHT, 1.5), 0.0)
-    rects = []
+def _bars(counts: NDArray[np.int64], top: int, kind: str, edges: Floats, axis: Axis, log_counts: bool) -> str:
+    width = 100 / len(counts)
+    heights = 100 * (np.log1p(counts) / np.log1p(top) if log_counts else counts / max(top, 1))
+    drawn = []
     for at in np.flatnonzero(counts):
         low, high = figure_text(float(axis.score(edges[at]))), figure_text(float(axis.score(edges[at + 1])))
-        says = f"score {low} to {high}: {counts[at]:,} {kind}"
-        rects.append(
-            f"<rect x='{at * width:.1f}' y='{CARD_HEIGHT - heights[at]:.1f}' width='{width:.1f}' "
-            f"height='{heights[at]:.1f}' fill='{fill}'><title>{says}</title></rect>"
+        drawn.append(
+            f"<div class='ps-{kind}-bar' title='score {low} to {high}: {counts[at]:,} {kind}' "
+            f"style='left:{at * width:.1f}%;width:{width:.1f}%;height:{heights[at]:.1f}%'></div>"
         )
-    return "".join(rects)
-
-
-def _hatch() -> str:
-    """Poisoned bars are hatched, so that colour is never alone."""
-    return (
-        "<svg width='0' height='0' style='position:absolute' aria-hidden='true'><defs>"
-        "<pattern id='ps-hatch' width='4' height='4' patternUnits='userSpaceOnUse' patternTransform='rotate(45)'>"
-        f"<rect width='4' height='4' fill='{colours.POISONED}'/><rect width='1.3' height='4' fill='#fff'/>"
-        "</pattern></defs></svg>"
-    )
+    return "".join(drawn)

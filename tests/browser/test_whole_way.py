@@ -1,0 +1,127 @@
+"""The whole way in a real browser: choose, start, watch, look at what was found, compare, and come back by link."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from core import Job, jobs
+from core.home import VARIABLE
+
+MINUTE = 60_000
+TRAINING = 4 * MINUTE  # the machine may be busy
+
+
+@pytest.fixture
+def ledger(app_server, monkeypatch: pytest.MonkeyPatch):
+    """The server's ledger, read from here."""
+    monkeypatch.setenv(VARIABLE, str(app_server.home))
+    return lambda: [job for job in jobs.listing(start=False) if job.kind == "run"]
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """Pick an option of a menu."""
+    page.get_by_role("combobox", name=label).click()
+    page.get_by_role("option", name=option, exact=True).click()
+    settled(page)
+
+
+def type_number(page: Page, label: str, value: str) -> None:
+    field = page.get_by_role("spinbutton", name=label, exact=True)
+    field.fill(value)
+    field.press("Enter")
+    settled(page)
+
+
+def settled(page: Page) -> None:
+    """Wait until the page has answered."""
+    page.wait_for_timeout(200)
+    expect(page.locator('[data-testid="stApp"][data-test-script-state="running"]')).to_have_count(0, timeout=MINUTE)
+
+
+def go(page: Page, screen: str) -> None:
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=screen).click()
+    expect(heading(page, screen if screen != "Attack" else "Poisonscope")).to_be_visible(timeout=MINUTE)
+    settled(page)
+
+
+def heading(page: Page, text: str | re.Pattern[str]) -> Locator:
+    return page.get_by_role("heading", name=text).first
+
+
+def test_from_start_to_comparison_and_back_by_link(page: Page, app_server, ledger) -> None:
+    page.set_default_timeout(MINUTE)
+    page.goto(app_server.url)
+    expect(heading(page, "Poisonscope")).to_be_visible(timeout=MINUTE)
+    describe(page)
+    job = start(page, ledger)
+    watch(page, job)
+    look(page, job)
+    come_back(page, app_server.url, job)
+    start_again(page, job, ledger)
+
+
+def describe(page: Page) -> None:
+    choose(page, "Data set", "digits")
+    choose(page, "Target class", "three")
+    type_number(page, "Poisoning ratio in %", "20")
+    page.get_by_text("Expert: every number of the recipe").click()
+    type_number(page, "Epochs", "2")
+    expect(page.get_by_text("31 poisoned images = 20.3% of the clean target class")).to_be_visible()
+    expect(page.get_by_text("2 epochs · batch")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("in the row below with the pattern trigger"))).to_have_count(2)
+
+
+def start(page: Page, ledger) -> Job:
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_url(re.compile(r"run=[0-9a-f]{16}"))
+    (job,) = ledger()
+    assert f"run={job.key[:16]}" in page.url
+    assert (job.config.training.epochs, job.config.attack.ratio) == (2, 0.2)
+    return job
+
+
+def watch(page: Page, job: Job) -> None:
+    """Progress while it runs, then curves and headline without a click."""
+    expect(page.get_by_text("Train on the poisoned set")).to_be_visible(timeout=MINUTE)
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    expect(page.get_by_text("#Pois left of 31")).to_be_visible(timeout=TRAINING)
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+    expect(page.locator(".js-plotly-plot")).to_have_count(2)
+
+
+def look(page: Page, job: Job) -> None:
+    """Every screen shows this run, and the address names it."""
+    for screen in ("Scores", "Flagged", "Compare"):
+        go(page, screen)
+        page.wait_for_url(re.compile(rf"/{screen.lower()}\?run={job.key[:16]}"))
+        expect(page.get_by_text("No run is chosen yet")).to_have_count(0)
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+    expect(page.get_by_text("ASR, before → after")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"The defender assumed ε = 15 poisoned images"))).to_be_visible()
+
+
+def come_back(page: Page, url: str, job: Job) -> None:
+    """A link in a new tab, and a reload, open the same run on the same screen."""
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    for _ in range(2):
+        expect(heading(page, "Compare")).to_be_visible(timeout=MINUTE)
+        expect(page.get_by_text("ASR, before → after")).to_be_visible()
+        expect(page.get_by_text("Pattern → three, 20% of the class", exact=True)).to_be_visible()
+        assert page.url == link
+        page.reload()
+
+
+def start_again(page: Page, job: Job, ledger) -> None:
+    """The link's run fills the Attack screen; the same request opens from the store."""
+    go(page, "Attack")
+    expect(page.get_by_text("opens at once")).to_be_visible()
+    page.get_by_role("button", name="Start").click()
+    settled(page)
+    expect(page.get_by_text("#Pois left of 31")).to_be_visible()
+    (again,) = ledger()
+    assert (again.id, again.attempts) == (job.id, 1)
