@@ -96,7 +96,7 @@ def run(
     if device != "auto" and not here:
         raise BadRequest("--device needs --here: the worker chooses its device itself")
     began = time.perf_counter()
-    cached = Store().has("run", stages.run_key(config))
+    cached = Store().read("run", stages.run_key(config)) is not None  # what is damaged is set aside, and computed anew
     for kind in ("run", "benign") if benign else ("run",):
         _carry_out(kind, config, here, device)
     answer = _answer(config, cached, time.perf_counter() - began)

@@ -6,6 +6,7 @@ what will happen, and its canonical JSON is what the stage keys are made of.
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -159,7 +160,8 @@ def class_number(dataset: str, name: str | int) -> int:
     names = class_names(dataset)
     if isinstance(name, str) and name in names:
         return names.index(name)
-    number = int(name) if not isinstance(name, str) or name.isdecimal() else -1
+    whole = name.isdecimal() if isinstance(name, str) else isinstance(name, Integral)
+    number = int(name) if whole else -1
     if not 0 <= number < len(names):
         allowed = f"{', '.join(names)} or 0 to {len(names) - 1}"
         raise BadRequest(f"unknown class {name!r} of {dataset}; allowed are {allowed}")

@@ -89,7 +89,7 @@ def ranking(scores: Scores, labels: Labels, poisoned: Mask, target: int) -> Rank
         return Ranking(None, None)
     return Ranking(
         auroc=float(roc_auc_score(truth, scores[members])),
-        average_precision=float(average_precision_score(truth, scores[members])),
+        average_precision=min(1.0, float(average_precision_score(truth, scores[members]))),  # it rounds above 1
     )
 
 

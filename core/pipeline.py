@@ -90,6 +90,7 @@ class Line:
 
     def detection(self, features_key: str) -> Detection:
         """The detector's scores; it sees features, labels and logits, never the truth."""
+        self.watch(Event("score", 0.0))
         found = results.detection(self.store, features_key, self.poisoned.labels, self.config.defence)
         if found is None:
             raise DamagedArtefact(f"the representations {features_key[:12]} vanished while the run was using them")

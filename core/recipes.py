@@ -47,7 +47,6 @@ RECIPES: dict[str, Recipe] = {
             schedule="one_cycle",
             peak=0.2,
             flip=True,
-            crop=1,
             precision="fp32",
         ),
         per_dataset={"digits": dict(per_class=None, epochs=6, batch_size=50)},

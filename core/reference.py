@@ -40,9 +40,9 @@ TABLES = tuple(
 
 
 def row(config: RunConfig) -> Row | None:
-    """The report's row for a run's trigger, target class and ratio, or None where it has none."""
+    """The report's row for a run's trigger, target class and ratio of that class, or None where it has none."""
     attack = config.attack
-    if config.dataset.name != "cifar10":
+    if config.dataset.name != "cifar10" or attack.ratio_of != "target_class":
         return None
     target = class_names("cifar10")[attack.target]
     wanted = (attack.trigger, target, round(attack.ratio, 6))

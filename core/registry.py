@@ -104,7 +104,7 @@ class Registry(Mapping[str, Entry]):
     def __getitem__(self, name: str) -> Entry:
         try:
             return self._entries[name]
-        except KeyError:
+        except (KeyError, TypeError):  # TypeError: a list, say, cannot be a name
             raise BadRequest(f"unknown {self.kind} {name!r}; allowed are {sorted(self._entries)}") from None
 
     def __contains__(self, name: object) -> bool:

@@ -105,8 +105,8 @@ def _batches(
     if len(kept) < 2:
         raise BadRequest(f"training needs at least 2 images, got {len(kept)} after the filter")
     return Batches(
-        images=torch.from_numpy(images).to(device),
-        labels=torch.from_numpy(labels).to(device),
+        images=torch.from_numpy(np.require(images, requirements="W")).to(device),  # a data set is read-only
+        labels=torch.from_numpy(np.require(labels, requirements="W")).to(device),
         kept=torch.from_numpy(kept),
         size=min(training.batch_size, len(kept)),
     )

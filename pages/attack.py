@@ -11,7 +11,7 @@ from pages.parts import current, live, preview, settings, words
 def main() -> None:
     st.title("Poisonscope")
     st.write(
-        "Stamp a small trigger on some training images and give them another label: the network learns a back door. "
+        "Stamp a small trigger on some training images and give them another label: the network learns a backdoor. "
         "Then find those images by their spectral signature, remove them, train again, and compare."
     )
     recall()

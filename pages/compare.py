@@ -34,13 +34,13 @@ def main() -> None:
 
 
 def warn(found: dict[str, Any]) -> None:
-    """A back door that was not learned looks like a failed detector."""
+    """A backdoor that was not learned looks like a failed detector."""
     if found["poisons"] == 0:
         st.info("Nothing was poisoned: this is the clean control. What was removed here was clean.")
     elif found["asr1"] < HARDLY_LEARNED:
         st.warning(
-            f"The back door was hardly learned: only {words.share(found['asr1'])} of the triggered images went to the "
-            "target class before the defence. Where there is no back door there is no trace of one to find, so a low "
+            f"The backdoor was hardly learned: only {words.share(found['asr1'])} of the triggered images went to the "
+            "target class before the defence. Where there is no backdoor there is no trace of one to find, so a low "
             "TPR here says little about the detector. Try a higher ratio or more epochs.",
             icon=":material/warning:",
         )

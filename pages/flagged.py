@@ -89,7 +89,7 @@ def view(result: Result, found: Scored, flagged: Mask, truth: bool) -> None:
             "Label", present, key="label filter", width=180,
             format_func=lambda n: "every label" if n is None else words.class_name(result.config, n),
         )  # fmt: skip
-        per_page = st.selectbox("Images on a page", PAGE_SIZES, index=1, key="page size", width=150)
+        per_page = st.selectbox("Images on a page", PAGE_SIZES, key="page size", width=150)
         size = st.slider("Thumbnail size", 32, 192, 96, step=16, key="thumbnail size", width=200)
     chosen = select(result, found, flagged, kind, label)
     if not len(chosen):
@@ -154,7 +154,7 @@ def detail(result: Result, found: Scored, flagged: Mask, shown: Ids, truth: bool
     pictures = [
         (original, f"Original: {source}, id {result.poisoned.source_ids[id]}"),
         (seen.pixels, f"In the training set: labelled {seen.label}"),
-        (change, f"Difference, {factor:.3g} times amplified" if change.any() else "Difference: nothing was changed"),
+        (change, f"Difference, amplified {factor:.1f} times" if change.any() else "Difference: nothing was changed"),
     ]
     with st.container(horizontal=True):
         for pixels, caption in pictures:

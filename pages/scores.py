@@ -16,6 +16,8 @@ from core import PoisonscopeError, Result
 from pages.parts import current, cuts, explained, picked, plots, words
 from pages.parts.cuts import Scored
 
+Mask = NDArray[np.bool_]
+
 HARDLY_LEARNED = 0.5  # ASR1 below which low recall says little about the detector
 
 
@@ -37,7 +39,7 @@ def page() -> None:
     found = score(result)
     axis = plots.axis(found.scores, log_scores)
     if truth:
-        figures_without_budget(result, found)
+        warn_if_hardly_learned(result)
     explore(result, found, axis, log_counts, truth)
     every_class(result, found, axis, log_counts, truth)
     explained.signatures()
@@ -57,34 +59,37 @@ def score(result: Result) -> Scored:
     return found
 
 
-def figures_without_budget(result: Result, found: Scored) -> None:
-    """What no budget touches: was the backdoor learned, and how well do the scores rank it."""
-    summary, attack = result.summary or {}, result.config.attack
-    ranking = core.metrics.ranking(found.scores, found.labels, result.poisoned.truth.poisoned, attack.target)
-    target = words.class_name(result.config, attack.target)
-    st.subheader(f"The ranking, whatever the budget (target class: {target})")
-    with st.container(horizontal=True):
-        st.metric("AUROC", words.share(ranking.auroc), help=words.COLUMNS["AUROC"], width=150)
-        st.metric("Average precision", words.share(ranking.average_precision), help=words.COLUMNS["AP"], width=190)
-        st.metric("Nat1", words.share(summary.get("nat1")), help=words.COLUMNS["Nat"], width=150)
-    if summary.get("asr1", 1.0) < HARDLY_LEARNED and result.poisoned.truth.count:
+def warn_if_hardly_learned(result: Result) -> None:
+    asr = (result.summary or {}).get("asr1", 1.0)
+    if asr < HARDLY_LEARNED and result.poisoned.truth.count:
         st.warning(
-            f"The network hardly learned this backdoor (ASR1 {words.share(summary['asr1'])}). A backdoor that was "
-            "not learned leaves no signature: low recall here is no failure of the detector."
+            f"The network hardly learned this backdoor (ASR1 {words.share(asr)}). A backdoor that was not learned "
+            "leaves no signature: low recall here is no failure of the detector."
         )
 
 
 @st.fragment
 def explore(result: Result, found: Scored, axis: plots.Axis, log_counts: bool, truth: bool) -> None:
     """One class in large, and the budget; reruns alone when either is changed."""
-    st.subheader("One class, and the cut")
-    label = choose_class(result, found, truth)
-    picked.budget(result, found)
-    cut = cuts.chosen(result)
-    flagged = cuts.flag(found, cut)
-    poisoned = result.poisoned.truth.poisoned if truth else None
-    show_decision(result, found, flagged, truth)
+    left, right = st.columns([2, 1], gap="medium")
+    with left:
+        label = choose_class(result, found, truth)
+        picked.budget(result, found)
+        flagged = cuts.flag(found, cuts.chosen(result))
+        draw(result, found, label, flagged, axis, log_counts, truth)
+    with right:
+        show_decision(result, found, flagged, truth)
+    if truth:
+        compare_filters(result, flagged)
+    st.page_link("pages/flagged.py", label="Look at the flagged images", icon=":material/photo_library:")
+
+
+def draw(
+    result: Result, found: Scored, label: int, flagged: Mask, axis: plots.Axis, log_counts: bool, truth: bool
+) -> None:
+    """The class in large, with the cut through it."""
     name = words.class_name(result.config, label)
+    poisoned = result.poisoned.truth.poisoned if truth else None
     figure = plots.large(found, label, name, poisoned, axis, log_counts)
     removed = int((flagged & (found.labels == label)).sum())
     plots.draw_cut(figure, axis, plots.cut_place(found, label, flagged, axis), removed)
@@ -95,11 +100,8 @@ def explore(result: Result, found: Scored, axis: plots.Axis, log_counts: bool, t
         config={"displaylogo": False},
     )
     if not removed:
-        spared = cut.scope == "suspicious_class" and label not in found.suspects
+        spared = cuts.chosen(result).scope == "suspicious_class" and label not in found.suspects
         st.caption(f"The cut removes nothing from {name}" + (": it is not among the classes named." if spared else "."))
-    if truth:
-        compare_filters(result, flagged)
-    st.page_link("pages/flagged.py", label="Look at the flagged images", icon=":material/photo_library:")
 
 
 def choose_class(result: Result, found: Scored, truth: bool) -> int:
@@ -117,28 +119,40 @@ def choose_class(result: Result, found: Scored, truth: bool) -> int:
     )
 
 
-def show_decision(result: Result, found: Scored, flagged: NDArray[np.bool_], truth: bool) -> None:
+def show_decision(result: Result, found: Scored, flagged: Mask, truth: bool) -> None:
     """What the cut does: with the truth, how right it is; without, only how much goes."""
+    if not truth:
+        figures = [
+            ("Flagged", f"{int(flagged.sum()):,}", "images that the cut removes"),
+            ("Of all images", words.share(float(flagged.mean())), "share of the training set that the cut removes"),
+            ("Classes cut", f"{len(np.unique(found.labels[flagged])):,}", "classes that lose images"),
+        ]
+    else:
+        figures = figures_with_truth(result, found, flagged)
     with st.container(horizontal=True):
-        if not truth:
-            st.metric("Flagged", f"{int(flagged.sum()):,}", width=150)
-            st.metric("Of all images", words.share(float(flagged.mean())), width=150)
-            st.metric("Classes cut", f"{len(np.unique(found.labels[flagged])):,}", width=150)
-            return
-        decision = core.metrics.found(flagged, result.poisoned.truth.poisoned)
-        for name, value, help in (
-            ("ASR1", words.share((result.summary or {}).get("asr1")), words.COLUMNS["ASR"]),
-            ("TPR (recall)", words.share(decision.tpr), words.COLUMNS["TPR"]),
-            ("FPR", words.share(decision.fpr), words.COLUMNS["FPR"]),
-            ("Precision", words.share(decision.precision), "share of the flagged images that are poisoned"),
-            ("#Pois left", f"{decision.poisons_left:,} of {decision.poisons:,}", words.COLUMNS["#Pois left"]),
-            ("Flagged", f"{decision.flagged:,}", "images that the cut removes"),
-            ("Clean removed", f"{decision.clean_removed:,}", words.COLUMNS["Clean removed"]),
-        ):
-            st.metric(name, value, help=help, width=140)
+        for name, value, help in figures:
+            st.metric(name, value, help=help, width=130)
 
 
-def compare_filters(result: Result, flagged: NDArray[np.bool_]) -> None:
+def figures_with_truth(result: Result, found: Scored, flagged: Mask) -> list[tuple[str, str, str]]:
+    """Name, value and explanation of what can be measured where the poisoned images are known."""
+    truth = result.poisoned.truth.poisoned
+    decision = core.metrics.found(flagged, truth)
+    ranking = core.metrics.ranking(found.scores, found.labels, truth, result.config.attack.target)
+    return [
+        ("ASR1", words.share((result.summary or {}).get("asr1")), words.COLUMNS["ASR"]),
+        ("TPR (recall)", words.share(decision.tpr), words.COLUMNS["TPR"]),
+        ("FPR", words.share(decision.fpr), words.COLUMNS["FPR"]),
+        ("Precision", words.share(decision.precision), "share of the flagged images that are poisoned"),
+        ("#Pois left", f"{decision.poisons_left:,} of {decision.poisons:,}", words.COLUMNS["#Pois left"]),
+        ("Flagged", f"{decision.flagged:,}", "images that the cut removes"),
+        ("Clean removed", f"{decision.clean_removed:,}", words.COLUMNS["Clean removed"]),
+        ("AUROC", words.share(ranking.auroc), words.COLUMNS["AUROC"]),
+        ("Avg. precision", words.share(ranking.average_precision), words.COLUMNS["AP"]),
+    ]
+
+
+def compare_filters(result: Result, flagged: Mask) -> None:
     """The cut beside two filters of the same budget: one guesses, one knows."""
     poisoned, labels = result.poisoned.truth.poisoned, result.poisoned.labels
     filters = {

@@ -16,6 +16,9 @@ import numpy as np
 from core.registry import DETECTORS
 from core.types import BadRequest, Detection, Features, Labels, Logits
 
+MOST_CLASSES = 10_000  # a label far beyond any class would ask for the memory of all the classes before it
+LARGEST = float(np.finfo(np.float32).max)  # the squares of larger features could not be summed
+
 
 def detect(
     detector: str,
@@ -27,13 +30,22 @@ def detect(
     """Score features [n, d] with a registered detector, after checking that they fit together."""
     entry = DETECTORS[detector]
     features, labels = np.asarray(features), np.asarray(labels)
-    if features.ndim != 2 or labels.shape != (len(features),):
-        raise BadRequest(f"features must be [n, d] and labels [n]; got shapes {features.shape} and {labels.shape}")
-    if not np.issubdtype(labels.dtype, np.integer) or (labels < 0).any():
-        raise BadRequest(f"labels must be integers of at least 0; got dtype {labels.dtype}, lowest {labels.min()}")
-    if not np.isfinite(features).all():
-        raise BadRequest(f"features must be finite; {int((~np.isfinite(features)).any(1).sum())} rows are not")
+    if features.ndim != 2 or labels.shape != (len(features),) or not features.size:
+        raise BadRequest(
+            f"features must be [n, d] and labels [n], neither empty; got shapes {features.shape} and {labels.shape}"
+        )
+    if features.dtype.kind not in "fiu":
+        raise BadRequest(f"features must be real numbers, got dtype {features.dtype}")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise BadRequest(f"labels must be integers of at least 0; got dtype {labels.dtype}")
+    if labels.min() < 0 or labels.max() >= MOST_CLASSES:
+        raise BadRequest(f"labels must lie in [0, {MOST_CLASSES - 1}]; got {labels.min()} to {labels.max()}")
+    bad = ~(np.abs(features) <= LARGEST).all(1)  # also catches NaN
+    if bad.any():
+        raise BadRequest(f"features must be finite, in the range of float32; {int(bad.sum())} rows are not")
     if logits is None:
         logits = np.zeros((len(labels), int(labels.max()) + 1), np.float32)
+    if np.ndim(logits) != 2 or len(logits) != len(labels):
+        raise BadRequest(f"logits must be [n, k] with n = {len(labels)}; got shape {np.shape(logits)}")
     detection: Detection = entry.load()(features, labels.astype(np.int64), logits, **entry.settle(parameters or {}))
     return detection

@@ -17,7 +17,7 @@ def beside(result: Result, asr2: float) -> None:
         _offer(result)
         return
     gap = abs(asr2 - found.asr)
-    nearness = "as good as a network that never met poison" if gap <= 0.03 else "not the same: the back door still acts"
+    nearness = "as good as a network that never met poison" if gap <= 0.03 else "not the same: the backdoor still acts"
     if asr2 < found.asr - 0.03:
         nearness = "even fewer"
     st.markdown(

@@ -39,7 +39,7 @@ def budget(result: Result, found: Scored) -> None:
         value = st.session_state[widget]
         cuts.choose(result, replace(cut, budget=min(max(int(value or 0), 0), most)))
 
-    left, right = st.columns([4, 1], vertical_alignment="bottom")
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
     with left:
         st.slider("Images removed per class", 0, most, key="budget slider", on_change=move, args=("budget slider",))
     right.number_input(

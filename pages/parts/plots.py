@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 LARGE_BINS, SMALL_BINS = 60, 32
+LEAST, TINY = 1e-9, 1e-30  # a log axis begins at this share of the largest score, and no axis is shorter
 
 _STYLE = f"""<style>
 .ps-cards {{display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .6rem;}}
@@ -74,9 +75,9 @@ class Bars(NamedTuple):
 def axis(scores: Floats, log: bool) -> Axis:
     """An axis that all the given scores fit on."""
     sizes = np.abs(scores[scores != 0])
-    unit = float(np.quantile(sizes, 0.1)) if len(sizes) else 1.0
-    low, high = float(scores.min()), float(scores.max())
-    return Axis(log, unit, min(low, 0.0), high if high > low else low + 1.0)
+    unit = max(float(np.quantile(sizes, 0.1)), float(sizes.max()) * LEAST, TINY) if len(sizes) else 1.0
+    low, high = min(float(scores.min()), 0.0), float(scores.max())
+    return Axis(log, unit, low, high if high - low > TINY else low + 1.0)
 
 
 def bars(scores: Floats, poisoned: Mask | None, axis: Axis, count: int) -> Bars:
@@ -152,7 +153,7 @@ def draw_cut(figure: go.Figure, axis: Axis, cut: float | None, removed: int) -> 
     if cut is None:
         return
     figure.add_vline(x=cut, line={"color": colours.REFERENCE, "width": 3, "dash": "dash"})
-    late = (cut - axis.place(axis.low)) > 0.7 * (axis.place(axis.high) - axis.place(axis.low))
+    late = (cut - axis.place(axis.low)) > 0.4 * (axis.place(axis.high) - axis.place(axis.low))
     figure.add_annotation(
         x=cut, y=1, yref="paper", yanchor="top", xanchor="right" if late else "left", showarrow=False,
         text=f"cut: {removed:,} removed →", xshift=-8 if late else 8,

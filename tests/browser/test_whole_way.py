@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 from core import Job, jobs
 from core.home import VARIABLE
@@ -22,10 +23,16 @@ def ledger(app_server, monkeypatch: pytest.MonkeyPatch):
 
 
 def choose(page: Page, label: str, option: str) -> None:
-    """Pick an option of a menu."""
-    page.get_by_role("combobox", name=label).click()
-    page.get_by_role("option", name=option, exact=True).click()
-    settled(page)
+    """Pick an option of a menu; a page that is drawn again meanwhile may close it."""
+    box = page.get_by_role("combobox", name=label)
+    for _ in range(5):
+        if box.input_value() == option:
+            return
+        box.click()
+        with suppress(TimeoutError):
+            page.get_by_role("option", name=option, exact=True).click(timeout=3_000)
+        settled(page)
+    expect(box).to_have_value(option)
 
 
 def type_number(page: Page, label: str, value: str) -> None:
@@ -65,11 +72,11 @@ def test_from_start_to_comparison_and_back_by_link(page: Page, app_server, ledge
 
 def describe(page: Page) -> None:
     choose(page, "Data set", "digits")
-    choose(page, "Target class", "three")
+    choose(page, "Target class", "eight")
     type_number(page, "Poisoning ratio in %", "20")
     page.get_by_text("Expert: every number of the recipe").click()
     type_number(page, "Epochs", "2")
-    expect(page.get_by_text("31 poisoned images = 20.3% of the clean target class")).to_be_visible()
+    expect(page.get_by_text("29 poisoned images = 20.0% of the clean target class")).to_be_visible()
     expect(page.get_by_text("2 epochs · batch")).to_be_visible()
     expect(page.get_by_role("img", name=re.compile("in the row below with the pattern trigger"))).to_have_count(2)
 
@@ -87,7 +94,7 @@ def watch(page: Page, job: Job) -> None:
     """Progress while it runs, then curves and headline without a click."""
     expect(page.get_by_text("Train on the poisoned set")).to_be_visible(timeout=MINUTE)
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
-    expect(page.get_by_text("#Pois left of 31")).to_be_visible(timeout=TRAINING)
+    expect(page.get_by_text("#Pois left of 29")).to_be_visible(timeout=TRAINING)
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
     expect(page.locator(".js-plotly-plot")).to_have_count(2)
 
@@ -111,7 +118,7 @@ def come_back(page: Page, url: str, job: Job) -> None:
     for _ in range(2):
         expect(heading(page, "Compare")).to_be_visible(timeout=MINUTE)
         expect(page.get_by_text("ASR, before → after")).to_be_visible()
-        expect(page.get_by_text("Pattern → three, 20% of the class", exact=True)).to_be_visible()
+        expect(page.get_by_text("Pattern → eight, 20% of the class", exact=True)).to_be_visible()
         assert page.url == link
         page.reload()
 
@@ -122,6 +129,6 @@ def start_again(page: Page, job: Job, ledger) -> None:
     expect(page.get_by_text("opens at once")).to_be_visible()
     page.get_by_role("button", name="Start").click()
     settled(page)
-    expect(page.get_by_text("#Pois left of 31")).to_be_visible()
+    expect(page.get_by_text("#Pois left of 29")).to_be_visible()
     (again,) = ledger()
     assert (again.id, again.attempts) == (job.id, 1)

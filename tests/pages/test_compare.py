@@ -108,7 +108,7 @@ def test_every_detector_is_asked_on_the_same_network() -> None:
 
 def test_a_back_door_that_was_hardly_learned_is_warned_of() -> None:
     job = stored.finished(stored.config(), asr1=0.3)
-    assert "The back door was hardly learned: only 30.1%" in compare(job.key).warning[0].value
+    assert "The backdoor was hardly learned: only 30.1%" in compare(job.key).warning[0].value
     assert not compare(stored.finished(stored.config(seed=1)).key).warning
 
 

@@ -1,0 +1,218 @@
+"""The contract over every detector: aligned, finite scores, whatever the features, and never a word of the truth."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+
+import numpy as np
+import pytest
+
+from core import filter as filtering
+from core.config import DefenceConfig
+from core.detectors import detect
+from core.registry import DETECTORS
+from core.types import BadRequest, Detection, Features, Labels, Logits, PoisonedSet, Truth
+
+every_detector = pytest.mark.parametrize("detector", DETECTORS)
+
+
+def ordinary(n: int = 240, d: int = 6, classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(n) % classes)
+    features = (rng.normal(size=(n, d)) * np.linspace(3, 1, d) + labels[:, None]).astype(np.float32)
+    return features, labels, rng.normal(size=(n, classes)).astype(np.float32)
+
+
+def check(found: Detection, n: int, classes: int) -> Detection:
+    """What holds for every detection of n images in classes 0 to classes - 1."""
+    assert found.scores.shape == (n,)
+    assert found.scores.dtype == np.float64
+    assert np.isfinite(found.scores).all()
+    assert (found.class_statistic is None) == (found.class_threshold is None)
+    if found.class_statistic is not None:
+        assert found.class_statistic.shape == (classes,)
+        assert np.isfinite(found.class_statistic).all()
+        assert np.isfinite(found.class_threshold)
+    if found.spectrum is not None:
+        assert found.spectrum.shape[0] == classes
+        assert found.spectrum.shape[1] <= 10
+        assert np.isfinite(found.spectrum).all()
+        assert (np.diff(found.spectrum, axis=1) <= 1e-9).all(), "largest first"
+    return found
+
+
+@every_detector
+def test_scores_are_finite_one_an_image_and_the_same_twice(detector):
+    features, labels, logits = ordinary()
+    before = features.tobytes(), labels.tobytes(), logits.tobytes()
+    found = check(detect(detector, features, labels, logits), 240, 4)
+    assert found.scores.std() > 0
+    assert np.array_equal(found.scores, detect(detector, features, labels, logits).scores)
+    assert (features.tobytes(), labels.tobytes(), logits.tobytes()) == before, "the input is left as it was"
+
+
+@every_detector
+@pytest.mark.parametrize("seed", range(3))
+def test_scores_follow_their_rows_wherever_they_stand(detector, seed):
+    features, labels, logits = ordinary()
+    order = np.random.default_rng(seed).permutation(len(labels))
+    straight = detect(detector, features, labels, logits)
+    shuffled = detect(detector, features[order], labels[order], logits[order])
+    np.testing.assert_allclose(shuffled.scores, straight.scores[order], rtol=1e-6, atol=1e-6)
+    if straight.class_statistic is not None:
+        np.testing.assert_allclose(shuffled.class_statistic, straight.class_statistic, rtol=1e-6, atol=1e-6)
+
+
+@every_detector
+def test_a_row_far_from_its_class_has_the_highest_score_of_it(detector):
+    # Eight of sixty: few enough to be a minority, enough for the class's top direction to be theirs.
+    features, labels, logits = ordinary()
+    odd = np.flatnonzero(labels == 2)[5:13]
+    features[odd] += 40.0
+    scores = detect(detector, features, labels, logits).scores
+    members = np.flatnonzero(labels == 2)
+    assert set(members[np.argsort(-scores[members])[:8]]) == set(odd)
+
+
+@every_detector
+def test_a_detector_is_given_features_labels_logits_and_its_settings_and_nothing_else(detector):
+    entry = DETECTORS[detector]
+    given = list(inspect.signature(entry.load()).parameters)
+    assert given == ["features", "labels", "logits", *entry.parameters]
+    hints = typing.get_type_hints(entry.load())
+    assert [hints[name] for name in given[:3]] == [Features, Labels, Logits]
+    assert hints["return"] is Detection
+    assert not {Truth, PoisonedSet} & set(hints.values())
+
+
+@every_detector
+def test_a_class_of_two_images_or_of_one_is_no_obstacle(detector):
+    features, labels, logits = ordinary()
+    labels[labels == 3] = 0
+    labels[[4, 9]] = 3
+    check(detect(detector, features, labels, logits), 240, 4)
+    labels[9] = 0
+    check(detect(detector, features, labels, logits), 240, 4)
+
+
+@every_detector
+def test_every_class_may_be_tiny(detector):
+    features, labels, logits = ordinary(n=8)
+    check(detect(detector, features, labels, logits), 8, 4)
+
+
+@every_detector
+@pytest.mark.parametrize("value", [0.0, 7.0, -1e30, 1e-30])
+def test_features_that_never_vary_are_no_obstacle(detector, value):
+    _, labels, logits = ordinary()
+    check(detect(detector, np.full((240, 6), value, np.float32), labels, logits), 240, 4)
+
+
+@every_detector
+def test_one_class_that_never_varies_among_others_that_do_is_no_obstacle(detector):
+    features, labels, logits = ordinary()
+    features[labels == 1] = 3.0
+    check(detect(detector, features, labels, logits), 240, 4)
+
+
+@every_detector
+def test_some_features_that_never_vary_are_no_obstacle(detector):
+    features, labels, logits = ordinary()
+    features[:, 2:5] = 0.0  # dead units
+    check(detect(detector, features, labels, logits), 240, 4)
+
+
+@every_detector
+def test_one_feature_is_enough(detector):
+    features, labels, logits = ordinary(d=1)
+    check(detect(detector, features, labels, logits), 240, 4)
+
+
+@every_detector
+def test_fewer_images_than_features_are_no_obstacle(detector):
+    features, labels, logits = ordinary(n=40, d=64)
+    check(detect(detector, features, labels, logits), 40, 4)
+
+
+@every_detector
+def test_a_class_that_is_absent_has_a_place_but_no_say(detector):
+    features, labels, logits = ordinary()
+    spread = np.array([1, 2, 5, 8])[labels]
+    found = check(detect(detector, features, spread, np.zeros((240, 9), np.float32)), 240, 9)
+    dense = detect(detector, features, labels, logits)
+    np.testing.assert_allclose(found.scores, dense.scores, rtol=1e-9, atol=1e-12)
+    for row in (0, 3, 4, 6, 7):
+        assert found.spectrum is None or not found.spectrum[row].any()
+        assert found.class_statistic is None or found.class_statistic[row] == 0
+
+
+@every_detector
+def test_a_single_class_is_no_obstacle(detector):
+    features, _, _ = ordinary()
+    check(detect(detector, features, np.zeros(240, int), None), 240, 1)
+
+
+@every_detector
+@pytest.mark.parametrize("scale", [1e-12, 1e12])
+def test_very_small_and_very_large_features_are_no_obstacle(detector, scale):
+    features, labels, logits = ordinary()
+    check(detect(detector, features.astype(np.float64) * scale, labels, logits), 240, 4)
+
+
+@every_detector
+def test_the_scope_that_its_entry_names_can_be_carried_out(detector):
+    features, labels, logits = ordinary()
+    defence = DefenceConfig(detector=detector)
+    keep = filtering.keep_mask(detect(detector, features, labels, logits), labels, defence)
+    assert keep.shape == labels.shape
+    assert keep.dtype == bool
+
+
+# ---------------------------------------------------------------- what does not fit together
+
+FEATURES, LABELS, _ = ordinary(n=12, d=3)
+SPOILT = FEATURES.copy()
+SPOILT[[2, 5], 1] = np.nan, np.inf
+
+
+@pytest.mark.parametrize(
+    ("features", "labels", "message"),
+    [
+        (FEATURES[:, 0], LABELS, r"features must be \[n, d\] and labels \[n\], .*; got shapes \(12,\) and \(12,\)"),
+        (FEATURES, LABELS[:5], r"got shapes \(12, 3\) and \(5,\)"),
+        (FEATURES, LABELS[:, None], r"got shapes \(12, 3\) and \(12, 1\)"),
+        (FEATURES, LABELS.astype(float), "labels must be integers of at least 0; got dtype float64"),
+        (FEATURES, LABELS - 1, r"labels must lie in \[0, 9999\]; got -1 to 2"),
+        (SPOILT, LABELS, "features must be finite, in the range of float32; 2 rows are not"),
+        (FEATURES[:0], LABELS[:0], r"neither empty; got shapes \(0, 3\) and \(0,\)"),
+        (FEATURES[:, :0], LABELS, r"neither empty; got shapes \(12, 0\) and \(12,\)"),
+        (FEATURES.astype(str), LABELS, "features must be real numbers, got dtype <U"),
+        (FEATURES.astype(complex), LABELS, "features must be real numbers, got dtype complex128"),
+        (FEATURES.astype(float) * 1e200, LABELS, "in the range of float32; 12 rows are not"),
+        (FEATURES, LABELS.astype(str), "labels must be integers of at least 0; got dtype <U"),
+        (FEATURES, LABELS + 10**12, r"labels must lie in \[0, 9999\]; got 1000000000000 to 1000000000003"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused_with_what_was_got(features, labels, message):
+    with pytest.raises(BadRequest, match=message):
+        detect("spectral", features, labels)
+
+
+def test_logits_of_other_images_are_refused():
+    with pytest.raises(BadRequest, match=r"logits must be \[n, k\] with n = 12; got shape \(11, 4\)"):
+        detect("spectral", FEATURES, LABELS, np.zeros((11, 4), np.float32))
+
+
+def test_an_unknown_detector_or_setting_is_refused():
+    with pytest.raises(BadRequest, match="unknown detector 'activation-clustering'; allowed are"):
+        detect("activation-clustering", FEATURES, LABELS)
+    with pytest.raises(BadRequest, match="threshold must lie in"):
+        detect("whitened-spectral", FEATURES, LABELS, parameters={"threshold": -1.0})
+    with pytest.raises(BadRequest, match=r"unknown settings \['threshold'\]"):
+        detect("spectral", FEATURES, LABELS, parameters={"threshold": 1.0})
+
+
+def test_lists_and_small_integers_are_taken_as_they_are():
+    as_lists = detect("spectral", FEATURES.tolist(), LABELS.astype(np.uint8))
+    np.testing.assert_allclose(as_lists.scores, detect("spectral", FEATURES, LABELS).scores)

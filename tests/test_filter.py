@@ -1,0 +1,177 @@
+"""From scores to decisions: exactly as many as asked for, the most suspicious ones, in the classes in scope."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from core import filter as filtering
+from core.config import DefenceConfig
+from core.types import BadRequest, Detection
+
+few = settings(max_examples=50, deadline=None, derandomize=True)
+LABELS = np.repeat([0, 1, 2], [40, 50, 60])
+NAMING = dict(detector="whitened-spectral", scope="suspicious_class")
+
+
+@st.composite
+def scored(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    """Labels, some classes perhaps absent, and scores with many ties."""
+    n = draw(st.integers(1, 40))
+    labels = draw(hnp.arrays(np.int64, n, elements=st.integers(0, 4)))
+    scores = draw(hnp.arrays(np.float64, n, elements=st.integers(-3, 3).map(float) | st.floats(-1e300, 1e300)))
+    return labels, scores
+
+
+# ---------------------------------------------------------------- flag
+
+
+@few
+@given(both=scored(), count=st.integers(0, 45), data=st.data())
+def test_each_class_in_scope_loses_exactly_the_count_or_all_it_has_and_no_other_loses_any(both, count, data):
+    labels, scores = both
+    classes = np.array(sorted(data.draw(st.sets(st.sampled_from(np.unique(labels).tolist())))), dtype=np.int64)
+    flagged = filtering.flag(scores, labels, count, classes)
+    assert flagged.dtype == bool
+    for label in np.unique(labels):
+        expected = min(count, (labels == label).sum()) if label in classes else 0
+        assert flagged[labels == label].sum() == expected
+
+
+@few
+@given(both=scored(), count=st.integers(0, 45))
+def test_the_flagged_have_the_highest_scores_of_their_class_and_ties_go_to_the_lower_id(both, count):
+    labels, scores = both
+    flagged = filtering.flag(scores, labels, count, np.unique(labels))
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        by_hand = sorted(members, key=lambda row: (-scores[row], row))[:count]
+        assert np.flatnonzero(flagged & (labels == label)).tolist() == sorted(by_hand)
+
+
+def test_equal_scores_flag_the_first_ids():
+    flagged = filtering.flag(np.ones(150), LABELS, 2, np.array([0, 2]))
+    assert np.flatnonzero(flagged).tolist() == [0, 1, 90, 91]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_scores_that_are_no_numbers_are_refused_with_how_many(bad):
+    scores = np.zeros(150)
+    scores[[3, 9]] = bad
+    with pytest.raises(BadRequest, match="scores must be finite numbers, got 2 that are not"):
+        filtering.flag(scores, LABELS, 1, np.array([2]))
+
+
+def test_a_negative_count_is_refused():
+    with pytest.raises(BadRequest, match="at least 0, got -1"):
+        filtering.flag(np.zeros(150), LABELS, -1, np.array([0]))
+
+
+# ---------------------------------------------------------------- epsilon and budget
+
+
+def test_a_tenth_of_2000_is_200_and_one_and_a_half_times_that_is_300():
+    labels = np.repeat(np.arange(10), 2_000)
+    assert filtering.epsilon(labels, 0.1) == 200
+    assert filtering.budget(labels, DefenceConfig(assumed_ratio=0.1, multiplier=1.5)) == 300
+
+
+def test_epsilon_is_a_share_of_the_median_class_so_the_poisoned_one_does_not_shift_it():
+    labels = np.repeat(np.arange(5), [100, 100, 200, 100, 100])
+    assert filtering.epsilon(labels, 0.1) == 10
+
+
+def test_a_class_that_is_absent_has_no_part_in_the_median():
+    assert filtering.epsilon(np.repeat([1, 7, 9], [100, 100, 100]), 0.1) == 10
+
+
+@pytest.mark.parametrize(
+    ("multiplier", "expected"), [(0.01, 0), (0.1, 1), (0.999, 9), (1.0, 10), (1.5, 15), (1.59, 15), (10.0, 100)]
+)
+def test_the_budget_is_rounded_down(multiplier, expected):
+    labels = np.repeat(np.arange(3), 100)
+    assert filtering.budget(labels, DefenceConfig(assumed_ratio=0.1, multiplier=multiplier)) == expected
+
+
+@pytest.mark.parametrize("tenths", range(1, 101))
+def test_binary_fractions_take_no_image_off_the_budget(tenths):
+    labels = np.repeat(np.arange(3), 100)
+    assert filtering.budget(labels, DefenceConfig(assumed_ratio=0.1, multiplier=tenths / 10)) == tenths
+
+
+def test_assuming_no_poison_removes_nothing():
+    detection = Detection(np.arange(150.0))
+    assert filtering.keep_mask(detection, LABELS, DefenceConfig(assumed_ratio=0.0)).all()
+
+
+# ---------------------------------------------------------------- scope
+
+
+def named(statistic: list[float], threshold: float = 2.0) -> Detection:
+    return Detection(np.arange(150.0), np.array(statistic), threshold)
+
+
+def test_every_class_loses_its_share_when_that_is_the_scope():
+    keep = filtering.keep_mask(Detection(np.arange(150.0)), LABELS, DefenceConfig(assumed_ratio=0.1))
+    assert np.bincount(LABELS[~keep]).tolist() == [7, 7, 7]
+    assert np.array_equal(np.flatnonzero(~keep & (LABELS == 0)), np.arange(33, 40))
+
+
+def test_only_the_suspicious_class_loses_images_when_that_is_the_scope():
+    keep = filtering.keep_mask(named([0.1, 2.5, 1.9]), LABELS, DefenceConfig(**NAMING))
+    assert np.bincount(LABELS[~keep], minlength=3).tolist() == [0, 7, 0]
+
+
+def test_nothing_suspicious_keeps_everything():
+    assert filtering.keep_mask(named([0.1, -3.0, 1.9]), LABELS, DefenceConfig(**NAMING)).all()
+
+
+def test_a_class_at_the_threshold_is_not_yet_suspicious():
+    found = filtering.suspicious_classes(LABELS, named([2.0, 2.0000001, 0.0]), "suspicious_class")
+    assert found.tolist() == [1]
+
+
+def test_a_class_without_images_is_never_suspicious():
+    labels = np.repeat([0, 2], [5, 5])
+    detection = Detection(np.zeros(10), np.array([0.0, 99.0, 99.0]), 2.0)
+    assert filtering.suspicious_classes(labels, detection, "suspicious_class").tolist() == [2]
+    assert filtering.suspicious_classes(labels, detection, "every_class").tolist() == [0, 2]
+
+
+def test_a_detector_that_names_no_class_cannot_have_that_scope():
+    with pytest.raises(BadRequest, match="does not name suspicious classes; the scope must be 'every_class'"):
+        filtering.suspicious_classes(LABELS, Detection(np.zeros(150)), "suspicious_class")
+
+
+# ---------------------------------------------------------------- reference filters
+
+
+@few
+@given(both=scored(), count=st.integers(0, 20), seed=st.integers(0, 2**31 - 1))
+def test_the_random_filter_removes_as_many_of_each_class_and_the_same_for_the_same_seed(both, count, seed):
+    labels, scores = both
+    flagged = filtering.flag(scores, labels, count, np.unique(labels)[::2])
+    keep = filtering.random_keep(labels, flagged, seed)
+    assert np.bincount(labels[~keep], minlength=5).tolist() == np.bincount(labels[flagged], minlength=5).tolist()
+    assert np.array_equal(keep, filtering.random_keep(labels, flagged, seed))
+
+
+def test_the_random_filter_does_not_look_at_the_scores():
+    flagged = filtering.flag(np.arange(150.0), LABELS, 10, np.array([0, 1, 2]))
+    removed = [set(np.flatnonzero(~filtering.random_keep(LABELS, flagged, seed)).tolist()) for seed in range(20)]
+    assert len({frozenset(rows) for rows in removed}) == 20
+    assert len(set().union(*removed)) > 120, "over the seeds, nearly every image must have its turn"
+
+
+@few
+@given(
+    flagged=hnp.arrays(bool, 30),
+    poisoned=hnp.arrays(bool, 30),
+)
+def test_the_perfect_filter_spends_the_same_budget_on_poison_alone(flagged, poisoned):
+    removed = ~filtering.perfect_keep(flagged, poisoned)
+    assert removed.sum() == min(flagged.sum(), poisoned.sum())
+    assert not (removed & ~poisoned).any()

@@ -1,0 +1,54 @@
+"""The report's published figures, and which run they stand beside."""
+
+from __future__ import annotations
+
+import pytest
+
+from core import configure
+from core.config import class_names
+from core.reference import TABLES, row
+from core.registry import TRIGGERS
+
+
+def test_the_tables_hold_every_trigger_target_and_ratio_once():
+    assert len(TABLES) == 12
+    assert {(found.trigger, found.target, found.ratio) for found in TABLES} == {
+        (trigger, target, ratio)
+        for trigger in ("pixel", "pattern")
+        for target in ("bird", "dog", "horse")
+        for ratio in (0.05, 0.1)
+    }
+    assert {found.trigger for found in TABLES} <= set(TRIGGERS)
+    assert {found.target for found in TABLES} <= set(class_names("cifar10"))
+
+
+def test_figures_are_shares_and_the_defence_helped_in_every_row():
+    for found in TABLES:
+        assert 0.92 < found.nat1 < found.nat2 < 0.93
+        assert 0 <= found.asr2 < 0.03 < 0.79 < found.asr1 <= 1
+        assert 0 <= found.poisons_left <= 38
+
+
+@pytest.mark.parametrize("published", TABLES, ids=lambda found: f"{found.trigger}-{found.target}-{found.ratio}")
+def test_a_run_finds_its_row(published):
+    run = configure(trigger=published.trigger, target=published.target, ratio=published.ratio)
+    assert row(run) is published
+
+
+def test_a_ratio_that_was_computed_finds_its_row_all_the_same():
+    assert row(configure(trigger="pixel", target="bird", ratio=0.3 - 0.2)) is TABLES[1]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dict(dataset="digits", target=2),
+        dict(target="cat"),
+        dict(ratio=0.2),
+        dict(ratio=0.0),
+        dict(ratio_of="training_set"),
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_a_run_that_the_report_does_not_have_finds_none(settings):
+    assert row(configure(**settings)) is None

@@ -1,0 +1,79 @@
+"""Representations and answers: evaluation mode, one row an image, in the order given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from core import datasets, models, represent
+from core.config import REPRESENTATIONS, DatasetConfig, TrainingConfig
+from core.train import train, weights
+from core.types import Event, Images
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    return datasets.load(DatasetConfig(name="digits", per_class=3)).train_images
+
+
+@pytest.fixture(scope="module")
+def network(images: Images) -> models.Network:
+    """A network whose batch norms have seen something."""
+    training = TrainingConfig(model="resnet_small", epochs=1, batch_size=10, lr=0.05)
+    labels = np.arange(len(images), dtype=np.int64) % 10
+    return train(images, labels, 10, training, 0, device=CPU).network
+
+
+@pytest.mark.parametrize(("representation", "width"), list(zip(REPRESENTATIONS, (128, 64, 32, 16), strict=True)))
+def test_shapes_and_events(network: models.Network, images: Images, representation: str, width: int) -> None:
+    heard: list[Event] = []
+    features, logits = represent.represent(network, images, representation, watch=heard.append)
+    assert features.shape == (len(images), width)
+    assert logits.shape == (len(images), 10)
+    assert features.dtype == logits.dtype == np.float32
+    assert [(event.stage, event.fraction) for event in heard] == [("represent", 1.0)]
+
+
+def test_looking_twice_finds_the_same_and_changes_nothing(network: models.Network, images: Images) -> None:
+    network.train()  # as a careless caller may leave it
+    before = {name: array.copy() for name, array in weights(network).items()}
+    first = represent.represent(network, images, "penultimate")
+    second = represent.represent(network, images, "penultimate")
+    for one, two in zip(first, second, strict=True):
+        assert one.tobytes() == two.tobytes()
+    assert not network.training
+    after = weights(network)
+    assert all(before[name].tobytes() == after[name].tobytes() for name in before)
+
+
+def test_order_is_kept_over_batches(network: models.Network, images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, answers = represent.represent(network, images, "block2")
+    monkeypatch.setattr(represent, "BATCH", 7)
+    heard: list[float] = []
+    parts, again = represent.represent(network, images, "block2", watch=lambda event: heard.append(event.fraction))
+    np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(again, answers, rtol=1e-4, atol=1e-4)
+    assert heard == [pytest.approx(min(1.0, 7 * part / 30)) for part in range(1, 6)]
+    backwards, _ = represent.represent(network, images[::-1], "block2")
+    np.testing.assert_allclose(backwards[::-1], whole, rtol=1e-4, atol=1e-4)
+    assert np.abs(whole[0] - whole[1]).max() > 1e-3  # or order would not show
+
+
+def test_an_image_is_answered_without_regard_to_its_neighbours(network: models.Network, images: Images) -> None:
+    alone = represent.predict(network, images[4:5])
+    np.testing.assert_allclose(alone[0], represent.predict(network, images)[4], rtol=1e-4, atol=1e-4)
+
+
+def test_predict_is_the_logits_of_represent(network: models.Network, images: Images) -> None:
+    _, logits = represent.represent(network, images, "penultimate")
+    heard: list[Event] = []
+    assert represent.predict(network, images, watch=heard.append).tobytes() == logits.tobytes()
+    assert [event.stage for event in heard] == ["evaluate"]
+
+
+def test_read_only_images_are_taken(network: models.Network, images: Images) -> None:
+    assert not images.flags.writeable
+    represent.predict(network, images)  # torch warns of read-only memory, and a warning is a failure
