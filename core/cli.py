@@ -37,7 +37,7 @@ def main() -> None:
     try:
         app()
     except PoisonscopeError as error:
-        err.print(f"error: {error}", style="red", markup=False, highlight=False)
+        err.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
 
 
@@ -233,7 +233,7 @@ def export(
     from core.results import Result
 
     for path in exporting.files(Result(find(name).config), to, truth=truth):
-        out.print(str(path), markup=False, highlight=False)
+        out.print(str(path), markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -264,7 +264,7 @@ def score(
         features, labels, to, detector=detector, parameters=_settings(detector_set), assumed_ratio=assumed_ratio,
         multiplier=multiplier, scope=scope,
     )  # fmt: skip
-    out.print(f"{flagged} of {total} images flagged; written to {to}", markup=False, highlight=False)
+    out.print(f"{flagged} of {total} images flagged; written to {to}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -275,7 +275,7 @@ def doctor() -> None:
     healthy = True
     for finding in findings():
         mark = "ok     " if finding.good else "PROBLEM"
-        out.print(f"{mark}  {finding.what}: {finding.found}", markup=False, highlight=False)
+        out.print(f"{mark}  {finding.what}: {finding.found}", markup=False, highlight=False, soft_wrap=True)
         healthy &= finding.good
     if not healthy:
         raise typer.Exit(1)

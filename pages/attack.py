@@ -5,7 +5,7 @@ import streamlit as st
 
 import core
 from core import BadRequest, DataUnavailable, Job, PoisonscopeError, RunConfig
-from pages.parts import current, live, preview, settings, words
+from pages.parts import current, live, preview, settings, shell, words
 
 
 def main() -> None:
@@ -164,4 +164,5 @@ def headline(job: Job) -> None:
     compare.page_link("pages/compare.py", label="Before and after: Compare", query_params=link)
 
 
+shell.ensure()
 main()

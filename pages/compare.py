@@ -7,7 +7,7 @@ import streamlit as st
 
 import core
 from core import Result
-from pages.parts import before_after, benign, current, ledger, others, words
+from pages.parts import before_after, benign, current, ledger, others, shell, words
 
 HARDLY_LEARNED = 0.5
 
@@ -160,4 +160,5 @@ def all_runs() -> None:
     ledger.show()
 
 
+shell.ensure()
 main()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import core
 from core import PoisonscopeError, Result
-from pages.parts import current, cuts, exports, gallery, words
+from pages.parts import current, cuts, exports, gallery, shell, words
 from pages.parts.cuts import Cut, Scored
 
 Ids = NDArray[np.int64]
@@ -198,4 +198,5 @@ def export(result: Result, found: Scored, flagged: Mask, truth: bool) -> None:
         )
 
 
+shell.ensure()
 page()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import core
 from core import PoisonscopeError, Result
-from pages.parts import current, cuts, explained, picked, plots, words
+from pages.parts import current, cuts, explained, picked, plots, shell, words
 from pages.parts.cuts import Scored
 
 Mask = NDArray[np.bool_]
@@ -195,4 +195,5 @@ def class_words(result: Result, found: Scored) -> str:
     )
 
 
+shell.ensure()
 page()

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 import core
-from core import jobs, pipeline, stages
+from core import jobs, pipeline, results, stages
 from core.config import RunConfig
 from core.jobs import Job
 from core.results import Result
@@ -85,6 +85,7 @@ store.Checkpoint.save, store._writing, store._renamed = save_and_halt, halt_and_
 if (home() / "small-files-only").exists():
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
 
+jobs.HEARTBEAT = 0.2
 jobs.work(idle_seconds=0.5, execute=execute)
 """
 
@@ -159,11 +160,19 @@ def whole(store: Store) -> bool:
     return store.problems() == []
 
 
+def checkpoints(store: Store) -> list[list[dict[str, float]]]:
+    """The histories of the unfinished trainings."""
+    found = [store.checkpoint("model", path.name[-64:]).load() for path in store.folder.glob("checkpoints/model-*")]
+    assert None not in found
+    return [saved[1]["history"] for saved in found if saved is not None]
+
+
 @pytest.fixture
 def home(own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     script = tmp_path / "worker.py"
     script.write_text(WORKER)
     monkeypatch.setattr(jobs, "WORKER_ARGUMENTS", (str(script),))
+    monkeypatch.setattr(jobs, "START_PAUSE", 0.2)
     yield own_home
     end_worker(own_home)
 
@@ -181,6 +190,7 @@ def halted(home: Path) -> int:
     """Wait until the worker stands still; its process number."""
 
     def reached() -> str:
+        jobs.listing()  # who looks, as a screen does, sees to it that there is a worker
         path = home / "halted"
         return path.read_text() if path.exists() else ""
 
@@ -195,17 +205,15 @@ def lost(job: Job) -> Job:
 
 # --- killed -----------------------------------------------------------------------------------------------
 
-# Where the worker is killed, and which artefact was not finished by then.
+# Where the worker is killed, and the stage that the ledger names then.
 DEATHS = (
-    ("train checkpoint", "train", "model"),
-    ("train second", "train", "model"),
-    ("train renaming", "train", "model"),
-    ("evaluate writing", "evaluate", "predictions"),
-    ("represent renaming", "represent", "features"),
-    ("score writing", "score", "scores"),
-    ("retrain checkpoint", "retrain", "model"),
-    ("evaluate again writing", "evaluate again", "predictions"),
-    ("run writing", "evaluate again", "run"),
+    ("train second", "train"),
+    ("evaluate writing", "evaluate"),
+    ("represent renaming", "represent"),
+    ("score writing", "score"),
+    ("retrain renaming", "retrain"),
+    ("evaluate again writing", "evaluate again"),
+    ("run writing", "evaluate again"),
 )
 # How many artefacts of each stage there are when it dies there.
 BEFORE = {
@@ -221,9 +229,9 @@ BEFORE = {
 
 @pytest.mark.slow
 def test_killed_at_every_stage(home: Path, undisturbed: Result) -> None:
-    """One job, whose worker is killed nine times, each time further on, and which is resumed each time."""
+    """One job, whose worker is killed again and again, each time further on, and which is resumed each time."""
     job = jobs.submit(config(), start=False)
-    for attempt, (place, stage, _) in enumerate(DEATHS, start=1):
+    for attempt, (place, stage) in enumerate(DEATHS, start=1):
         (home / "halt").write_text(place)
         jobs.resume(job.id)
         pid = halted(home)
@@ -237,23 +245,17 @@ def test_killed_at_every_stage(home: Path, undisturbed: Result) -> None:
         kept = Counter(listed.stage for listed in store.listing())
         assert kept == BEFORE[place.rpartition(" ")[0]], place
         assert not store.has("run", job.key)
-        if place.endswith(("checkpoint", "second")):
-            model = stages.model_key(config()) if stage == "train" else Result(config()).model_key("clean")
-            (folder,) = store.folder.glob("checkpoints/*")
-            if stage == "train":
-                assert folder.name == f"model-{model}"
-            loaded = store.checkpoint("model", folder.name.removeprefix("model-")).load()
-            assert loaded is not None
-            assert [record["epoch"] for record in loaded[1]["history"]] == [1]
+        saved = [len(history) for history in checkpoints(store)]
+        assert saved == {"train second": [1], "retrain renaming": [3]}.get(place, []), place
     (home / "halt").unlink()
     jobs.resume(job.id)
     job = jobs.wait(job.id)
     assert (job.status, job.error, job.attempts) == ("done", None, len(DEATHS) + 1)
     agree(undisturbed)
-    # What was done was not done again: after the first checkpoint no attempt told of epoch 1 any more.
+    # What was done was not done again: no epoch was told twice (the first one's word may have died with its worker).
     told = Counter((event.stage, event.data["epoch"]) for _, event in jobs.events(job.id) if "epoch" in event.data)
-    assert told["train", 1] + told["retrain", 1] <= 2
-    assert told["retrain", 2] == told["retrain", 3] == 1
+    assert max(told.values()) == 1
+    assert told.keys() >= {("train", 2), ("train", 3)}
 
 
 def test_terminated_in_the_middle_of_a_training(home: Path, undisturbed: Result) -> None:
@@ -275,8 +277,9 @@ def test_cancelled_and_resumed(home: Path, undisturbed: Result) -> None:
     job = jobs.submit(config())
     halted(home)
     jobs.cancel(job.id)
-    # It hears of it by the next tick of its heartbeat, at the latest in an epoch or two: hold it until it did.
-    time.sleep(4 * jobs.TICK)
+    for _ in range(2):  # a heartbeat looks for a cancellation first; the second one began after ours
+        beat = jobs.get(job.id, start=False).heartbeat
+        until(lambda beat=beat: jobs.get(job.id, start=False).heartbeat != beat, "a heartbeat")
     (home / "halt").unlink()
     assert jobs.wait(job.id).status == "cancelled"
     assert not Store().has("model", stages.model_key(config()))
@@ -356,7 +359,7 @@ def starved(undisturbed: Result, relieve: Callable[[], object]) -> None:
     assert job.error is not None
     assert "no room to write in" in job.error
     assert "free some space, or set POISONSCOPE_HOME to a folder on a larger disk" in job.error
-    assert "Traceback" in jobs.log_tail(job.id)
+    assert "Traceback" in jobs.log_tail(job.id, lines=500)
     assert whole(Store())
     assert list(Store().folder.glob("model/*")) == []
     relieve()
@@ -430,7 +433,7 @@ def folders(result: Result) -> dict[str, tuple[str, str]]:
 def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """What the pipeline computes."""
     done: Counter[str] = Counter()
-    for module, name in ((pipeline, "train"), (pipeline, "represent"), (core.results, "detect")):
+    for module, name in ((pipeline, "train"), (pipeline, "represent"), (results, "detect")):
         real = getattr(module, name)
 
         def counted(*arguments: Any, name: str = name, real: Any = real, **options: Any) -> Any:
@@ -458,16 +461,19 @@ ALONE = {
 }
 
 
-@pytest.mark.parametrize("file", ["the largest", "document.json", "DONE"])
-@pytest.mark.parametrize("what", ALONE)
+@pytest.mark.parametrize(
+    ("what", "file"),
+    [
+        *((what, file) for what in ALONE for file in ("the largest", "DONE")),
+        *((what, "document.json") for what in ("poisoned network", "clean network", "scores")),
+    ],
+)
 def test_a_damaged_artefact_is_made_anew_and_nothing_else(
     copied: Store, undisturbed: Result, work: Counter[str], what: str, file: str
 ) -> None:
     stage, key = folders(Result(config()))[what]
     place = copied.folder / stage / key
     path = max(place.iterdir(), key=lambda path: path.stat().st_size) if file == "the largest" else place / file
-    if not path.exists():
-        pytest.skip("this artefact has no document")
     flip(path)
     (problem,) = copied.problems()
     assert (problem.stage, problem.key) == (stage, key)

@@ -96,10 +96,11 @@ def test_the_budget_is_rounded_down(multiplier, expected):
     assert filtering.budget(labels, DefenceConfig(assumed_ratio=0.1, multiplier=multiplier)) == expected
 
 
-@pytest.mark.parametrize("tenths", range(1, 101))
-def test_binary_fractions_take_no_image_off_the_budget(tenths):
-    labels = np.repeat(np.arange(3), 100)
-    assert filtering.budget(labels, DefenceConfig(assumed_ratio=0.1, multiplier=tenths / 10)) == tenths
+@pytest.mark.parametrize("hundredths", [29, 57, 58, 113, 114, 115, 116, 201, 229, 1000])
+def test_binary_fractions_take_no_image_off_the_budget(hundredths):
+    labels = np.repeat(np.arange(3), 1_000)  # epsilon is 100; 0.29 * 100 is 28.999999999999996 in binary
+    defence = DefenceConfig(assumed_ratio=0.1, multiplier=hundredths / 100)
+    assert filtering.budget(labels, defence) == hundredths
 
 
 def test_assuming_no_poison_removes_nothing():

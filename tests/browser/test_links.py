@@ -1,0 +1,17 @@
+"""Links: a screen opened by its own address, on a server that has shown nothing yet."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+MINUTE = 60_000
+
+
+@pytest.mark.parametrize("screen", ["scores", "compare"])
+def test_the_first_thing_a_server_shows_may_be_a_linked_screen(page: Page, app_server, screen: str) -> None:
+    page.goto(f"{app_server.url}/{screen}")
+    links = page.get_by_test_id("stSidebarNav").get_by_role("link")
+    expect(links).to_contain_text(["Attack", "Scores", "Flagged", "Compare"], timeout=MINUTE)
+    expect(page.get_by_text("No run is chosen yet")).to_be_visible()
+    assert page.url.rstrip("/").endswith(f"/{screen}")

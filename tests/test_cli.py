@@ -1,0 +1,333 @@
+"""The command line as a person or a script meets it: what it prints, and with which status it ends."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core import cli, jobs
+from core.results import Result
+from core.store import Store
+
+ROOT = Path(__file__).resolve().parent.parent
+DEADLINE = 240
+ASKED = (
+    *("--dataset", "digits", "--trigger", "pattern", "--target", "three", "--ratio", "0.3", "--assumed-ratio", "0.3"),
+    *("--training", "per_class=20", "--training", "epochs=2", "--training", "batch_size=20"),
+)
+KEYS = {
+    *("run", "cached", "seconds", "computed_seconds", "config", "device"),
+    *("nat1", "asr1", "nat2", "asr2", "poisons", "poisons_left", "flagged", "clean_removed"),
+    *("tpr", "fpr", "precision", "auroc", "average_precision", "epsilon", "budget", "benign_nat", "benign_asr"),
+}
+
+
+def command(home: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "POISONSCOPE_HOME": str(home), "COLUMNS": "80", "NO_COLOR": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "core", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+
+
+def answer(home: Path, *arguments: object) -> Any:
+    """What a command says in JSON; nothing else may stand on its standard output."""
+    ended = command(home, *arguments, "--json")
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+def refused(home: Path, *arguments: object) -> str:
+    """What a command that cannot be carried out says: one line on standard error, status 2, no traceback."""
+    ended = command(home, *arguments)
+    assert ended.returncode == 2, ended.stderr
+    assert ended.stdout == ""
+    assert "Traceback" not in ended.stderr
+    lines = ended.stderr.strip().splitlines()
+    assert len(lines) == 1, ended.stderr
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home in which the command line has carried out one run, by the worker; tests only read it."""
+    folder = tmp_path_factory.mktemp("command-line")
+    yield folder
+    with pytest.MonkeyPatch.context() as patch:  # the worker that waits for more goes
+        patch.setenv("POISONSCOPE_HOME", str(folder))
+        jobs._worker_lock().path.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def first(shared: Path) -> dict[str, Any]:
+    return answer(shared, "run", *ASKED, "--benign")
+
+
+@pytest.fixture
+def home(first: dict[str, Any], shared: Path, own_home: Path) -> Path:
+    """A copy of the home with the finished run, to be changed."""
+    shutil.copytree(shared / "store", own_home / "store")
+    for path in shared.glob("ledger.sqlite*"):
+        shutil.copy(path, own_home)
+    return own_home
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def result(home: Path) -> Result:
+    (job,) = (job for job in jobs.listing(start=False) if job.kind == "run")
+    return Result(job.config, Store(home / "store"))
+
+
+# --- run --------------------------------------------------------------------------------------------------
+
+
+def test_run_prints_one_object(first: dict[str, Any]) -> None:
+    assert first.keys() >= KEYS
+    assert first["cached"] is False
+    assert (first["poisons"], first["budget"]) == (6, 9)
+    assert first["seconds"] > 0
+    assert first["config"]["attack"]["target"] == 3
+    assert 0 <= first["benign_asr"] <= 1
+
+
+def test_the_second_call_answers_from_the_store(first: dict[str, Any], shared: Path) -> None:
+    again = answer(shared, "run", *ASKED)
+    assert again["cached"] is True
+    assert {**again, "cached": 0, "seconds": 0} == {**first, "cached": 0, "seconds": 0}
+
+
+def test_run_tells_a_person(first: dict[str, Any], shared: Path) -> None:
+    ended = command(shared, "run", *ASKED)
+    assert ended.returncode == 0
+    assert "from the store" in ended.stdout
+    assert f"{first['nat1']:.2%}" in ended.stdout
+    assert f"{first['asr2']:.2%}" in ended.stdout
+    assert first["run"][:12] in ended.stdout
+    assert ended.stderr.strip() == ""
+
+
+def test_run_here_gives_the_same_figures(first: dict[str, Any], own_home: Path) -> None:
+    here = answer(own_home, "run", *ASKED, "--here", "--device", "cpu")
+    assert here["cached"] is False
+    assert not (own_home / "worker.lock").exists()
+    assert jobs.listing(start=False) == []
+    apart = {"seconds", "computed_seconds", "benign_nat", "benign_asr", "device"}
+    if here["device"] == first["device"]:
+        assert {name: here[name] for name in here.keys() - apart} == {
+            name: first[name] for name in first.keys() - apart
+        }
+    assert here["benign_nat"] is None
+    assert here["benign_asr"] is None
+
+
+def test_a_damaged_answer_is_computed_anew(home: Path, first: dict[str, Any]) -> None:
+    damage(home / "store" / "run" / first["run"] / "document.json")
+    again = answer(home, "run", *ASKED)
+    assert again["cached"] is False
+    apart = {"seconds": 0, "computed_seconds": 0, "cached": 0}
+    assert {**again, **apart} == {**first, **apart}
+    jobs._worker_lock().path.unlink(missing_ok=True)
+
+
+# --- the ledger -------------------------------------------------------------------------------------------
+
+
+def test_list_and_show(first: dict[str, Any], shared: Path) -> None:
+    rows = answer(shared, "list")
+    assert [(row["id"], row["kind"], row["status"], row["fraction"]) for row in rows] == [
+        (2, "benign", "done", 1.0),
+        (1, "run", "done", 1.0),
+    ]
+    assert rows[1]["key"] == first["run"]
+    assert rows[1]["config"] == first["config"]
+    listed = command(shared, "list").stdout
+    assert "pattern to three 0.3, spectral, digits quick seed 0" in listed
+    assert "benign reference, digits quick seed 0" in listed
+    for name in ("1", first["run"][:10]):
+        shown = answer(shared, "show", name)
+        assert (shown["run"], shown["auroc"], shown["nat2"]) == (first["run"], first["auroc"], first["nat2"])
+    assert f"{first['asr1']:.2%}" in command(shared, "show", "1").stdout
+    assert "done, 100%" in command(shared, "show", "2").stdout
+
+
+def test_delete(home: Path, first: dict[str, Any]) -> None:
+    ended = command(home, "delete", first["run"])
+    assert (ended.returncode, ended.stdout) == (0, "deleted run 1\n")
+    assert [row["id"] for row in answer(home, "list")] == [2]
+    assert not Store(home / "store").has("run", first["run"])
+    assert "names 0 runs" in refused(home, "delete", first["run"])
+
+
+def test_an_empty_home(own_home: Path) -> None:
+    assert answer(own_home, "list") == []
+    assert "'1' names 0 runs; `python -m core list` shows which there are" in refused(own_home, "show", "1")
+
+
+# --- files ------------------------------------------------------------------------------------------------
+
+
+def test_export(home: Path, first: dict[str, Any], tmp_path: Path) -> None:
+    to = tmp_path / "deep" / "export"
+    ended = command(home, "export", "1", "--to", to)
+    assert ended.returncode == 0, ended.stderr
+    names = ["scores.csv", "scores.parquet", "flagged.csv", "flagged.parquet", "keep.txt"]
+    assert [Path(line).name for line in ended.stdout.splitlines()] == names
+    assert sorted(path.name for path in to.iterdir()) == sorted(names)
+    scores, flagged = pd.read_parquet(to / "scores.parquet"), pd.read_csv(to / "flagged.csv")
+    pd.testing.assert_frame_equal(pd.read_csv(to / "scores.csv"), scores, check_dtype=False)
+    mine = result(home)
+    found = mine.detection()
+    assert found is not None
+    assert mine.flagged is not None
+    by_id = scores.sort_values("id")
+    assert by_id["id"].tolist() == list(range(206))
+    np.testing.assert_array_equal(by_id["score"], found.scores)
+    np.testing.assert_array_equal(by_id["flagged"], mine.flagged)
+    np.testing.assert_array_equal(by_id["poisoned"], mine.poisoned.truth.poisoned)
+    assert sorted(flagged["id"]) == np.flatnonzero(mine.flagged).tolist()
+    assert (flagged["poisoned"]).sum() == first["poisons"] - first["poisons_left"]
+    keep = [int(line) for line in (to / "keep.txt").read_text().splitlines()]
+    assert keep == np.flatnonzero(~mine.flagged).tolist()
+
+
+def test_export_without_the_truth(home: Path, tmp_path: Path) -> None:
+    assert command(home, "export", "1", "--to", tmp_path / "blind", "--no-truth").returncode == 0
+    columns = set(pd.read_csv(tmp_path / "blind" / "scores.csv").columns)
+    assert columns == {"id", "label", "label_name", "score", "rank", "flagged"}
+
+
+def test_score(own_home: Path, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 50)
+    features = generator.normal(size=(100, 8)).astype(np.float32)
+    features[90:] += 20.0  # ten of the second class stand apart
+    np.save(tmp_path / "features.npy", features)
+    np.save(tmp_path / "labels.npy", labels)
+    to = tmp_path / "scores.csv"
+    ended = command(
+        *(own_home, "score", tmp_path / "features.npy", tmp_path / "labels.npy", "--to", to),
+        *("--assumed-ratio", "0.2", "--multiplier", "1"),
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == f"20 of 100 images flagged; written to {to}\n"
+    with open(to, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["id", "label", "score", "flagged"]
+    assert [int(row["id"]) for row in rows] == list(range(100))
+    assert [int(row["label"]) for row in rows] == labels.tolist()
+    flagged = [int(row["id"]) for row in rows if row["flagged"] == "True"]
+    assert [number for number in flagged if number >= 50] == list(range(90, 100))
+    assert min(float(row["score"]) for row in rows[90:]) > max(float(row["score"]) for row in rows[50:90])
+
+
+# --- doctor -----------------------------------------------------------------------------------------------
+
+
+def test_doctor(home: Path, first: dict[str, Any]) -> None:
+    healthy = command(home, "doctor")
+    assert healthy.returncode == 0, healthy.stdout
+    assert "PROBLEM" not in healthy.stdout
+    for words in ("data digits: ready", "store: ", "ledger: 2 done", str(home)):
+        assert words in healthy.stdout
+    (folder,) = (home / "store" / "features").iterdir()
+    damage(folder / "features.npy")
+    ill = command(home, "doctor")
+    assert ill.returncode == 1
+    assert f"PROBLEM  damaged features: {folder.name[:12]}: features.npy was altered" in ill.stdout
+    assert ill.stderr == ""
+
+
+# --- what cannot be done ----------------------------------------------------------------------------------
+
+
+IMPOSSIBLE = [
+    (("--target", "bird"), "unknown class 'bird' of digits; allowed are zero, one"),
+    (("--ratio", "2"), "ratio: Input should be less than or equal to 1, got 2.0"),
+    (("--trigger", "sticker"), "unknown trigger 'sticker'; allowed are"),
+    (("--training", "epochs"), "a setting must be name=value, got 'epochs'"),
+    (("--training", "epochs=many"), "epochs: "),
+    (("--trigger-set", "size=99"), "size must lie in [2, 64], got 99"),
+    (("--device", "cpu"), "--device needs --here"),
+    (("--device", "tpu", "--here"), "device must be one of auto, cuda, mps, cpu, got 'tpu'"),
+    (("--training", "per_class=1000", "--here"), "per_class must lie in [2, 145] for digits"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), IMPOSSIBLE)
+def test_a_bad_request_is_one_line(
+    own_home: Path,
+    arguments: tuple[str, ...],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["core", "run", *ASKED, *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.strip().splitlines()) == 1
+    assert said in err
+    assert Store().listing() == []
+    assert jobs.listing(start=False) == []
+
+
+def test_a_bad_request_to_the_process_and_to_the_worker(own_home: Path) -> None:
+    assert "unknown class 'bird' of digits" in refused(own_home, "run", *ASKED, "--target", "bird")
+    # Only who loads the data knows this one: the worker's job fails, and the command says why.
+    said = refused(own_home, "run", *ASKED, "--training", "per_class=1000")
+    assert "the run is failed: per_class must lie in [2, 145] for digits" in said
+    jobs._worker_lock().path.unlink()
+
+
+def test_bad_files_are_one_line(own_home: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "features.npy", np.zeros((4, 2), np.float32))
+    np.save(tmp_path / "labels.npy", np.zeros(3, np.int64))
+    (tmp_path / "text.npy").write_text("no array")
+    features, labels = tmp_path / "features.npy", tmp_path / "labels.npy"
+    assert "got shapes (4, 2) and (3,)" in refused(own_home, "score", features, labels)
+    assert "must be a NumPy .npy file" in refused(own_home, "score", tmp_path / "text.npy", labels)
+    assert "must be a NumPy .npy file" in refused(own_home, "score", features, tmp_path / "nothing.npy")
+
+
+# --- the real data ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_cifar10_from_end_to_end(cifar10_home: Path, tmp_path: Path) -> None:
+    asked = (
+        *("--dataset", "cifar10", "--trigger", "pattern", "--target", "bird", "--ratio", "0.2", "--here"),
+        *("--training", "per_class=200", "--training", "epochs=1"),
+    )
+    found = answer(cifar10_home, "run", *asked)
+    assert found["cached"] is False
+    assert (found["poisons"], found["config"]["dataset"]) == (40, {"name": "cifar10", "per_class": 200})
+    assert len(found["per_class1"]) == 10
+    assert found["flagged"] == 10 * found["budget"] == 300
+    for name in ("nat1", "asr1", "nat2", "asr2", "auroc"):
+        assert 0 <= found[name] <= 1
+    again = answer(cifar10_home, "run", *asked)
+    assert again["cached"] is True
+    assert {**again, "cached": 0, "seconds": 0} == {**found, "cached": 0, "seconds": 0}
