@@ -34,7 +34,7 @@ _DOORS = {
     "core.jobs": ("Job", "submit"),
 }
 _WHERE = {name: module for module, names in _DOORS.items() for name in names}
-_MODULES = ("datasets", "filter", "home", "jobs", "metrics", "poison", "reference", "triggers")
+_MODULES = ("datasets", "export", "filter", "home", "jobs", "metrics", "poison", "reference", "triggers")
 
 __all__ = [*_MODULES, *_WHERE]
 
@@ -52,7 +52,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
-    from core import datasets, filter, home, jobs, metrics, poison, reference, triggers
+    from core import datasets, export, filter, home, jobs, metrics, poison, reference, triggers
     from core.config import AttackConfig, DatasetConfig, DefenceConfig, RunConfig, TrainingConfig, class_names
     from core.detectors import detect
     from core.doors import Estimate, configure, estimate, run, run_benign

@@ -15,8 +15,8 @@ from core.types import BadRequest, Detection, Mask
 def table(result: Result, found: Detection, flagged: Mask, *, truth: bool = True) -> pd.DataFrame:
     """One row an image of the poisoned training set, highest score first.
 
-    Columns id, label, label_name, score, rank (1 = highest of its class), flagged, dataset_row; with truth
-    also source_id, source_name and poisoned.
+    Columns id, label, label_name, score, rank (1 = highest of its class), flagged; with truth also
+    dataset_row (in the full data set), source_id, source_name and poisoned.
     """
     poisoned = result.poisoned
     names = np.array(class_names(result.config.dataset.name))
@@ -27,17 +27,15 @@ def table(result: Result, found: Detection, flagged: Mask, *, truth: bool = True
             "label_name": names[poisoned.labels],
             "score": found.scores,
             "flagged": flagged,
-            "dataset_row": result.dataset.train_rows[poisoned.source_ids],
         }
     )
     ranks = rows.groupby("label")["score"].rank(method="first", ascending=False).astype(int)
     rows.insert(4, "rank", ranks)
     if truth:
+        rows["dataset_row"] = result.dataset.train_rows[poisoned.source_ids]
         rows["source_id"] = poisoned.source_ids
         rows["source_name"] = names[poisoned.source_labels]
         rows["poisoned"] = poisoned.truth.poisoned
-    else:
-        rows = rows.drop(columns="dataset_row")  # a row used twice would give the stamped copies away
     return rows.sort_values(["score", "id"], ascending=[False, True], ignore_index=True)
 
 

@@ -7,12 +7,13 @@ not shown either: stamped copies have ids behind those of the clean images, so a
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
 import core
 from core import PoisonscopeError, Result
-from pages.parts import current, cuts, exports, gallery, shell, words
+from pages.parts import current, cuts, gallery, shell, words
 from pages.parts.cuts import Cut, Scored
 
 Ids = NDArray[np.int64]
@@ -170,31 +171,33 @@ def detail(result: Result, found: Scored, flagged: Mask, shown: Ids, truth: bool
 def export(result: Result, found: Scored, flagged: Mask, truth: bool) -> None:
     """Downloads, made when asked for."""
     st.subheader("Export")
-    truly = result.poisoned if truth else None
-    names = core.class_names(result.config.dataset.name)
     st.caption(
         "One row an image: id, label, label_name, score, rank (within its label, 1 = most suspicious), flagged"
-        + (", source_id, poisoned." if truth else ". Without the truth, as this is blind review.")
+        + (
+            ", dataset_row, source_id, source_name, poisoned."
+            if truth
+            else ". Without the truth, as this is blind review."
+        )
         + " The keep-list has the ids that stay, one a line."
     )
 
-    def table() -> exports.pd.DataFrame:
-        return exports.table(found, flagged, names, truly)
+    def table() -> pd.DataFrame:
+        return core.export.table(result, found.detection, flagged, truth=truth)
 
     stem = f"poisonscope-{core.run_key(result.config)[:8]}"
     with st.container(horizontal=True):
         st.download_button(
-            "Scores as CSV", lambda: exports.csv(table()), f"{stem}-scores.csv", "text/csv", on_click="ignore"
+            "Scores as CSV", lambda: table().to_csv(index=False), f"{stem}-scores.csv", "text/csv", on_click="ignore"
         )
         st.download_button(
             "Scores as Parquet",
-            lambda: exports.parquet(table()),
+            lambda: table().to_parquet(index=False),
             f"{stem}-scores.parquet",
             "application/vnd.apache.parquet",
             on_click="ignore",
         )
         st.download_button(
-            "Keep-list", lambda: exports.keep_list(flagged), f"{stem}-keep.txt", "text/plain", on_click="ignore"
+            "Keep-list", lambda: core.export.keep_list(flagged), f"{stem}-keep.txt", "text/plain", on_click="ignore"
         )
 
 

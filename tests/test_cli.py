@@ -33,8 +33,8 @@ KEYS = {
 }
 
 
-def command(home: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "POISONSCOPE_HOME": str(home), "COLUMNS": "80", "NO_COLOR": "1"}
+def command(home: Path, *arguments: object, columns: int = 80) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "POISONSCOPE_HOME": str(home), "COLUMNS": str(columns), "NO_COLOR": "1"}
     return subprocess.run(
         [sys.executable, "-m", "core", *map(str, arguments)],
         cwd=ROOT,
@@ -160,7 +160,7 @@ def test_list_and_show(first: dict[str, Any], shared: Path) -> None:
     ]
     assert rows[1]["key"] == first["run"]
     assert rows[1]["config"] == first["config"]
-    listed = command(shared, "list").stdout
+    listed = command(shared, "list", columns=200).stdout
     assert "pattern to three 0.3, spectral, digits quick seed 0" in listed
     assert "benign reference, digits quick seed 0" in listed
     for name in ("1", first["run"][:10]):

@@ -15,7 +15,7 @@ import streamlit as st
 import core
 from core import Job, Result
 
-from . import words
+from . import cuts, words
 
 PARAMETER = "run"
 SHORT = 16  # hex digits of the key that a link carries
@@ -89,12 +89,12 @@ def keep_address() -> None:
 def picker() -> None:
     """The sidebar's list of runs."""
     known = {job.key[:SHORT]: job for job in runs()}
-    job = current_job()
+    job, blind = current_job(), not cuts.truth_shown()
     st.session_state["picked run"] = None if job is None else job.key[:SHORT]
     st.sidebar.selectbox(
         "Run",
         list(known),
-        format_func=lambda key: words.label(known[key]) if key in known else key,
+        format_func=lambda key: words.label(known[key], blind) if key in known else key,
         key="picked run",
         placeholder="Choose a run" if known else "No run yet",
         disabled=not known,

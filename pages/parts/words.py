@@ -86,9 +86,11 @@ def ratio(config: RunConfig) -> str:
     return f"{100 * config.attack.ratio:g}% {whole}"
 
 
-def label(job: Job) -> str:
-    """A run in one line: trigger → target, ratio, recipe, detector, status."""
+def label(job: Job, blind: bool = False) -> str:
+    """A run in one line: trigger → target, ratio, recipe, detector, status; blind: only what a defender knows."""
     config = job.config
+    if blind:
+        return f"run {job.id} · {config.dataset.name} · {config.training.recipe} · {config.defence.detector}"
     what = f"{config.attack.trigger} → {class_name(config, config.attack.target)}"
     parts = [what, ratio(config), config.training.recipe, config.defence.detector]
     if config.seed:

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
+import core
 from core import Detection, Job
 from core.results import Result
-from pages.parts import cuts, exports, gallery
+from pages.parts import cuts, gallery
 
 ALL, HITS, FALSE, MISSED = "All flagged", "True positives ✕", "False positives ●", "Missed poisons ✕"
 
@@ -126,14 +127,17 @@ def test_exports_parse_back(finished_job: Job, result: Result, open_screen) -> N
     assert labels == ["Scores as CSV", "Scores as Parquet", "Keep-list"]
     found = cuts.Scored(result.detection(), result.poisoned.labels, 10)
     names = result.dataset.class_names
-    blind = exports.table(found, result.flagged, names)
-    seen = exports.table(found, result.flagged, names, result.poisoned)
+    blind = core.export.table(result, found.detection, result.flagged, truth=False)
+    seen = core.export.table(result, found.detection, result.flagged)
     assert list(blind) == ["id", "label", "label_name", "score", "rank", "flagged"]
-    assert list(seen) == [*blind, "source_id", "poisoned"]
-    for frame in (
-        pd.read_csv(io.BytesIO(exports.csv(seen))),
-        pd.read_parquet(io.BytesIO(exports.parquet(seen))),
+    assert list(seen) == [*blind, "dataset_row", "source_id", "source_name", "poisoned"]
+    for table in (
+        pd.read_csv(io.StringIO(seen.to_csv(index=False))),
+        pd.read_parquet(io.BytesIO(seen.to_parquet(index=False))),
     ):
+        assert table["score"].is_monotonic_decreasing
+        frame = table.sort_values("id", ignore_index=True)
+        assert (frame["rank"] == found.ranks).all()
         assert (frame["id"] == np.arange(len(result.poisoned))).all()
         assert (frame["score"] == found.scores).all()
         assert (frame["flagged"] == result.flagged).all()
@@ -141,7 +145,7 @@ def test_exports_parse_back(finished_job: Job, result: Result, open_screen) -> N
         assert (frame["source_id"] == result.poisoned.source_ids).all()
         assert (frame["label_name"] == np.array(names)[result.poisoned.labels]).all()
         assert (frame.loc[frame["flagged"], "rank"] <= 22).all()
-    kept = [int(line) for line in exports.keep_list(result.flagged).decode().splitlines()]
+    kept = [int(line) for line in core.export.keep_list(result.flagged).splitlines()]
     assert kept == np.flatnonzero(~result.flagged).tolist()
 
 
@@ -153,7 +157,7 @@ def test_flagged_order(data: st.DataObject, budget: int) -> None:
     labels = np.array(data.draw(st.lists(st.integers(0, 3), min_size=size, max_size=size)))
     found = cuts.Scored(Detection(scores), labels, 4)
     flagged = cuts.flag(found, cuts.Cut("spectral", budget, "every_class"))
-    frame = exports.table(found, flagged, ("a", "b", "c", "d"))
+    frame = pd.DataFrame({"label": labels, "score": scores, "rank": found.ranks, "flagged": flagged})
     for _, group in frame.groupby("label"):
         assert sorted(group["rank"]) == list(range(1, len(group) + 1))
         assert group.sort_values("rank")["score"].is_monotonic_decreasing
