@@ -144,16 +144,23 @@ def _answer(config: RunConfig, cached: bool, seconds: float) -> dict[str, Any]:
     if artefact is None:
         raise PoisonscopeError("the run's summary was damaged and has been set aside; run it again")
     summary = dict(artefact.document)
-    benign = Store().has("predictions", stages.benign_key(config))
-    rates = _benign_rates(config) if benign else {"benign_nat": None, "benign_asr": None}
-    return {"cached": cached, **summary, "computed_seconds": summary["seconds"], "seconds": seconds, **rates}
+    return {
+        "cached": cached,
+        **summary,
+        "computed_seconds": summary["seconds"],
+        "seconds": seconds,
+        **_benign_rates(config),
+    }
 
 
-def _benign_rates(config: RunConfig) -> dict[str, float]:
-    from core.results import Result
+def _benign_rates(config: RunConfig) -> dict[str, float | None]:
+    if not Store().has("predictions", stages.benign_key(config)):
+        return {"benign_nat": None, "benign_asr": None}
+    from core.results import Result  # loads the data set; a run without a reference answers sooner
 
     quality = Result(config).quality("benign")
-    return {} if quality is None else {"benign_nat": quality.nat, "benign_asr": quality.asr}
+    nat, asr = (None, None) if quality is None else (quality.nat, quality.asr)
+    return {"benign_nat": nat, "benign_asr": asr}
 
 
 def _tell(answer: dict[str, Any]) -> None:
@@ -284,4 +291,6 @@ def doctor() -> None:
 @app.command(hidden=True)
 def worker(idle_seconds: float = 60.0) -> None:
     """Carry out what is queued (started by the other commands and the pages)."""
-    raise typer.Exit(jobs.work(idle_seconds))
+    from core.worker import work
+
+    work(idle_seconds)

@@ -170,12 +170,20 @@ def class_number(dataset: str, name: str | int) -> int:
 
 def explain(error: ValidationError) -> BadRequest:
     """pydantic's findings as one message: field, what is wrong, and what was got."""
-    lines = []
+    lines: dict[str, None] = {}  # an ordered set: a union tells of each of its members
     for found in error.errors(include_url=False):
-        field = ".".join(str(part) for part in found["loc"]) or "request"
+        place = found["loc"]
         cause = found.get("ctx", {}).get("error")
         if isinstance(cause, BadRequest):
-            lines.append(str(cause))
+            lines[str(cause)] = None
+        elif place and place[-1] in ("int", "float", "bool", "str"):
+            lines[
+                f"{_dotted(place[:-1])}: must be a finite number, a word, or true or false, got {found['input']!r}"
+            ] = None
         else:
-            lines.append(f"{field}: {found['msg']}, got {found['input']!r}")
+            lines[f"{_dotted(place)}: {found['msg']}, got {found['input']!r}"] = None
     return BadRequest("; ".join(lines))
+
+
+def _dotted(place: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in place) or "request"

@@ -117,8 +117,13 @@ def estimate(config: RunConfig, *, store: Store | None = None) -> Estimate:
     per_class = config.dataset.per_class
     train_size = whole if per_class is None else per_class * len(facts["class_names"])
     cost = progress.costs(config, train_size, facts.get("test_size", train_size // 5))
-    if store.has("model", stages.model_key(config)):
-        del cost["train"]
+    model = stages.model_key(config)
+    stored = {
+        "train": store.has("model", model),
+        "evaluate": store.has("predictions", stages.predictions_key(model, config.attack)),
+        "represent": store.has("features", stages.features_key(model, config.defence.representation)),
+    }
+    cost = {stage: passes for stage, passes in cost.items() if not stored.get(stage)}
     speed, measured = _images_per_second(config.training.model, store)
     return Estimate(False, sum(cost.values()) / (progress.TRAINING_COST * speed) + 5.0, measured)
 

@@ -70,7 +70,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
     with pytest.MonkeyPatch.context() as patch:  # the worker that waits for more goes
         patch.setenv("POISONSCOPE_HOME", str(folder))
-        jobs._worker_lock().path.unlink(missing_ok=True)
+        jobs.worker_lock().path.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_a_damaged_answer_is_computed_anew(home: Path, first: dict[str, Any]) ->
     assert again["cached"] is False
     apart = {"seconds": 0, "computed_seconds": 0, "cached": 0}
     assert {**again, **apart} == {**first, **apart}
-    jobs._worker_lock().path.unlink(missing_ok=True)
+    jobs.worker_lock().path.unlink(missing_ok=True)
 
 
 # --- the ledger -------------------------------------------------------------------------------------------
@@ -298,7 +298,7 @@ def test_a_bad_request_to_the_process_and_to_the_worker(own_home: Path) -> None:
     # Only who loads the data knows this one: the worker's job fails, and the command says why.
     said = refused(own_home, "run", *ASKED, "--training", "per_class=1000")
     assert "the run is failed: per_class must lie in [2, 145] for digits" in said
-    jobs._worker_lock().path.unlink()
+    jobs.worker_lock().path.unlink()
 
 
 def test_bad_files_are_one_line(own_home: Path, tmp_path: Path) -> None:

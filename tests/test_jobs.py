@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from core import jobs, stages
+from core import jobs, stages, worker
 from core.config import AttackConfig, DefenceConfig, RunConfig
 from core.jobs import LedgerUnavailable
 from core.recipes import resolve
@@ -35,7 +35,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 # A worker whose pipeline is a play: what a run does stands in the home, under its seed.
 WORKER = """
 import os, sys, time
-from core import jobs
+from core import worker
 from core.home import home
 from core.types import Event
 
@@ -53,7 +53,7 @@ def execute(kind, config, store, watch):
     with open(home() / "trace", "a") as trace:
         trace.write(f"{config.seed} ends\\n")
 
-jobs.work(idle_seconds=float(os.environ.get("FAKE_IDLE", "5")), execute=execute)
+worker.work(idle_seconds=float(os.environ.get("FAKE_IDLE", "5")), execute=execute)
 """
 
 
@@ -118,14 +118,14 @@ def status(id: int) -> str:
 
 
 @contextlib.contextmanager
-def working(execute: jobs.Execute, idle_seconds: float = 30.0) -> Iterator[threading.Thread]:
+def working(execute: worker.Execute, idle_seconds: float = 30.0) -> Iterator[threading.Thread]:
     """A worker in a thread of this process; it ends with the block, when its lock file is gone."""
-    thread = threading.Thread(target=jobs.work, args=(idle_seconds, execute))
+    thread = threading.Thread(target=worker.work, args=(idle_seconds, execute))
     thread.start()
     try:
         yield thread
     finally:
-        jobs._worker_lock().path.unlink(missing_ok=True)
+        jobs.worker_lock().path.unlink(missing_ok=True)
         thread.join(DEADLINE)
         assert not thread.is_alive()
 
@@ -160,7 +160,7 @@ def test_what_is_stored_is_done_at_once(home: Path, kind: str, stage: str) -> No
     Store().write(stage, key, document={})
     job = jobs.submit(config(), kind)
     assert (job.status, job.fraction, job.attempts) == ("done", 1.0, 0)
-    assert not jobs._worker_lock().path.exists()  # no worker was needed
+    assert not jobs.worker_lock().path.exists()  # no worker was needed
 
 
 def test_what_was_computed_elsewhere_meanwhile_is_done(home: Path) -> None:
@@ -176,7 +176,7 @@ def test_what_is_done_but_no_longer_stored_is_queued_again(home: Path) -> None:
         store.write("run", stages.run_key(asked), document={})
 
     job = jobs.submit(config(), start=False)
-    jobs.work(0, execute)
+    worker.work(0, execute)
     assert jobs.submit(config(), start=False).status == "done"
     assert len(jobs.events(job.id)) == 1
     Store().delete("run", job.key)
@@ -272,7 +272,7 @@ def test_a_busy_ledger_says_so(home: Path) -> None:
     busy = pytest.raises(LedgerUnavailable, match=r"in use by another program for 0\.05 seconds")
     with contextlib.closing(sqlite3.connect(home / "ledger.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with busy, jobs._ledger(write=True, patience=0.05):
+        with busy, jobs.open_ledger(write=True, patience=0.05):
             raise AssertionError("two wrote at once")
 
 
@@ -287,8 +287,8 @@ def test_rows_of_another_version_do_no_harm(home: Path) -> None:
     strange, plain = jobs.submit(config(), start=False), jobs.submit(config(1), start=False)
     jobs._change(strange.id, "config = ?", '{"seed": 0, "colour": "blue"}')
     assert [job.id for job in jobs.listing(start=False)] == [plain.id]
-    assert jobs.work(0, nothing) == 1
-    with jobs._ledger() as ledger:
+    assert worker.work(0, nothing) == 1
+    with jobs.open_ledger() as ledger:
         row = ledger.execute("SELECT * FROM jobs WHERE id = ?", (strange.id,)).fetchone()
     assert row["status"] == "failed"
     assert "does not know" in row["error"]
@@ -311,7 +311,7 @@ def test_a_job_from_beginning_to_end(home: Path) -> None:
         os.write(2, b"a word to stderr\n")
 
     job = jobs.submit(config(), start=False)
-    assert jobs.work(0, execute) == 1
+    assert worker.work(0, execute) == 1
     (during,) = seen
     assert (during.status, during.stage, during.stage_fraction, during.fraction) == ("running", "train", 0.5, 0.25)
     assert during.message == "epoch 1"
@@ -346,7 +346,7 @@ def test_one_at_a_time_in_order_of_asking(home: Path) -> None:
     ids = [jobs.submit(config(seed), start=False).id for seed in (4, 2, 9)]
     jobs.cancel(ids[0])
     jobs.resume(ids[0], start=False)  # goes to the end of the queue
-    assert jobs.work(0, execute) == 3
+    assert worker.work(0, execute) == 3
     assert trace == [2, 9, 4]
     assert [job.id for job in jobs.listing()] == ids[::-1]
     assert all(job.status == "done" for job in jobs.listing())
@@ -372,7 +372,7 @@ def test_a_failure_keeps_its_message_and_the_end_of_its_log(home: Path, raised: 
         raise raised
 
     job = jobs.submit(config(), start=False)
-    jobs.work(0, execute)
+    worker.work(0, execute)
     job = jobs.get(job.id)
     assert job.status == "failed"
     assert job.error is not None
@@ -382,7 +382,7 @@ def test_a_failure_keeps_its_message_and_the_end_of_its_log(home: Path, raised: 
     assert type(raised).__name__ in jobs.log_tail(job.id)
     again = jobs.submit(config(), start=False)
     assert (again.id, again.status, again.error) == (job.id, "queued", None)
-    jobs.work(0, nothing)
+    worker.work(0, nothing)
     assert (status(job.id), jobs.get(job.id).attempts) == ("done", 2)
 
 
@@ -402,20 +402,20 @@ def test_waiting_for_a_job_tells_its_events(home: Path) -> None:
 
 
 def test_a_second_worker_ends_at_once(home: Path) -> None:
-    lock = jobs._worker_lock()
+    lock = jobs.worker_lock()
     assert lock.try_acquire()
     jobs.submit(config(), start=False)
     began = time.monotonic()
-    assert jobs.work(30.0, nothing) == 0
+    assert worker.work(30.0, nothing) == 0
     assert time.monotonic() - began < 5
     lock.release()
-    assert jobs.work(0, nothing) == 1
+    assert worker.work(0, nothing) == 1
 
 
 def test_a_job_that_comes_as_the_worker_decides_to_go(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked for after the worker's last look at the queue, while it still holds its lock: nobody starts another."""
     late: list[int] = []
-    drain = jobs._drain
+    drain = worker._drain
 
     def drain_and_be_late(*arguments: Any) -> int:
         taken = drain(*arguments)
@@ -424,8 +424,8 @@ def test_a_job_that_comes_as_the_worker_decides_to_go(home: Path, monkeypatch: p
             assert not jobs._children  # the lock is held: no process was started
         return taken
 
-    monkeypatch.setattr(jobs, "_drain", drain_and_be_late)
-    assert jobs.work(0, nothing) == 1
+    monkeypatch.setattr(worker, "_drain", drain_and_be_late)
+    assert worker.work(0, nothing) == 1
     assert status(late[0]) == "done"
 
 
@@ -440,7 +440,7 @@ def test_a_worker_ends_when_its_home_is_gone(home: Path) -> None:
 # --- stopping ---------------------------------------------------------------------------------------------
 
 
-def hang_until(finished: threading.Event, begun: threading.Event | None = None) -> jobs.Execute:
+def hang_until(finished: threading.Event, begun: threading.Event | None = None) -> worker.Execute:
     def execute(kind: str, asked: RunConfig, store: Store, watch: Any) -> None:
         while not finished.is_set():
             watch(Event("train", 0.5, "", {"overall": 0.5}))
@@ -456,7 +456,7 @@ def test_cancel_what_waits(home: Path) -> None:
     cancelled = jobs.cancel(job.id)
     assert cancelled.status == "cancelled"
     assert cancelled.finished is not None
-    assert jobs.work(0, nothing) == 0
+    assert worker.work(0, nothing) == 0
     assert jobs.cancel(job.id) == cancelled  # no harm in asking twice
     assert jobs.resume(job.id, start=False).status == "queued"
 
@@ -506,7 +506,7 @@ def test_asked_again_after_the_worker_obeyed(home: Path) -> None:
             jobs.submit(asked, start=False)
 
     job = jobs.submit(config(), start=False)
-    jobs.work(0, execute)
+    worker.work(0, execute)
     assert (status(job.id), len(calls)) == ("done", 2)
 
 
@@ -546,7 +546,7 @@ def test_a_ledger_that_cannot_be_written_does_not_stop_a_training(
             other.execute("ROLLBACK")
 
     job = jobs.submit(config(), start=False)
-    jobs.work(0, execute)
+    worker.work(0, execute)
     assert status(job.id) == "done"
     assert [event.data["step"] for _, event in jobs.events(job.id)] == list(range(10))
 
@@ -560,16 +560,16 @@ def test_a_full_disk_does_not_stop_a_training(tmp_path: Path, home: Path, monkey
     try:
         monkeypatch.setenv("POISONSCOPE_HOME", str(disk))
         failures: list[str] = []
-        tick = jobs._Reporter._tick
+        tick = worker._Reporter._tick
 
-        def counted(reporter: jobs._Reporter) -> None:
+        def counted(reporter: worker._Reporter) -> None:
             try:
                 tick(reporter)
             except PoisonscopeError as error:
                 failures.append(str(error))
                 raise
 
-        monkeypatch.setattr(jobs._Reporter, "_tick", counted)
+        monkeypatch.setattr(worker._Reporter, "_tick", counted)
 
         def execute(kind: str, asked: RunConfig, store: Store, watch: Any) -> None:
             with contextlib.suppress(OSError), open(disk / "ballast", "wb", buffering=0) as ballast:
@@ -581,7 +581,7 @@ def test_a_full_disk_does_not_stop_a_training(tmp_path: Path, home: Path, monkey
             (disk / "ballast").unlink()
 
         job = jobs.submit(config(), start=False)
-        jobs.work(0, execute)
+        worker.work(0, execute)
         assert status(job.id) == "done"
         assert len(jobs.events(job.id)) == 20
         assert "no room" in failures[0] or "cannot be used" in failures[0]

@@ -21,7 +21,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Generator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,8 +93,14 @@ def chromium_path() -> str:
 
 @pytest.fixture(scope="session")
 def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
+    """The app that most tests share."""
+    with serving(tmp_path_factory.mktemp("app")) as server:
+        yield server
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[AppServer]:
     """The app as a user starts it, with a home of its own and on a port of its own."""
-    folder = tmp_path_factory.mktemp("app")
     port = free_port()
     server = AppServer(f"http://127.0.0.1:{port}", folder / "home", folder / "server.log")
     with server.log.open("w") as log:
