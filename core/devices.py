@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -33,15 +35,23 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def settle(device: torch.device) -> None:
-    """Settings of the process that training is faster with; results stay the same."""
+@contextmanager
+def settled(device: torch.device) -> Iterator[None]:
+    """Settings of the process that training is faster with; the caller's arithmetic is as it was afterwards."""
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
+    if device.type != "cpu":
+        yield
         return
     torch.set_num_threads(cores())
-    torch.set_flush_denormal(True)
     _keep_large_buffers()
+    flushing = bool(torch.tensor(1e-40) * 1.0 == 0)  # torch has no word for it
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(flushing)
 
 
 def _keep_large_buffers() -> None:

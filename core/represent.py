@@ -19,9 +19,8 @@ def represent(
     """Representations [n, d] and logits [n, k] of images [n, h, w, 3], in the order given."""
     features, logits = [], []
     device = next(network.parameters()).device
-    devices.settle(device)
     network.eval()
-    with torch.inference_mode():
+    with devices.settled(device), torch.inference_mode():
         for start in range(0, len(images), BATCH):
             batch = torch.from_numpy(np.array(images[start : start + BATCH])).to(device)  # a memory map is read-only
             pooled, answer = network.represent(to_float(batch), representation)

@@ -79,23 +79,23 @@ def train(
     The watcher hears of progress a few times a second; what it raises (Cancelled) ends the training.
     """
     device = device or devices.choose()
-    devices.settle(device)
-    batches = _batches(images, labels, keep, training, device)
-    network = models.build(training.model, classes, seed, device)
-    network.calibrate(_calibration_sample(batches))
-    chosen = optim.optimisers(network, training)
-    history = _restore(checkpoint, network, chosen)
-    for epoch in range(len(history), training.epochs):
-        began = time.perf_counter()
-        figures = _epoch(network, chosen, batches, training, seed, epoch, watch, stage)
-        network.eval()
-        if probe is not None:
-            figures |= probe(network)
-        history.append({"epoch": epoch + 1, **figures, "seconds": time.perf_counter() - began})
-        if checkpoint is not None:
-            checkpoint.save(_state(network, chosen), {"history": history})
-        watch(Event(stage, (epoch + 1) / training.epochs, f"epoch {epoch + 1} of {training.epochs}", history[-1]))
-    return Trained(network.eval(), history)
+    with devices.settled(device):
+        batches = _batches(images, labels, keep, training, device)
+        network = models.build(training.model, classes, seed, device)
+        network.calibrate(_calibration_sample(batches))
+        chosen = optim.optimisers(network, training)
+        history = _restore(checkpoint, network, chosen)
+        for epoch in range(len(history), training.epochs):
+            began = time.perf_counter()
+            figures = _epoch(network, chosen, batches, training, seed, epoch, watch, stage)
+            network.eval()
+            if probe is not None:
+                figures |= probe(network)
+            history.append({"epoch": epoch + 1, **figures, "seconds": time.perf_counter() - began})
+            if checkpoint is not None:
+                checkpoint.save(_state(network, chosen), {"history": history})
+            watch(Event(stage, (epoch + 1) / training.epochs, f"epoch {epoch + 1} of {training.epochs}", history[-1]))
+        return Trained(network.eval(), history)
 
 
 def _batches(

@@ -77,3 +77,10 @@ def test_predict_is_the_logits_of_represent(network: models.Network, images: Ima
 def test_read_only_images_are_taken(network: models.Network, images: Images) -> None:
     assert not images.flags.writeable
     represent.predict(network, images)  # torch warns of read-only memory, and a warning is a failure
+
+
+def test_the_caller_keeps_its_subnormal_numbers() -> None:
+    """Training flushes them to zero for speed; a process that called it must not."""
+    images = np.zeros((4, 32, 32, 3), np.uint8)
+    represent.predict(models.build("whitened_cnn", 3, 0), images)
+    assert float(np.float32(1e-40) * np.float32(1)) != 0
