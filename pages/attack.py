@@ -122,6 +122,7 @@ def start(config: RunConfig | None) -> None:
         st.error(words.sentence(str(error)), icon=":material/error:")
         return
     st.session_state["settings of"] = job.key
+    st.session_state["from the store"] = job.key if job.status == "done" else None
     current.choose(job)
     st.rerun()
 
@@ -146,7 +147,7 @@ def headline(job: Job) -> None:
     if result is None:
         current.offer_again("this run")
         return
-    if job.attempts == 0:
+    if job.attempts == 0 or st.session_state.get("from the store") == job.key:
         st.success("From the store, no training.", icon=":material/bolt:")
     else:
         st.success(f"Done in {words.duration(result.summary['seconds'])}.", icon=":material/check_circle:")
