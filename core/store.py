@@ -235,7 +235,7 @@ class Store:
             for _ in range(10):
                 place.parent.mkdir(parents=True, exist_ok=True)
                 if _renamed(prepared, place):
-                    _sync_folder(place.parent)
+                    home.sync_folder(place.parent)
                     break
                 if self.read(stage, key) is not None:
                     break
@@ -389,7 +389,7 @@ class Checkpoint:
         with self._store._prepared(self._stage, self._key, {}, tensors, document) as prepared:
             self.folder.mkdir(parents=True, exist_ok=True)
             prepared.rename(place)
-            _sync_folder(self.folder)
+            home.sync_folder(self.folder)
         for number in earlier:
             self._store._remove(self.folder / f"{number:08d}")
 
@@ -466,7 +466,7 @@ def _fill(
     }
     with _writing(folder, DONE, {}) as file:
         file.write(_canonical({**done, "seal": _seal(done)}))
-    _sync_folder(folder)
+    home.sync_folder(folder)
 
 
 @contextmanager
@@ -608,16 +608,6 @@ def _renamed(source: Path, place: Path) -> bool:
 def _free_name(path: Path) -> Path:
     names = (path if number == 0 else path.with_name(f"{path.name}-{number}") for number in range(10_000))
     return next(name for name in names if not name.exists())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut; Windows does so by itself."""
-    if sys.platform != "win32":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _is_stage(name: str) -> bool:

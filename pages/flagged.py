@@ -12,8 +12,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 import core
-from core import PoisonscopeError, Result
-from pages.parts import current, cuts, gallery, shell, words
+from core import Result
+from pages.parts import current, cuts, gallery, picked, shell, words
 from pages.parts.cuts import Cut, Scored
 
 Ids = NDArray[np.int64]
@@ -27,7 +27,7 @@ def page() -> None:
     result = current.need_run()
     st.title("Flagged images")
     cut = cuts.chosen(result)
-    found = score(result, cut)
+    found = picked.need_scores(result)
     flagged = cuts.flag(found, cut)
     say_cut(result, cut, flagged)
     truth = cuts.truth_switch()
@@ -36,19 +36,6 @@ def page() -> None:
     if flagged.any() or (truth and result.poisoned.truth.count):
         view(result, found, flagged, truth)
     export(result, found, flagged, truth)
-
-
-def score(result: Result, cut: Cut) -> Scored:
-    """The scores of the chosen detector; ends the page where they cannot be had."""
-    try:
-        found = cuts.scored(result, cut.detector)
-    except PoisonscopeError as error:
-        st.error(f"The detector {cut.detector} cannot score this run: {error}", icon=":material/error:")
-        st.stop()
-    if found is None:
-        current.offer_again("this run's representations")
-        st.stop()
-    return found
 
 
 def say_cut(result: Result, cut: Cut, flagged: Mask) -> None:

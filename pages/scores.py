@@ -12,7 +12,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 import core
-from core import PoisonscopeError, Result
+from core import Result
 from pages.parts import current, cuts, explained, picked, plots, shell, words
 from pages.parts.cuts import Scored
 
@@ -36,27 +36,13 @@ def page() -> None:
             "Counts", ["linear", "log"], default="linear", required=True, key="counts scale",
             help="log makes bars of one or two images visible beside bars of thousands.",
         )  # fmt: skip
-    found = score(result)
+    found = picked.need_scores(result)
     axis = plots.axis(found.scores, log_scores)
     if truth:
         warn_if_hardly_learned(result)
     explore(result, found, axis, log_counts, truth)
     every_class(result, found, axis, log_counts, truth)
     explained.signatures()
-
-
-def score(result: Result) -> Scored:
-    """The scores of the chosen detector; ends the page where they cannot be had."""
-    detector = cuts.chosen(result).detector
-    try:
-        found = cuts.scored(result, detector)
-    except PoisonscopeError as error:
-        st.error(f"The detector {detector} cannot score this run: {error}", icon=":material/error:")
-        st.stop()
-    if found is None:
-        current.offer_again("this run's representations")
-        st.stop()
-    return found
 
 
 def warn_if_hardly_learned(result: Result) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.datasets.arrays import Arrays, Expected, Progress, check, check_form
+from core.home import sync_folder
 from core.types import DamagedArtefact
 
 if sys.platform != "win32":
@@ -74,9 +75,9 @@ def write(folder: Path, arrays: Arrays, expected: Mapping[str, Expected], source
             _write_array(_file(partial, name), array)
         note = {"source": source, "sha256": {name: wanted.sha256 for name, wanted in expected.items()}}
         _write_bytes(partial / MARKER, json.dumps(note, indent=1).encode())
-        _sync_folder(partial)
+        sync_folder(partial)
         _put(partial, folder)
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     progress("written", 1.0)
@@ -166,16 +167,6 @@ def _write_bytes(path: Path, content: bytes) -> None:
         handle.write(content)
         handle.flush()
         os.fsync(handle.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable; Windows cannot open one and needs no such thing."""
-    if sys.platform != "win32":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _put(partial: Path, folder: Path) -> None:

@@ -7,10 +7,24 @@ from dataclasses import replace
 import streamlit as st
 
 import core
-from core import Result
+from core import PoisonscopeError, Result
 
-from . import cuts, words
+from . import current, cuts, words
 from .cuts import Scored
+
+
+def need_scores(result: Result) -> Scored:
+    """The scores of the chosen detector; ends the page where they cannot be had."""
+    detector = cuts.chosen(result).detector
+    try:
+        found = cuts.scored(result, detector)
+    except PoisonscopeError as error:
+        st.error(f"The detector {detector} cannot score this run: {error}", icon=":material/error:")
+        st.stop()
+    if found is None:
+        current.offer_again("this run's representations")
+        st.stop()
+    return found
 
 
 def detector(result: Result) -> None:
