@@ -9,6 +9,7 @@ The doors that the pages, the command line and notebooks use; all else is inside
     Result(config)          everything a finished (or half-finished) run has stored
     detect(...)             score any features with any detector
     estimate(config)        stored already? about how long?
+    install_recorded()      the recorded run of assets/ into store and ledger
 
 Doors open when first used, so that looking at a menu does not load torch.
 """
@@ -27,14 +28,26 @@ _DOORS = {
     "core.registry": ("DATASETS", "DETECTORS", "MODELS", "TRIGGERS", "Entry", "Parameter"),
     "core.recipes": ("RECIPES", "resolve"),
     "core.stages": ("benign_key", "run_key"),
-    "core.doors": ("Estimate", "configure", "estimate", "run", "run_benign"),
+    "core.doors": ("Estimate", "configure", "estimate", "install_recorded", "run", "run_benign"),
     "core.results": ("Result",),
     "core.detectors": ("detect",),
     "core.store": ("Store",),
     "core.jobs": ("Job", "submit"),
 }
 _WHERE = {name: module for module, names in _DOORS.items() for name in names}
-_MODULES = ("datasets", "export", "filter", "home", "jobs", "metrics", "poison", "reference", "triggers")
+_MODULES = (
+    "datasets",
+    "export",
+    "filter",
+    "home",
+    "insight",
+    "jobs",
+    "metrics",
+    "poison",
+    "recorded",
+    "reference",
+    "triggers",
+)
 
 __all__ = [*_MODULES, *_WHERE]
 
@@ -52,10 +65,10 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
-    from core import datasets, export, filter, home, jobs, metrics, poison, reference, triggers
+    from core import datasets, export, filter, home, insight, jobs, metrics, poison, recorded, reference, triggers
     from core.config import AttackConfig, DatasetConfig, DefenceConfig, RunConfig, TrainingConfig, class_names
     from core.detectors import detect
-    from core.doors import Estimate, configure, estimate, run, run_benign
+    from core.doors import Estimate, configure, estimate, install_recorded, run, run_benign
     from core.jobs import Job, submit
     from core.recipes import RECIPES, resolve
     from core.registry import DATASETS, DETECTORS, MODELS, TRIGGERS, Entry, Parameter

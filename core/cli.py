@@ -275,6 +275,25 @@ def score(
 
 
 @app.command()
+def record(
+    to: Annotated[Path | None, typer.Option(help="The folder; by default that of this program.")] = None,
+) -> None:
+    """Make the recorded run of assets/ anew: what every screen shows before anyone has trained anything."""
+    from core import record as recording
+    from core.recorded import FOLDER
+
+    with _bar() as bar:
+        task = bar.add_task("", total=1.0)
+
+        def watch(event: Event) -> None:
+            bar.update(task, description=event.message or event.stage, completed=event.data.get("overall"))
+
+        place = recording.record(to or FOLDER, watch)
+    size = sum(path.stat().st_size for path in place.parent.iterdir())
+    out.print(f"{place.parent}: {size / 1e6:.1f} MB", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
 def doctor() -> None:
     """What device, what data, what is damaged. Ends with status 1 if something is."""
     from core.doctor import findings

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from core import progress, recipes, stages
+from core import jobs, progress, recipes, recorded, stages
 from core.config import AttackConfig, DefenceConfig, RunConfig, class_number, explain
 from core.registry import DATASETS, MODELS
 from core.results import Result
@@ -92,6 +92,19 @@ def run_benign(config: RunConfig, *, device: str = "auto", watch: Watcher = igno
         from core import pipeline
 
         pipeline.benign(config, store, watch, device)
+
+
+def install_recorded() -> None:
+    """Put the recorded run that ships with the program into store and ledger, as if it had been made here.
+
+    What is there already stays as it is, with the name a person gave it. Does nothing where none ships.
+    """
+    runs = recorded.runs()
+    if runs:
+        recorded.unpack(Store())
+    for name, config in reversed(runs):  # the main one last: the newest stands first in every list
+        if jobs.find(stages.run_key(config), start=False) is None:
+            jobs.rename(jobs.submit(config, start=False).id, name)
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core import datasets, metrics, stages, triggers
+from core import datasets, metrics, recorded, stages, triggers
 from core import filter as filtering
 from core import poison as attack
-from core.config import DefenceConfig, RunConfig
+from core.config import DefenceConfig, RunConfig, class_names
 from core.detectors import detect
 from core.store import Artefact, Store
-from core.types import Dataset, Detection, Features, Images, Labels, Logits, Mask, PoisonedSet
+from core.types import Dataset, DataUnavailable, Detection, Features, Images, Labels, Logits, Mask, PoisonedSet
+
+if TYPE_CHECKING:
+    from core.models import Network
 
 
 class Result:
@@ -36,13 +39,34 @@ class Result:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The clean data set that the run is about."""
-        return datasets.load(self.config.dataset)
+        """The clean data set that the run is about, or what the recorded run holds of it; nothing is fetched.
+
+        Raises DataUnavailable where neither is on this machine.
+        """
+        name = self.config.dataset.name
+        if datasets.available(name):
+            return datasets.load(self.config.dataset)
+        known = recorded.dataset(self.config.dataset)
+        if known is None:
+            raise DataUnavailable(f"{name} is not on this machine; fetch it: python -m core data {name}")
+        return known
 
     @cached_property
     def poisoned(self) -> PoisonedSet:
         """The poisoned training set; its truth is for metrics and screens only."""
         return attack.poison(self.dataset, self.config.attack, self.config.seed)
+
+    @cached_property
+    def pictured(self) -> Mask:
+        """Which images of the poisoned set have their pixels here, [n] bool: all, but for a recorded run."""
+        known = self.dataset.pictured
+        return np.ones(len(self.poisoned), bool) if known is None else known[self.poisoned.source_ids]
+
+    @cached_property
+    def test_pictured(self) -> Mask:
+        """Which test images have their pixels here, [m] bool."""
+        known = self.dataset.test_pictured
+        return np.ones(len(self.dataset.test_labels), bool) if known is None else known
 
     @cached_property
     def flagged(self) -> Mask | None:
@@ -78,6 +102,18 @@ class Result:
         if which == "benign":
             return stages.model_key(stages.benign(self.config))
         return None if self.flagged is None else stages.model_key(self.config, ~self.flagged)
+
+    def network(self, which: str) -> Network | None:
+        """The "poisoned", "clean" or "benign" network on the CPU, in evaluation mode; None where it is not stored."""
+        from core.models import build  # torch: only who looks inside a network waits for it
+        from core.train import load_weights
+
+        key = self.model_key(which)
+        artefact = None if key is None else self.store.read("model", key)
+        if artefact is None:
+            return None
+        network = build(self.config.training.model, len(class_names(self.config.dataset.name)), self.config.seed)
+        return load_weights(network, artefact.weights()).eval()
 
     def history(self, which: str) -> list[dict[str, float]]:
         """One record an epoch of the "poisoned", "clean" or "benign" network's training."""

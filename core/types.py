@@ -48,7 +48,9 @@ class Dataset:
     """A clean image data set, whole or a class-balanced subset of one.
 
     train_images [n, h, w, 3] uint8, train_labels [n] int64, the same for test; class_names [k];
-    train_rows [n] int64 says which row of the full data set each training image is.
+    train_rows [n] int64 says which row of the full data set each training image is. pictured [n] and
+    test_pictured [m] bool say which images have their pixels here, where not all have (a recorded run
+    ships a few hundred, the others are grey); None means all.
     """
 
     name: str
@@ -58,6 +60,8 @@ class Dataset:
     test_labels: Labels
     class_names: tuple[str, ...]
     train_rows: Ids
+    pictured: Mask | None = None
+    test_pictured: Mask | None = None
 
     @property
     def classes(self) -> int:

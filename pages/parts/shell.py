@@ -7,10 +7,14 @@ import streamlit as st
 from . import current
 
 SCREENS = (
+    ("pages/story.py", "Story", ":material/auto_stories:"),
     ("pages/attack.py", "Attack", ":material/coronavirus:"),
     ("pages/scores.py", "Scores", ":material/bar_chart:"),
     ("pages/flagged.py", "Flagged", ":material/flag:"),
     ("pages/compare.py", "Compare", ":material/compare_arrows:"),
+    ("pages/network.py", "Inside the network", ":material/hub:"),
+    ("pages/try_it.py", "Try it", ":material/touch_app:"),
+    ("pages/how.py", "How it works", ":material/schema:"),
 )
 ICON = "assets/icon.svg"
 _OPENED = "app.py has run"
