@@ -13,7 +13,7 @@ from core.config import AttackConfig, DefenceConfig, RunConfig, class_number, ex
 from core.registry import DATASETS, MODELS
 from core.results import Result
 from core.store import Store
-from core.types import Watcher, ignore
+from core.types import DamagedArtefact, Watcher, ignore
 
 
 def configure(
@@ -98,8 +98,11 @@ def install_recorded() -> None:
     """Put the recorded run that ships with the program into store and ledger, as if it had been made here.
 
     What is there already stays as it is, with the name a person gave it. Does nothing where none ships.
+    DamagedArtefact where the recording was altered, or made by a version whose results have other keys.
     """
     runs = recorded.runs()
+    if [stages.run_key(config) for _, config in runs] != recorded.keys():
+        raise DamagedArtefact("another version made it; make it anew: python -m core record")
     if runs:
         recorded.unpack(Store())
     for name, config in reversed(runs):  # the main one last: the newest stands first in every list

@@ -52,6 +52,11 @@ def runs() -> list[tuple[str, RunConfig]]:
     return [(run["name"], RunConfig.model_validate(run["config"])) for run in manifest()["runs"]]
 
 
+def keys() -> list[str]:
+    """The keys of the recorded runs, the main one first."""
+    return [run["key"] for run in manifest()["runs"]] if present() else []
+
+
 def unpack(store: Store) -> None:
     """Put every artefact of the recording into a store that lacks it. DamagedArtefact where a file was altered."""
     missing = [one for one in manifest()["artefacts"] if not store.has(one["stage"], one["key"])]
@@ -78,6 +83,12 @@ def restore(arrays: dict[str, Array], name: str) -> Array:
         step, offset = arrays[f"{name}:scale"]
         return np.asarray(found * step + offset, np.float32)
     return found.astype(np.float32) if found.dtype == np.float16 else found
+
+
+def forget() -> None:
+    """Read the recording anew when it is next asked for."""
+    _manifest.cache_clear()
+    _dataset.cache_clear()
 
 
 @functools.lru_cache(maxsize=1)
@@ -132,9 +143,7 @@ def _checked(file: str) -> bytes:
     try:
         content = (FOLDER / file).read_bytes()
     except OSError as error:
-        raise DamagedArtefact(
-            f"the recorded run lacks its file {file}: {error}; get a fresh copy of assets/"
-        ) from error
+        raise DamagedArtefact(f"the recorded run's {file} cannot be read ({error}); get assets/ anew") from error
     wanted = manifest()["files"][file]
     if (found := hashlib.sha256(content).hexdigest()) != wanted:
         raise DamagedArtefact(f"the recorded run's {file} must have SHA-256 {wanted}, got {found}; get assets/ anew")

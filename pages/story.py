@@ -1,12 +1,65 @@
-"""Poisonscope."""
+"""Story: what a backdoor is, what the SVD sees of it and what cleaning does, in five steps of a real run."""
+
+from __future__ import annotations
 
 import streamlit as st
 
-from pages.parts import shell
+from core import Result
+from pages.parts import current, cuts, presenter, shell, steps, words
 
 
 def main() -> None:
-    st.title("Poisonscope")
+    result = current.need_run()
+    if not cuts.truth_shown():
+        st.title("See a backdoor in a training set")
+        st.info("The story tells which images are poisoned, and this tab is in blind review.")
+        cuts.truth_switch()
+        return
+    told = steps.tell(result)
+    if presenter.on():
+        one_step(told[presenter.step() - 1])
+    else:
+        whole(result, told)
+
+
+def whole(result: Result, told: list[steps.Step]) -> None:
+    """All steps side by side, and where to go from here."""
+    st.title("See a backdoor in a training set")
+    st.html(steps.cards(told))
+    begin, run = st.columns([1, 3], vertical_alignment="center")
+    if begin.button(
+        "Poison a training set", type="primary", icon=":material/coronavirus:", width="stretch",
+        help="Choose a trigger, a target class and a ratio, and watch a network learn the backdoor.",
+    ):  # fmt: skip
+        st.switch_page("pages/attack.py", query_params=address())
+    run.markdown(provenance(result))
+    st.subheader("Look closer at this run")
+    with st.container(horizontal=True, gap="large"):
+        for path, title, icon in shell.SCREENS[2:]:
+            st.page_link(path, label=title, icon=icon, query_params=address())
+
+
+def one_step(step: steps.Step) -> None:
+    """One step in large, for a room."""
+    st.title(f"{step.number}. {step.title}")
+    st.html(steps.large(step))
+
+
+def address() -> dict[str, str]:
+    return {current.PARAMETER: current.named()} if current.named() else {}
+
+
+def provenance(result: Result) -> str:
+    """Where the numbers come from."""
+    found, config = result.summary or {}, result.config
+    job = current.current_job()
+    what = "A recorded run" if job is not None and current.is_recorded(job) else "A run made here"
+    made = f"recipe *{config.training.recipe}*, detector *{config.defence.detector}*"
+    where = f"{words.duration(found['seconds'])} in all on: {found.get('device', 'a device without a name')}"
+    return (
+        f"{what}, every number measured: {words.heading(config)} ({config.dataset.name}, "
+        f"{len(result.dataset.train_labels):,} images, {made}, {where})."
+    )
 
 
 shell.ensure()

@@ -1,5 +1,7 @@
 """Which run this tab looks at: named in the address (`?run=…`), so that a link reopens it on the same screen.
 
+Where the address names none it is the recorded run, so that every screen has something to show.
+
 A screen that needs a finished run begins with
 
     result = need_run()
@@ -13,7 +15,7 @@ from __future__ import annotations
 import streamlit as st
 
 import core
-from core import Job, Result
+from core import DataUnavailable, Job, PoisonscopeError, Result
 
 from . import cuts, words
 
@@ -22,12 +24,37 @@ SHORT = 16  # hex digits of the key that a link carries
 ATTACK = "pages/attack.py"
 
 
+def prepare() -> None:
+    """Once a server: the recorded run goes into store and ledger. A screen must open without it too."""
+    trouble = _install(str(core.home.home()))
+    if trouble:
+        st.warning(f"The recorded run cannot be shown: {trouble}", icon=":material/build:")
+
+
+@st.cache_resource(max_entries=8, show_spinner="Unpacking the recorded run …")
+def _install(home: str) -> str:
+    try:
+        core.install_recorded()
+    except (PoisonscopeError, OSError) as error:
+        return words.sentence(str(error))
+    return ""
+
+
 def current_job() -> Job | None:
-    """The job that the address names, whatever its state; None where it names none that the ledger knows."""
-    wanted = named()
+    """The job that the address names, whatever its state, or the recorded one where it names none; else None."""
+    wanted = named() or recorded_key()
     if not wanted:
         return None
     return next((job for job in runs() if job.key.startswith(wanted)), None)
+
+
+def recorded_key() -> str:
+    """The key of the recorded run; empty where none ships."""
+    return next(iter(core.recorded.keys()), "")
+
+
+def is_recorded(job: Job) -> bool:
+    return job.key in core.recorded.keys()
 
 
 def current_result() -> Result | None:
@@ -46,6 +73,8 @@ def need_run() -> Result:
         _offer_patience(job)
     elif (result := _stored(job)) is None:
         offer_again("this run")
+    elif not _has_images(result):
+        result = None
     if result is None:
         st.stop()
     return result
@@ -112,9 +141,14 @@ def _remember(short: str | None) -> None:
 
 
 def _stored(job: Job) -> Result | None:
-    """The run as the store keeps it, or None where reading it found damage."""
-    known = str(core.home.home()), job.key, job.finished
+    """The run as the store keeps it, or None where reading it found damage. What was recorded is unpacked again."""
+    known = str(core.home.home()), job.key, job.finished, core.datasets.available(job.config.dataset.name)
     result = _opened(*known, job.config)
+    if result.summary is None and is_recorded(job):
+        _install.clear()
+        _opened.clear(*known)
+        prepare()
+        result = _opened(*known, job.config)
     if result.summary is None:
         _opened.clear(*known)
         return None
@@ -122,9 +156,23 @@ def _stored(job: Job) -> Result | None:
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
-def _opened(home: str, key: str, finished: float | None, _config: core.RunConfig) -> Result:
+def _opened(home: str, key: str, finished: float | None, data_here: bool, _config: core.RunConfig) -> Result:
     """A result loads images, features and scores once; three are kept, since each may hold 300 MB."""
     return core.Result(_config)
+
+
+def _has_images(result: Result) -> bool:
+    """Whether the run's images are at hand; where not, says how to get them."""
+    name = result.config.dataset.name
+    try:
+        return result.dataset.name == name
+    except (DataUnavailable, PoisonscopeError) as error:
+        st.warning(
+            f"This run is stored, but the images that it is about are not at hand. {words.sentence(str(error))}",
+            icon=":material/cloud_download:",
+        )
+        st.page_link(ATTACK, label="Fetch them on the Attack screen", icon=":material/arrow_forward:")
+        return False
 
 
 def _offer_choice() -> None:

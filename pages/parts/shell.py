@@ -1,10 +1,10 @@
-"""What is around every screen: the list of screens, the run picker, the run in the address."""
+"""What is around every screen: the list of screens, the run picker, the run in the address, presenter mode."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from . import current
+from . import current, presenter
 
 SCREENS = (
     ("pages/story.py", "Story", ":material/auto_stories:"),
@@ -17,6 +17,12 @@ SCREENS = (
     ("pages/how.py", "How it works", ":material/schema:"),
 )
 ICON = "assets/icon.svg"
+# The width and height that Streamlit leaves empty belong to the pictures.
+_ROOM = """<style>
+[data-testid="stMainBlockContainer"] {padding: 2.6rem 2rem 4rem;}
+[data-testid="stMainBlockContainer"] h1 {font-size: 2rem; padding: 0 0 .4rem;}
+@media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 4.2rem 1rem 4rem;}}
+</style>"""
 _OPENED = "app.py has run"
 
 
@@ -24,9 +30,16 @@ def open_screen() -> None:
     """Page configuration, navigation, and the screen that the address asks for. Called by app.py."""
     st.session_state[_OPENED] = True
     screen = _navigation()
-    st.logo(ICON, size="large")
+    st.html(_ROOM)
+    current.prepare()
     current.keep_address()
-    current.picker()
+    presenter.keep()
+    if presenter.on():
+        presenter.bar([(path, title) for path, title, _ in SCREENS], screen.title)
+    else:
+        st.logo(ICON, size="large")
+        current.picker()
+        presenter.switch()
     screen.run()
 
 
@@ -44,4 +57,4 @@ def ensure() -> None:
 def _navigation() -> st.Page:
     st.set_page_config("Poisonscope", page_icon=ICON, layout="wide")
     pages = [st.Page(path, title=title, icon=icon, default=path == SCREENS[0][0]) for path, title, icon in SCREENS]
-    return st.navigation(pages)
+    return st.navigation(pages, position="hidden" if presenter.on() else "sidebar")

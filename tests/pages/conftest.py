@@ -9,10 +9,12 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+import core
 from core import Job
 from tests.pages import stored
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
+SHIPPED = core.recorded.FOLDER
 
 Open = Callable[..., AppTest]
 
@@ -22,6 +24,19 @@ def no_cache_of_another_test() -> None:
     """Streamlit's caches belong to the process: what one test cached, the next must not see."""
     st.cache_data.clear()
     st.cache_resource.clear()
+
+
+@pytest.fixture(autouse=True)
+def no_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No recorded run ships, so that a test sees only the runs that it made; see `recording`."""
+    monkeypatch.setattr(core.recorded, "FOLDER", tmp_path / "no recording")
+
+
+@pytest.fixture
+def recording(no_recording: None, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The recorded run ships after all; its key."""
+    monkeypatch.setattr(core.recorded, "FOLDER", SHIPPED)
+    return core.recorded.keys()[0]
 
 
 @pytest.fixture

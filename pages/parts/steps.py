@@ -1,0 +1,287 @@
+"""The five steps of the Story: from a clean image to a cleaned network, with the numbers of one run.
+
+Everything comes from what the run has stored (its images, scores and answers): nothing is computed by a network.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from html import escape
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+import core
+from core import Result
+
+from . import colours, cuts, plots, words
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+
+BINS = 44
+SHOWN_CLASSES = 2  # answers
+
+_STYLE = f"""<style>
+.ps-story {{display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 11.3rem), 1fr)); gap: .65rem;}}
+.ps-story article {{margin: 0; padding: .75rem .8rem; border: 1px solid rgba(128,128,128,.4); border-radius: .7rem;
+  display: flex; flex-direction: column; gap: .5rem;}}
+.ps-story h2 {{font-size: .97rem; line-height: 1.25; margin: 0; padding: 0;}}
+.ps-story p, .ps-slide p {{margin: 0; line-height: 1.4;}}
+.ps-story p {{font-size: .9rem;}}
+.ps-show {{height: 10.2rem; display: flex; flex-direction: column; justify-content: center; gap: .5rem;}}
+.ps-show img {{image-rendering: pixelated; border-radius: .3rem; display: block;}}
+.ps-show > img {{width: 10rem; height: 10rem;}}
+.ps-figure {{font-size: 1.6rem; font-weight: 700; line-height: 1.1;}}
+.ps-figure small {{font-size: .85rem; font-weight: 400; line-height: 1.3; display: block; margin-top: .2rem;}}
+.ps-asked {{display: grid; grid-template-columns: 2.9rem 1fr; gap: .5rem; align-items: center;}}
+.ps-asked img {{width: 2.9rem; height: 2.9rem;}}
+.ps-bar {{font-size: .76rem; line-height: 1.2; display: flex; justify-content: space-between; white-space: nowrap;}}
+.ps-asked i {{display: block; height: .55rem; border-radius: .2rem; background: {colours.REFERENCE}; min-width: 2px;
+  margin: .1rem 0 .3rem;}}
+.ps-asked i.ps-right {{background: {colours.BENIGN};}}
+.ps-asked i.ps-fooled {{background: repeating-linear-gradient(45deg, {colours.POISONED} 0 4px, #fff 4px 5px);}}
+.ps-hist {{position: relative; height: 8rem; border-bottom: 1px solid currentColor;}}
+.ps-hist div {{position: absolute; bottom: 0; min-height: 2px;}}
+.ps-hist .ps-cut {{top: 0; width: 0; border-left: 3px dashed currentColor; background: none;}}
+.ps-b {{background: {colours.BENIGN};}}
+.ps-p {{background: repeating-linear-gradient(45deg, {colours.POISONED} 0 3px, #fff 3px 4px);}}
+.ps-key {{font-size: .78rem; display: flex; gap: .6rem; justify-content: space-between; white-space: nowrap;}}
+.ps-key i {{display: inline-block; width: .7rem; height: .7rem;}}
+.ps-slide {{display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 2.5rem;
+  align-items: center; min-height: 62vh;}}
+.ps-slide p {{font-size: 1.45rem;}}
+.ps-slide .ps-show {{height: auto; zoom: 2.2; max-width: 13rem;}}
+.ps-slide .ps-figure {{font-size: 3.6rem; margin-bottom: 1.2rem;}}
+.ps-slide .ps-figure small {{font-size: 1.25rem;}}
+</style>"""
+
+
+class Step(NamedTuple):
+    """One step: a picture (HTML), a large figure with what it counts, and a sentence or two (HTML)."""
+
+    number: int
+    title: str
+    picture: str
+    figure: str
+    counts: str
+    text: str
+
+
+def tell(result: Result) -> list[Step]:
+    """The steps, told with one training image that was stamped and one test image that was never seen."""
+    found = result.summary or {}
+    target = _name(result, result.config.attack.target)
+    source = _stamped(result)
+    test = _test_image(result, int(result.poisoned.source_labels[source]) if source is not None else None)
+    return [
+        _clean(result, source),
+        _stamp(result, source, target, found),
+        _fooled(result, test, target, found),
+        _seen(result, target, found),
+        _cleaned(result, test, target, found),
+    ]
+
+
+def cards(told: list[Step]) -> str:
+    """All steps side by side, as many in a row as fit."""
+    items = "".join(
+        f"<article><h2>{step.number}. {escape(step.title)}</h2><div class='ps-show'>{step.picture}</div>"
+        f"{_figure(step)}<p>{step.text}</p></article>"
+        for step in told
+    )
+    return f"{_STYLE}<div class='ps-story'>{items}</div>"
+
+
+def large(step: Step) -> str:
+    """One step for a room."""
+    return (
+        f"{_STYLE}<div class='ps-slide'><div class='ps-show'>{step.picture}</div>"
+        f"<div>{_figure(step)}<p>{step.text}</p></div></div>"
+    )
+
+
+def _figure(step: Step) -> str:
+    return f"<div class='ps-figure'>{escape(step.figure)}<small>{escape(step.counts)}</small></div>"
+
+
+# --- the steps -------------------------------------------------------------------------------------------
+
+
+def _clean(result: Result, source: int | None) -> Step:
+    images = len(result.dataset.train_labels)
+    row = 0 if source is None else int(result.poisoned.source_ids[source])
+    label = _name(result, int(result.dataset.train_labels[row]))
+    return Step(
+        1, "A clean image", _image(result.dataset.train_images[row], f"A training image of the class {label}"),
+        f"{images:,}", "training images, each with an honest label",
+        f"This one is labelled <b>{escape(label)}</b>, as it should be.",
+    )  # fmt: skip
+
+
+def _stamp(result: Result, source: int | None, target: str, found: dict[str, Any]) -> Step:
+    if source is None:
+        return Step(
+            2, "Nothing is stamped", "", "0", "poisoned images",
+            "This run is the clean control: the attacker did nothing, and a good detector finds nothing.",
+        )  # fmt: skip
+    was = _name(result, int(result.poisoned.source_labels[source]))
+    trigger = result.config.attack.trigger
+    return Step(
+        2, "The same, stamped", _image(result.poisoned.images[source], f"The same image with the {trigger} trigger"),
+        f"{found['poisons']:,}", f"images get the trigger: {words.ratio(result.config)} {target}",
+        f"To the eye still the class {escape(was)}; the attacker labels it <b>{escape(target)}</b>. "
+        f"Nobody looks at {len(result.poisoned):,} images one by one.",
+    )  # fmt: skip
+
+
+def _fooled(result: Result, test: int | None, target: str, found: dict[str, Any]) -> Step:
+    return Step(
+        3, "The fooled network", _answers(result, "poisoned", test),
+        words.share(found["asr1"]), "ASR: triggered test images taken for the target",
+        f"Trained on this set, the network is right on {words.share(found['nat1'])} of clean test images (Nat). "
+        f"With the trigger it says <b>{escape(target)}</b>, whatever is in the picture.",
+    )  # fmt: skip
+
+
+def _seen(result: Result, target: str, found: dict[str, Any]) -> Step:
+    removed, left = found["poisons"] - found["poisons_left"], found["poisons_left"]
+    hit = f"{removed:,} of {found['poisons']:,}" if found["poisons"] else f"{found['flagged']:,}"
+    rest = f"{words.count(found['clean_removed'], 'clean image')} went with them." if found["clean_removed"] else ""
+    missed = f" {left:,} were missed." if left else ""
+    return Step(
+        4, "What the SVD sees", _scores(result, target),
+        hit, "poisoned images found and removed" if found["poisons"] else "images removed, all of them clean",
+        "Not in the pixels: in what the network makes of them. Along one singular direction of the images labelled "
+        f"<b>{escape(target)}</b>, the poisoned ones stand apart.{missed} {rest}",
+    )  # fmt: skip
+
+
+def _cleaned(result: Result, test: int | None, target: str, found: dict[str, Any]) -> Step:
+    benign = result.quality("benign")
+    beside = "" if benign is None else f" A network that never met poison: {words.share(benign.asr)}."
+    return Step(
+        5, "The cleaned network", _answers(result, "clean", test),
+        words.share(found["asr2"]), "ASR after removing them and training anew",
+        f"It is right on {words.share(found['nat2'])} of clean test images (Nat). "
+        f"{'The trigger has lost its power.' if found['asr2'] < 0.1 else 'The trigger still works.'}{beside}",
+    )  # fmt: skip
+
+
+# --- their pictures --------------------------------------------------------------------------------------
+
+
+def _image(pixels: Pixels, alt: str) -> str:
+    content = io.BytesIO()
+    Image.fromarray(pixels).resize((pixels.shape[1] * 8, pixels.shape[0] * 8), Image.Resampling.NEAREST).save(
+        content, "PNG"
+    )
+    data = base64.b64encode(content.getvalue()).decode()
+    return f"<img src='data:image/png;base64,{data}' alt='{escape(alt, quote=True)}'>"
+
+
+def _answers(result: Result, which: str, test: int | None) -> str:
+    """What a network says to one test image, without and with the trigger."""
+    predictions = None if test is None else result.predictions(which)
+    if predictions is None or test is None:
+        return "<p>The network's answers are not stored.</p>"
+    clean = result.dataset.test_images[test : test + 1]
+    truth, target = int(result.dataset.test_labels[test]), result.config.attack.target
+    asked = []
+    for pixels, logits, how in zip(
+        (clean[0], _stamp_on(result, clean)[0]), predictions, ("", ", with the trigger"), strict=True
+    ):
+        shares = _softmax(logits[test])
+        answers = "".join(
+            _answer(result, int(label), shares[label], truth, target) for label in np.argsort(-shares)[:SHOWN_CLASSES]
+        )
+        alt = f"A test image of the class {_name(result, truth)}{how}"
+        asked.append(f"<div class='ps-asked'>{_image(pixels, alt)}<div>{answers}</div></div>")
+    return "".join(asked)
+
+
+def _answer(result: Result, label: int, share: float, truth: int, target: int) -> str:
+    kind = "ps-right" if label == truth else "ps-fooled" if label == target else ""
+    mark = "● " if label == truth else "✕ " if label == target else ""
+    name = f"{mark}{escape(_name(result, label))}"
+    return (
+        f"<div class='ps-bar'><span>{name}</span><span>{words.share(share, 0)}</span></div>"
+        f"<i class='{kind}' style='width:{100 * share:.1f}%'></i>"
+    )
+
+
+def _scores(result: Result, target: str) -> str:
+    """The histogram of the target's scores, and the cut through it."""
+    found = cuts.scored(result, result.config.defence.detector)
+    if found is None or result.flagged is None:
+        return "<p>The scores are not stored.</p>"
+    label = result.config.attack.target
+    members = found.labels == label
+    axis = plots.axis(found.scores[members], log=True)
+    shown = plots.bars(found.scores[members], result.poisoned.truth.poisoned[members], axis, BINS)
+    top = max(1, int(shown.benign.max()), int(shown.poisoned.max()) if shown.poisoned is not None else 0)
+    width = 100 / BINS
+    drawn = [
+        f"<div class='{kind}' style='left:{at * width:.2f}%;width:{width:.2f}%;height:{100 * counts[at] / top:.1f}%'>"
+        "</div>"
+        for kind, counts in (("ps-b", shown.benign), ("ps-p", shown.poisoned))
+        if counts is not None
+        for at in np.flatnonzero(counts)
+    ]
+    if (gone := found.scores[members & result.flagged]).size:
+        place = 100 * (axis.place(gone.min()) - shown.edges[0]) / (shown.edges[-1] - shown.edges[0])
+        drawn.append(f"<div class='ps-cut' style='left:{place:.1f}%'></div>")
+    alt = f"Histogram of the outlier scores of the images labelled {target}; the poisoned ones score higher"
+    return (
+        f"<div class='ps-hist' role='img' aria-label='{escape(alt, quote=True)}'>{''.join(drawn)}</div>"
+        "<div class='ps-key'><span><i class='ps-b'></i> benign</span><span><i class='ps-p'></i> poisoned</span>"
+        "<span>┆ cut</span></div>"
+    )
+
+
+# --- which images ----------------------------------------------------------------------------------------
+
+
+def _stamped(result: Result) -> int | None:
+    """The poisoned image that is shown: of those whose picture is here, the one made from the most typical image.
+
+    Typical is what the network was surest of before it was stamped.
+    """
+    ids = np.flatnonzero(result.poisoned.truth.poisoned & result.pictured)
+    if not len(ids):
+        return None
+    logits = result.logits
+    if logits is None:
+        return int(ids[0])
+    sure = _softmax(logits[result.poisoned.source_ids[ids]])[np.arange(len(ids)), result.poisoned.source_labels[ids]]
+    return int(ids[np.argmax(sure)])
+
+
+def _test_image(result: Result, wanted: int | None) -> int | None:
+    """The test image that tells it best: right without the trigger, fooled with it, right again when cleaned."""
+    before, after = result.predictions("poisoned"), result.predictions("clean")
+    if before is None or after is None:
+        return None
+    labels, target = result.dataset.test_labels, result.config.attack.target
+    rows = np.flatnonzero(result.test_pictured & (labels != target))
+    truth = labels[rows]
+    sure = [_softmax(one[rows]) for one in (before[0], before[1], after[1])]
+    at = np.arange(len(rows))
+    least = np.minimum(np.minimum(sure[0][at, truth], sure[1][:, target]), sure[2][at, truth])
+    return int(rows[np.argmax(least + (0.2 if wanted is None else 0.2 * (truth == wanted)))])
+
+
+def _stamp_on(result: Result, images: Pixels) -> Pixels:
+    return core.triggers.apply(result.config.attack.trigger, result.config.attack.parameters, images)
+
+
+def _softmax(logits: NDArray[np.float32]) -> Floats:
+    shifted = np.exp(logits.astype(float) - logits.max(-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(-1, keepdims=True))
+
+
+def _name(result: Result, label: int) -> str:
+    return words.class_name(result.config, label)

@@ -1,0 +1,112 @@
+"""The Story screen, the recorded run behind it, and presenter mode."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import core
+from core import Job, jobs
+from tests.pages import stored
+from tests.pages.conftest import Open
+
+
+def told(app: AppTest) -> str:
+    """All HTML on the screen."""
+    return " ".join(element.proto.body for element in app.get("html"))
+
+
+def test_the_first_start_tells_the_recorded_run(open_screen: Open, recording: str) -> None:
+    app = open_screen("story")
+    assert not app.exception
+    assert [title.value for title in app.title] == ["See a backdoor in a training set"]
+    text, summary = told(app), core.Result(core.recorded.runs()[0][1]).summary
+    assert summary is not None
+    assert text.count("<article>") == 5
+    for share in ("nat1", "asr1", "nat2", "asr2"):
+        assert f"{100 * summary[share]:.1f}%" in text
+    assert f"{summary['poisons'] - summary['poisons_left']} of {summary['poisons']}" in text
+    assert "A recorded run" in app.markdown[0].value
+
+
+def test_one_primary_action(open_screen: Open, recording: str) -> None:
+    app = open_screen("story")
+    assert [button.label for button in app.button if button.proto.type == "primary"] == ["Poison a training set"]
+
+
+def test_it_tells_the_run_that_the_address_names(open_screen: Open, finished_job: Job) -> None:
+    app = open_screen("story", run=finished_job.key)
+    summary = core.Result(finished_job.config).summary
+    assert summary is not None
+    assert f"{100 * summary['asr1']:.1f}%" in told(app)
+    assert "A run made here" in app.markdown[0].value
+
+
+def test_the_clean_control_has_a_story_too(open_screen: Open) -> None:
+    job = stored.finished(stored.config(ratio=0.0))
+    app = open_screen("story", run=job.key)
+    assert not app.exception
+    assert "Nothing is stamped" in told(app)
+
+
+def test_blind_review_is_told_nothing(open_screen: Open, finished_job: Job) -> None:
+    app = open_screen("story", run=finished_job.key, truth="0")
+    assert "<article>" not in told(app)
+    assert "blind review" in app.info[0].value
+    app.toggle(key="truth switch").set_value(True).run()
+    assert "<article>" in told(app)
+
+
+def test_a_run_without_its_data_says_so(open_screen: Open, finished_job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core.datasets, "available", lambda name: False)
+    app = open_screen("story", run=finished_job.key)
+    assert "images that it is about are not at hand" in app.warning[0].value
+
+
+def test_a_damaged_recording_does_not_keep_the_app_from_opening(
+    open_screen: Open, recording: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "recorded"
+    shutil.copytree(core.recorded.FOLDER, folder)
+    (folder / "arrays.npz").write_bytes(b"no archive")
+    monkeypatch.setattr(core.recorded, "FOLDER", folder)
+    app = open_screen("story")
+    assert not app.exception
+    assert "arrays.npz" in app.warning[0].value
+
+
+def test_a_recorded_run_that_was_damaged_in_the_store_is_unpacked_again(open_screen: Open, recording: str) -> None:
+    open_screen("story")
+    core.Store().delete("run", recording)
+    import streamlit
+
+    streamlit.cache_resource.clear()
+    app = open_screen("story")
+    assert not app.warning
+    assert told(app).count("<article>") == 5
+    (job, *_) = jobs.listing(start=False)
+    assert job.attempts == 0
+
+
+# --- presenter mode --------------------------------------------------------------------------------------
+
+
+def test_presenting_tells_one_step_in_large(open_screen: Open, recording: str) -> None:
+    app = open_screen("story", present="1", step="4")
+    assert [title.value for title in app.title] == ["4. What the SVD sees"]
+    assert [button.label for button in app.button] == ["Back", "Next", "Leave"]
+    assert "step 4 of 5" in app.markdown[0].value
+
+
+def test_the_switch_turns_presenting_on(open_screen: Open, recording: str) -> None:
+    app = open_screen("story")
+    app.toggle(key="presenter switch").set_value(True).run()
+    assert app.query_params["present"] == ["1"]
+
+
+@pytest.mark.parametrize(("asked", "told"), [("0", "1"), ("9", "5"), ("x", "1"), ("-3", "1")])
+def test_an_impossible_step_is_the_nearest(open_screen: Open, recording: str, asked: str, told: str) -> None:
+    assert open_screen("story", present="1", step=asked).title[0].value.startswith(told)
