@@ -104,7 +104,7 @@ def test_presenting_tells_one_step_in_large(open_screen: Open, recording: str) -
 def test_the_switch_turns_presenting_on(open_screen: Open, recording: str) -> None:
     app = open_screen("story")
     app.toggle(key="presenter switch").set_value(True).run()
-    assert app.query_params["present"] == ["1"]
+    assert app.query_params["present"] == "1"
 
 
 @pytest.mark.parametrize(("asked", "told"), [("0", "1"), ("9", "5"), ("x", "1"), ("-3", "1")])
