@@ -101,7 +101,7 @@ def install_recorded() -> None:
     DamagedArtefact where the recording was altered, or made by a version whose results have other keys.
     """
     runs = recorded.runs()
-    if [stages.run_key(config) for _, config in runs] != recorded.keys():
+    if [stages.run_key(config) for _, config in runs] != recorded.run_keys():
         raise DamagedArtefact("another version made it; make it anew: python -m core record")
     if runs:
         recorded.unpack(Store())

@@ -170,6 +170,22 @@ def find(key: str, kind: str = "run", *, start: bool = True) -> Job | None:
     return None if row is None else _attended(_settled(job_of(row)), start)
 
 
+def named(start_of_key: str, kind: str = "run", *, start: bool = True) -> Job | None:
+    """The newest job whose key begins so; None for an unknown or an empty beginning."""
+    if not start_of_key:
+        return None
+    with open_ledger() as ledger:
+        row = ledger.execute(
+            "SELECT * FROM jobs WHERE kind = ? AND substr(key, 1, ?) = ? ORDER BY created DESC, id DESC LIMIT 1",
+            (kind, len(start_of_key), start_of_key),
+        ).fetchone()
+    try:
+        return None if row is None else _attended(_settled(job_of(row)), start)
+    except BadRequest as error:  # a row that an older version wrote and this one cannot read
+        log.warning("%s", error)
+        return None
+
+
 def listing(limit: int = 100, *, start: bool = True) -> list[Job]:
     """The newest jobs first; rows that an older version wrote and this one cannot read are left out."""
     with open_ledger() as ledger:

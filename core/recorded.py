@@ -52,7 +52,7 @@ def runs() -> list[tuple[str, RunConfig]]:
     return [(run["name"], RunConfig.model_validate(run["config"])) for run in manifest()["runs"]]
 
 
-def keys() -> list[str]:
+def run_keys() -> list[str]:
     """The keys of the recorded runs, the main one first."""
     return [run["key"] for run in manifest()["runs"]] if present() else []
 

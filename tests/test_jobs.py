@@ -145,6 +145,9 @@ def test_a_second_request_joins_the_first(home: Path) -> None:
     assert len(jobs.listing(start=False)) == 3
     assert jobs.find(first.key, start=False) == first
     assert jobs.find(first.key, "benign", start=False) is None
+    assert jobs.named(first.key[:16], start=False) == first
+    assert jobs.named("", start=False) is None
+    assert jobs.named("%", start=False) is None
 
 
 def test_a_configuration_survives_the_ledger(home: Path) -> None:

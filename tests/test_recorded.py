@@ -34,7 +34,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_ships_was_made_by_this_version() -> None:
-    assert [stages.run_key(config) for _, config in recorded.runs()] == recorded.keys()
+    assert [stages.run_key(config) for _, config in recorded.runs()] == recorded.run_keys()
     assert [config for _, config in recorded.runs()] == [config for _, config in record.chosen()]
 
 
@@ -45,7 +45,7 @@ def test_what_ships_is_small() -> None:
 def test_every_door_finds_it_done_without_a_training(installed: list[Result]) -> None:
     listed = jobs.listing(start=False)
     assert [(job.status, job.attempts) for job in listed] == [("done", 0)] * len(installed)
-    assert listed[0].key == recorded.keys()[0]
+    assert listed[0].key == recorded.run_keys()[0]
     assert listed[0].name == "Recorded run"
 
 
@@ -107,7 +107,7 @@ def test_its_pictures_are_cifar_10s(cifar10_cache: Path, monkeypatch: pytest.Mon
 
 
 def test_a_name_that_a_person_gave_stays(installed: list[Result]) -> None:
-    job = jobs.find(recorded.keys()[0], start=False)
+    job = jobs.find(recorded.run_keys()[0], start=False)
     assert job is not None
     jobs.rename(job.id, "For Tuesday")
     core.install_recorded()
@@ -115,7 +115,7 @@ def test_a_name_that_a_person_gave_stays(installed: list[Result]) -> None:
 
 
 def test_what_was_damaged_in_the_store_comes_back(installed: list[Result]) -> None:
-    store, key = Store(), recorded.keys()[0]
+    store, key = Store(), recorded.run_keys()[0]
     (store.folder / "run" / key / "document.json").write_text("{}")
     assert Result(installed[0].config).summary is None
     core.install_recorded()

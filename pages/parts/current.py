@@ -42,19 +42,16 @@ def _install(home: str) -> str:
 
 def current_job() -> Job | None:
     """The job that the address names, whatever its state, or the recorded one where it names none; else None."""
-    wanted = named() or recorded_key()
-    if not wanted:
-        return None
-    return next((job for job in runs() if job.key.startswith(wanted)), None)
+    return core.jobs.named(named() or recorded_key())
 
 
 def recorded_key() -> str:
     """The key of the recorded run; empty where none ships."""
-    return next(iter(core.recorded.keys()), "")
+    return next(iter(core.recorded.run_keys()), "")
 
 
 def is_recorded(job: Job) -> bool:
-    return job.key in core.recorded.keys()
+    return job.key in core.recorded.run_keys()
 
 
 def current_result() -> Result | None:

@@ -36,7 +36,7 @@ def no_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def recording(no_recording: None, monkeypatch: pytest.MonkeyPatch) -> str:
     """The recorded run ships after all; its key."""
     monkeypatch.setattr(core.recorded, "FOLDER", SHIPPED)
-    return core.recorded.keys()[0]
+    return core.recorded.run_keys()[0]
 
 
 @pytest.fixture
