@@ -115,7 +115,7 @@ class Result:
         network = build(self.config.training.model, len(class_names(self.config.dataset.name)), self.config.seed)
         return load_weights(network, artefact.weights()).eval()
 
-    def history(self, which: str) -> list[dict[str, float]]:
+    def history(self, which: str) -> list[dict[str, Any]]:
         """One record an epoch of the "poisoned", "clean" or "benign" network's training."""
         key = self.model_key(which)
         artefact = None if key is None else self.store.read("model", key)

@@ -22,6 +22,7 @@ from core import devices, models, optim
 from core.config import TrainingConfig
 from core.types import BadRequest, Event, Images, Labels, Mask, Watcher, ignore
 
+LOOKS = 8  # of the probe in a whole training, where that is more than one an epoch
 REPORT_SECONDS = 0.4  # how often a running epoch says how far it is
 Probe = Callable[[models.Network], Mapping[str, float]]
 
@@ -38,10 +39,12 @@ class Checkpoint(Protocol):
 
 @dataclass(frozen=True)
 class Trained:
-    """A network in evaluation mode and one record an epoch: loss, accuracy, seconds, and the probe's figures."""
+    """A network in evaluation mode and one record an epoch: loss, accuracy, seconds, the probe's figures,
+    and what the probe saw "within" the epoch.
+    """
 
     network: models.Network
-    history: list[dict[str, float]]
+    history: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def train(
         history = _restore(checkpoint, network, chosen)
         for epoch in range(len(history), training.epochs):
             began = time.perf_counter()
-            figures = _epoch(network, chosen, batches, training, seed, epoch, watch, stage)
+            figures = _epoch(network, chosen, batches, training, seed, epoch, probe, watch, stage)
             network.eval()
             if probe is not None:
                 figures |= probe(network)
@@ -125,10 +128,14 @@ def _epoch(
     training: TrainingConfig,
     seed: int,
     epoch: int,
+    probe: Probe | None,
     watch: Watcher,
     stage: str,
-) -> dict[str, float]:
-    """One pass over the kept rows; returns the mean loss and the accuracy on the batches as they came."""
+) -> dict[str, Any]:
+    """One pass over the kept rows; returns the mean loss and the accuracy on the batches as they came.
+
+    "within" holds what the probe saw on the way, each with its place in the training, in epochs.
+    """
     network.train()
     device = batches.images.device
     order, grids = _draw(batches, training, seed, epoch)
@@ -137,6 +144,8 @@ def _epoch(
     total_loss = torch.zeros((), device=device)
     total_right = torch.zeros((), device=device)
     heard = time.perf_counter()
+    looks = _looks(batches.steps, training.epochs) if probe is not None else set()
+    within: list[dict[str, float]] = []
     for step in range(batches.steps):
         share = (epoch + step / batches.steps) / training.epochs
         _set_rates(chosen, peaks, optim.rate(training, share))
@@ -155,8 +164,22 @@ def _epoch(
         if time.perf_counter() - heard > REPORT_SECONDS:
             heard = time.perf_counter()
             watch(Event(stage, share, f"epoch {epoch + 1} of {training.epochs}"))
+        if probe is not None and step + 1 in looks:
+            done = (step + 1) / batches.steps
+            network.eval()
+            within.append({"epoch": epoch + done, "loss": float(total_loss) / (step + 1), **probe(network)})
+            network.train()
+            told = f"epoch {epoch + 1} of {training.epochs}"
+            watch(Event(stage, (epoch + done) / training.epochs, told, within[-1]))
     _set_rates(chosen, peaks, 1.0)
-    return {"loss": float(total_loss) / batches.steps, "accuracy": float(total_right) / batches.steps}
+    figures = {"loss": float(total_loss) / batches.steps, "accuracy": float(total_right) / batches.steps}
+    return {**figures, "within": within} if within else figures
+
+
+def _looks(steps: int, epochs: int) -> set[int]:
+    """After which steps of an epoch the probe looks, besides its end."""
+    looks = LOOKS // epochs
+    return {round(steps * look / looks) for look in range(1, looks)} - {0, steps}
 
 
 def _set_rates(chosen: list[torch.optim.Optimizer], peaks: list[list[float]], share: float) -> None:

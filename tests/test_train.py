@@ -93,14 +93,27 @@ def test_the_global_generator_is_left_alone(digits: Dataset) -> None:
 def test_a_record_an_epoch(digits: Dataset) -> None:
     heard: list[Event] = []
     found = trained(digits, numbers(), probe=size_of_weights, watch=heard.append, stage="retrain")
-    assert [set(record) for record in found.history] == [{"epoch", "loss", "accuracy", "seconds", "weight"}] * 3
+    told_of = {"epoch", "loss", "accuracy", "seconds", "weight", "within"}
+    assert [set(record) for record in found.history] == [told_of] * 3
     assert [record["epoch"] for record in found.history] == [1, 2, 3]
     assert all(record["seconds"] > 0 and 0 <= record["accuracy"] <= 1 for record in found.history)
     assert not found.network.training
     told = [event for event in heard if event.data]
-    assert [dict(event.data) for event in told] == found.history
-    assert [event.fraction for event in told] == [1 / 3, 2 / 3, 1.0]
+    ends = [event for event in told if "seconds" in event.data]
+    assert [dict(event.data) for event in ends] == found.history
+    assert [event.fraction for event in ends] == [1 / 3, 2 / 3, 1.0]
+    within = [event.data for event in told if event not in ends]
+    assert within == [look for record in found.history for look in record["within"]]
+    assert [set(look) for look in within] == [{"epoch", "loss", "weight"}] * 3
+    assert [0 < look["epoch"] - at < 1 for at, look in enumerate(within)] == [True] * 3
     assert {event.stage for event in heard} == {"retrain"}
+
+
+def test_about_eight_looks_a_training(digits: Dataset) -> None:
+    for epochs, looks in ((1, 8), (2, 8), (4, 8), (9, 9)):
+        heard: list[Event] = []
+        trained(digits, numbers(epochs=epochs, batch_size=8), probe=size_of_weights, watch=heard.append)
+        assert len([event for event in heard if event.data]) == looks
 
 
 def test_a_probe_does_not_change_the_training(digits: Dataset) -> None:
@@ -197,7 +210,7 @@ def test_the_checkpoint_is_saved_before_it_is_told(tmp_path: Path, digits: Datas
     checkpoint = Store(tmp_path).checkpoint("model", KEY)
 
     def watch(event: Event) -> None:
-        if event.data:
+        if "seconds" in event.data:
             saved = checkpoint.load()
             assert saved is not None
             assert saved[1]["history"][-1] == event.data
