@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 import time
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from core import jobs, stages
+from core import jobs, pictures, stages
 from core.config import RunConfig
 from core.doors import configure
 from core.registry import DATASETS, DETECTORS, TRIGGERS
@@ -64,7 +65,9 @@ def data(
 def run(
     dataset: str = "cifar10",
     trigger: Annotated[str, typer.Option(help=f"One of {', '.join(TRIGGERS)}.")] = "pixel",
-    trigger_set: Annotated[list[str] | None, typer.Option(help="A trigger's setting, as name=value.")] = None,
+    trigger_set: Annotated[
+        list[str] | None, typer.Option(help="A trigger's setting, as name=value, or name=@file.")
+    ] = None,
     target: Annotated[str, typer.Option(help="Target class, by name or number.")] = "bird",
     source: Annotated[str | None, typer.Option(help="Source class; any class but the target if left out.")] = None,
     ratio: Annotated[float, typer.Option(help="Poisoning ratio, 0 to 1; 0 is the clean control.")] = 0.1,
@@ -107,17 +110,30 @@ def run(
 
 
 def _settings(given: list[str] | None) -> dict[str, Any]:
-    """name=value pairs; a value is JSON where it reads as JSON, and a word otherwise."""
+    """name=value pairs; a value is JSON where it reads as JSON, and a word otherwise; @file: the file, in base64."""
     settings: dict[str, Any] = {}
     for pair in given or []:
         name, equals, value = pair.partition("=")
         if not equals:
             raise BadRequest(f"a setting must be name=value, got {pair!r}")
+        if value.startswith("@"):
+            settings[name] = _file(Path(value[1:]))
+            continue
         try:
             settings[name] = json.loads(value)
         except json.JSONDecodeError:
             settings[name] = value
     return settings
+
+
+def _file(path: Path) -> str:
+    """A small file's content in base64: a picture, say."""
+    try:
+        if path.stat().st_size > pictures.MAX_BYTES:
+            raise BadRequest(f"{path} must have at most {pictures.MAX_BYTES:,} bytes, got {path.stat().st_size:,}")
+        return base64.b64encode(path.read_bytes()).decode()
+    except OSError as error:
+        raise BadRequest(f"cannot read {path}: {error.strerror}") from None
 
 
 def _carry_out(kind: str, config: RunConfig, here: bool, device: str) -> None:
@@ -208,7 +224,12 @@ def describe(job: jobs.Job) -> str:
 
 def find(name: str) -> jobs.Job:
     """A run by number, name, or the beginning of its key."""
-    found = [job for job in jobs.listing(10_000) if name in (str(job.id), job.name) or job.key.startswith(name)]
+    known = jobs.listing(10_000)
+    found = [job for job in known if name in (str(job.id), job.name)] or [
+        job
+        for job in known
+        if job.key.startswith(name)  # a number is no key's beginning where a run has that number
+    ]
     if len(found) != 1:
         raise BadRequest(f"{name!r} names {len(found)} runs; `python -m core list` shows which there are")
     return found[0]
@@ -235,11 +256,16 @@ def export(
     to: Annotated[Path, typer.Option(help="The folder to write into.")] = Path("export"),
     truth: Annotated[bool, typer.Option(help="Also say what really was poisoned.")] = True,
 ) -> None:
-    """Scores and flagged ids as CSV and Parquet, and the keep-list."""
+    """Scores and flagged ids as CSV and Parquet, the keep-list, and the report as HTML."""
     from core import export as exporting
+    from core import report
     from core.results import Result
 
-    for path in exporting.files(Result(find(name).config), to, truth=truth):
+    result = Result(find(name).config)
+    written = exporting.files(result, to, truth=truth)
+    page = report.html(result, truth=truth, verdicts=report.verdicts_of(result))
+    (to / "report.html").write_text(page, encoding="utf-8")
+    for path in (*written, to / "report.html"):
         out.print(str(path), markup=False, highlight=False, soft_wrap=True)
 
 

@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -375,10 +376,15 @@ def _one(where: str, *values: Any) -> Job:
     return job_of(row)
 
 
+@lru_cache(maxsize=2048)  # screens list hundreds of jobs at every turn, and configurations never change
+def _config(text: str) -> RunConfig:
+    return RunConfig.model_validate_json(text)
+
+
 def job_of(row: sqlite3.Row) -> Job:
     """A row of the ledger as a Job. BadRequest where this version cannot read it."""
     try:
-        config = RunConfig.model_validate_json(row["config"])
+        config = _config(row["config"])
     except (ValidationError, BadRequest) as error:
         raise BadRequest(f"job {row['id']} was asked for in terms that this version does not know: {error}") from error
     fields = {name: row[name] for name in Job.__dataclass_fields__}

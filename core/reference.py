@@ -1,10 +1,19 @@
-"""The report's published figures, to stand beside what is measured (ECE228 Group 13, Tables 1 and 2)."""
+"""What to stand beside a run: the report's published figures (ECE228 Group 13, Tables 1 and 2), and our own."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from core.config import RunConfig, class_names
+
+MEASURED = Path(__file__).resolve().parent.parent / "benchmarks" / "results" / "quick_table.json"
+FIGURES = ("nat1", "asr1", "poisons_left", "nat2", "asr2")  # the report's columns, in its order
 
 
 class Row(NamedTuple):
@@ -47,3 +56,49 @@ def row(config: RunConfig) -> Row | None:
     target = class_names("cifar10")[attack.target]
     wanted = (attack.trigger, target, round(attack.ratio, 6))
     return next((found for found in TABLES if (found.trigger, found.target, found.ratio) == wanted), None)
+
+
+class Measured(NamedTuple):
+    """What recipe `quick` gave for one setting: the mean and standard deviation of each figure over its runs.
+
+    Shares are in [0, 1]; poisons_left is a number of images. benign_asr is the benign network's rate.
+    """
+
+    runs: int
+    poisons: int
+    machine: str
+    mean: Mapping[str, float]
+    spread: Mapping[str, float]
+
+
+def measured(config: RunConfig) -> Measured | None:
+    """This project's own measurement for a run's trigger, target and detector at the report's 10% of the class.
+
+    It was made with recipe `quick` on CIFAR-10, whatever the run's own recipe is; None where there is none.
+    """
+    attack = config.attack
+    if config.dataset.name != "cifar10" or attack.ratio_of != "target_class" or round(attack.ratio, 6) != 0.1:
+        return None
+    wanted = (attack.trigger, class_names("cifar10")[attack.target], config.defence.detector)
+    table = _quick_table()
+    rows = [row for row in table["rows"] if (row["trigger"], row["target"], row["detector"]) == wanted]
+    if not rows:
+        return None
+    values = {name: np.array([row[name] for row in rows], float) for name in (*FIGURES, "clean_removed", "benign_asr")}
+    return Measured(
+        runs=len(rows),
+        poisons=int(rows[0]["poisons"]),
+        machine=str(table["machine"]),
+        mean={name: float(found.mean()) for name, found in values.items()},
+        spread={name: float(found.std()) for name, found in values.items()},
+    )
+
+
+@cache
+def _quick_table() -> dict[str, Any]:
+    """The measured runs as benchmarks/quick_table.py wrote them; without rows where the file is not shipped."""
+    try:
+        table: dict[str, Any] = json.loads(MEASURED.read_text())
+    except FileNotFoundError:
+        return {"rows": [], "machine": ""}
+    return table

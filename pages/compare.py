@@ -6,31 +6,92 @@ import pandas as pd
 import streamlit as st
 
 import core
-from core import Result
-from pages.parts import before_after, benign, current, ledger, others, shell, words
+from core import Job, Result
+from pages.parts import (
+    before_after,
+    benign,
+    confusion,
+    current,
+    cuts,
+    kept,
+    ledger,
+    others,
+    shell,
+    side_by_side,
+    words,
+)
 
 HARDLY_LEARNED = 0.5
+BY_CLASS, FILTERS, REPORT, BESIDE, RUNS = "By class", "Other filters", "The report", "Another run", "All runs"
+TABS = "show"  # the open tab's name in the address
 
 
 def main() -> None:
     st.title("Compare")
-    result = current.current_result()
-    if result is None:
+    if not cuts.truth_shown():
+        blind()
+        return
+    if current.current_result() is None:
         all_runs()
     result = current.need_run()
-    st.markdown(f"**{words.heading(result.config)}**")
     found = result.summary
+    head(result)
     warn(found)
     numbers(found)
-    picture(result)
-    st.markdown(assumption(result.config, found, result.dataset.class_names))
-    benign.beside(result, found["asr2"])
-    same_budget(found)
-    other_detectors(result)
-    by_class(result)
-    report(result.config, found)
+    picture(result, found)
+    st.html(before_after.figures(found))
+    sections = {
+        BY_CLASS: lambda: by_class(result, found),
+        FILTERS: lambda: filters(result, found),
+        REPORT: lambda: report(result.config, found),
+        BESIDE: lambda: side_by_side.show(result),
+        RUNS: lambda: ledger.show(compare=beside),
+    }
+    for tab, fill in zip(st.tabs(list(sections), key=TABS, bind="query-params"), sections.values(), strict=True):
+        if tab.open:  # the others are neither computed nor sent
+            with tab:
+                fill()
     glossary()
+
+
+def blind() -> None:
+    """ASR, the target class and every figure here are the attacker's knowledge: nothing of it is shown."""
+    st.info(
+        "This screen compares with the truth: what was poisoned, towards which class, and how often the trigger "
+        "worked. In blind review it stays closed.",
+        icon=":material/visibility_off:",
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        cuts.truth_switch()
+        result = current.current_result()
+        if result is not None:
+            download(result, truth=False)
     all_runs()
+
+
+def head(result: Result) -> None:
+    """What the run is about, and its report to take away."""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(f"**{words.heading(result.config)}** · {result.config.defence.detector}", width="content")
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            cuts.truth_switch()
+            download(result, truth=True)
+
+
+def download(result: Result, truth: bool) -> None:
+    """The HTML report, made when it is asked for."""
+    scored = cuts.scored(result, result.config.defence.detector)
+    st.download_button(
+        "Report as HTML",
+        lambda: core.report.html(result, truth=truth, verdicts=core.report.verdicts_of(result)).encode(),
+        f"poisonscope-report-{core.run_key(result.config)[:8]}.html",
+        "text/html",
+        icon=":material/description:",
+        on_click="ignore",
+        help="One file with figures, pictures and settings: opens offline, prints well."
+        + ("" if truth else " It holds only what a defender knows."),
+        disabled=scored is None,  # nothing to report where the scores are gone
+    )
 
 
 def warn(found: dict[str, Any]) -> None:
@@ -47,42 +108,55 @@ def warn(found: dict[str, Any]) -> None:
 
 
 def numbers(found: dict[str, Any]) -> None:
-    """Before and after in large figures, then how well poisoned and clean were told apart."""
+    """Before and after in large figures, each with what it says."""
     asr, nat = st.columns(2)
-    change(asr, "ASR", found["asr1"], found["asr2"], "inverse")
-    change(nat, "Nat", found["nat1"], found["nat2"], "normal")
-    with st.container(horizontal=True):
-        for name, value in (
-            ("#Pois left", f"{found['poisons_left']:,}"),
-            ("Clean removed", f"{found['clean_removed']:,}"),
-            ("TPR", words.share(found["tpr"])),
-            ("FPR", words.share(found["fpr"])),
-            ("AUROC", words.score(found["auroc"])),
-            ("AP", words.score(found["average_precision"])),
-        ):
-            st.metric(name, value, help=words.explain(name), width=140)
+    says = "of the triggered test images are taken for the target class"
+    change(asr, "ASR", found["asr1"], found["asr2"], "inverse", says)
+    change(nat, "Nat", found["nat1"], found["nat2"], "normal", "of the clean test images are classified right")
 
 
-def change(place: Any, name: str, before: float, after: float, good: str) -> None:
+def change(place: Any, name: str, before: float, after: float, good: str, says: str) -> None:
     place.metric(
         f"{name}, before → after", f"{words.share(before)} → {words.share(after)}",
-        f"{100 * (after - before):+.1f} points", delta_color=good, help=words.explain(name), border=True,
+        f"{100 * (after - before):+.1f} points", delta_color=good, delta_description=says, help=words.explain(name),
+        border=True,
     )  # fmt: skip
 
 
-def picture(result: Result) -> None:
-    before, after = result.quality("poisoned"), result.quality("clean")
-    if before is None or after is None:
-        current.offer_again("the networks' answers")
-        return
-    figure = before_after.rates(before, after, result.quality("benign"))
-    st.plotly_chart(figure, key="rates", config={"displayModeBar": False}, alt=before_after.spoken(before, after))
+def picture(result: Result, found: dict[str, Any]) -> None:
+    figure = before_after.rates(found, kept.quality(result, "benign"))
+    st.plotly_chart(figure, key="rates", config={"displayModeBar": False}, alt=before_after.spoken(found))
     source = result.config.attack.source
     if source is not None:
         st.caption(
             f"On images of the source class *{words.class_name(result.config, source)}* alone, ASR went from "
-            f"{words.share(before.source_asr)} to {words.share(after.source_asr)}."
+            f"{words.share(found['source_asr1'])} to {words.share(found['source_asr2'])}."
         )
+
+
+# --- the tabs --------------------------------------------------------------------------------------------
+
+
+@st.fragment
+def by_class(result: Result, found: dict[str, Any]) -> None:
+    confusion.show(result)
+    st.subheader("Accuracy of each class")
+    names = result.dataset.class_names
+    worst = min(zip(found["per_class2"], names, strict=True))
+    alt = f"Accuracy of each class before and after; lowest after: {worst[1]} with {words.share(worst[0])}"
+    st.plotly_chart(before_after.per_class(names, found), key="classes", config={"displayModeBar": False}, alt=alt)
+
+
+def filters(result: Result, found: dict[str, Any]) -> None:
+    st.markdown(assumption(result.config, found, result.dataset.class_names))
+    st.subheader("Against guessing and against knowing")
+    st.caption("The same budget, spent at random and spent by someone who knows which images are poisoned.")
+    st.dataframe(others.same_budget(found), hide_index=True, column_config=words.columns(), alt="Three filters")
+    st.subheader("Against a network that never met poison")
+    benign.beside(result, found["asr2"])
+    st.subheader("Other detectors on this network")
+    st.caption("The same representations and the same assumed ratio; no training. AUROC and AP need no budget.")
+    others.detectors(result)
 
 
 def assumption(config: core.RunConfig, found: dict[str, Any], names: tuple[str, ...]) -> str:
@@ -104,60 +178,56 @@ def assumption(config: core.RunConfig, found: dict[str, Any], names: tuple[str, 
     return text + where + truth
 
 
-def same_budget(found: dict[str, Any]) -> None:
-    st.subheader("Against guessing and against knowing")
-    st.caption("The same budget, spent at random and spent by someone who knows which images are poisoned.")
-    st.dataframe(others.same_budget(found), hide_index=True, column_config=words.columns(), alt="Three filters")
-
-
-def other_detectors(result: Result) -> None:
-    st.subheader("Other detectors on this network")
-    st.caption("The same representations and the same assumed ratio; no training. AUROC and AP need no budget.")
-    others.detectors(result)
-
-
-def by_class(result: Result) -> None:
-    before, after = result.quality("poisoned"), result.quality("clean")
-    if before is None or after is None:
-        return
-    st.subheader("Accuracy of each class")
-    figure = before_after.per_class(result.dataset.class_names, before, after)
-    worst = min(zip(after.per_class, result.dataset.class_names, strict=True))
-    alt = f"Accuracy of each class before and after; lowest after: {worst[1]} with {words.share(worst[0])}"
-    st.plotly_chart(figure, key="classes", config={"displayModeBar": False}, alt=alt)
-
-
 def report(config: core.RunConfig, found: dict[str, Any]) -> None:
-    """The published figures for the same trigger, target and ratio, where there are any."""
-    st.subheader("Beside the report")
-    published = core.reference.row(config)
-    if published is None:
+    """The published figures for the same trigger, target and ratio, and our own measurement of it."""
+    published, measured = core.reference.row(config), core.reference.measured(config)
+    if published is None and measured is None:
         st.caption("The report has no row for this setting: it has pixel and pattern towards bird, dog and horse of "
                    "CIFAR-10, at 5% and 10% of the class.")  # fmt: skip
         return
-    keys = {"Nat1": "nat1", "ASR1": "asr1", "#Pois left": "poisons_left", "Nat2": "nat2", "ASR2": "asr2"}
-    rows = {"this run": found, "the report": published._asdict()}
-    table = [{"": name, **{title: _figure(row[key]) for title, key in keys.items()}} for name, row in rows.items()]
-    st.dataframe(pd.DataFrame(table), hide_index=True, column_config=words.columns(), alt="This run and the report")
-    st.caption(
-        f"The report trained ResNet-18 on all 50,000 images, with {round(published.ratio * 5000)} poisoned; "
-        f"this run had {found['poisons']:,}."
-    )
+    rows = {"this run": [_written(name, found[name]) for name in core.reference.FIGURES]}
+    said = [f"This run had {found['poisons']:,} poisoned images."]
+    if published is not None:
+        rows["the report"] = [_written(name, getattr(published, name)) for name in core.reference.FIGURES]
+        said.append(f"The report had {round(published.ratio * 5000)}, and trained ResNet-18 on all 50,000 images.")
+    if measured is not None:
+        rows[f"recipe quick, {measured.runs} seeds"] = [
+            _written(name, measured.mean[name], measured.spread[name]) for name in core.reference.FIGURES
+        ]
+        said.append(
+            f"Recipe *quick* had {measured.poisons:,} of 2,000 images of the class: **measured on two cores** "
+            f"({measured.machine}) with the default trigger, mean ± standard deviation over {measured.runs} seeds. "
+            f"A benign network takes {words.share(measured.mean['benign_asr'])} for the target class."
+        )
+    heads = ("Nat1", "ASR1", "#Pois left", "Nat2", "ASR2")
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=heads).rename_axis("").reset_index()
+    help = {name: st.column_config.TextColumn(help=words.explain(name)) for name in heads}
+    st.dataframe(table, hide_index=True, column_config=help, alt="This run, the report, and our measurement")
+    st.caption(" ".join(said))
 
 
-def _figure(value: float) -> float:
-    return value if isinstance(value, int) else 100 * value
+def _written(name: str, value: float, spread: float | None = None) -> str:
+    """A figure as the report's tables write it, with its spread where it was measured more than once."""
+    if name == "poisons_left":
+        return f"{value:,}" if spread is None else f"{value:.1f} ± {spread:.1f}"
+    return f"{100 * value:.1f}%" if spread is None else f"{100 * value:.1f} ± {100 * spread:.1f}%"
+
+
+def all_runs() -> None:
+    st.subheader("All runs")
+    ledger.show(blind=not cuts.truth_shown())
+
+
+def beside(one: Job, other: Job) -> None:
+    """Two runs of the list beside each other: the first becomes this tab's run."""
+    current.choose(one)
+    st.query_params[side_by_side.PARAMETER] = other.key[: current.SHORT]
+    st.session_state[TABS] = BESIDE
 
 
 def glossary() -> None:
     with st.expander("What every column means"):
         st.markdown("\n".join(f"- **{name}**: {meaning}" for name, meaning in words.COLUMNS.items()))
-
-
-def all_runs() -> None:
-    st.subheader("All runs")
-    st.caption("Click the box at a row's left to open that run; click a column's head to sort.")
-    ledger.show()
 
 
 shell.ensure()

@@ -6,7 +6,7 @@ import pytest
 
 from core import configure
 from core.config import class_names
-from core.reference import TABLES, row
+from core.reference import FIGURES, TABLES, measured, row
 from core.registry import TRIGGERS
 
 
@@ -52,3 +52,33 @@ def test_a_ratio_that_was_computed_finds_its_row_all_the_same():
 )
 def test_a_run_that_the_report_does_not_have_finds_none(settings):
     assert row(configure(**settings)) is None
+
+
+@pytest.mark.parametrize("detector", ["spectral", "whitened-spectral"])
+@pytest.mark.parametrize(
+    "published", [found for found in TABLES if found.ratio == 0.1], ids=lambda f: f"{f.trigger}-{f.target}"
+)
+def test_every_row_at_ten_percent_was_measured_over_three_seeds(published, detector):
+    run = configure(trigger=published.trigger, target=published.target, ratio=0.1, detector=detector)
+    found = measured(run)
+    assert found.runs == 3
+    assert found.poisons == 200
+    assert set(FIGURES) < set(found.mean) == set(found.spread)
+    assert 0.76 < found.mean["nat1"] < 0.80
+    assert 0.96 < found.mean["asr1"] <= 1
+    assert 0 <= found.spread["nat1"] < 0.01
+
+
+def test_mean_and_spread_are_those_that_the_readme_prints():
+    found = measured(configure(trigger="pixel", target="bird", detector="whitened-spectral"))
+    assert f"{found.mean['nat1']:.1%} ± {found.spread['nat1']:.1%}" == "78.0% ± 0.1%"
+    assert f"{found.mean['asr1']:.1%} ± {found.spread['asr1']:.1%}" == "98.1% ± 1.4%"
+    assert f"{found.mean['benign_asr']:.1%}" == "3.8%"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [dict(dataset="digits", target=2), dict(target="cat"), dict(ratio=0.05), dict(detector="spectral-released")],
+)
+def test_what_was_not_measured_has_no_counterpart(settings):
+    assert measured(configure(**{"trigger": "pixel", "target": "bird", **settings})) is None

@@ -1,10 +1,13 @@
-"""Pictures of before and after: two dots and the way between them."""
+"""Before and after the defence: two dots and the way between them, and the figures with what each says."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
+from typing import Any
 
 import plotly.graph_objects as go
+import streamlit as st
 
 from core import metrics
 
@@ -12,28 +15,40 @@ from . import colours, words
 
 BEFORE, AFTER, BENIGN = "before: poisoned network", "after: cleaned network", "benign network, for comparison"
 STYLES = {  # in the order of drawing: the cross stays visible on the disc
-    AFTER: dict(color=colours.BENIGN, symbol="circle", size=18),
-    BEFORE: dict(color=colours.POISONED, symbol="x", size=11),
-    BENIGN: dict(color=colours.REFERENCE, symbol="diamond-open", size=20, line=dict(width=3)),
+    AFTER: dict(color=colours.BENIGN, symbol="circle", size=22),
+    BEFORE: dict(color=colours.POISONED, symbol="x", size=14),
+    BENIGN: dict(color=colours.REFERENCE, symbol="diamond-open", size=24, line=dict(width=3)),
 }
 
+_STYLE = """<style>
+.ps-figures {display: grid; grid-template-columns: repeat(auto-fit, minmax(8.4rem, 1fr)); gap: .5rem 1.2rem;
+  margin: 0 !important; padding: 0 !important;}
+.ps-figures div {border-top: 1px solid rgba(128, 128, 128, .45); padding-top: .3rem;}
+.ps-figures dt {font-size: .95rem; font-weight: 600;}
+.ps-figures dd {margin: 0; font-size: .85rem; line-height: 1.3;}
+.ps-figures dd.ps-value {font-size: 1.75rem; line-height: 1.25; font-variant-numeric: tabular-nums;}
+</style>"""
 
-def rates(before: metrics.Quality, after: metrics.Quality, benign: metrics.Quality | None) -> go.Figure:
-    """ASR and Nat of the networks."""
-    found = {AFTER: after, BEFORE: before} | ({BENIGN: benign} if benign else {})
-    figure = dumbbells(["ASR", "Nat"], {name: [one.asr, one.nat] for name, one in found.items()})
+
+def rates(found: dict[str, Any], benign: metrics.Quality | None = None) -> go.Figure:
+    """ASR and Nat of the networks of a run's summary."""
+    values = {AFTER: [found["asr2"], found["nat2"]], BEFORE: [found["asr1"], found["nat1"]]}
+    figure = dumbbells(["ASR", "Nat"], values | ({BENIGN: [benign.asr, benign.nat]} if benign else {}))
     for name, place in ((BEFORE, "top center"), (AFTER, "bottom center")):
-        figure.update_traces(selector={"name": name}, mode="markers+text", textposition=place, textfont_size=15)
-    figure.update_layout(height=270, xaxis_range=[-6, 106])
+        figure.update_traces(
+            selector={"name": name}, mode="markers+text", textposition=place, textfont=dict(size=18, color=_ink())
+        )
+    figure.update_layout(height=250, xaxis_range=[-7, 107], yaxis_tickfont_size=20, legend_font_size=15)
     return figure
 
 
-def per_class(names: Sequence[str], before: metrics.Quality, after: metrics.Quality) -> go.Figure:
-    """Each class's accuracy on clean test images."""
-    pairs = zip(names, before.per_class, after.per_class, strict=True)
+def per_class(names: Sequence[str], found: dict[str, Any]) -> go.Figure:
+    """Each class's accuracy on clean test images, from a run's summary."""
+    before, after = found["per_class1"], found["per_class2"]
+    pairs = zip(names, before, after, strict=True)
     rows = [f"{name}  {words.share(one)} → {words.share(two)}" for name, one, two in pairs]
-    figure = dumbbells(rows, {AFTER: after.per_class, BEFORE: before.per_class})
-    lowest = 100 * min(before.per_class + after.per_class)
+    figure = dumbbells(rows, {AFTER: after, BEFORE: before})
+    lowest = 100 * min(before + after)
     figure.update_layout(height=110 + 34 * len(names), xaxis_range=[max(-2.0, lowest - 8), 100.8])
     return figure
 
@@ -43,7 +58,7 @@ def dumbbells(rows: Sequence[str], values: dict[str, Sequence[float]]) -> go.Fig
     figure = go.Figure()
     for row, one, two in zip(rows, values[BEFORE], values[AFTER], strict=True):
         figure.add_scatter(
-            x=[100 * one, 100 * two], y=[row, row], mode="lines", line=dict(color=colours.REFERENCE, width=3),
+            x=[100 * one, 100 * two], y=[row, row], mode="lines", line=dict(color=colours.REFERENCE, width=4),
             showlegend=False, hoverinfo="skip",
         )  # fmt: skip
     for name, found in values.items():
@@ -54,14 +69,39 @@ def dumbbells(rows: Sequence[str], values: dict[str, Sequence[float]]) -> go.Fig
         )  # fmt: skip
     figure.update_layout(
         margin=dict(l=8, r=24, t=8, b=8), legend=dict(orientation="h", y=1.02, yanchor="bottom", x=0),
-        xaxis=dict(ticksuffix="%"), yaxis=dict(type="category", range=[len(rows) - 0.35, -0.65], tickfont_size=14),
+        xaxis=dict(ticksuffix="%", tickfont=dict(size=15, color=_ink()), fixedrange=True),
+        yaxis=dict(type="category", range=[len(rows) - 0.35, -0.65], tickfont=dict(size=15, color=_ink()),
+                   fixedrange=True),
     )  # fmt: skip
     return figure
 
 
-def spoken(before: metrics.Quality, after: metrics.Quality) -> str:
+def _ink() -> str:
+    """The colour of text: plotly's own grey is too faint for the back of a room."""
+    return "#FAFAFA" if st.context.theme.type == "dark" else "#31333F"
+
+
+def spoken(found: dict[str, Any]) -> str:
     """The picture of the rates, for who cannot see it."""
     return (
-        f"Attack success rate {words.share(before.asr)} before and {words.share(after.asr)} after the defence; "
-        f"natural accuracy {words.share(before.nat)} before and {words.share(after.nat)} after"
+        f"Attack success rate {words.share(found['asr1'])} before and {words.share(found['asr2'])} after the defence; "
+        f"natural accuracy {words.share(found['nat1'])} before and {words.share(found['nat2'])} after"
     )
+
+
+def figures(found: dict[str, Any]) -> str:
+    """How well poisoned and clean were told apart: each figure in large, with what it says below."""
+    clean = f"of {found['flagged']:,} removed: the price of the defence"
+    rows = (
+        ("#Pois left", f"{found['poisons_left']:,}", f"of {found['poisons']:,} poisoned images are still in the set"),
+        ("Clean removed", f"{found['clean_removed']:,}", clean),
+        ("TPR", words.share(found["tpr"]), "of the poisoned images were removed"),
+        ("FPR", words.share(found["fpr"]), "of the clean images were removed"),
+        ("AUROC", words.score(found["auroc"]), "chance that poison scores above clean; 0.5 is guessing"),
+        ("AP", words.score(found["average_precision"]), "average precision over all cuts; 1 is perfect"),
+    )
+    cells = "".join(
+        f"<div><dt>{escape(name)}</dt><dd class='ps-value'>{value}</dd><dd>{escape(says)}</dd></div>"
+        for name, value, says in rows
+    )
+    return f"{_STYLE}<dl class='ps-figures'>{cells}</dl>"

@@ -7,12 +7,12 @@ import streamlit as st
 import core
 from core import Result
 
-from . import live, words
+from . import kept, live, presenter, words
 
 
 def beside(result: Result, asr2: float) -> None:
     """The rate of a network that never met poison, beside ASR after the defence; or the offer to train one."""
-    found = result.quality("benign")
+    found = kept.quality(result, "benign")
     if found is None:
         _offer(result)
         return
@@ -29,7 +29,7 @@ def beside(result: Result, asr2: float) -> None:
 
 def _offer(result: Result) -> None:
     job = core.jobs.find(core.benign_key(result.config), "benign")
-    if job is not None and job.status != "done":
+    if job is not None and job.status != "done" and not presenter.on():
         st.markdown("**The benign reference**")
         live.show(job)
         return
@@ -37,7 +37,9 @@ def _offer(result: Result) -> None:
         "To what rate should ASR fall? A network trained **without any poison** tells: it takes some triggered "
         "images for the target class by mistake alone. One serves all runs on this data with this recipe."
     )
-    if st.button(f"Train the benign reference (about {words.duration(_seconds(result))})", icon=":material/eco:"):
+    if presenter.on():
+        st.caption("Presenter mode: nothing is trained here.")
+    elif st.button(f"Train the benign reference (about {words.duration(_seconds(result))})", icon=":material/eco:"):
         core.submit(result.config, kind="benign")
         st.rerun()
 

@@ -1,16 +1,24 @@
-"""All runs of the ledger in a table."""
+"""All runs of the ledger: find, open, rename, pin, compare, stop, resume and delete them.
+
+What is chosen here stands in the address (`list_text`, `list_status`, …), so that a link or a reload brings
+the same list back. The list asks the ledger again every two seconds, and only while a run is active.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 import core
-from core import Job, RunConfig
+from core import Job, PoisonscopeError
 
-from . import current, words
+from . import current, kept, presenter, side_by_side, words
 
 FIGURES = {
     "nat1": "Nat1",
@@ -26,67 +34,252 @@ FIGURES = {
     "average_precision": "AP",
 }
 SHARES = ("Nat1", "ASR1", "Nat2", "ASR2", "TPR", "FPR")
+MARKS = {"queued": "◷", "running": "▶", "done": "✓", "failed": "✕", "cancelled": "■", "lost": "?"}
+SHORT = 10  # a list of so many is shown whole
+FEW = 3  # so many runs need no filters
+NAME_LIMIT = 60
+BLIND = ("Status", "Pin", "Name", "Data", "Recipe", "Detector", "Asked", "Run")  # what a defender may know
+
+# What a list can be narrowed by: the column, and whether it is known in blind review.
+FILTERS = {"Status": True, "Trigger": False, "Target": False, "Detector": True, "Recipe": True}
+ORDERS: dict[str, tuple[str, bool]] = {  # by which column, and whether rising
+    "newest first": ("created", False),
+    "oldest first": ("created", True),
+    "name": ("Name", True),
+    "most poison left": ("#Pois left", False),
+    "highest ASR2": ("ASR2", False),
+    "lowest Nat2": ("Nat2", True),
+    "lowest AUROC": ("AUROC", True),
+}
 
 
-def show() -> None:
-    """A sortable table; a click on a row opens that run; a download as CSV."""
+def show(blind: bool = False, compare: Callable[[Job, Job], None] | None = None) -> None:
+    """The list. Blind: nothing of the attack. `compare` opens two runs beside each other."""
+    active = any(job.active for job in current.runs())
+    st.fragment(_list, run_every=2.0 if active else None)(blind, compare, active)
+
+
+def _list(blind: bool, compare: Callable[[Job, Job], None] | None, was_active: bool) -> None:
     jobs = current.runs()
+    if was_active and not any(job.active for job in jobs):
+        st.rerun()  # the whole page, which then no longer asks
     if not jobs:
         st.caption("No run yet.")
         return
-    table = frame(jobs)
-
-    def opened() -> None:
-        rows = st.session_state["all runs"].selection.rows
-        if rows:
-            current.choose(jobs[rows[0]])
-
-    st.dataframe(
-        table,
-        hide_index=True,
-        key="all runs",
-        on_select=opened,
-        selection_mode="single-row",
-        column_config=columns(),
-        alt="All runs with their settings and figures",
-    )
+    table = frame(jobs, blind)
+    table = narrowed(table, blind) if len(jobs) > FEW else ordered(table, "newest first")
+    above = st.container()
+    chosen = _rows(table, {job.id: job for job in jobs})
+    with above:
+        _actions(chosen, blind, compare)
+    if len(chosen) > 1 and not blind:
+        finished = [job for job in chosen if job.status == "done"]
+        if len(finished) > 1:
+            st.markdown(f"**The {len(finished)} chosen runs**")
+            side_by_side.several(finished)
     st.download_button(
-        "All runs as CSV", table.to_csv(index=False).encode(), "poisonscope-runs.csv", "text/csv",
+        "These runs as CSV", partial(_csv, table), "poisonscope-runs.csv", "text/csv",
         icon=":material/download:", on_click="ignore",
     )  # fmt: skip
 
 
-def frame(jobs: list[Job]) -> pd.DataFrame:
-    """One row a run, in the order given."""
-    return pd.DataFrame([_row(job) for job in jobs])
+def _rows(table: pd.DataFrame, jobs: dict[int, Job]) -> list[Job]:
+    """The table itself; answers with the runs whose boxes are ticked."""
+    ids = table["id"].tolist()
+    key = "runs " + hashlib.sha256(repr(ids).encode()).hexdigest()[:12]  # other rows, other ticks
+    shown = st.dataframe(
+        table.drop(columns=["id", "created", "pinned"]), hide_index=True, key=key, on_select="rerun",
+        selection_mode="multi-row", column_config=columns(), alt="Runs with their settings and figures",
+        height="content" if len(table) <= SHORT else 430,
+    )  # fmt: skip
+    if not ids:
+        st.caption("No run fits these filters.")
+    return [jobs[ids[row]] for row in shown.selection.rows if row < len(ids)]
+
+
+def _csv(table: pd.DataFrame) -> bytes:
+    return table.drop(columns=["id", "created", "pinned"]).to_csv(index=False).encode()
+
+
+# --- which runs, in which order --------------------------------------------------------------------------
+
+
+def narrowed(table: pd.DataFrame, blind: bool) -> pd.DataFrame:
+    """The rows that fit what the widgets say."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = st.text_input("Search", key="list_text", placeholder="any word of a row", bind="query-params", width=170)
+        wanted = {}
+        for name, known_blind in FILTERS.items():
+            if known_blind or not blind:
+                values = [word(value) if name == "Status" else value for value in table[name]]
+                options = sorted(set(values))
+                wanted[name] = st.multiselect(
+                    name, options, key=f"list_{name.lower()}", placeholder="all", bind="query-params", width=120
+                )
+        orders = [name for name, (column, _) in ORDERS.items() if column in table]
+        order = st.selectbox("Sort", orders, key="list_sort", bind="query-params", width=150)
+    fits = pd.Series(True, index=table.index)
+    for name, values in wanted.items():
+        if values:
+            fits &= (table[name].map(word) if name == "Status" else table[name]).isin(values)
+    if text:
+        rows = table.drop(columns=["id", "created", "pinned"]).itertuples(index=False)
+        lines = [" ".join(map(str, row)).casefold() for row in rows]
+        fits &= np.array([all(part in line for part in text.casefold().split()) for line in lines])
+    return ordered(table[fits], order)
+
+
+def ordered(table: pd.DataFrame, order: str) -> pd.DataFrame:
+    """Pinned runs first, then as asked; what a run does not have goes to the end."""
+    column, rising = ORDERS[order]
+    keys = table.assign(key=table[column].replace("", None))[["pinned", "key"]]
+    return table.loc[keys.sort_values(["pinned", "key"], ascending=[False, rising], kind="stable").index]
+
+
+def word(status: str) -> str:
+    """A status without its mark and share."""
+    return status.split()[1]
+
+
+def frame(jobs: list[Job], blind: bool = False) -> pd.DataFrame:
+    """One row a run, in the order given; blind: only what a defender knows of it."""
+    states = repr([(job.key, _state(job)) for job in jobs])
+    found = _frame(str(core.home.home()), hashlib.sha256(states.encode()).hexdigest(), jobs)
+    return found[[*BLIND, "id", "created", "pinned"]].assign(Name=found["id"].map("run {}".format)) if blind else found
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _frame(home: str, states: str, _jobs: list[Job]) -> pd.DataFrame:
+    return pd.DataFrame([_row(job) for job in _jobs])
+
+
+def _state(job: Job) -> tuple[Any, ...]:
+    """All of a job that a row shows and that changes."""
+    return job.id, job.status, round(job.fraction, 2), job.finished, job.name, job.pinned
 
 
 def columns() -> dict[str, Any]:
     """How the figures are written, and what each column means. The shares stay shares, as in the CSV."""
     shares = {name: st.column_config.NumberColumn(format="percent", help=words.explain(name)) for name in SHARES}
-    return words.columns() | shares
+    return words.columns() | shares | {"Status": st.column_config.TextColumn(pinned=True)}
 
 
 def _row(job: Job) -> dict[str, Any]:
     config = job.config
-    figures = _figures(str(core.home.home()), job.key, job.finished, config) if job.status == "done" else {}
+    figures = kept.summary(job) if job.status == "done" else {}
     return {
-        "Status": job.status,
-        "Data": config.dataset.name,
+        "Status": status(job),
+        "Pin": "★" if job.pinned else "",
+        "Name": job.name or "",
         "Trigger": config.attack.trigger,
         "Target": words.class_name(config, config.attack.target),
-        "Source": words.class_name(config, config.attack.source),
         "Ratio": words.ratio(config),
-        "Recipe": config.training.recipe,
         "Detector": config.defence.detector,
-        "Seed": config.seed,
         **{name: figures.get(figure) for figure, name in FIGURES.items()},
+        "Recipe": config.training.recipe,
+        "Seed": config.seed,
+        "Source": words.class_name(config, config.attack.source),
+        "Data": config.dataset.name,
         "Asked": words.when(job.created),
         "Run": job.key[: current.SHORT],
+        "id": job.id,
+        "created": job.created,
+        "pinned": job.pinned,
     }
 
 
-@st.cache_data(max_entries=1000, show_spinner=False)
-def _figures(home: str, key: str, finished: float | None, _config: RunConfig) -> dict[str, Any]:
-    summary = core.Result(_config).summary or {}
-    return {figure: summary.get(figure) for figure in FIGURES}
+def status(job: Job) -> str:
+    """A run's state by sign and word, and how far it is."""
+    far = f" {words.share(job.fraction, 0)}" if job.status == "running" else ""
+    return f"{MARKS[job.status]} {job.status}{far}"
+
+
+# --- what can be done with the chosen rows ---------------------------------------------------------------
+
+
+def _actions(chosen: list[Job], blind: bool, compare: Callable[[Job, Job], None] | None) -> None:
+    one = chosen[0] if len(chosen) == 1 else None
+    if not chosen:
+        st.caption(
+            "Tick a row's box to open, pin or delete that run."
+            if blind
+            else "Tick a row's box to open, rename, pin or delete that run; tick two or more to compare them."
+        )
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if one is not None and st.button("Open", type="primary", icon=":material/open_in_new:"):
+            current.choose(one)
+            st.rerun()
+        if len(chosen) == 2 and compare is not None and not blind:
+            both = all(job.status == "done" for job in chosen)
+            if st.button(
+                "Side by side", type="primary", icon=":material/compare_arrows:", disabled=not both,
+                on_click=compare, args=tuple(chosen), help="Both must be done.",
+            ):  # fmt: skip
+                st.rerun()
+        if one is not None and not blind:
+            _rename(one)
+        pinned = all(job.pinned for job in chosen)
+        if st.button("Unpin" if pinned else "Pin", icon=":material/keep:"):
+            for job in chosen:
+                core.jobs.pin(job.id, not pinned)
+            st.rerun()
+        if presenter.on():
+            st.caption("Presenter mode: nothing is stopped, resumed or deleted here.")
+        else:
+            _stop_or_resume(chosen)
+            if st.button("Delete …", icon=":material/delete:"):
+                _delete(chosen, blind)
+
+
+def _rename(job: Job) -> None:
+    with st.popover("Rename", icon=":material/edit:"), st.form(f"name of {job.id}", border=False):
+        name = st.text_input("Name", job.name or "", max_chars=NAME_LIMIT, help="Leave it empty for none.")
+        if st.form_submit_button("Save", type="primary"):
+            core.jobs.rename(job.id, " ".join(name.split())[:NAME_LIMIT] or None)
+            st.rerun()
+
+
+def _stop_or_resume(chosen: list[Job]) -> None:
+    active = [job for job in chosen if job.active and not job.cancelling]
+    ended = [job for job in chosen if job.status in core.jobs.RESUMABLE]
+    if active and st.button("Cancel", icon=":material/stop_circle:", help="What is finished is kept."):
+        for job in active:
+            core.jobs.cancel(job.id)
+        st.rerun()
+    if ended and st.button("Resume", icon=":material/play_arrow:", help="Goes on from the last checkpoint."):
+        for job in ended:
+            core.jobs.resume(job.id)
+        st.rerun()
+
+
+@st.dialog("Delete from the list?")
+def _delete(chosen: list[Job], blind: bool) -> None:
+    """Says what goes and what stays, and does it."""
+    running = [job for job in chosen if job.status == "running"]
+    for job in chosen:
+        st.markdown(f"- {words.label(job, blind)}")
+    if running:
+        st.warning("A run that is at work cannot be deleted: cancel it first.", icon=":material/warning:")
+    st.markdown(
+        f"**Deleted**: {'the run' if len(chosen) == 1 else 'the runs'} in this list with name, log and figures; links "
+        "to it end.  \n**Kept**: the networks, representations and scores, which other runs may share, and what "
+        "reviewers said. Asking for the same run again takes it from there; little is computed anew."
+    )
+    left, right = st.columns(2)
+    if left.button("Delete", type="primary", icon=":material/delete:", disabled=bool(running), width="stretch"):
+        try:
+            strike(chosen)
+        except PoisonscopeError as error:
+            st.error(words.sentence(str(error)))
+            return
+        st.rerun()
+    if right.button("Keep", width="stretch"):
+        st.rerun()
+
+
+def strike(chosen: list[Job]) -> None:
+    """Take runs out of the ledger, and their summaries out of the store."""
+    for job in chosen:
+        core.jobs.delete(job.id)
+        core.Store().delete("run", job.key)

@@ -33,26 +33,40 @@ def same_budget(summary: dict[str, Any]) -> pd.DataFrame:
 
 def detectors(result: Result) -> None:
     """Every registered detector on this network's representations, at the same assumed ratio."""
-    if result.features is None:
-        current.offer_again("the representations")
-        return
     rows = []
     with st.spinner("Asking the other detectors …"):
         for name in core.DETECTORS:
             try:
-                rows.append(_row(str(core.home.home()), core.run_key(result.config), name, result))
+                row = _known(name, result)
             except PoisonscopeError as error:
                 st.warning(f"{name}: {words.sentence(str(error))}")
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=words.columns(), alt="Each detector's figures")
+                continue
+            if row is None:
+                current.offer_again("the representations")
+                break
+            rows.append(row)
+    if rows:
+        st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=words.columns(), alt="Each detector's figures")
+
+
+def _known(detector: str, result: Result) -> dict[str, Any] | None:
+    """A detector's row, kept; None, and not kept, where the representations are missing or damaged."""
+    key = str(result.store.folder), core.run_key(result.config), detector
+    row = _row(*key, result)
+    if row is None:
+        _row.clear(*key)
+    return row
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def _row(home: str, run: str, detector: str, _result: Result) -> dict[str, Any]:
+def _row(store: str, run: str, detector: str, _result: Result) -> dict[str, Any] | None:
     own = _result.config.defence
     defence = own if detector == own.detector else DefenceConfig.model_validate(
         own.model_dump(include={"representation", "assumed_ratio", "multiplier"}) | {"detector": detector}
     )  # fmt: skip
     found = _result.detection(defence)
+    if found is None:
+        return None
     labels, truth = _result.poisoned.labels, _result.poisoned.truth.poisoned
     keep = core.filter.keep_mask(found, labels, defence)
     decision = core.metrics.found(~keep, truth)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -9,10 +11,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import jobs
+from core import Job, jobs
+from pages.parts import ledger, side_by_side
 from tests.pages import stored
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
+OTHERS, REPORT, BESIDE, RUNS = "Other filters", "The report", "Another run", "All runs"
 
 
 @pytest.fixture(autouse=True)
@@ -20,11 +24,12 @@ def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "_attended", lambda job, start: job)
 
 
-def compare(run: str | None = None) -> AppTest:
+def compare(run: str | None = None, show: str = "", **address: str) -> AppTest:
+    """The screen at a run's address, with one of its tabs open."""
     screen = AppTest.from_file(str(APP), default_timeout=60)
-    if run is not None:
-        screen.query_params["run"] = run[:16]
-    screen.run()
+    for name, value in ({"run": (run or "")[:16], "show": show} | address).items():
+        if value:
+            screen.query_params[name] = value
     screen.switch_page("pages/compare.py")
     return fine(screen.run())
 
@@ -37,6 +42,17 @@ def fine(screen: AppTest) -> AppTest:
 def said(screen: AppTest) -> str:
     kinds = (screen.markdown, screen.caption, screen.warning, screen.info)
     return "\n".join(element.value for elements in kinds for element in elements)
+
+
+def asked(screen: AppTest, name: str) -> str:
+    """What the address says: AppTest keeps a list of what came with it, and a word of what was set."""
+    value = screen.query_params[name]
+    return value[0] if isinstance(value, list) else value
+
+
+def bodies(screen: AppTest) -> list[str]:
+    """What the screen holds as HTML of its own."""
+    return [element.proto.body for element in screen.get("html")]
 
 
 def table(screen: AppTest, first_column: str) -> pd.DataFrame:
@@ -62,21 +78,26 @@ def test_a_run_that_is_not_finished_says_how_far_it_is() -> None:
 def test_the_figures_are_those_of_the_store() -> None:
     job = stored.finished(stored.config())
     found = core.Result(job.config).summary
-    shown = {metric.label: (metric.value, metric.delta) for metric in compare(job.key).metric}
+    screen = compare(job.key)
+    shown = {metric.label: (metric.value, metric.delta) for metric in screen.metric}
     points = 100 * (found["asr2"] - found["asr1"])
     assert shown["ASR, before → after"] == (
         f"{100 * found['asr1']:.1f}% → {100 * found['asr2']:.1f}%",
         f"{points:+.1f} points",
     )
-    assert shown["#Pois left"][0] == f"{found['poisons_left']}"
-    assert shown["Clean removed"][0] == f"{found['clean_removed']}"
-    assert shown["TPR"][0] == f"{100 * found['tpr']:.1f}%"
-    assert shown["AUROC"][0] == f"{found['auroc']:.3f}"
+    (cards,) = [text for text in bodies(screen) if "ps-figures" in text]
+    for name, value in (
+        ("#Pois left", f"{found['poisons_left']}"),
+        ("Clean removed", f"{found['clean_removed']}"),
+        ("TPR", f"{100 * found['tpr']:.1f}%"),
+        ("AUROC", f"{found['auroc']:.3f}"),
+    ):
+        assert f"<dt>{name}</dt><dd class='ps-value'>{value}</dd>" in cards
 
 
 def test_assumption_budget_and_scope_are_said_in_words() -> None:
     job = stored.finished(stored.config())
-    text = said(compare(job.key))
+    text = said(compare(job.key, OTHERS))
     assert "**ε = 15** poisoned images" in text
     assert "**1.5·ε = 22** with the highest scores were removed from **every class**: 220 images in all" in text
     assert "In truth the attacker had poisoned 31" in text
@@ -84,12 +105,12 @@ def test_assumption_budget_and_scope_are_said_in_words() -> None:
 
 def test_a_named_class_is_named() -> None:
     job = stored.finished(stored.config(detector="whitened-spectral"))
-    assert "the classes that the detector calls suspicious, **three**: 22 in all" in said(compare(job.key))
+    assert "the classes that the detector calls suspicious, **three**: 22 in all" in said(compare(job.key, OTHERS))
 
 
 def test_random_and_perfect_filters_stand_beside() -> None:
     job = stored.finished(stored.config())
-    filters = table(compare(job.key), "Filter")
+    filters = table(compare(job.key, OTHERS), "Filter")
     assert list(filters.index) == ["this filter", "random filter", "perfect filter"]
     left = filters["#Pois left"]
     assert left["perfect filter"] == 0 < left["this filter"] < left["random filter"] < 31
@@ -99,7 +120,7 @@ def test_random_and_perfect_filters_stand_beside() -> None:
 def test_every_detector_is_asked_on_the_same_network() -> None:
     job = stored.finished(stored.config())
     found = core.Result(job.config).summary
-    rows = table(compare(job.key), "Detector")
+    rows = table(compare(job.key, OTHERS), "Detector")
     assert [name.removesuffix(" (this run)") for name in rows.index] == list(core.DETECTORS)
     assert rows.loc["spectral (this run)", "AUROC"] == pytest.approx(found["auroc"])
     assert rows.loc["spectral (this run)", "#Pois left"] == found["poisons_left"]
@@ -115,7 +136,7 @@ def test_a_back_door_that_was_hardly_learned_is_warned_of() -> None:
 def test_the_benign_reference_is_offered_then_shown() -> None:
     wanted = stored.config()
     job = stored.finished(wanted)
-    screen = compare(job.key)
+    screen = compare(job.key, OTHERS)
     (offer,) = [button for button in screen.button if "benign reference" in button.label]
     assert offer.label == "Train the benign reference (about 35 s)"
     fine(offer.click().run())
@@ -124,29 +145,225 @@ def test_the_benign_reference_is_offered_then_shown() -> None:
     assert "Waits for its turn" in said(screen)
     stored.benign(wanted)
     jobs._change(asked.id, "status = 'done'")
-    assert "takes **3.0%** of the same triggered images" in said(compare(job.key))
+    assert "takes **3.0%** of the same triggered images" in said(compare(job.key, OTHERS))
 
 
 def test_the_reports_row_or_that_there_is_none() -> None:
-    assert "The report has no row for this setting" in said(compare(stored.finished(stored.config()).key))
+    assert "The report has no row for this setting" in said(compare(stored.finished(stored.config()).key, REPORT))
 
 
 def test_the_reports_row_for_cifar10(cifar10_home: Path) -> None:
     wanted = core.configure(trigger="pattern", target="dog", ratio=0.1, training={"per_class": 40, "epochs": 2})
     job = stored.finished(wanted)
-    rows = table(compare(job.key), "")
-    assert rows.loc["the report"].tolist() == pytest.approx([92.24, 93.22, 3, 92.58, 0.42])
-    assert rows.loc["this run", "ASR1"] == pytest.approx(100 * core.Result(wanted).summary["asr1"])
+    screen = compare(job.key, REPORT)
+    rows = table(screen, "")
+    assert rows.loc["the report"].tolist() == ["92.2%", "93.2%", "3", "92.6%", "0.4%"]
+    assert rows.loc["this run", "ASR1"] == f"{100 * core.Result(wanted).summary['asr1']:.1f}%"
+    measured = core.reference.measured(wanted)
+    assert rows.loc["recipe quick, 3 seeds", "Nat1"].startswith(f"{100 * measured.mean['nat1']:.1f} ± ")
+    assert "measured on two cores" in said(screen)
+
+
+def test_the_answers_of_both_networks_stand_as_matrices() -> None:
+    job = stored.finished(stored.config())
+    screen = compare(job.key)
+    before, after = matrices(screen)
+    assert "Before: the poisoned network, triggered test images" in before
+    assert before.count("class='ps-target ps-full'") >= 8  # nearly everything is taken for the target class
+    assert after.count("class='ps-target ps-full'") <= 2  # all but the target class itself are right again
+    fine(screen.segmented_control("confusion images").set_value("clean").run())
+    assert "ps-target'" not in "".join(matrices(screen))
+
+
+def matrices(screen: AppTest) -> list[str]:
+    return [text for text in bodies(screen) if "<table class='ps-matrix'>" in text]
+
+
+def test_what_differs_between_two_runs_stands_before_their_figures() -> None:
+    first = stored.finished(stored.config())
+    second = stored.finished(stored.config(detector="whitened-spectral"))
+    stored.finished(stored.config(seed=3))
+    screen = compare(first.key, BESIDE)
+    assert screen.selectbox("second run").value == second.key[:16]  # the same network, another detector
+    settings, figures = (element.value for element in screen.table)
+    assert settings["Setting"].tolist() == ["Detector", "Detector's threshold", "Removed from"]
+    one, two = (core.Result(job.config).summary for job in (first, second))
+    rows = figures.set_index("Figure")
+    assert rows.loc["#Pois left", ["A", "B"]].tolist() == [str(one["poisons_left"]), str(two["poisons_left"])]
+    assert rows.loc["Clean removed", "B minus A"] == f"{two['clean_removed'] - one['clean_removed']:+,}"
+    assert rows.loc["ASR1", "B minus A"] == "the same"
+
+
+def test_the_second_run_is_the_one_that_the_link_names() -> None:
+    first, second = stored.finished(stored.config()), stored.finished(stored.config(seed=5))
+    stored.finished(stored.config(detector="whitened-spectral"))
+    screen = compare(first.key, BESIDE, **{"with": second.key[:16]})
+    assert screen.selectbox("second run").value == second.key[:16]
+    assert "Seed" in screen.table[0].value["Setting"].tolist()
+    fine(screen.selectbox("second run").set_value(None).run())
+    assert asked(screen, "with") == "none"
+    assert not screen.table
+    assert "Choose a second run" in said(screen)
+
+
+def test_a_second_run_that_is_gone_is_explained_and_another_offered() -> None:
+    first = stored.finished(stored.config())
+    assert "no second finished run" in said(compare(first.key, BESIDE))
+    stored.finished(stored.config(seed=5))
+    screen = compare(first.key, BESIDE, **{"with": "0123456789abcdef"})
+    assert "is not here" in screen.warning[0].value
+    assert len(screen.table) == 2
 
 
 def test_all_runs_stand_in_the_table_newest_first() -> None:
     first = stored.finished(stored.config())
     second = core.submit(stored.config(trigger="pixel"))
-    rows = table(compare(first.key), "Status")
+    rows = table(compare(first.key, RUNS), "Status")
     assert rows["Run"].tolist() == [second.key[:16], first.key[:16]]
     assert rows["Trigger"].tolist() == ["pixel", "pattern"]
-    assert rows.loc["done", "ASR1"] == pytest.approx(core.Result(first.config).summary["asr1"])
-    assert pd.isna(rows.loc["queued", "ASR1"])
+    assert rows.loc["✓ done", "ASR1"] == pytest.approx(core.Result(first.config).summary["asr1"])
+    assert pd.isna(rows.loc["◷ queued", "ASR1"])
+
+
+def five() -> list[Job]:
+    """Five runs: two done, one of them pinned and named, two that wait, and one cancelled."""
+    done = [stored.finished(stored.config()), stored.finished(stored.config(detector="whitened-spectral"))]
+    rest = [core.submit(stored.config(trigger="pixel", seed=seed)) for seed in (1, 2, 3)]
+    jobs.cancel(rest[2].id)
+    jobs.pin(done[0].id)
+    jobs.rename(done[0].id, "The one to show")
+    return [jobs.get(job.id) for job in (*done, *rest)]
+
+
+def test_runs_are_narrowed_by_word_and_by_widget_and_pinned_ones_come_first() -> None:
+    runs = five()
+    screen = compare(runs[0].key, RUNS)
+    assert table(screen, "Status")["Run"].tolist()[0] == runs[0].key[:16]
+    screen.multiselect("list_trigger").set_value(["pixel"])
+    assert set(table(fine(screen.run()), "Status")["Trigger"]) == {"pixel"}
+    screen.multiselect("list_status").set_value(["cancelled"])
+    assert table(fine(screen.run()), "Status").index.tolist() == ["■ cancelled"]
+    screen = compare(runs[0].key, RUNS, list_text="one SHOW")
+    assert table(screen, "Status")["Name"].tolist() == ["The one to show"]
+    screen = compare(runs[0].key, RUNS, list_text="nothing like it")
+    assert "No run fits" in said(screen)
+
+
+def test_the_order_is_as_asked_and_what_a_run_does_not_have_stands_last() -> None:
+    runs = five()
+    rows = ledger.ordered(ledger.frame(runs), "most poison left")
+    assert rows["Name"].iloc[0] == "The one to show"
+    assert rows["#Pois left"].isna().tolist() == [False, False, True, True, True]
+    rows = ledger.ordered(ledger.frame(runs[1:]), "oldest first")
+    assert rows["id"].tolist() == [job.id for job in runs[1:]]
+    jobs.pin(runs[3].id)
+    rows = ledger.ordered(ledger.frame([jobs.get(job.id) for job in runs]), "name")
+    assert rows["Name"].tolist()[:2] == ["The one to show", ""]  # both pinned; without a name behind with one
+    assert rows["Pin"].tolist() == ["★", "★", "", "", ""]
+
+
+@contextmanager
+def ticked(monkeypatch: pytest.MonkeyPatch, *keys: str) -> Iterator[None]:
+    """As if a person had ticked these runs' boxes: AppTest has no hand for that."""
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            ledger,
+            "_rows",
+            lambda table, known: [known[id] for key in keys for id in table["id"][table["Run"] == key[:16]]],
+        )
+        yield
+
+
+def press(screen: AppTest, label: str) -> AppTest:
+    (button,) = [one for one in screen.button if one.label == label]
+    return fine(button.click().run())
+
+
+def labels(screen: AppTest) -> set[str]:
+    return {button.label for button in screen.button}
+
+
+def test_a_ticked_run_is_opened_pinned_and_renamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = five()
+    with ticked(monkeypatch, runs[1].key):
+        screen = compare(runs[0].key, RUNS)
+        assert {"Open", "Pin", "Delete …"} <= labels(screen)
+        assert not {"Cancel", "Resume", "Side by side"} & labels(screen)
+        press(screen, "Pin")
+        assert jobs.get(runs[1].id).pinned
+        (name,) = [field for field in screen.text_input if field.label == "Name"]
+        name.set_value("  named   by hand ")
+        press(screen, "Save")
+        assert jobs.get(runs[1].id).name == "named by hand"
+        press(screen, "Open")
+        assert asked(screen, "run") == runs[1].key[:16]
+
+
+def test_active_runs_are_cancelled_and_ended_ones_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = five()
+    with ticked(monkeypatch, runs[2].key, runs[4].key):
+        screen = press(compare(runs[0].key, RUNS), "Cancel")
+        assert jobs.get(runs[2].id).status == "cancelled"
+        press(screen, "Resume")
+        assert {jobs.get(runs[place].id).status for place in (2, 4)} == {"queued"}
+
+
+def test_nothing_is_stopped_or_deleted_by_a_presenter(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = five()
+    with ticked(monkeypatch, runs[2].key, runs[4].key):
+        screen = compare(runs[0].key, RUNS, present="1")
+        assert not {"Cancel", "Resume", "Delete …"} & labels(screen)
+        assert "Presenter mode" in said(screen)
+    assert not [button for button in compare(runs[0].key, OTHERS, present="1").button if "Train" in button.label]
+
+
+def test_deleting_asks_first_and_keeps_what_other_runs_may_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = five()
+    with ticked(monkeypatch, runs[1].key):
+        screen = press(compare(runs[0].key, RUNS), "Delete …")
+        assert "**Deleted**" in said(screen)
+        assert "**Kept**" in said(screen)
+        assert jobs.get(runs[1].id).status == "done"
+        assert {"Delete", "Keep"} <= labels(screen)
+    ledger.strike([runs[1]])  # AppTest answers no dialog
+    assert runs[1].id not in [job.id for job in jobs.listing()]
+    result = core.Result(runs[1].config)
+    assert result.summary is None
+    assert result.features is not None
+    assert core.Result(runs[0].config).summary
+
+
+def test_two_ticked_runs_open_side_by_side_and_their_figures_stand_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = five()
+    with ticked(monkeypatch, runs[1].key, runs[0].key):
+        screen = compare(runs[0].key, RUNS)
+        (figures,) = [frame.value for frame in screen.dataframe if frame.value.columns[0] == "Figure"]
+        assert figures.columns[2] == "2 · The one to show"
+        assert figures.set_index("Figure").loc["Poisons"].tolist() == ["31", "31"]
+        press(screen, "Side by side")
+    assert asked(screen, "run") == runs[1].key[:16]
+    assert asked(screen, "with") == runs[0].key[:16]
+    assert screen.selectbox("second run").value == runs[0].key[:16]
+
+
+def test_settings_that_differ_have_names_a_person_knows() -> None:
+    one, two = stored.config(), stored.config(target="four", training={"lr": 0.01}, seed=2)
+    settings = [core.report.settings(config) for config in (one, two)]
+    assert side_by_side._differing(settings) == ["Target class", "Learning rate, at its peak", "Seed"]
+
+
+def test_blind_review_shows_no_figure_and_a_list_that_tells_nothing() -> None:
+    runs = five()
+    screen = compare(runs[0].key, truth="0")
+    assert not screen.metric
+    assert not screen.get("plotly_chart")
+    rows = table(screen, "Status")
+    assert set(rows.columns) == {"Pin", "Name", "Data", "Recipe", "Detector", "Asked", "Run"}
+    everything = said(screen) + rows.to_string() + "".join(bodies(screen))
+    for secret in ("pattern", "pixel", "three", "The one to show", "ASR1"):
+        assert secret not in everything
+    fine(screen.toggle("truth switch").set_value(True).run())
+    assert screen.metric
 
 
 def test_what_is_damaged_is_said_and_offered_again() -> None:
@@ -162,6 +379,7 @@ def test_what_is_damaged_is_said_and_offered_again() -> None:
 def test_damaged_representations_leave_the_rest_readable() -> None:
     job = stored.finished(stored.config())
     core.Store().delete("features", core.Result(job.config).features_key)
-    screen = compare(job.key)
+    screen = compare(job.key, OTHERS)
     assert "the representations is damaged or missing" in screen.warning[0].value
-    assert len(screen.metric) == 8
+    assert len(screen.metric) == 2
+    assert len(table(screen, "Filter")) == 3

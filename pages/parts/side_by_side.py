@@ -1,0 +1,146 @@
+"""Two runs or more beside each other: what differs in their settings first, then the figures, then the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+import core
+from core import Job, Result
+
+from . import before_after, current, kept, words
+
+PARAMETER = "with"
+NONE = "none"  # in the address where a person wants no second run
+SHARES = {"Nat1": "nat1", "ASR1": "asr1", "Nat2": "nat2", "ASR2": "asr2", "TPR": "tpr", "FPR": "fpr"}
+NUMBERS = {"Poisons": "poisons", "#Pois left": "poisons_left", "Clean removed": "clean_removed"}
+SCORES = {"AUROC": "auroc", "AP": "average_precision"}
+
+
+def show(result: Result) -> None:
+    """This run beside a second one, which the address names (`with=…`)."""
+    own = core.run_key(result.config)
+    others = {job.key[: current.SHORT]: job for job in current.runs() if job.status == "done" and job.key != own}
+    if not others:
+        st.info("There is no second finished run yet. Start one on the Attack screen: another detector, say.")
+        return
+    other = _pick(result, others)
+    if other is None:
+        st.caption("Choose a second run to see what differs, in settings and in what came of it.")
+        return
+    mine, theirs = result.summary, kept.summary(other)
+    if not mine or not theirs:
+        st.warning("What was stored of the other run is damaged or missing: open it and run it again.")
+        return
+    names = ("A: this run", "B: the other run")
+    own = f"{words.heading(result.config)} · {result.config.defence.detector}, seed {result.config.seed}"
+    st.markdown(f"**A** {own}  \n**B** {words.label(other)}")
+    st.markdown("**What differs in the settings**")
+    differing(dict(zip(names, (result.config, other.config), strict=True)))
+    st.markdown("**What came of it**")
+    st.table(compared(mine, theirs), hide_index=True, alt="Both runs' figures and the difference")
+    for place, name, found in zip(st.columns(2), names, (mine, theirs), strict=True):
+        with place:
+            st.markdown(f"**{name}**")
+            st.plotly_chart(before_after.rates(found), key=f"rates of {name[0]}", config={"displayModeBar": False},
+                            alt=f"{name}. {before_after.spoken(found)}")  # fmt: skip
+
+
+def _pick(result: Result, others: dict[str, Job]) -> Job | None:
+    """The second run's menu; at first what the address names, or the nearest run."""
+    wanted = str(st.query_params.get(PARAMETER, ""))
+    if wanted not in (NONE, ""):
+        wanted = next((short for short in others if short.startswith(wanted[: current.SHORT])), "")
+        if not wanted:
+            st.warning("The second run of this link is not here: it was deleted, or made on another machine.")
+    if not wanted:
+        wanted = _nearest(result, others)
+    st.session_state["second run"] = None if wanted == NONE else wanted
+    short = st.selectbox(
+        "Second run", list(others), index=None, format_func=lambda key: words.label(others[key]), key="second run",
+        placeholder="Choose a run", on_change=_remember, help="All other finished runs; the link names the chosen one.",
+    )  # fmt: skip
+    return others.get(short) if short else None
+
+
+def _remember() -> None:
+    st.query_params[PARAMETER] = st.session_state["second run"] or NONE
+
+
+def _nearest(result: Result, others: dict[str, Job]) -> str:
+    """The run that shares most of this one's settings: the same network judged by another detector, if there is one."""
+    own = core.report.settings(result.config)
+
+    def distance(short: str) -> tuple[bool, int]:
+        config = others[short].config
+        same_network = Result(config, result.store).model_key("poisoned") == result.model_key("poisoned")
+        return not same_network, len(_differing([own, core.report.settings(config)]))
+
+    return min(list(others)[:50], key=distance)
+
+
+def differing(configs: dict[str, core.RunConfig]) -> None:
+    """A small table of the settings that are not the same in all runs."""
+    settings = [core.report.settings(config) for config in configs.values()]
+    names = _differing(settings)
+    if not names:
+        st.caption("Nothing: these are the same settings.")
+        return
+    columns = {run: [one.get(name, "—") for name in names] for run, one in zip(configs, settings, strict=True)}
+    st.table(pd.DataFrame({"Setting": names, **columns}), hide_index=True, alt="The settings that differ")
+
+
+def _differing(settings: Sequence[dict[str, str]]) -> list[str]:
+    names = dict.fromkeys(name for one in sorted(settings, key=len, reverse=True) for name in one)
+    return [name for name in names if len({one.get(name) for one in settings}) > 1]
+
+
+def compared(mine: dict[str, Any], theirs: dict[str, Any]) -> pd.DataFrame:
+    """Two runs' figures, the difference, and what each says."""
+    rows = [
+        {
+            "Figure": name,
+            "A": _write(name, one),
+            "B": _write(name, two),
+            "B minus A": _difference(name, one, two),
+            "What it says": core.report.MEANINGS[name.rstrip("12")],
+        }
+        for name, (one, two) in _figures([mine, theirs]).items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def several(jobs: Sequence[Job]) -> None:
+    """The figures of any number of runs, a column each, below what differs in their settings."""
+    found = {f"{place} · {job.name or words.heading(job.config)}": job for place, job in enumerate(jobs, 1)}
+    differing({name: job.config for name, job in found.items()})
+    figures = _figures([kept.summary(job) for job in found.values()])
+    rows = {name: [_write(name, value) for value in values] for name, values in figures.items()}
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=list(found)).rename_axis("Figure").reset_index()
+    st.dataframe(table, hide_index=True, height="content", alt="Figures of the chosen runs")
+
+
+def _figures(summaries: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Each figure of each run; None where a run has none."""
+    order = ("Nat1", "ASR1", "Poisons", "#Pois left", "Clean removed", "Nat2", "ASR2", "TPR", "FPR", "AUROC", "AP")
+    known = SHARES | NUMBERS | SCORES
+    return {name: [one.get(known[name]) for one in summaries] for name in order}
+
+
+def _write(name: str, value: float | None) -> str:
+    if value is None:
+        return "—"
+    return words.share(value) if name in SHARES else words.score(value) if name in SCORES else f"{value:,}"
+
+
+def _difference(name: str, one: float | None, two: float | None) -> str:
+    if one is None or two is None:
+        return "—"
+    if one == two:
+        return "the same"
+    if name in SHARES:
+        return f"{100 * (two - one):+.1f} points"
+    return f"{two - one:+.3f}" if name in SCORES else f"{two - one:+,}"
