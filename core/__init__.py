@@ -42,11 +42,16 @@ _MODULES = (
     "home",
     "insight",
     "jobs",
+    "markup",
     "metrics",
+    "pictures",
     "poison",
     "recorded",
     "reference",
+    "reviews",
+    "report",
     "triggers",
+    "views",
 )
 
 __all__ = [*_MODULES, *_WHERE]
@@ -65,7 +70,24 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
-    from core import datasets, export, filter, home, insight, jobs, metrics, poison, recorded, reference, triggers
+    from core import (
+        datasets,
+        export,
+        filter,
+        home,
+        insight,
+        jobs,
+        markup,
+        metrics,
+        pictures,
+        poison,
+        recorded,
+        reference,
+        report,
+        reviews,
+        triggers,
+        views,
+    )
     from core.config import AttackConfig, DatasetConfig, DefenceConfig, RunConfig, TrainingConfig, class_names
     from core.detectors import detect
     from core.doors import Estimate, configure, estimate, install_recorded, run, run_benign

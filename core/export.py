@@ -1,7 +1,12 @@
-"""A run's scores and decisions as tables and files, for reviewers and other tools."""
+"""A run's scores and decisions as tables and files, for reviewers and other tools.
+
+An id tells who is poisoned, since stamped copies stand behind the clean images. Without the truth images
+therefore go by a *handle*, a number from a shuffle that is the same whenever the run is exported.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,20 +14,32 @@ import pandas as pd
 
 from core.config import class_names
 from core.results import Result
-from core.types import BadRequest, Detection, Mask
+from core.reviews import Review
+from core.stages import run_key
+from core.types import BadRequest, Detection, Ids, Mask
 
 
-def table(result: Result, found: Detection, flagged: Mask, *, truth: bool = True) -> pd.DataFrame:
+def handles(result: Result) -> Ids:
+    """What each image of a run is called where the truth is hidden, [n]: a shuffle of 0 to n - 1."""
+    lots = np.random.default_rng(list(bytes.fromhex(run_key(result.config)[:32])))
+    return lots.permutation(len(result.poisoned))
+
+
+def table(
+    result: Result, found: Detection, flagged: Mask, *, truth: bool = True, reviews: Iterable[Review] = ()
+) -> pd.DataFrame:
     """One row an image of the poisoned training set, highest score first.
 
-    Columns id, label, label_name, score, rank (1 = highest of its class), flagged; with truth also
-    dataset_row (in the full data set), source_id, source_name and poisoned.
+    Columns id (without truth: handle), label, label_name, score, rank (1 = highest of its class), flagged; with
+    truth also dataset_row (in the full data set), source_id, source_name and poisoned. Where there are reviews
+    also reviewer, verdict, note and reviewed (UTC): an image that several reviewed has a row for each.
     """
     poisoned = result.poisoned
     names = np.array(class_names(result.config.dataset.name))
+    name, numbers = ("id", np.arange(len(poisoned))) if truth else ("handle", handles(result))
     rows = pd.DataFrame(
         {
-            "id": np.arange(len(poisoned)),
+            name: numbers,
             "label": poisoned.labels,
             "label_name": names[poisoned.labels],
             "score": found.scores,
@@ -36,7 +53,26 @@ def table(result: Result, found: Detection, flagged: Mask, *, truth: bool = True
         rows["source_id"] = poisoned.source_ids
         rows["source_name"] = names[poisoned.source_labels]
         rows["poisoned"] = poisoned.truth.poisoned
-    return rows.sort_values(["score", "id"], ascending=[False, True], ignore_index=True)
+    said = _reviewed(reviews, numbers, name)
+    if said is not None:
+        rows = rows.merge(said, how="left", on=name)
+    return rows.sort_values(["score", name], ascending=[False, True], ignore_index=True)
+
+
+def _reviewed(reviews: Iterable[Review], numbers: Ids, name: str) -> pd.DataFrame | None:
+    """Reviews as rows, by what the images are called; None where there are none."""
+    kept = [review for review in reviews if 0 <= review.image < len(numbers)]
+    if not kept:
+        return None
+    return pd.DataFrame(
+        {
+            name: [numbers[review.image] for review in kept],
+            "reviewer": [review.reviewer for review in kept],
+            "verdict": [review.verdict for review in kept],
+            "note": [review.note for review in kept],
+            "reviewed": pd.to_datetime([review.time for review in kept], unit="s", utc=True).floor("s"),
+        }
+    )
 
 
 def keep_list(flagged: Mask) -> str:
@@ -45,7 +81,10 @@ def keep_list(flagged: Mask) -> str:
 
 
 def files(result: Result, folder: Path, *, truth: bool = True) -> list[Path]:
-    """Write scores.csv, scores.parquet, flagged.csv, flagged.parquet and keep.txt of a finished run."""
+    """Write scores.csv, scores.parquet, flagged.csv and flagged.parquet of a finished run, and with truth keep.txt.
+
+    A keep-list is one of ids, so without truth there is none.
+    """
     found, flagged = result.detection(), result.flagged
     if found is None or flagged is None:
         raise BadRequest("this run is not finished; there is nothing to export yet")
@@ -56,5 +95,7 @@ def files(result: Result, folder: Path, *, truth: bool = True) -> list[Path]:
         part.to_csv(folder / f"{name}.csv", index=False)
         part.to_parquet(folder / f"{name}.parquet", index=False)
         written += [folder / f"{name}.csv", folder / f"{name}.parquet"]
-    (folder / "keep.txt").write_text(keep_list(flagged))
-    return [*written, folder / "keep.txt"]
+    if truth:
+        (folder / "keep.txt").write_text(keep_list(flagged))
+        written.append(folder / "keep.txt")
+    return written

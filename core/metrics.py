@@ -64,10 +64,28 @@ def quality(
     )
 
 
+@dataclass(frozen=True)
+class Curves:
+    """The working points of all thresholds on a ranking, from none flagged to all; each array is [t].
+
+    Images of equal score fall together, as in scikit-learn. precision at the first point, where nothing is
+    flagged, is 1 by convention.
+    """
+
+    tpr: NDArray[np.float64]
+    fpr: NDArray[np.float64]
+    precision: NDArray[np.float64]
+
+
 def found(flagged: Mask, poisoned: Mask) -> Found:
     """Counts and rates of a filter's decision [n] against the truth [n]."""
     hits = int((flagged & poisoned).sum())
-    poisons, benign, total = int(poisoned.sum()), int((~poisoned).sum()), int(flagged.sum())
+    return counted(len(poisoned), int(poisoned.sum()), int(flagged.sum()), hits)
+
+
+def counted(images: int, poisons: int, flagged: int, hits: int) -> Found:
+    """The rates of a decision that is given as counts: of all images, poisoned, flagged, and both."""
+    benign, total = images - poisons, flagged
     return Found(
         poisons=poisons,
         poisons_left=poisons - hits,
@@ -91,6 +109,26 @@ def ranking(scores: Scores, labels: Labels, poisoned: Mask, target: int) -> Rank
         auroc=float(roc_auc_score(truth, scores[members])),
         average_precision=min(1.0, float(average_precision_score(truth, scores[members]))),  # it rounds above 1
     )
+
+
+def curves(poisoned: Mask, scores: Scores) -> Curves | None:
+    """ROC and precision-recall curves of one class; None where only one kind of image is in it.
+
+    poisoned [c] and scores [c], both in falling order of score. Points between which only benign images lie add
+    nothing to either curve and are left out; about two for every poisoned image stay.
+    """
+    poisons = int(poisoned.sum())
+    benign = len(poisoned) - poisons
+    if not poisons or not benign:
+        return None
+    last = np.flatnonzero(np.append(np.diff(scores) != 0, True)) + 1  # images flagged at each distinct score
+    flagged = np.concatenate([[0], last])
+    hits = np.concatenate([[0], np.cumsum(poisoned)])[flagged]
+    rise = np.diff(hits) > 0
+    corner = np.concatenate([[True], rise[:-1] | rise[1:], [True]])
+    flagged, hits = flagged[corner], hits[corner]
+    precision = np.divide(hits, flagged, out=np.ones(len(flagged)), where=flagged > 0)
+    return Curves(hits / poisons, (flagged - hits) / benign, precision)
 
 
 def plain(value: Any) -> dict[str, Any]:

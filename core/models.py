@@ -45,6 +45,14 @@ class Network(nn.Module):
         """Logits [n, k] from the penultimate vector [n, d]."""
         raise NotImplementedError
 
+    def first_filters(self) -> Tensor:
+        """The filters of the first learned layer as they act on raw pixels, norm included: [f, 3, kh, kw]."""
+        raise NotImplementedError
+
+    def first_maps(self, images: Tensor) -> Tensor:
+        """The answers of those filters behind norm and nonlinearity, [n, f, h', w']."""
+        raise NotImplementedError
+
     def forward(self, images: Tensor) -> Tensor:
         """Logits [n, k]."""
         return self.classify(self.maps(images)["penultimate"])
@@ -75,6 +83,31 @@ class Residual(Network):
 
     def classify(self, penultimate: Tensor) -> Tensor:
         return self.head(penultimate)  # type: ignore[no-any-return]
+
+    def first_filters(self) -> Tensor:
+        convolution, norm = self._stem()[:2]
+        return _scaled(_weight(convolution), norm, self.get_buffer("std"))
+
+    def first_maps(self, images: Tensor) -> Tensor:
+        return self._stem()[:3](self.normalise(images))  # type: ignore[no-any-return]
+
+    def _stem(self) -> nn.Sequential:
+        """Convolution, norm, ReLU, and what halves the resolution, if anything does."""
+        assert isinstance(self.stem, nn.Sequential)
+        return self.stem
+
+
+def _weight(convolution: nn.Module) -> Tensor:
+    assert isinstance(convolution, nn.Conv2d)
+    return convolution.weight
+
+
+def _scaled(filters: Tensor, norm: nn.Module, std: Tensor) -> Tensor:
+    """Filters [f, c, kh, kw] on normalised pixels as the norm behind them scales them, per raw pixel value."""
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_var is not None
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    return filters * scale[:, None, None, None] / std
 
 
 def resnet18(classes: int) -> Network:
@@ -148,6 +181,31 @@ class Whitened(Network):
 
     def classify(self, penultimate: Tensor) -> Tensor:
         return self.head(penultimate) * self.output_scale  # type: ignore[no-any-return]
+
+    def first_filters(self) -> Tensor:
+        """The linear part of the first learned convolution, behind the frozen whitening: [f, 3, 4, 4].
+
+        The whitening's filters come as pairs w, -w, and gelu(z) = z/2 + an even function of z. So a pair's
+        two channels g+ = gelu(z), g- = gelu(-z), weighed by W+ and W-, give (W+ - W-) z/2 plus something that
+        is the same for z and -z, that is, for an image patch and its negative. What tells a patch from its
+        negative is therefore linear in the pixels: the filters w, weighed by (W+ - W-)/2 and laid over each
+        other, 2x2 patches at 3x3 places.
+        """
+        first = self._first_block()
+        plus, minus = _weight(first[0]).chunk(2, dim=1)
+        patches = self.whitening.weight[: plus.shape[1]]
+        linear = functional.conv_transpose2d((plus - minus) / 2, patches)
+        return _scaled(linear, first[2], self.get_buffer("std"))
+
+    def first_maps(self, images: Tensor) -> Tensor:
+        first = self._first_block()[:4]
+        return first(functional.gelu(self.whitening(self.normalise(images))))  # type: ignore[no-any-return]
+
+    def _first_block(self) -> nn.Sequential:
+        """Begins with convolution, pooling, norm, GELU."""
+        block = self.blocks[0]
+        assert isinstance(block, nn.Sequential)
+        return block
 
 
 def _conv_block(inside: int, outside: int) -> nn.Sequential:

@@ -15,6 +15,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
+from core import pictures
 from core.types import BadRequest
 
 Value = int | float | bool | str
@@ -26,7 +27,8 @@ _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 class Parameter:
     """A setting of an entry: its default, its range (or its choices), and one line of explanation.
 
-    The type is the default's: int, float, bool, or str (a colour "#rrggbb" where `colour` is set).
+    The type is the default's: int, float, bool, or str (a colour "#rrggbb" where `colour` is set, a small
+    picture with transparency as core.pictures writes it where `picture` is set).
     """
 
     default: Value
@@ -34,6 +36,7 @@ class Parameter:
     low: float | None = None
     high: float | None = None
     colour: bool = False
+    picture: bool = False
 
     def check(self, name: str, value: Any) -> Value:
         """The value in the parameter's own type, or BadRequest."""
@@ -46,6 +49,8 @@ class Parameter:
             raise BadRequest(f"{name} must be of type {kind.__name__}, got {value!r}")
         if self.colour and not _COLOUR.fullmatch(str(value)):
             raise BadRequest(f"{name} must be a colour such as #ffffff, got {value!r}")
+        if self.picture:
+            return pictures.canonical(str(value))
         if isinstance(value, str):
             return value.lower() if self.colour else value
         low = -math.inf if self.low is None else self.low
@@ -171,6 +176,15 @@ TRIGGERS = Registry(
             "Gu, Dolan-Gavitt, Garg, BadNets, arXiv:1708.06733, 2017",
             "core.triggers:pattern",
             {"size": Parameter(3, "side of the square that holds the pattern, in pixels", 2, 64), **_POSITION},
+        ),
+        "drawing": Entry(
+            "A small picture of your own, uploaded or painted",
+            "in the manner of the stickers (a bomb, a flower) of Gu, Dolan-Gavitt, Garg, BadNets, 2017",
+            "core.triggers:drawing",
+            {
+                "picture": Parameter(pictures.FACE, "a PNG of at most 32 by 32 pixels, in base64", picture=True),
+                **{name: _POSITION[name] for name in ("row", "column", "opacity")},
+            },
         ),
     },
 )

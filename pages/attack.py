@@ -5,47 +5,81 @@ import streamlit as st
 
 import core
 from core import BadRequest, DataUnavailable, Job, PoisonscopeError, RunConfig
-from pages.parts import current, live, preview, settings, shell, words
+from pages.parts import current, cuts, live, presenter, presets, preview, settings, shell, words
+
+WATCHED, STARTED = "run that this tab watches", "run that this tab started last, and how many it started"
+
+# The page may be scrolled down to the Start button: once a run, the browser is asked to show where it stands.
+_JS = """let shown = "";
+export default ({ parentElement, data }) => {
+  if (!data || data === shown) return;
+  shown = data;
+  const host = parentElement.host ?? parentElement;
+  const scroller = host.closest("[data-testid=stMain]");
+  (scroller ?? window).scrollTo({ top: 0 });
+};"""
+_reveal = st.components.v2.component("poisonscope_reveal", html="<i></i>", js=_JS)
 
 
 def main() -> None:
-    st.title("Poisonscope")
-    st.write(
-        "Stamp a small trigger on some training images and give them another label: the network learns a backdoor. "
-        "Then find those images by their spectral signature, remove them, train again, and compare."
-    )
+    st.title("Attack")
+    st.write("Stamp a trigger on some training images, relabel them, train: the network learns a backdoor.")
+    if not cuts.truth_shown() and current.current_job() is not None:
+        stay_blind()
+        return
     recall()
-    pictures = st.container()
+    top, cards = st.container(), st.container()
     left, right = st.columns([2, 3], gap="large")
     with left:
         config, trouble = ask()
-    here = core.datasets.available(st.session_state["dataset"])
-    with pictures:
-        if not here:
-            offer_data(st.session_state["dataset"])
-        elif config is not None:
-            preview.show(config)
+    presets.settle(config)
+    with cards:
+        presets.show()
     with right:
-        if config is None:
-            st.error(trouble, icon=":material/block:")
-        else:
-            announce(config)
-        start(config if here else None)
+        ready = describe(config, trouble)
+        start(config if ready else None)
+        if config is not None:
+            preview.sheets(config)
+    with top if watched() else right:
         follow(config)
 
 
-def recall() -> None:
-    """Show the settings of the run that the address names, once; from there a person may change them."""
+def stay_blind() -> None:
+    """This screen is the attacker's: in blind review it says no more than how far the run is."""
+    st.info(
+        "This screen shows what the attacker does, and this tab is in blind review.", icon=":material/visibility_off:"
+    )
+    cuts.truth_switch()
     job = current.current_job()
+    if job is not None:
+        st.subheader(words.label(job, blind=True))
+        live.show(job, blind=True)
+
+
+def recall() -> None:
+    """Show the settings that the address names, a preset's or a run's, once; from there a person may change them."""
+    job = current.current_job()
+    named = presets.recall()
     if job is not None and st.session_state.get("settings of") != job.key:
-        settings.fill(job.config)
+        if not named:
+            settings.fill(job.config)
         st.session_state["settings of"] = job.key
+
+
+def watched() -> bool:
+    """Whether the run stands above the form: while it goes, until it has ended well, and where it ended in this tab."""
+    job = current.current_job()
+    if job is None:
+        return False
+    if job.active:
+        st.session_state[WATCHED] = job.key
+    return job.status != "done" or st.session_state.get(WATCHED) == job.key
 
 
 def ask() -> tuple[RunConfig | None, str]:
     """The request as the widgets hold it, checked as a whole; or None and what does not fit."""
     with st.container(border=True):
-        st.subheader("Attack")
+        st.subheader("Attacker")
         dataset = settings.dataset()
         attack = settings.attack(dataset)
     with st.container(border=True):
@@ -53,7 +87,7 @@ def ask() -> tuple[RunConfig | None, str]:
         training = settings.training(dataset)
         numbers = st.empty()
     with st.container(border=True):
-        st.subheader("Defence")
+        st.subheader("Defender")
         defence = settings.defence()
     try:
         config = core.configure(dataset=dataset, **attack, **training, **defence)
@@ -76,14 +110,31 @@ def extent(config: RunConfig) -> core.poison.Extent:
     return core.poison.extent(np.repeat(np.arange(len(sizes)), sizes), config.attack)
 
 
+def describe(config: RunConfig | None, trouble: str) -> bool:
+    """How the images look, and what the request means; whether it can start."""
+    dataset = st.session_state["dataset"]
+    here = core.datasets.available(dataset)
+    if not here:
+        offer_data(dataset)
+    if config is None:
+        st.error(trouble, icon=":material/block:")
+        return False
+    preview.show(config)
+    cached = announce(config)
+    if presenter.on() and not cached:
+        st.info("Presenting: nothing is trained. Choose a run that is stored already.", icon=":material/co_present:")
+    return cached or (here and not presenter.on())
+
+
 def offer_data(dataset: str) -> None:
     """Fetch the data set here, with progress; or take digits, which need no download."""
+    some = "The pictures below come with the recorded run. " if preview.load(dataset) is not None else ""
     st.warning(
-        f"{dataset} is not on this machine yet. Fetch it once (about 140 MB), or choose the data set *digits*, "
+        f"{dataset} is not on this machine yet. {some}Fetch it once (about 140 MB), or choose the data set *digits*, "
         "which needs no download.",
         icon=":material/cloud_download:",
     )
-    if not st.button(f"Fetch {dataset}", icon=":material/download:"):
+    if presenter.on() or not st.button(f"Fetch {dataset}", icon=":material/download:"):
         return
     bar = st.progress(0.0, "Asking its sources …")
     try:
@@ -94,8 +145,8 @@ def offer_data(dataset: str) -> None:
     st.rerun()
 
 
-def announce(config: RunConfig) -> None:
-    """What this request means: the count and its shares, the time it takes."""
+def announce(config: RunConfig) -> bool:
+    """What this request means: the count and its shares, the time it takes. Returns whether it is stored."""
     st.markdown(words.extent(extent(config)))
     if config.attack.ratio == 0:
         st.info("Nothing is poisoned: this is the clean control. A good detector finds nothing.")
@@ -107,6 +158,7 @@ def announce(config: RunConfig) -> None:
     else:
         basis = "measured on this machine" if expected.measured else "a guess; the first run will tell"
         st.caption(f":material/timer: About {words.duration(expected.seconds)} ({basis}).")
+    return expected.cached
 
 
 def start(config: RunConfig | None) -> None:
@@ -121,7 +173,8 @@ def start(config: RunConfig | None) -> None:
     except PoisonscopeError as error:
         st.error(words.sentence(str(error)), icon=":material/error:")
         return
-    st.session_state["settings of"] = job.key
+    st.session_state["settings of"] = st.session_state[WATCHED] = job.key
+    st.session_state[STARTED] = job.key, st.session_state.get(STARTED, ("", 0))[1] + 1
     st.session_state["from the store"] = job.key if job.status == "done" else None
     current.choose(job)
     st.rerun()
@@ -132,17 +185,24 @@ def follow(config: RunConfig | None) -> None:
     job = current.current_job()
     if job is None:
         return
-    st.divider()
+    above = watched()
+    if not above:
+        st.divider()
     st.subheader(words.heading(job.config))
     if config is not None and config != job.config:
         st.caption("The settings have been changed since: this is the run that was started, not the one described.")
     if job.status == "done":
-        headline(job)
-    live.show(job)
+        headline(job, above)
+    live.show(job, wide=above)
+    if above:
+        key, times = st.session_state.get(STARTED, ("", 0))
+        if key == job.key:
+            _reveal(data=f"{key} {times}", key="reveal")
+        st.divider()
 
 
-def headline(job: Job) -> None:
-    """Done: the figures that matter most, and where to look closer."""
+def headline(job: Job, above: bool) -> None:
+    """Done: the figures that matter most, and where to look closer; above the form, the way back to it."""
     result = current.current_result()
     if result is None:
         current.offer_again("this run")
@@ -160,9 +220,16 @@ def headline(job: Job) -> None:
         ):
             st.metric(name, value, width=210)
     link = {current.PARAMETER: job.key[: current.SHORT]}
-    scores, compare = st.columns(2)
-    scores.page_link("pages/scores.py", label="See how it was found: Scores", query_params=link)
-    compare.page_link("pages/compare.py", label="Before and after: Compare", query_params=link)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.page_link(
+            "pages/scores.py", label="See how it was found: Scores", icon=":material/bar_chart:", query_params=link
+        )
+        st.page_link(
+            "pages/compare.py", label="Before and after: Compare", icon=":material/compare_arrows:", query_params=link
+        )
+        if above and st.button("Another attack", icon=":material/tune:", key="another attack"):
+            st.session_state[WATCHED] = None
+            st.rerun()
 
 
 shell.ensure()

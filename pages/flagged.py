@@ -1,10 +1,13 @@
 """Flagged: the images that the cut removes, the most suspicious first, and whether they really were poisoned.
 
-The cut is the run's own until the Scores screen changes it (pages/parts/cuts.py). In blind review ids are
-not shown either: stamped copies have ids behind those of the clean images, so an id would tell.
+The cut is the run's own until the Scores screen changes it (pages/parts/cuts.py). Filters, order, page, image
+and reviewer stand in the address, so that a link reopens the view. In blind review ids are not shown either:
+stamped copies have ids behind those of the clean images, so an id would tell.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,14 +16,46 @@ from numpy.typing import NDArray
 
 import core
 from core import Result
-from pages.parts import current, cuts, gallery, picked, shell, words
+from pages.parts import current, cuts, detail, gallery, picked, shell, verdicts, words
 from pages.parts.cuts import Cut, Scored
 
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 ALL, HITS, FALSE, MISSED = "All flagged", "True positives ✕", "False positives ●", "Missed poisons ✕"
+EVERY = "every class"
+HIGHEST, LOWEST, RANK, ID, ORIGINAL, VERDICT = (
+    *("highest score", "lowest score", "rank in its class"),
+    *("id", "original class", "verdict"),
+)
 PAGE_SIZES = [24, 48, 96, 192]
+PAGE = "page"  # the pager's key
+# What the address holds, with what is usual: kept whatever the run, and what belongs to one.
+LASTING = {"reviewer": verdicts.ANYONE, "size": 96, "page size": 48, "order": HIGHEST}
+FILTERS = {
+    **{"show": ALL, "verdict": verdicts.ANY, "label": EVERY, "origin": EVERY},
+    **{"score from": None, "score to": None, PAGE: 1},
+}
+
+# The grid, and beside it the image in detail, which stays in sight; one below the other where there is no room.
+_STYLE = """<style>
+@media (min-width: 900px) {
+  [data-testid="stColumn"]:has(.st-key-detail) {position: sticky; top: 4rem; align-self: flex-start;
+    max-height: calc(100vh - 5rem); overflow-y: auto; padding-right: .4rem;}
+}
+</style>"""
+
+
+class View(NamedTuple):
+    """What is asked of the images: which, in which order."""
+
+    kind: str = ALL
+    label: str = EVERY
+    origin: str = EVERY
+    verdict: str = verdicts.ANY
+    low: float | None = None
+    high: float | None = None
+    order: str = HIGHEST
 
 
 def page() -> None:
@@ -29,28 +64,50 @@ def page() -> None:
     cut = cuts.chosen(result)
     found = picked.need_scores(result)
     flagged = cuts.flag(found, cut)
-    say_cut(result, cut, flagged)
-    truth = cuts.truth_switch()
+    truth = say_cut(result, cut, found, flagged)
+    say_recorded(result)
     if not flagged.any():
         nothing(cut, found)
     if flagged.any() or (truth and result.poisoned.truth.count):
-        view(result, found, flagged, truth)
+        review(result, found, flagged, truth)
     export(result, found, flagged, truth)
 
 
-def say_cut(result: Result, cut: Cut, flagged: Mask) -> None:
-    """Which cut this is, and whether it is what the run removed."""
+def say_cut(result: Result, cut: Cut, found: Scored, flagged: Mask) -> bool:
+    """Which cut this is, whether it is what the run removed, and whether the truth is shown."""
     own = result.flagged is not None and bool((result.flagged == flagged).all())
     what = "This is what the run removed" if own else "**Tried on**, not what the run removed"
     st.markdown(
         f"{words.count(int(flagged.sum()), 'image')} flagged by **{cut.detector}**: the "
-        f"**{cut.budget:,}** highest scores of {cuts.SCOPES[cut.scope]}. {what}."
+        f"**{cut.budget:,}** highest scores of {scope(result, cut, found)}. {what}."
     )
     with st.container(horizontal=True, vertical_alignment="center"):
+        truth = cuts.truth_switch()
         st.page_link("pages/scores.py", label="Change the cut on the Scores screen", icon=":material/bar_chart:")
         if not own:
             own_cut = cuts.usual(result, result.config.defence.detector)
             st.button("Back to the run's own cut", on_click=lambda: cuts.choose(result, own_cut))
+    return truth
+
+
+def scope(result: Result, cut: Cut, found: Scored) -> str:
+    """The classes that the cut looks at, in words."""
+    if cut.scope == "every_class":
+        return "every class"
+    named = [words.class_name(result.config, label) for label in found.suspects]
+    if len(named) < 2:
+        return f"{named[0]}, the class that the detector names" if named else "the classes that the detector names"
+    return f"each of {', '.join(named[:-1])} and {named[-1]}, the classes that the detector names"
+
+
+def say_recorded(result: Result) -> None:
+    if not result.pictured.all():
+        st.info(
+            f"This is the recorded run, with the pictures of {int(result.pictured.sum()):,} of "
+            f"{words.count(len(result.poisoned), 'image')}; the scores are those of all. "
+            "`make data`, or Fetch on the Attack screen, brings every picture.",
+            icon=":material/movie:",
+        )
 
 
 def nothing(cut: Cut, found: Scored) -> None:
@@ -62,117 +119,161 @@ def nothing(cut: Cut, found: Scored) -> None:
     st.info(f"Nothing found: {reason}.", icon=":material/search_off:")
 
 
+# --- looking at them -------------------------------------------------------------------------------------
+
+
 @st.fragment
-def view(result: Result, found: Scored, flagged: Mask, truth: bool) -> None:
-    """Filter, grid, pager and detail; reruns alone."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        kind = ALL
-        if truth:
-            kind = st.segmented_control(
-                "Show", [ALL, HITS, FALSE, MISSED], default=ALL, required=True, key="show",
-                help="✕ marks poisoned images, ● benign ones.",
-            )  # fmt: skip
-        present = [None, *(int(label) for label in np.flatnonzero(found.sizes))]
-        label = st.selectbox(
-            "Label", present, key="label filter", width=180,
-            format_func=lambda n: "every label" if n is None else words.class_name(result.config, n),
-        )  # fmt: skip
-        per_page = st.selectbox("Images on a page", PAGE_SIZES, key="page size", width=150)
-        size = st.slider("Thumbnail size", 32, 192, 96, step=16, key="thumbnail size", width=200)
-    chosen = select(result, found, flagged, kind, label)
+def review(result: Result, found: Scored, flagged: Mask, truth: bool) -> None:
+    """Filter, grid and detail; reruns alone."""
+    st.html(_STYLE)
+    recall(result)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        asked = ask(result, found, truth)
+        reviewer = verdicts.reviewer()
+    with st.container():  # always one place on the page, or the grid below would be put on it anew
+        book = verdicts.book(result, reviewer)
+        if book is not None:
+            verdicts.tally(result, book, truth)
+    remember()
+    chosen = select(result, found, flagged, asked, book)
     if not len(chosen):
         st.info("No image fits this filter.", icon=":material/filter_alt_off:")
         return
-    shown = turn_pages(chosen, per_page)
-    st.html(gallery.grid([thumbnail(result, found, flagged, id, truth) for id in shown], size))
-    detail(result, found, flagged, shown, truth)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        at, pages = gallery.turn_pages(len(chosen), st.session_state["page size"], PAGE, bind="query-params")
+        shown = chosen[(at - 1) * st.session_state["page size"] : at * st.session_state["page size"]]
+        id = gallery.board(
+            result, found, shown, truth, key="grid", size=st.session_state["size"], pager=PAGE, page=at, pages=pages,
+            flagged=flagged, reviewing=verdicts.reviewing(book), address="image",
+        )  # fmt: skip
+    with right, st.container(key="detail"):
+        detail.show(result, found, id, truth, bool(flagged[id]))
+        verdicts.note(book, id)
 
 
-def select(result: Result, found: Scored, flagged: Mask, kind: str, label: int | None) -> Ids:
-    """Ids of what the filter lets through, highest score first; ties go to the lower id."""
-    poisoned = result.poisoned.truth.poisoned
-    wanted = {ALL: flagged, HITS: flagged & poisoned, FALSE: flagged & ~poisoned, MISSED: ~flagged & poisoned}[kind]
-    if label is not None:
-        wanted = wanted & (found.labels == label)
+def recall(result: Result) -> None:
+    """Streamlit forgets widgets and empties the address when the page changes: bring back what this tab had."""
+    run = core.run_key(result.config)
+    view = st.session_state.setdefault("flagged view", {"run": run})
+    if view["run"] != run:
+        for name in FILTERS:
+            view.pop(name, None)
+            st.session_state.pop(name, None)
+        view["run"] = run
+    missing = {name: value for name, value in view.items() if name != "run" and name not in st.query_params}
+    settled = st.session_state.setdefault(cuts.SETTLED, set())  # emptied when the tab comes to another screen
+    if missing and "flagged view" not in settled:
+        settled.add("flagged view")
+        st.session_state["flagged recall"] = True
+        st.rerun()  # in a run that "back" began, Streamlit takes nothing but the address
+    settled.add("flagged view")
+    if st.session_state.pop("flagged recall", False):
+        st.session_state.update(missing)
+
+
+def remember() -> None:
+    view = {"run": st.session_state["flagged view"]["run"]}
+    for name, usual in {**LASTING, **FILTERS}.items():
+        if st.session_state.get(name, usual) != usual:
+            view[name] = st.session_state[name]
+    st.session_state["flagged view"] = view
+
+
+def ask(result: Result, found: Scored, truth: bool) -> View:
+    """The filters; what only the attacker knows is asked only with the truth."""
+    names = core.class_names(result.config.dataset.name)
+    present = [EVERY, *(names[label] for label in np.flatnonzero(found.sizes))]
+    kind, origin = ALL, EVERY
+    if truth:
+        kind = st.selectbox(
+            "Show", [ALL, HITS, FALSE, MISSED], key="show", bind="query-params", on_change=first_page, width=190,
+            help="✕ marks poisoned images, ● benign ones.",
+        )  # fmt: skip
+    orders = [HIGHEST, LOWEST, RANK, *([ID, ORIGINAL] if truth else []), VERDICT]
+    order = st.selectbox("Order by", orders, key="order", bind="query-params", on_change=first_page, width=170)
+    verdict = st.selectbox(
+        "Verdict", verdicts.CHOICES, key="verdict", bind="query-params", on_change=first_page, width=150
+    )
+    with st.popover("More", icon=":material/tune:"):
+        label = st.selectbox("Label", present, key="label", bind="query-params", on_change=first_page)
+        if truth:
+            origin = st.selectbox(
+                "Original class", [EVERY, *names], key="origin", bind="query-params", on_change=first_page
+            )
+        low, high = (score_limit(f"Score {end}", f"score {end}") for end in ("from", "to"))
+        st.selectbox("Images on a page", PAGE_SIZES, index=1, key="page size", bind="query-params")
+    st.slider("Thumbnail size", 32, 192, 96, step=32, key="size", bind="query-params", width=150)
+    return View(kind, label, origin, verdict, low, high, order)
+
+
+def score_limit(name: str, key: str) -> float | None:
+    return st.number_input(
+        name, value=None, key=key, bind="query-params", on_change=first_page, format="%.4g", placeholder="any"
+    )
+
+
+def first_page() -> None:
+    """Another filter begins at its first page."""
+    if st.session_state.get(PAGE, 1) != 1:
+        st.session_state[PAGE] = 1
+
+
+def select(result: Result, found: Scored, flagged: Mask, asked: View, book: verdicts.Book | None) -> Ids:
+    """Ids of what the filter lets through, in the order asked for; ties go to the higher score, then the lower id."""
+    poisoned, names = result.poisoned, np.array(core.class_names(result.config.dataset.name))
+    truth = poisoned.truth.poisoned
+    wanted = {ALL: flagged, HITS: flagged & truth, FALSE: flagged & ~truth, MISSED: ~flagged & truth}[asked.kind]
+    if asked.label != EVERY:
+        wanted = wanted & (names[found.labels] == asked.label)
+    if asked.origin != EVERY:
+        wanted = wanted & (names[poisoned.source_labels] == asked.origin)
+    if asked.low is not None:
+        wanted = wanted & (found.scores >= asked.low)
+    if asked.high is not None:
+        wanted = wanted & (found.scores <= asked.high)
     ids = np.flatnonzero(wanted)
-    return ids[np.argsort(-found.scores[ids], kind="stable")]
+    if book is not None and asked.verdict != verdicts.ANY:
+        ids = ids[[book.fits(int(id), asked.verdict) for id in ids]] if len(ids) else ids
+    return ids[np.lexsort((-found.scores[ids], sort_key(result, found, asked.order, ids, book)))]
 
 
-def turn_pages(chosen: Ids, per_page: int) -> Ids:
-    """The ids on the page that the pager shows."""
-    pages = -(-len(chosen) // per_page)
-    at = 1
-    if pages > 1:
-        at = min(st.pagination(pages, key=f"pager {pages}"), pages)
-    first = (at - 1) * per_page
-    shown = chosen[first : first + per_page]
-    st.caption(f"{first + 1:,} to {first + len(shown):,} of {words.count(len(chosen), 'image')}, highest score first")
-    return shown
+def sort_key(result: Result, found: Scored, order: str, ids: Ids, book: verdicts.Book | None) -> NDArray[np.float64]:
+    """What the images [n] are ordered by, smallest first."""
+    if order == VERDICT:
+        given = {} if book is None else book.verdicts
+        places = {verdict: place for place, verdict in enumerate(core.reviews.VERDICTS)}
+        return np.array([places.get(given.get(int(id), ""), len(places)) for id in ids], float)
+    keys = {LOWEST: found.scores, RANK: found.ranks, ID: np.arange(len(found.scores))}
+    return {**keys, ORIGINAL: result.poisoned.source_labels}.get(order, -found.scores)[ids]
 
 
-def thumbnail(result: Result, found: Scored, flagged: Mask, id: int, truth: bool) -> gallery.Thumbnail:
-    poisoned = result.poisoned
-    label = words.class_name(result.config, int(found.labels[id]))
-    seen = gallery.Thumbnail(
-        poisoned.images[id], int(found.ranks[id]), float(found.scores[id]), label, bool(flagged[id])
-    )
-    if not truth:
-        return seen
-    origin = f"{words.class_name(result.config, int(poisoned.source_labels[id]))}, id {poisoned.source_ids[id]}"
-    stamped = bool(poisoned.truth.poisoned[id])
-    return seen._replace(id=int(id), made_from=origin if stamped else None, poisoned=stamped)
-
-
-def detail(result: Result, found: Scored, flagged: Mask, shown: Ids, truth: bool) -> None:
-    """One image of the page, enlarged; with the truth, beside what it was made from."""
-    st.subheader("One image in detail")
-
-    def name(id: int) -> str:
-        handle = f"id {id} · " if truth else ""
-        return f"{handle}{words.class_name(result.config, int(found.labels[id]))} #{found.ranks[id]}"
-
-    id = st.selectbox("Image", [int(id) for id in shown], format_func=name, key="image", width=280)
-    seen = thumbnail(result, found, flagged, id, truth)
-    if not truth:
-        st.image(gallery.enlarged(seen.pixels), caption=f"labelled {seen.label}, rank {seen.rank}", alt=seen.alt)
-        return
-    original = result.dataset.train_images[result.poisoned.source_ids[id]]
-    change, factor = gallery.difference(original, seen.pixels)
-    source = words.class_name(result.config, int(result.poisoned.source_labels[id]))
-    pictures = [
-        (original, f"Original: {source}, id {result.poisoned.source_ids[id]}"),
-        (seen.pixels, f"In the training set: labelled {seen.label}"),
-        (change, f"Difference, amplified {factor:.1f} times" if change.any() else "Difference: nothing was changed"),
-    ]
-    with st.container(horizontal=True):
-        for pixels, caption in pictures:
-            st.image(gallery.enlarged(pixels), caption=caption, alt=f"{caption}. {seen.alt}")
-    verdict = "✕ **poisoned**" if seen.poisoned else "● **benign**"
-    others = int(found.sizes[found.labels[id]])
-    st.markdown(
-        f"{verdict} · score **{gallery.figure_text(seen.score)}**, rank {seen.rank:,} of {others:,} "
-        f"labelled {seen.label} · {'flagged' if seen.flagged else 'not flagged'}"
-    )
+# --- taking them away ------------------------------------------------------------------------------------
 
 
 def export(result: Result, found: Scored, flagged: Mask, truth: bool) -> None:
     """Downloads, made when asked for."""
     st.subheader("Export")
-    st.caption(
-        "One row an image: id, label, label_name, score, rank (within its label, 1 = most suspicious), flagged"
-        + (
-            ", dataset_row, source_id, source_name, poisoned."
-            if truth
-            else ". Without the truth, as this is blind review."
+    if truth:
+        st.caption(
+            "One row an image: id, label, label_name, score, rank (within its label, 1 = most suspicious), flagged, "
+            "dataset_row, source_id, source_name, poisoned; where somebody judged it also reviewer, verdict, note and "
+            "the time, one row for each reviewer. The keep-list has the ids that stay, one a line."
         )
-        + " The keep-list has the ids that stay, one a line."
-    )
+    else:
+        st.caption(
+            "One row an image: handle, label, label_name, score, rank (within its label, 1 = most suspicious), "
+            "flagged, and what reviewers said. This is blind review: an id would tell, so images go by a *handle*, a "
+            "shuffled number that is the same in every export of this run and in this page's address. A keep-list is "
+            "one of ids, so it comes with the truth only."
+        )
 
     def table() -> pd.DataFrame:
-        return core.export.table(result, found.detection, flagged, truth=truth)
+        reviews = core.reviews.of(core.run_key(result.config))
+        return core.export.table(result, found.detection, flagged, truth=truth, reviews=reviews)
 
-    stem = f"poisonscope-{core.run_key(result.config)[:8]}"
-    with st.container(horizontal=True):
+    stem = f"poisonscope-{core.run_key(result.config)[:8]}{'' if truth else '-blind'}"
+    with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "Scores as CSV", lambda: table().to_csv(index=False), f"{stem}-scores.csv", "text/csv", on_click="ignore"
         )
@@ -183,9 +284,11 @@ def export(result: Result, found: Scored, flagged: Mask, truth: bool) -> None:
             "application/vnd.apache.parquet",
             on_click="ignore",
         )
-        st.download_button(
-            "Keep-list", lambda: core.export.keep_list(flagged), f"{stem}-keep.txt", "text/plain", on_click="ignore"
-        )
+        if truth:
+            st.download_button(
+                "Keep-list", lambda: core.export.keep_list(flagged), f"{stem}-keep.txt", "text/plain", on_click="ignore"
+            )
+        st.page_link("pages/compare.py", label="The whole run as a report", icon=":material/description:")
 
 
 shell.ensure()

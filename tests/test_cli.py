@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import os
@@ -16,9 +17,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core import cli, jobs
+from core import cli, jobs, pictures
 from core.results import Result
 from core.store import Store
+from core.types import BadRequest
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE = 240
@@ -190,7 +192,7 @@ def test_export(home: Path, first: dict[str, Any], tmp_path: Path) -> None:
     to = tmp_path / "deep" / "export"
     ended = command(home, "export", "1", "--to", to)
     assert ended.returncode == 0, ended.stderr
-    names = ["scores.csv", "scores.parquet", "flagged.csv", "flagged.parquet", "keep.txt"]
+    names = ["scores.csv", "scores.parquet", "flagged.csv", "flagged.parquet", "keep.txt", "report.html"]
     assert [Path(line).name for line in ended.stdout.splitlines()] == names
     assert sorted(path.name for path in to.iterdir()) == sorted(names)
     scores, flagged = pd.read_parquet(to / "scores.parquet"), pd.read_csv(to / "flagged.csv")
@@ -213,7 +215,7 @@ def test_export(home: Path, first: dict[str, Any], tmp_path: Path) -> None:
 def test_export_without_the_truth(home: Path, tmp_path: Path) -> None:
     assert command(home, "export", "1", "--to", tmp_path / "blind", "--no-truth").returncode == 0
     columns = set(pd.read_csv(tmp_path / "blind" / "scores.csv").columns)
-    assert columns == {"id", "label", "label_name", "score", "rank", "flagged"}
+    assert columns == {"handle", "label", "label_name", "score", "rank", "flagged"}
 
 
 def test_score(own_home: Path, tmp_path: Path) -> None:
@@ -267,6 +269,8 @@ IMPOSSIBLE = [
     (("--training", "epochs"), "a setting must be name=value, got 'epochs'"),
     (("--training", "epochs=many"), "epochs: "),
     (("--trigger-set", "size=99"), "size must lie in [2, 64], got 99"),
+    (("--trigger", "drawing", "--trigger-set", "picture=@no.png"), "cannot read no.png: No such file or directory"),
+    (("--trigger", "drawing", "--trigger-set", "picture=@README.md"), "the picture must be a PNG file, got"),
     (("--device", "cpu"), "--device needs --here"),
     (("--device", "tpu", "--here"), "device must be one of auto, cuda, mps, cpu, got 'tpu'"),
     (("--training", "per_class=1000", "--here"), "per_class must lie in [2, 145] for digits"),
@@ -309,6 +313,14 @@ def test_bad_files_are_one_line(own_home: Path, tmp_path: Path) -> None:
     assert "got shapes (4, 2) and (3,)" in refused(own_home, "score", features, labels)
     assert "must be a NumPy .npy file" in refused(own_home, "score", tmp_path / "text.npy", labels)
     assert "must be a NumPy .npy file" in refused(own_home, "score", features, tmp_path / "nothing.npy")
+
+
+def test_a_picture_is_read_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "face.png").write_bytes(base64.b64decode(pictures.FACE))
+    assert cli._settings([f"picture=@{tmp_path / 'face.png'}", "row=3"]) == {"picture": pictures.FACE, "row": 3}
+    (tmp_path / "long.png").write_bytes(bytes(pictures.MAX_BYTES + 1))
+    with pytest.raises(BadRequest, match="must have at most 262,144 bytes, got 262,145"):
+        cli._settings([f"picture=@{tmp_path / 'long.png'}"])
 
 
 # --- the real data ----------------------------------------------------------------------------------------

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core import configure, export, stages
+from core import configure, export, reviews, stages
 from core import filter as filtering
 from core.results import Result
 from core.store import Store
 from core.types import BadRequest, Detection
 
-PLAIN = ["id", "label", "label_name", "score", "rank", "flagged"]
-TRUE = [*PLAIN[:5], "flagged", "dataset_row", "source_id", "source_name", "poisoned"]
+PLAIN = ["handle", "label", "label_name", "score", "rank", "flagged"]
+TRUE = ["id", *PLAIN[1:], "dataset_row", "source_id", "source_name", "poisoned"]
 CONFIG = configure(dataset="digits", target="two", ratio=0.2, training={"per_class": 20})
 
 
@@ -119,6 +119,46 @@ def test_a_keep_list_is_one_id_a_line():
 def test_without_truth_nothing_in_the_table_tells_the_poison(finished):
     table = export.table(finished, finished.detection(), finished.flagged, truth=False)
     assert list(table.columns) == PLAIN
+    handles = export.handles(finished)
+    assert sorted(handles) == list(range(len(finished.poisoned)))
+    assert np.array_equal(handles, export.handles(Result(CONFIG, finished.store)))  # the same in every export
+    behind = handles[finished.poisoned.truth.poisoned]
+    assert behind.min() < len(handles) / 2  # ids of stamped copies would be the highest
+    scores = table.set_index("handle")["score"]
+    assert np.array_equal(scores.loc[handles], finished.detection().scores)
+
+
+def test_equal_scores_are_not_in_the_order_of_ids_without_truth(finished):
+    ties = Detection(np.zeros(len(finished.poisoned)))
+    table = export.table(finished, ties, finished.flagged, truth=False)
+    assert table["handle"].tolist() == list(range(len(finished.poisoned)))
+
+
+def test_without_truth_there_is_no_keep_list(finished, tmp_path):
+    written = export.files(finished, tmp_path, truth=False)
+    assert [path.name for path in written] == ["scores.csv", "scores.parquet", "flagged.csv", "flagged.parquet"]
+    assert not (tmp_path / "keep.txt").exists()
+
+
+@pytest.mark.parametrize("truth", [True, False], ids=["with truth", "without truth"])
+def test_what_reviewers_said_stands_beside_the_images(finished, truth):
+    said = [
+        reviews.Review(3, "Ada", "poisoned", "a corner", 1e9),
+        reviews.Review(3, "Bo", None, "blurred", 1e9 + 1),
+        reviews.Review(7, "Ada", "clean", "", 1e9),
+        reviews.Review(10**6, "Ada", "clean", "", 1e9),  # of an image that this run does not have
+    ]
+    table = export.table(finished, finished.detection(), finished.flagged, truth=truth, reviews=said)
+    assert list(table.columns) == [*(TRUE if truth else PLAIN), "reviewer", "verdict", "note", "reviewed"]
+    assert len(table) == len(finished.poisoned) + 1  # image 3 twice
+    numbers = np.arange(len(finished.poisoned)) if truth else export.handles(finished)
+    by_image = table.set_index("id" if truth else "handle")
+    both = by_image.loc[[numbers[3]]].set_index("reviewer")
+    assert both.loc["Ada", ["verdict", "note"]].tolist() == ["poisoned", "a corner"]
+    assert pd.isna(both.loc["Bo", "verdict"])
+    assert both.loc["Ada", "reviewed"] == pd.Timestamp(1e9, unit="s", tz="UTC")
+    assert by_image.loc[numbers[7], "verdict"] == "clean"
+    assert table["reviewer"].notna().sum() == 3
 
 
 def test_a_run_that_is_not_finished_has_nothing_to_export(store, tmp_path):

@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from core import metrics
 
@@ -113,6 +114,37 @@ def test_there_is_no_ranking_without_both_kinds(poisoned):
 
 def test_there_is_no_ranking_of_a_class_without_images():
     assert metrics.ranking(SCORES, GIVEN, POISONED, target=3) == metrics.Ranking(None, None)
+
+
+@few
+@given(scores=hnp.arrays(float, 30, elements=st.integers(-5, 5)), poisoned=hnp.arrays(bool, 30))
+def test_curves_are_scikit_learns(scores, poisoned):
+    order = np.argsort(-scores, kind="stable")
+    found = metrics.curves(poisoned[order], scores[order])
+    if poisoned.all() or not poisoned.any():
+        assert found is None
+        return
+    assert auc(found.fpr, found.tpr) == pytest.approx(roc_auc_score(poisoned, scores))
+    fpr, tpr, _ = roc_curve(poisoned, scores)
+    assert np.allclose(np.interp(fpr, found.fpr, found.tpr), np.interp(fpr, fpr, tpr))
+    precision, recall, _ = precision_recall_curve(poisoned, scores)
+    theirs = set(zip(recall.round(9), precision.round(9), strict=True))
+    assert set(zip(found.tpr.round(9), found.precision.round(9), strict=True)) <= theirs
+    assert (found.tpr[0], found.fpr[0], found.precision[0]) == (0, 0, 1)
+    assert (found.tpr[-1], found.fpr[-1]) == (1, 1)
+
+
+def test_a_curve_of_many_images_has_few_points():
+    poisoned = np.zeros(5000, bool)
+    poisoned[[3, 10, 400]] = True
+    assert len(metrics.curves(poisoned, -np.arange(5000.0)).tpr) <= 8
+
+
+@few
+@given(flagged=hnp.arrays(bool, 25), poisoned=hnp.arrays(bool, 25))
+def test_a_decision_can_be_given_as_counts(flagged, poisoned):
+    counts = len(poisoned), int(poisoned.sum()), int(flagged.sum()), int((flagged & poisoned).sum())
+    assert metrics.counted(*counts) == metrics.found(flagged, poisoned)
 
 
 def test_figures_are_plain_numbers_that_json_can_hold():

@@ -130,3 +130,67 @@ def test_the_whitening_layer_is_frozen_and_whitens(images):
     covariance = torch.cov(answers[:half])
     assert torch.allclose(covariance, torch.eye(half), atol=0.05)
     assert torch.allclose(answers[half:], -answers[:half], atol=1e-4)
+
+
+@every_model
+def test_the_first_maps_are_what_the_first_learned_layer_answers(name, built, images):
+    with torch.inference_mode():
+        maps = built[name].first_maps(images)
+    filters = built[name].first_filters()
+    assert maps.shape[:2] == (4, len(filters))
+    assert filters.shape[1] == 3
+    assert filters.shape[2] == filters.shape[3]
+    assert torch.isfinite(filters).all()
+
+
+def resembling(network: models.Network) -> None:
+    """Give a fresh network's first norm statistics and weights of its own, as a training would."""
+    norm = next(module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d))
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        norm.running_mean.normal_(generator=generator)
+        norm.running_var.uniform_(0.5, 2, generator=generator)
+        norm.weight.uniform_(0.5, 2, generator=generator)
+        norm.bias.normal_(generator=generator)
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name.startswith("resnet")])
+def test_a_residual_networks_first_filters_act_on_raw_pixels_as_its_stem_does(name, images):
+    network = models.build(name, CLASSES, seed=4)
+    network.calibrate(images)
+    resembling(network)
+    network.eval()
+    flat = torch.full_like(images, 100)
+    with torch.inference_mode():
+        convolution, norm = network.stem[:2]
+        answers = [norm(convolution(network.normalise(seen)))[..., 1:-1, 1:-1] for seen in (images, flat)]
+        by_filters = functional.conv2d(images - flat, network.first_filters())
+        assert torch.allclose(answers[0] - answers[1], by_filters, atol=1e-3)
+        assert torch.allclose(network.first_maps(images)[..., 1:-1, 1:-1], answers[0].relu(), atol=1e-5)
+
+
+def test_the_filters_behind_the_whitening_are_the_odd_part_of_the_layer(images):
+    """gelu(z) - gelu(-z) = z exactly: an image less its negative is answered linearly, by these filters."""
+    network = models.build("whitened_cnn", CLASSES, seed=4)
+    network.calibrate(images)
+    resembling(network)
+    with torch.no_grad():
+        network.blocks[0][0].weight.normal_(generator=torch.Generator().manual_seed(8))
+    network.eval()
+    mean = network.get_buffer("mean")
+    with torch.inference_mode():
+        convolution, _, norm = network.blocks[0][:3]
+
+        def answer(seen: torch.Tensor) -> torch.Tensor:
+            whitened = network.whitening(network.normalise(seen))
+            return norm(convolution(functional.gelu(whitened)))[..., 1:-1, 1:-1]
+
+        odd = (answer(images) - answer(2 * mean - images)) / 2
+        by_filters = functional.conv2d(images - mean, network.first_filters())
+        assert by_filters.shape == odd.shape
+        assert torch.allclose(odd, by_filters, atol=1e-3 * float(odd.abs().max()))
+        near = mean + (images - mean) / 1000  # there the even part is of second order
+        change = answer(near) - answer(mean.expand_as(images))
+        assert torch.allclose(change, by_filters / 1000, atol=0.02 * float(change.abs().max()))
+        block = network.blocks[0][:4](functional.gelu(network.whitening(network.normalise(images))))
+        assert torch.equal(network.first_maps(images), block)

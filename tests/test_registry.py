@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import datasets, triggers
+from core import datasets, pictures, triggers
 from core.config import DatasetConfig
 from core.datasets.checksums import CHECKSUMS
 from core.registry import DATASETS, DETECTORS, MODELS, REGISTRIES, TRIGGERS, Entry, Parameter, Registry
@@ -105,6 +105,7 @@ FLOAT = Parameter(0.5, "a share", 0.0, 1.0)
 INTEGER = Parameter(3, "a count", 1, 9)
 SWITCH = Parameter(True, "a switch")
 COLOUR = Parameter("#ffffff", "a colour", colour=True)
+PICTURE = Parameter(pictures.FACE, "a picture", picture=True)
 WORD = Parameter("word", "a word")
 
 
@@ -118,6 +119,7 @@ WORD = Parameter("word", "a word")
         (SWITCH, False, False),
         (COLOUR, "#AbCdEf", "#abcdef"),
         (WORD, "Other", "Other"),
+        (PICTURE, pictures.FACE, pictures.FACE),
     ],
 )
 def test_a_value_that_fits_is_given_its_parameters_own_type(parameter, given, settled):
@@ -144,6 +146,10 @@ def test_a_value_that_fits_is_given_its_parameters_own_type(parameter, given, se
         (COLOUR, "#fffffg", "it must be a colour"),
         (COLOUR, 0xFFFFFF, "it must be of type str"),
         (WORD, 1, "it must be of type str, got 1"),
+        (PICTURE, 1, "it must be of type str, got 1"),
+        (PICTURE, "", "the picture must have at least one visible pixel, got an empty one"),
+        (PICTURE, "no base64", "a picture must be a PNG in base64, got 'no base64'"),
+        (PICTURE, "aGVsbG8=", "the picture must be a PNG file, got 5 bytes that are none"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_with_what_is_allowed_and_what_was_got(parameter, given, message):
@@ -204,6 +210,8 @@ def test_a_trigger_changes_no_pixel_below_or_right_of_its_last_one(trigger, imag
     assert not changed[row + 1 :].any()
     assert not changed[:, column + 1 :].any()
     size = TRIGGERS[trigger].settle({}).get("size", 1)
+    if trigger == "drawing":
+        size = len(pictures.decode(pictures.FACE))
     assert not changed[: row - size + 1].any()
     assert not changed[:, : column - size + 1].any()
 

@@ -1,4 +1,4 @@
-"""What the two triggers of the report do to an image; the contract over all triggers is in test_registry."""
+"""What each trigger does to an image; the contract over all triggers is in test_registry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import triggers
+from core import pictures, triggers
 from core.types import BadRequest
 
 SIDE = 12
@@ -59,6 +59,45 @@ def test_a_pixel_changes_only_itself_and_mixes_by_its_opacity(row, column, colou
     paint = np.array([int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)])
     mixed = NOISE[:, row, column] + opacity * (paint - NOISE[:, row, column].astype(float))
     assert np.abs(stamped[:, row, column] - mixed).max() <= 0.5 + 1e-9
+
+
+@st.composite
+def drawings(draw):
+    """Pictures of at most 5 by 5 pixels of which something is visible."""
+    height, width = draw(st.integers(1, 5)), draw(st.integers(1, 5))
+    pixels = np.array(draw(st.lists(st.integers(0, 255), min_size=4 * height * width, max_size=4 * height * width)))
+    pixels = pixels.astype(np.uint8).reshape(height, width, 4)
+    pixels[-1, -1, 3] = draw(st.integers(1, 255))
+    return pixels
+
+
+@few
+@given(pixels=drawings(), row=st.integers(4, SIDE - 1), column=st.integers(4, SIDE - 1), opacity=st.floats(0, 1))
+def test_a_drawing_mixes_by_alpha_times_opacity_and_changes_nothing_else(pixels, row, column, opacity):
+    height, width = pixels.shape[:2]
+    parameters = dict(picture=pictures.encode(pixels), row=row, column=column, opacity=opacity)
+    stamped = triggers.apply("drawing", parameters, NOISE)
+    box = np.s_[:, row - height + 1 : row + 1, column - width + 1 : column + 1]
+    alpha = opacity * pixels[..., 3:] / 255
+    mixed = NOISE[box] + alpha * (pixels[..., :3] - NOISE[box].astype(float))
+    assert np.abs(stamped[box] - mixed).max() <= 0.5 + 1e-9
+    elsewhere = NOISE.copy()
+    elsewhere[box] = stamped[box]
+    assert np.array_equal(stamped, elsewhere)
+
+
+def test_a_drawing_shows_the_image_where_it_is_transparent_and_itself_where_it_is_not():
+    pixels = np.array([[[9, 9, 9, 0], [1, 2, 3, 255]]], np.uint8)
+    stamped = triggers.apply("drawing", {"picture": pictures.encode(pixels), "row": 3, "column": 5}, NOISE)
+    assert np.array_equal(stamped[:, 3, 4], NOISE[:, 3, 4])
+    assert stamped[:, 3, 5].tolist() == [[1, 2, 3]] * 2
+
+
+def test_a_drawing_as_large_as_the_image_fits_only_at_its_corner():
+    whole = pictures.encode(np.full((SIDE, SIDE, 4), 255, np.uint8))
+    assert (triggers.apply("drawing", {"picture": whole, "row": -1, "column": -1}, NOISE) == 255).all()
+    with pytest.raises(BadRequest, match=r"got rows -1 to 10, columns -1 to 10"):
+        triggers.apply("drawing", {"picture": whole}, NOISE)
 
 
 @few

@@ -3,15 +3,22 @@
 Nothing here trains: a detector scores the stored features, a cut is a look at those scores. The choice is
 kept in session state under "cut detector", "cut budget", "cut scope" and "truth", and in the address as
 `?detector=…&budget=…&scope=…&truth=0` where it differs from the run's own, so that the Scores and Flagged
-screens agree and a link reopens both. It belongs to one run ("cut run") and ends with it.
+screens agree and a link reopens both. It belongs to one run ("cut run") and ends with it. How the Scores
+screen looks at it (class, scales, plot, brush) is kept likewise, by `option` and `set_option`.
+
+Streamlit empties the address when the page changes, and fills it from its history when one goes back. So a
+name that the address lacks means what the session last knew only when a page is entered; later it means
+the usual.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import streamlit as st
@@ -20,7 +27,8 @@ from numpy.typing import NDArray
 import core
 from core import DefenceConfig, Detection, Result
 
-NAMES = ("detector", "budget", "scope")
+NAMES = ("detector", "budget", "scope", "class", "brush")  # what belongs to one run
+SETTLED, LIVE = "cut settled", "cut dragged"  # in session state
 SCOPES = {"every_class": "every class", "suspicious_class": "suspicious class"}
 
 
@@ -41,15 +49,31 @@ class Scored:
         self.scores = detection.scores
         self.labels = labels
         self.sizes = np.bincount(labels, minlength=classes)
+        self._in_scope: dict[str, NDArray[np.int64]] = {}
+
+    @cached_property
+    def ranked(self) -> list[core.views.Ranked]:
+        """Each class's images in order of score."""
+        return core.views.rank(self.scores, self.labels, len(self.sizes))
 
     @cached_property
     def ranks(self) -> NDArray[np.int64]:
         """Each image's place among those of its label, 1 = most suspicious; ties go to the lower id. [n]"""
-        order = np.lexsort((-self.scores, self.labels))
-        starts = np.cumsum(self.sizes) - self.sizes
-        ranks = np.empty(len(order), np.int64)
-        ranks[order] = np.arange(1, len(order) + 1) - starts[self.labels[order]]
+        ranks = np.empty(len(self.labels), np.int64)
+        for one in self.ranked:
+            ranks[one.ids] = np.arange(1, len(one.ids) + 1)
         return ranks
+
+    @cached_property
+    def signed(self) -> bool:
+        """Whether scores fall on both sides of zero, rather than being squared."""
+        return bool(self.scores.min() < 0)
+
+    def in_scope(self, scope: str) -> NDArray[np.int64]:
+        """The classes from which a cut of this scope removes."""
+        if scope not in self._in_scope:
+            self._in_scope[scope] = core.filter.suspicious_classes(self.labels, self.detection, scope)
+        return self._in_scope[scope]
 
     @cached_property
     def suspicion(self) -> NDArray[np.float64] | None:
@@ -83,12 +107,17 @@ class Scored:
 
 def scored(result: Result, detector: str) -> Scored | None:
     """The run's images scored by a detector, at once; None where the features are missing or damaged."""
-    defence = defence_of(result, detector)
-    known = str(result.store.folder), result.features_key, detector, json.dumps(dict(defence.parameters))
-    found = _scored(*known, result, defence)
+    known = key(result, detector)
+    found = _scored(*known, result, defence_of(result, detector))
     if found is None:
         _scored.clear(*known)
     return found
+
+
+def key(result: Result, detector: str) -> tuple[str, str, str, str]:
+    """What a run's scores by a detector are known by; the truth of a run with the same features is the same."""
+    parameters = json.dumps(dict(defence_of(result, detector).parameters))
+    return str(result.store.folder), result.features_key, detector, parameters
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
@@ -140,19 +169,26 @@ def chosen(result: Result) -> Cut:
         detector = result.config.defence.detector
     standard = usual(result, detector)
     scope = _recall("scope")
-    budget = _recall("budget")
+    budget = str(st.session_state.get(LIVE, "")) or _recall("budget")
     cut = Cut(
         detector,
         min(int(budget), limit(result)) if budget.isdecimal() else standard.budget,
         scope if scope in scopes(detector) else standard.scope,
     )
-    choose(result, cut)
+    if LIVE not in st.session_state:
+        choose(result, cut)
     return cut
+
+
+def try_on(budget: int) -> None:
+    """A budget while the cut is being dragged: not in the address, or each pixel would be a step back."""
+    st.session_state[LIVE] = budget
 
 
 def choose(result: Result, cut: Cut) -> None:
     """Make this the tab's cut, in session and address; the address names only what differs from the usual."""
     standard = usual(result, cut.detector)
+    st.session_state.pop(LIVE, None)
     _remember("detector", cut.detector, result.config.defence.detector)
     _remember("budget", cut.budget, standard.budget)
     _remember("scope", cut.scope, standard.scope)
@@ -160,13 +196,16 @@ def choose(result: Result, cut: Cut) -> None:
 
 def truth_shown() -> bool:
     """Whether this tab may see which images are poisoned; the address says `truth=0` where not."""
+    _enter_screen()
     named = st.query_params.get("truth")
-    shown = st.session_state.get("truth", True) if named is None else named != "0"
+    fresh = "truth" not in st.session_state.get(SETTLED, ())
+    shown = st.session_state.get("truth", True) if named is None and fresh else named != "0"
     show_truth(shown)
     return bool(shown)
 
 
 def show_truth(shown: bool) -> None:
+    _settle("truth")
     st.session_state["truth"] = shown
     if shown:
         st.query_params.pop("truth", None)
@@ -191,14 +230,42 @@ def _forget_other_runs(result: Result) -> None:
         for name in NAMES:
             st.query_params.pop(name, None)
             st.session_state.pop(f"cut {name}", None)
+        st.session_state.pop(LIVE, None)
     st.session_state["cut run"] = key
 
 
+def option(name: str, usual: str, allowed: Sequence[str] | None = None) -> str:
+    """How this tab looks at the cut in one respect, if the address or the session says so, else the usual."""
+    value = _recall(name)
+    value = value if value and (allowed is None or value in allowed) else usual
+    set_option(name, value, usual)
+    return value
+
+
+def set_option(name: str, value: str, usual: str) -> None:
+    _remember(name, value, usual)
+
+
+def _enter_screen() -> None:
+    """Notes when the tab comes to another screen: there the address may lack what the session knows."""
+    screen = urlsplit(st.context.url or "").path
+    if st.session_state.get("cut screen") != screen:
+        st.session_state["cut screen"] = screen
+        st.session_state.pop(LIVE, None)
+        st.session_state[SETTLED] = set()
+
+
+def _settle(name: str) -> None:
+    st.session_state.setdefault(SETTLED, set()).add(name)
+
+
 def _recall(name: str) -> str:
-    return str(st.query_params.get(name) or st.session_state.get(f"cut {name}", ""))
+    fresh = name not in st.session_state.get(SETTLED, ())
+    return str(st.query_params.get(name) or (st.session_state.get(f"cut {name}", "") if fresh else ""))
 
 
 def _remember(name: str, value: Any, usual: Any) -> None:
+    _settle(name)
     st.session_state[f"cut {name}"] = value
     if value == usual:
         st.query_params.pop(name, None)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
+import numpy as np
 import streamlit as st
 
 import core
 from core import PoisonscopeError, Result
 
-from . import current, cuts, words
+from . import brush, current, cuts, plots, words
 from .cuts import Scored
+from .plots import Axis
+
+TYPED = "threshold typed"  # in session state
 
 
 def need_scores(result: Result) -> Scored:
@@ -32,33 +37,89 @@ def detector(result: Result) -> None:
     cut = cuts.chosen(result)
     st.session_state["detector picker"] = cut.detector
     own = result.config.defence.detector
+
+    def change() -> None:
+        brush.clear()  # its scores were another detector's
+        cuts.choose(result, cuts.usual(result, st.session_state["detector picker"]))
+
     st.selectbox(
         "Detector",
         list(core.DETECTORS),
         key="detector picker",
         format_func=lambda name: f"{name} (this run's)" if name == own else name,
-        on_change=lambda: cuts.choose(result, cuts.usual(result, st.session_state["detector picker"])),
+        on_change=change,
         help=core.DETECTORS[cut.detector].summary + ". Any detector scores the stored features at once.",
         width=280,
     )
 
 
-def budget(result: Result, found: Scored) -> None:
-    """Slider and number in step, a mark at 1.5·ε, and the scope where the detector names classes."""
+def choice(label: str, name: str, options: list[str], *, usual: str | None = None, help: str | None = None) -> str:
+    """One of a few ways to look, the first of them if no usual one is named; kept in the address under `name`."""
+    key, usual = f"{name} picker", usual or options[0]
+    st.session_state[key] = cuts.option(name, usual, options)
+    return st.segmented_control(
+        label, options, key=key, required=True, help=help,
+        on_change=lambda: cuts.set_option(name, st.session_state[key], usual),
+    )  # fmt: skip
+
+
+def large_class(result: Result, found: Scored, truth: bool) -> int:
+    """The class in large: at first the target, or in blind review the one that looks most suspicious."""
+    present = [int(label) for label in np.flatnonzero(found.sizes)]
+    usual = _usual_class(result, found, truth)
+    label = int(cuts.option("class", str(usual), [str(label) for label in present]))
+    st.session_state["class in large"] = label
+    st.selectbox(
+        "Class in large",
+        present,
+        format_func=lambda label: words.class_name(result.config, label) + (" ⚠" if label in found.suspects else ""),
+        key="class in large",
+        on_change=lambda: enlarge(result, found, truth, st.session_state["class in large"]),
+        help="⚠ marks what the detector names, or the widest spectral gap.",
+        width=190,
+    )
+    return label
+
+
+def enlarge(result: Result, found: Scored, truth: bool, label: int) -> None:
+    """Make this the class in large."""
+    brush.clear()
+    cuts.set_option("class", str(label), str(_usual_class(result, found, truth)))
+
+
+def _usual_class(result: Result, found: Scored, truth: bool) -> int:
+    target = result.config.attack.target
+    return target if truth and found.sizes[target] else found.most_suspicious
+
+
+def budget(result: Result, found: Scored, label: int, axis: Axis) -> None:
+    """Slider, number and threshold in step, a mark at 1.5·ε, and the scope where the detector names classes."""
     cut, standard, most = cuts.chosen(result), cuts.usual(result, cuts.chosen(result).detector), cuts.limit(result)
     st.session_state["budget slider"] = st.session_state["budget number"] = cut.budget
     st.session_state["scope picker"] = cut.scope
+    st.session_state["threshold number"] = threshold(found, cut, label)
+    name = words.class_name(result.config, label)
 
     def move(widget: str) -> None:
         value = st.session_state[widget]
         cuts.choose(result, replace(cut, budget=min(max(int(value or 0), 0), most)))
 
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    def set_threshold() -> None:
+        value = st.session_state["threshold number"]
+        value = float("inf") if value is None else float(value)
+        st.session_state[TYPED] = Typed(cut.detector, label, value)
+        cuts.choose(result, replace(cut, budget=found.ranked[label].budget(value)))
+
+    left, middle, right = st.columns([3, 1.5, 1.8], vertical_alignment="bottom")
     with left:
         st.slider("Images removed per class", 0, most, key="budget slider", on_change=move, args=("budget slider",))
+    middle.number_input("Budget", 0, most, key="budget number", on_change=move, args=("budget number",))
     right.number_input(
-        "Budget", 0, most, key="budget number", on_change=move, args=("budget number",), label_visibility="collapsed"
-    )
+        "Threshold", value=None, step=plots.round_step((axis.high - axis.low) / 100), format="%.4g",
+        key="threshold number", on_change=set_threshold, placeholder="none goes",
+        help=f"What scores at least this much is removed, among the images labelled {name}. It sets the budget, "
+        "which then holds for every class in scope.",
+    )  # fmt: skip
     defence = cuts.defence_of(result, cut.detector)
     epsilon = core.filter.epsilon(found.labels, defence.assumed_ratio)
     left.html(mark(standard.budget, most, f"{defence.multiplier:g}·ε = {standard.budget:,}"))
@@ -67,6 +128,8 @@ def budget(result: Result, found: Scored) -> None:
             f"Back to {defence.multiplier:g}·ε",
             on_click=lambda: cuts.choose(result, replace(cut, budget=standard.budget)),
             disabled=cut.budget == standard.budget,
+            help=f"ε = {epsilon:,} is what the defender assumes: {words.share(defence.assumed_ratio, 0)} of the median "
+            "class. It is not the attacker's true number.",
         )
         if len(cuts.scopes(cut.detector)) > 1:
             st.segmented_control(
@@ -74,10 +137,24 @@ def budget(result: Result, found: Scored) -> None:
                 on_change=lambda: cuts.choose(result, replace(cut, scope=st.session_state["scope picker"])),
                 label_visibility="collapsed",
             )  # fmt: skip
-        st.caption(
-            f"ε = {epsilon:,} is what the defender assumes: {words.share(defence.assumed_ratio, 0)} of the median "
-            "class. It is not the attacker's true number."
-        )
+        st.caption(f"ε = {epsilon:,}: the defender's guess, not the true number", width="content")
+
+
+class Typed(NamedTuple):
+    """A threshold as a person wrote it, for a detector and a class."""
+
+    detector: str
+    label: int
+    value: float
+
+
+def threshold(found: Scored, cut: cuts.Cut, label: int) -> float | None:
+    """The score at which the cut goes through a class: as it was typed while it means this budget, else computed."""
+    one, typed = found.ranked[label], st.session_state.get(TYPED)
+    fits = typed is not None and (typed.detector, typed.label) == (cut.detector, label)
+    if fits and np.isfinite(typed.value) and one.budget(typed.value) == cut.budget:
+        return typed.value
+    return one.threshold(cut.budget)
 
 
 def mark(at: int, most: int, text: str) -> str:

@@ -1,63 +1,135 @@
-"""The trigger on real images: clean above, stamped below, enlarged with crisp pixels."""
+"""The trigger on real images: one in large beside its original and their difference, and eight as a sheet."""
 
 from __future__ import annotations
+
+import base64
+import io
+from html import escape
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
+from PIL import Image
 
 import core
 from core import Dataset, RunConfig
 
+from . import gallery
+
 IMAGES = 8
 IN_A_SHEET = 4
-ENLARGED = 8
-GAP = 6  # pixels of the enlarged picture
+GAP = 1  # pixels between the images of a sheet
+_SHOWN = "which example is shown in large"
+
+_STYLE = """<style>
+.ps-stamp {display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: .8rem; max-width: 46rem;}
+.ps-stamp.ps-sheets {grid-template-columns: repeat(2, minmax(0, 1fr));}
+.ps-stamp figure {margin: 0;}
+.ps-stamp img {display: block; width: 100%; image-rendering: pixelated; border-radius: .4rem;}
+.ps-stamp figcaption {font-size: .9rem; line-height: 1.3; margin-top: .35rem; overflow-wrap: anywhere;}
+</style>"""
 
 
 def show(config: RunConfig) -> None:
-    """Eight real training images of source classes, without and with the run's trigger."""
+    """One training image: original, stamped, and what differs, amplified."""
     clean, names = examples(config)
-    stamped = core.triggers.apply(config.attack.trigger, config.attack.parameters, clean)
-    target = core.class_names(config.dataset.name)[config.attack.target]
-    for first, place in zip(range(0, len(clean), IN_A_SHEET), st.columns(2), strict=False):
+    if not len(clean):
+        return
+    at = st.session_state.get(_SHOWN, 0) % len(clean)
+    before, after = clean[at], stamp(config, clean[at : at + 1])[0]
+    change, factor = gallery.difference(before, after)
+    differ = int((before != after).any(-1).sum())
+    amplified = f", amplified {factor:.1f} times" if factor > 1.05 else ""
+    target, trigger = _target(config), config.attack.trigger
+    figures = (
+        (before, f"Original: <b>{escape(names[at])}</b>", f"A training image of class {names[at]}"),
+        (after, f"Stamped, labelled <b>{escape(target)}</b>", f"The same image with the {trigger} trigger"),
+        (change, f"Difference: {differ} of {before[..., 0].size:,} pixels{amplified}",
+         f"What the trigger changes: {differ} pixels"),
+    )  # fmt: skip
+    st.html(_STYLE + f"<div class='ps-stamp'>{''.join(_figure(*figure) for figure in figures)}</div>")
+    st.button("Another image", icon=":material/skip_next:", type="tertiary", on_click=_turn, key="another image")
+
+
+def _turn() -> None:
+    st.session_state[_SHOWN] = st.session_state.get(_SHOWN, 0) + 1
+
+
+def sheets(config: RunConfig) -> None:
+    """Eight training images of source classes, without and with the run's trigger."""
+    clean, names = examples(config)
+    if not len(clean):
+        return
+    stamped = stamp(config, clean)
+    figures = []
+    for first in range(0, len(clean), IN_A_SHEET):
         part = slice(first, first + IN_A_SHEET)
         shown = ", ".join(names[part])
-        place.image(
-            sheet(clean[part], stamped[part]),
-            caption=shown,
-            width="stretch",
-            output_format="PNG",
-            alt=f"Training images ({shown}); in the row below with the {config.attack.trigger} trigger",
-        )
-    st.caption(f"Above: real training images, clean. Below: the same, stamped; the attacker labels them *{target}*.")
+        alt = f"Training images ({shown}); in the row below with the {config.attack.trigger} trigger"
+        figures.append(_figure(sheet(clean[part], stamped[part]), escape(shown), alt))
+    st.html(f"<div class='ps-stamp ps-sheets'>{''.join(figures)}</div>")
+    st.caption(
+        f"Above: real training images, clean. Below: the same, stamped; the attacker labels them *{_target(config)}*."
+    )
 
 
 def examples(config: RunConfig) -> tuple[NDArray[np.uint8], list[str]]:
-    """Images [n, h, w, 3] of classes that may be stamped, in turn, and their classes' names."""
+    """Images [n, h, w, 3] of classes that may be stamped, in turn, and their classes' names; of those at hand."""
     dataset = load(config.dataset.name)
+    shape = core.DATASETS[config.dataset.name].facts["image_shape"]
+    if dataset is None:
+        return np.zeros((0, *shape), np.uint8), []
     attack = config.attack
     classes = [attack.source] if attack.source is not None else [
         number for number in range(dataset.classes) if number != attack.target
     ]  # fmt: skip
-    of_class = {number: np.flatnonzero(dataset.train_labels == number) for number in classes}
-    wanted = [of_class[classes[i % len(classes)]][i // len(classes)] for i in range(IMAGES)]
+    here = np.ones(len(dataset.train_labels), bool) if dataset.pictured is None else dataset.pictured
+    of_class = {number: np.flatnonzero(here & (dataset.train_labels == number)) for number in classes}
+    in_turn = [(classes[i % len(classes)], i // len(classes)) for i in range(IMAGES)]
+    wanted = [of_class[number][place] for number, place in in_turn if place < len(of_class[number])]
     return dataset.train_images[wanted], [dataset.class_names[dataset.train_labels[row]] for row in wanted]
 
 
+def stamp(config: RunConfig, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Images [n, h, w, 3] with the run's trigger."""
+    return core.triggers.apply(config.attack.trigger, config.attack.parameters, images)
+
+
 def sheet(above: NDArray[np.uint8], below: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Two rows of images [n, h, w, 3] as one picture, each pixel a square; the gaps are transparent."""
+    """Two rows of images [n, h, w, 3] as one picture with alpha; the gaps are transparent."""
     return np.concatenate([_row(above), _row(below)])
 
 
+def as_address(pixels: NDArray[np.uint8]) -> str:
+    """An image [h, w, 3 or 4] as an address that holds it: a file of Streamlit's is gone when the next stroke comes."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def load(name: str) -> Dataset | None:
+    """A data set, clean: whole, or as far as the recorded run holds it; None where nothing of it is here."""
+    return _load(str(core.home.home()), name, core.datasets.available(name))
+
+
+@st.cache_resource(max_entries=3, show_spinner="Loading the images …")
+def _load(home: str, name: str, here: bool) -> Dataset | None:
+    """The arrays are read-only and shared by all tabs."""
+    if here:
+        return core.datasets.load(core.DatasetConfig(name=name))
+    recorded = (core.recorded.dataset(config.dataset) for _, config in core.recorded.runs())
+    return next((dataset for dataset in recorded if dataset is not None and dataset.name == name), None)
+
+
+def _figure(pixels: NDArray[np.uint8], caption: str, alt: str) -> str:
+    picture = f"<img src='{as_address(pixels)}' alt='{escape(alt, quote=True)}'>"
+    return f"<figure>{picture}<figcaption>{caption}</figcaption></figure>"
+
+
+def _target(config: RunConfig) -> str:
+    return core.class_names(config.dataset.name)[config.attack.target]
+
+
 def _row(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    large = images.repeat(ENLARGED, axis=1).repeat(ENLARGED, axis=2)
-    opaque = np.concatenate([large, np.full((*large.shape[:3], 1), 255, np.uint8)], axis=3)
-    padded = np.pad(opaque, ((0, 0), (0, GAP), (0, GAP), (0, 0)))
-    return np.concatenate(list(padded), axis=1)
-
-
-@st.cache_resource(max_entries=2, show_spinner="Loading the images …")
-def load(name: str) -> Dataset:
-    """A whole data set, clean; its arrays are read-only and shared by all tabs."""
-    return core.datasets.load(core.DatasetConfig(name=name))
+    opaque = np.concatenate([images, np.full((*images.shape[:3], 1), 255, np.uint8)], axis=3)
+    return np.concatenate(list(np.pad(opaque, ((0, 0), (0, GAP), (0, GAP), (0, 0)))), axis=1)

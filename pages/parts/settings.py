@@ -13,6 +13,8 @@ import streamlit as st
 import core
 from core import DefenceConfig, Parameter, RunConfig, TrainingConfig
 
+from . import painter, trigger_picker
+
 ANY = "any other class"
 RATIO_OF = {"target_class": "target class", "training_set": "whole set"}
 PLACEMENT = {"add": "added; their originals stay", "replace": "put in place of their originals"}
@@ -46,8 +48,11 @@ def dataset() -> str:
 def attack(dataset: str) -> dict[str, Any]:
     """What the attacker does."""
     _default("trigger", "pattern")
-    trigger = st.selectbox("Trigger", list(core.TRIGGERS), key="trigger", persist_state="session")
-    st.caption(core.TRIGGERS[trigger].summary)
+    trigger = trigger_picker.choose(dataset)
+    entry = core.TRIGGERS[trigger]
+    pictures = {
+        name: _picture(f"trigger.{trigger}.{name}", one) for name, one in entry.parameters.items() if one.picture
+    }
     target, source = _classes(dataset)
     left, right = st.columns(2)
     _default("ratio", 10.0)
@@ -67,7 +72,7 @@ def attack(dataset: str) -> dict[str, Any]:
             key="placement",
             persist_state="session",
         )
-        parameters = _parameters("trigger", trigger, core.TRIGGERS[trigger].parameters)
+        parameters = pictures | _parameters("trigger", trigger, entry.parameters)
     return {
         "trigger": trigger,
         "trigger_parameters": parameters,
@@ -199,7 +204,8 @@ def _classes(dataset: str) -> tuple[str, str | None]:
 def _parameters(kind: str, entry: str, parameters: Any) -> dict[str, Any]:
     columns = st.columns(2)
     found = {}
-    for place, (name, parameter) in enumerate(parameters.items()):
+    plain = {name: parameter for name, parameter in parameters.items() if not parameter.picture}
+    for place, (name, parameter) in enumerate(plain.items()):
         with columns[place % 2]:
             found[name] = _parameter(f"{kind}.{entry}.{name}", name, parameter)
     return found
@@ -220,6 +226,12 @@ def _parameter(key: str, name: str, parameter: Parameter) -> Any:
     kind = type(parameter.default)
     low, high = (None if bound is None else kind(bound) for bound in (parameter.low, parameter.high))
     return st.number_input(min_value=low, max_value=high, step=1 if kind is int else 0.1, **common)
+
+
+def _picture(key: str, parameter: Parameter) -> str:
+    """A picture is shown where the trigger is chosen, not among the numbers."""
+    _default(key, parameter.default)
+    return painter.ask(key)
 
 
 def _training_fields() -> list[str]:

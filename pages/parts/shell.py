@@ -22,6 +22,7 @@ _ROOM = """<style>
 [data-testid="stMainBlockContainer"] {padding: 2.6rem 2rem 4rem;}
 [data-testid="stMainBlockContainer"] h1 {font-size: 2rem; padding: 0 0 .4rem;}
 @media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 4.2rem 1rem 4rem;}}
+[data-testid="stBaseButton-primary"] {color: light-dark(#FFFFFF, #0F1116);}
 </style>"""
 _OPENED = "app.py has run"
 

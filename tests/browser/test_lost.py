@@ -22,7 +22,7 @@ def test_a_killed_worker_is_told_and_resumed(page: Page, app_server, monkeypatch
     training = {"per_class": 60, "epochs": 12, "batch_size": 20}
     job = core.submit(core.configure(dataset="digits", target="two", ratio=0.2, training=training))
     kill_in_training(job.id)
-    page.goto(f"{app_server.url}/?run={job.key[:16]}")
+    page.goto(f"{app_server.url}/attack?run={job.key[:16]}")
     expect(page.get_by_text("This run was lost")).to_be_visible(timeout=MINUTE)
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text("#Pois left of 12")).to_be_visible(timeout=PATIENCE * 1000)

@@ -23,17 +23,20 @@ def config(**changes: object) -> RunConfig:
     return core.configure(**{**settings, **changes})  # type: ignore[arg-type]
 
 
-def finished(wanted: RunConfig, asr1: float = ASR1) -> Job:
-    """Put every artefact of a run into the store, and the run into the ledger, which finds it done."""
+def finished(wanted: RunConfig, asr1: float = ASR1, weights: bool = False) -> Job:
+    """Put every artefact of a run into the store, and the run into the ledger, which finds it done.
+
+    weights stores real networks too; they are as they were drawn, so their answers are not those stored.
+    """
     store = Store()
     result = Result(wanted, store)
     truth, labels = result.poisoned.truth.poisoned, result.poisoned.labels
-    _network(result, stages.model_key(wanted), NAT1, asr1)
+    _network(result, stages.model_key(wanted), NAT1, asr1, weights)
     store.write("features", result.features_key, arrays=_representations(labels, truth))
     found = result.detection()
     assert found is not None
     keep = filter.keep_mask(found, labels, wanted.defence)
-    _network(result, stages.model_key(wanted, keep), NAT2, ASR2)
+    _network(result, stages.model_key(wanted, keep), NAT2, ASR2, weights)
     answers = (store.read("predictions", stages.predictions_key(stages.model_key(wanted, k), wanted.attack))
                for k in (None, keep))  # fmt: skip
     before, after = (
@@ -46,17 +49,18 @@ def finished(wanted: RunConfig, asr1: float = ASR1) -> Job:
     return core.submit(wanted)
 
 
-def benign(wanted: RunConfig) -> None:
+def benign(wanted: RunConfig, weights: bool = False) -> None:
     """The benign reference of a run."""
-    _network(Result(wanted), stages.model_key(stages.benign(wanted)), NAT1, BENIGN_ASR)
+    _network(Result(wanted), stages.model_key(stages.benign(wanted)), NAT1, BENIGN_ASR, weights)
 
 
-def _network(result: Result, key: str, nat: float, asr: float) -> None:
+def _network(result: Result, key: str, nat: float, asr: float, weights: bool = False) -> None:
     """The history of a training, and answers to the test images that come to these figures."""
     wanted, store = result.config, result.store
     epochs = range(1, wanted.training.epochs + 1)
     history = [{"epoch": e, "loss": 1 / e, "accuracy": nat, "nat": nat, "asr": asr, "seconds": 5.0} for e in epochs]
-    store.write("model", key, document={"history": history, "images_per_second": 500.0, "network": "none"})
+    document = {"history": history, "images_per_second": 500.0, "network": "none"}
+    store.write("model", key, document=document, weights=_weights(result, key) if weights else None)
     labels, target = result.dataset.test_labels, wanted.attack.target
     clean = _first(np.ones(len(labels), bool), nat)
     fooled = _first(labels != target, asr)
@@ -66,6 +70,17 @@ def _network(result: Result, key: str, nat: float, asr: float) -> None:
         "triggered": _logits(np.where(fooled, target, labels), result.dataset.classes),
     }
     store.write("predictions", stages.predictions_key(key, wanted.attack), arrays=arrays)
+
+
+def _weights(result: Result, key: str) -> dict[str, np.ndarray]:
+    """An untrained network of the run's kind, another one for every key."""
+    import torch
+
+    from core import models, train
+
+    network = models.build(result.config.training.model, result.dataset.classes, int(key[:6], 16))
+    network.calibrate(train.to_float(torch.from_numpy(np.array(result.dataset.train_images[:100]))))
+    return train.weights(network)
 
 
 def _first(candidates: np.ndarray, share: float) -> np.ndarray:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import base64
+import json
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import jobs
+from core import Job, jobs, pictures
+from pages.parts import painter, presets
 from tests.pages import stored
-
-APP = Path(__file__).resolve().parents[2] / "app.py"
+from tests.pages.conftest import Open
 
 
 @pytest.fixture(autouse=True)
@@ -20,11 +25,14 @@ def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "_attended", lambda job, start: job)
 
 
-def attack(run: str | None = None) -> AppTest:
-    screen = AppTest.from_file(str(APP), default_timeout=60)
-    if run is not None:
-        screen.query_params["run"] = run[:16]
-    return fine(screen.run())
+@pytest.fixture
+def attack(open_screen: Open) -> Callable[..., AppTest]:
+    """attack(run=key, preset="hard") opens the screen at that address."""
+
+    def opened(run: str = "", **address: str) -> AppTest:
+        return fine(open_screen("attack", **({"run": run[:16]} if run else {}), **address))
+
+    return opened
 
 
 def fine(screen: AppTest) -> AppTest:
@@ -32,23 +40,29 @@ def fine(screen: AppTest) -> AppTest:
     return screen
 
 
+def named(screen: AppTest, name: str) -> str:
+    """What the address says; a value that the app has not touched comes back as a list of one."""
+    value = screen.query_params.get(name, "")
+    return value[-1] if isinstance(value, list) else value
+
+
 def said(screen: AppTest) -> str:
     kinds = (screen.markdown, screen.caption, screen.error, screen.warning, screen.success, screen.info)
     return "\n".join(element.value for elements in kinds for element in elements)
 
 
-def test_without_cifar10_digits_are_offered_and_the_other_can_be_fetched() -> None:
+def test_without_cifar10_digits_are_offered_and_the_other_can_be_fetched(attack) -> None:
     screen = attack()
     assert screen.selectbox("dataset").value == "digits"
     assert screen.selectbox("digits.target").value == "three"
     fine(screen.selectbox("dataset").set_value("cifar10").run())
     assert "not on this machine" in screen.warning[0].value
     assert "digits" in screen.warning[0].value
-    assert [button.label for button in screen.button] == ["Fetch cifar10", "Start"]
+    assert "Fetch cifar10" in [button.label for button in screen.button]
     assert screen.button("start").disabled
 
 
-def test_count_and_all_three_shares_stand_beside_the_ratio() -> None:
+def test_count_and_all_three_shares_stand_beside_the_ratio(attack) -> None:
     screen = attack()
     fine(screen.number_input("ratio").set_value(20.0).run())
     # 153 threes among 1,501 training digits
@@ -59,7 +73,7 @@ def test_count_and_all_three_shares_stand_beside_the_ratio() -> None:
     assert "**300 poisoned images** = **196.1%** of the clean target class" in said(screen)
 
 
-def test_an_impossible_ratio_is_refused_in_place_and_nothing_can_start() -> None:
+def test_an_impossible_ratio_is_refused_in_place_and_nothing_can_start(attack) -> None:
     screen = attack()
     screen.selectbox("digits.source").set_value("eight")
     fine(screen.number_input("ratio").set_value(100.0).run())
@@ -71,21 +85,21 @@ def test_an_impossible_ratio_is_refused_in_place_and_nothing_can_start() -> None
     assert not screen.button("start").disabled
 
 
-def test_a_source_that_is_the_target_is_refused() -> None:
+def test_a_source_that_is_the_target_is_refused(attack) -> None:
     screen = attack()
     fine(screen.selectbox("digits.source").set_value("three").run())
     assert "target and source must be different classes" in screen.error[0].value.lower()
     assert screen.button("start").disabled
 
 
-def test_a_trigger_outside_the_image_is_refused() -> None:
+def test_a_trigger_outside_the_image_is_refused(attack) -> None:
     screen = attack()
     fine(screen.number_input("trigger.pattern.row").set_value(400).run())
     assert "The trigger must lie inside the image" in screen.error[0].value
     assert screen.button("start").disabled
 
 
-def test_every_number_of_the_recipe_is_shown_and_can_be_changed() -> None:
+def test_every_number_of_the_recipe_is_shown_and_can_be_changed(attack) -> None:
     screen = attack()
     _, numbers = core.resolve("quick", "digits")
     for name in type(numbers).model_fields:
@@ -98,17 +112,17 @@ def test_every_number_of_the_recipe_is_shown_and_can_be_changed() -> None:
     assert "shift of up to 2 pixels can push a corner trigger out" in said(screen)
 
 
-def test_every_registered_name_and_parameter_has_a_widget() -> None:
+def test_every_registered_name_and_parameter_has_a_widget(attack) -> None:
     screen = attack()
-    assert screen.selectbox("trigger").options == list(core.TRIGGERS)
+    assert screen.radio("trigger").options == list(core.TRIGGERS)
     assert screen.selectbox("detector").options == list(core.DETECTORS)
     for name, entry in core.TRIGGERS.items():
-        fine(screen.selectbox("trigger").set_value(name).run())
+        fine(screen.radio("trigger").set_value(name).run())
         for parameter in entry.parameters:
             assert f"trigger.{name}.{parameter}" in screen.session_state
 
 
-def test_start_asks_for_exactly_what_the_widgets_say_and_the_same_again_joins() -> None:
+def test_start_asks_for_exactly_what_the_widgets_say_and_the_same_again_joins(attack) -> None:
     screen = attack()
     screen.number_input("ratio").set_value(20.0)
     screen.selectbox("detector").set_value("whitened-spectral")
@@ -135,7 +149,7 @@ def test_start_asks_for_exactly_what_the_widgets_say_and_the_same_again_joins() 
     assert jobs.get(job.id).status == "queued"
 
 
-def test_a_stored_run_opens_at_once() -> None:
+def test_a_stored_run_opens_at_once(attack) -> None:
     job = stored.finished(stored.config())
     screen = attack()
     fine(screen.number_input("ratio").set_value(20.0).run())
@@ -149,11 +163,11 @@ def test_a_stored_run_opens_at_once() -> None:
     ]
 
 
-def test_a_link_brings_the_run_and_its_settings() -> None:
+def test_a_link_brings_the_run_and_its_settings(attack) -> None:
     wanted = stored.config(trigger="pixel", target="eight", source="one", ratio=0.1, seed=7, training={"epochs": 3})
     job = stored.finished(wanted)
     screen = attack(job.key)
-    assert screen.selectbox("trigger").value == "pixel"
+    assert screen.radio("trigger").value == "pixel"
     assert screen.selectbox("digits.target").value == "eight"
     assert screen.selectbox("digits.source").value == "one"
     assert screen.number_input("digits.quick.epochs").value == 3
@@ -163,7 +177,7 @@ def test_a_link_brings_the_run_and_its_settings() -> None:
     assert "settings have been changed" in said(screen)
 
 
-def test_a_failed_run_shows_why_and_resumes() -> None:
+def test_a_failed_run_shows_why_and_resumes(attack) -> None:
     job = core.submit(stored.config())
     job.log.parent.mkdir(parents=True, exist_ok=True)
     job.log.write_text("one\nthe last words\n")
@@ -175,9 +189,283 @@ def test_a_failed_run_shows_why_and_resumes() -> None:
     assert jobs.get(job.id).status == "queued"
 
 
-def test_a_lost_run_says_so() -> None:
+def test_a_lost_run_says_so(attack) -> None:
     job = core.submit(stored.config())
     jobs._change(job.id, "status = 'running', heartbeat = 1, pid = 1")
     screen = attack(job.key)
     assert "lost" in screen.warning[0].value
     assert f"resume {job.id}" in [button.key for button in screen.button]
+
+
+# ---------------------------------------------------------------- presets
+
+
+def test_a_preset_fills_the_form_and_starts_nothing(attack, recording: str) -> None:
+    screen = attack()
+    assert [button.key for button in screen.button if str(button.key).startswith("preset ")] == [
+        f"preset {name}" for name in presets.PRESETS
+    ]
+    ledger = jobs.listing()
+    fine(screen.button("preset hard").click().run())
+    assert screen.number_input("ratio").value == 1.0
+    assert screen.selectbox("detector").value == "whitened-spectral"
+    assert screen.selectbox("cifar10.target").value == "bird"
+    assert "**20 poisoned images**" in said(screen)
+    assert named(screen, "preset") == "hard"
+    fine(screen.button("preset control").click().run())
+    assert "this is the clean control" in said(screen)
+    fine(screen.button("preset pixel").click().run())
+    assert (screen.radio("trigger").value, screen.number_input("ratio").value) == ("pixel", 10.0)
+    assert jobs.listing() == ledger
+
+
+def test_the_address_names_the_preset_only_while_the_form_is_as_it_made_it(attack) -> None:
+    screen = attack(preset="hard")
+    assert screen.selectbox("dataset").value == "cifar10"
+    assert screen.number_input("ratio").value == 1.0
+    fine(screen.number_input("ratio").set_value(2.0).run())
+    assert named(screen, "preset") == ""
+    assert "check" not in screen.button("preset hard").label
+    assert screen.number_input("ratio").value == 2.0
+    fine(screen.number_input("ratio").set_value(1.0).run())
+    assert ":material/check:" in screen.button("preset hard").label
+    assert named(screen, "preset") == "hard"
+
+
+def test_an_unknown_preset_is_passed_over(attack) -> None:
+    screen = attack(preset="no such preset")
+    assert screen.selectbox("dataset").value == "digits"
+
+
+def test_every_preset_is_a_run_that_can_be_made(attack) -> None:
+    for name in presets.PRESETS:
+        config = presets.request(name)
+        sizes = core.datasets.class_sizes(config.dataset)
+        count = core.poison.extent(np.repeat(np.arange(len(sizes)), sizes), config.attack).count
+        assert count == round(config.attack.ratio * 2_000)
+    assert presets.request("control").attack.ratio == 0
+
+
+def test_the_reports_pattern_attack_opens_at_once_where_nothing_was_ever_trained(attack, recording: str) -> None:
+    screen = attack()
+    fine(screen.button("preset pattern").click().run())
+    assert not core.datasets.available("cifar10")
+    assert "opens at once" in said(screen)
+    fine(screen.button("start").click().run())
+    assert "From the store, no training." in said(screen)
+    assert named(screen, "run") == core.run_key(presets.request("pattern"))[:16]
+
+
+# ---------------------------------------------------------------- pictures at hand
+
+
+def test_without_the_data_the_pictures_of_the_recording_are_shown(attack, recording: str) -> None:
+    screen = attack()
+    assert screen.selectbox("dataset").value == "cifar10"
+    assert "The pictures below come with the recorded run." in screen.warning[0].value
+    assert any("Original: <b>airplane</b>" in element.proto.body for element in screen.get("html"))
+    (button,) = [button for button in screen.button if button.key == "another image"]
+    fine(button.click().run())
+    assert any("Original: <b>automobile</b>" in element.proto.body for element in screen.get("html"))
+
+
+def test_without_any_picture_the_triggers_stand_on_grey(attack) -> None:
+    screen = attack()
+    fine(screen.selectbox("dataset").set_value("cifar10").run())
+    assert not any("ps-stamp" in element.proto.body for element in screen.get("html"))
+    assert screen.radio("trigger").options == list(core.TRIGGERS)
+
+
+def test_a_trigger_that_is_registered_has_a_card_of_its_own(attack, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = {**core.TRIGGERS._entries, "corner": core.TRIGGERS["pixel"]}
+    monkeypatch.setattr(core.TRIGGERS, "_entries", entries)
+    screen = attack()
+    assert screen.radio("trigger").options[-1] == "corner"
+    (style,) = [element.proto.body for element in screen.get("html") if "st-key-trigger" in element.proto.body]
+    assert style.count("background-image: url(data:image/png;base64,") == len(entries)
+
+
+# ---------------------------------------------------------------- a trigger of one's own
+
+PICTURE = "trigger.drawing.picture"
+
+
+@pytest.fixture
+def state(monkeypatch: pytest.MonkeyPatch) -> dict:
+    """The session of a screen that is not drawn."""
+    session = {PICTURE: pictures.FACE}
+    monkeypatch.setattr(painter, "st", SimpleNamespace(session_state=session))
+    return session
+
+
+def stroke(**changes: object) -> dict:
+    """What the painter sends: a red dot in the lower right of three by three."""
+    return {"name": "it", "number": 4, "columns": 3, "cells": [""] * 8 + ["#ff0000"], **changes}
+
+
+def upload(content: bytes) -> SimpleNamespace:
+    return SimpleNamespace(getvalue=lambda: content)
+
+
+def test_what_is_painted_is_the_trigger_that_is_asked_for(attack) -> None:
+    screen = attack()
+    fine(screen.radio("trigger").set_value("drawing").run())
+    dot = painter.as_text(3, stroke()["cells"])
+    screen.session_state[PICTURE] = dot
+    fine(screen.run())
+    assert any("Difference: 1 of 1,024 pixels" in element.proto.body for element in screen.get("html"))
+    fine(screen.button("start").click().run())
+    (job,) = jobs.listing()
+    assert job.config.attack.parameters["picture"] == dot
+
+
+def test_a_painting_without_a_pixel_cannot_start(attack) -> None:
+    screen = attack()
+    fine(screen.radio("trigger").set_value("drawing").run())
+    screen.session_state[PICTURE] = ""
+    screen.session_state[f"{PICTURE} painted"] = dict(picture="", columns=3, cells=[""] * 9, heard=["it", 1])
+    fine(screen.run())
+    assert "at least one visible pixel" in screen.error[0].value
+    assert screen.button("start").disabled
+
+
+def test_a_good_upload_is_the_trigger_and_a_bad_one_says_what_is_wrong(attack) -> None:
+    screen = attack()
+    fine(screen.radio("trigger").set_value("drawing").run())
+    dot = pictures.encode(np.full((1, 1, 4), 255, np.uint8))
+    fine(screen.file_uploader[0].set_value(("dot.png", base64.b64decode(dot), "image/png")).run())
+    assert screen.session_state[PICTURE] == dot
+    fine(screen.file_uploader[0].set_value(("text.png", b"no picture at all", "image/png")).run())
+    assert "The picture must be a PNG file, got 17 bytes that are none. The picture stays" in screen.error[0].value
+    assert screen.session_state[PICTURE] == dot
+    assert not screen.button("start").disabled
+
+
+def test_a_stroke_is_kept_and_confirmed_until_the_picture_is_another(state: dict) -> None:
+    painter.hear(PICTURE, stroke())
+    assert pictures.decode(state[PICTURE])[2, 2].tolist() == [255, 0, 0, 255]
+    grid = painter.as_grid(state[PICTURE], state[f"{PICTURE} painted"])
+    assert (grid["columns"], grid["cells"], grid["heard"]) == (3, stroke()["cells"], ["it", 4])
+    painter.take(PICTURE, upload(base64.b64decode(pictures.FACE)))
+    assert painter.as_grid(state[PICTURE], state[f"{PICTURE} painted"])["heard"] is None
+
+
+def test_a_grid_that_is_wiped_stays_a_grid(state: dict) -> None:
+    painter.hear(PICTURE, stroke(cells=[""] * 9))
+    assert state[PICTURE] == ""
+    assert painter.as_grid("", state[f"{PICTURE} painted"])["cells"] == [""] * 9
+
+
+@pytest.mark.parametrize(
+    ("told", "trouble"),
+    [
+        (None, "no picture"),
+        ({}, "no picture"),
+        (stroke(columns=0), "1 to 12 cells a side"),
+        (stroke(columns=2), "1 to 12 cells a side"),
+        (stroke(columns=13, cells=["#ff0000"] * 13), "got 13 in 13 columns"),
+        (stroke(cells=["#ff0000"] * 39), "got 39 in 3 columns"),
+        (stroke(cells=["<script>alert(1)</script>"] * 9), "must be a colour such as #ffdd00, or empty"),
+        (stroke(cells=[7] * 9), "must be a colour"),
+    ],
+)
+def test_what_is_no_painting_is_refused_and_the_picture_stays(state: dict, told: object, trouble: str) -> None:
+    painter.hear(PICTURE, told)
+    assert state[PICTURE] == pictures.FACE
+    assert trouble in state[f"{PICTURE} trouble"]
+
+
+def test_a_picture_finer_than_the_grid_is_not_painted_over_by_accident() -> None:
+    wide = pictures.encode(np.full((20, 20, 4), 255, np.uint8))
+    glass = pictures.encode(np.full((4, 4, 4), 128, np.uint8))
+    for text in (wide, glass):
+        grid = painter.as_grid(text)
+        assert (grid["finer"], set(grid["cells"])) == (True, {""})
+    assert painter.as_grid(pictures.FACE)["finer"] is False
+
+
+# ---------------------------------------------------------------- presenting, and blind
+
+
+def test_presenting_nothing_can_be_trained(attack) -> None:
+    screen = attack(present="1")
+    assert screen.button("start").disabled
+    assert "Presenting: nothing is trained." in said(screen)
+    job = stored.finished(stored.config())
+    fine(screen.number_input("ratio").set_value(20.0).run())
+    assert not screen.button("start").disabled
+    fine(screen.button("start").click().run())
+    assert named(screen, "run") == job.key[:16]
+
+
+def test_presenting_a_failed_run_is_not_resumed(attack) -> None:
+    job = core.submit(stored.config())
+    jobs._change(job.id, "status = 'failed', error = 'The disk is full.'")
+    screen = attack(job.key, present="1")
+    assert "This run failed" in screen.error[0].value
+    assert not [button for button in screen.button if button.key == f"resume {job.id}"]
+
+
+def test_in_blind_review_the_attacker_stays_hidden(attack) -> None:
+    job = stored.finished(stored.config(target="eight"))
+    screen = attack(job.key, truth="0")
+    text = said(screen) + "".join(element.value for element in screen.subheader)
+    assert "blind review" in text
+    assert "eight" not in text
+    assert "ASR" not in text
+    assert not screen.metric
+    assert [box.key for box in screen.selectbox] == ["picked run"]
+
+
+@pytest.fixture
+def running() -> Iterator[Job]:
+    """A run whose worker this test pretends to be, in its first training."""
+    job = core.submit(stored.config())
+    held = jobs.job_lock(job.id)
+    held.path.parent.mkdir(parents=True, exist_ok=True)
+    assert held.try_acquire()
+    change = f"status = 'running', stage = 'train', message = 'epoch 1 of 6', heartbeat = {time.time()}, pid = 1"
+    jobs._change(job.id, f"{change}, attempts = 1, fraction = 0.25")
+    yield jobs.get(job.id)
+    held.release(remove=True)
+
+
+def told(job: Job, epoch: int, **figures: float) -> None:
+    with jobs.open_ledger(write=True) as ledger:
+        ledger.execute(
+            "INSERT INTO events (job, time, stage, fraction, message, data) VALUES (?, ?, 'train', 0.5, '', ?)",
+            (job.id, time.time(), json.dumps({"epoch": epoch, **figures})),
+        )
+
+
+def test_a_training_says_what_it_does_before_its_first_figures_and_shows_them_then(attack, running: Job) -> None:
+    screen = attack(running.key)
+    assert "**25%**" in screen.get("progress")[0].proto.text
+    assert "Epoch 1 of 6. On the way the network is tested" in said(screen)
+    assert not screen.get("plotly_chart")
+    told(running, 1, loss=1.5, nat=0.47, asr=0.98)
+    fine(screen.run())
+    (chart,) = screen.get("plotly_chart")
+    assert chart.proto.alt == "Curves by epoch. After epoch 1: Nat 47.0%, ASR 98.0%, loss 1.500"
+    figure = json.loads(chart.proto.spec)
+    assert figure["layout"]["height"] >= 380
+    assert [trace["name"] for trace in figure["data"]] == ["Nat", "ASR", "loss"]
+    assert figure["data"][1]["text"] == ["ASR 98%"]
+
+
+def test_a_run_that_goes_stands_above_the_form_and_one_opened_by_a_link_below(attack, running: Job) -> None:
+    def order(screen: AppTest) -> list[str]:
+        return [element.value for element in screen.subheader if element.value != "Training"]
+
+    heading = "Pattern → three, 20% of the class"
+    screen = attack(running.key)
+    assert order(screen) == [heading, "Attacker", "Defender"]
+    done = stored.finished(stored.config(ratio=0.1))
+    assert order(attack(done.key))[-1] == "Pattern → three, 10% of the class"
+
+
+def test_a_run_that_is_being_stopped_says_so(attack, running: Job) -> None:
+    fine(attack(running.key).button(f"cancel {running.id}").click().run())
+    screen = attack(running.key)
+    assert "Stopping after this step" in said(screen)
+    assert screen.button(f"cancel {running.id}").disabled

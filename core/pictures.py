@@ -1,0 +1,111 @@
+"""A small picture as text: how a trigger of one's own stands in a configuration.
+
+A picture is [h, w, 4] uint8, red, green, blue and alpha, at most 32 by 32 pixels. Its text is a PNG in base64, in
+one canonical form that this module writes itself: uncompressed, and black where it is fully transparent. So
+equal pixels give equal text, and equal stage keys, whatever program or compressor the file came from.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.types import BadRequest
+
+Picture = NDArray[np.uint8]  # [h, w, 4]
+
+SIDE = 32  # pixels, the longest side
+MAX_BYTES = 256 * 1024  # of a file: what its pixels need, and what an editor may write beside them
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_RGBA8 = bytes([8, 6, 0, 0, 0])  # 8 bits a channel, red green blue alpha, not interlaced
+_HEAD = struct.Struct(">8xI4sII")  # behind the signature: length and name of the first chunk, width, height
+
+
+def encode(pixels: Picture) -> str:
+    """The canonical text of a picture [h, w, 4]; BadRequest where it is too large or nothing in it is visible."""
+    if pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype != np.uint8:
+        raise BadRequest(f"a picture must be [h, w, 4] uint8, got {list(pixels.shape)} {pixels.dtype}")
+    height, width = pixels.shape[:2]
+    _check_size(width, height)
+    visible = pixels[..., 3:] > 0
+    if not visible.any():
+        raise BadRequest("the picture must have at least one visible pixel, got only fully transparent ones")
+    rows = np.where(visible, pixels, 0).astype(np.uint8).reshape(height, -1)
+    unfiltered = np.pad(rows, ((0, 0), (1, 0))).tobytes()  # each row begins with its filter: 0, none
+    header = struct.pack(">II", width, height) + _RGBA8
+    png = _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", _stored(unfiltered)) + _chunk(b"IEND", b"")
+    return base64.b64encode(png).decode()
+
+
+def decode(text: str) -> Picture:
+    """The pixels [h, w, 4] of a picture's text; BadRequest says what is wrong with it."""
+    if not text:
+        raise BadRequest("the picture must have at least one visible pixel, got an empty one")
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadRequest(f"a picture must be a PNG in base64, got {_shortened(text)}") from None
+    return from_png(data)
+
+
+def from_png(data: bytes) -> Picture:
+    """The pixels [h, w, 4] of a PNG file of any kind; BadRequest where it is none, damaged or too large."""
+    if len(data) > MAX_BYTES:
+        raise BadRequest(f"the picture's file must have at most {MAX_BYTES // 1024} KiB, got {len(data) / 1024:.0f}")
+    if len(data) < 24 or not data.startswith(_SIGNATURE) or data[12:16] != b"IHDR":
+        raise BadRequest(f"the picture must be a PNG file, got {len(data):,} bytes that are none")
+    _, _, width, height = _HEAD.unpack_from(data)
+    _check_size(width, height)  # before anything is unpacked
+    from PIL import Image  # not at the top: a menu needs no image library
+
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            image.load()
+            return np.array(image.convert("RGBA"))
+    except Exception as error:  # a damaged file makes Pillow raise many kinds
+        raise BadRequest(f"the picture's file is damaged: {error}") from None
+
+
+def canonical(text: str) -> str:
+    """The one text of what a text shows; BadRequest says what is wrong with it."""
+    return encode(decode(text))
+
+
+def _check_size(width: int, height: int) -> None:
+    if not (0 < width <= SIDE and 0 < height <= SIDE):
+        raise BadRequest(f"the picture must have 1 to {SIDE} pixels a side, got {width} by {height}")
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def _stored(data: bytes) -> bytes:
+    """A zlib stream that holds the data as they are, in one block: at most 65,535 bytes (RFC 1950, 1951)."""
+    return (
+        b"\x78\x01\x01"
+        + struct.pack("<HH", len(data), len(data) ^ 0xFFFF)
+        + data
+        + struct.pack(">I", zlib.adler32(data))
+    )
+
+
+def _shortened(text: Any) -> str:
+    return repr(text if len(text) <= 24 else f"{text[:20]}…")
+
+
+def _face() -> Picture:
+    colours = {".": (0, 0, 0, 0), "y": (255, 221, 0, 255), "k": (0, 0, 0, 255)}
+    lines = (".yyyyy.", "yyyyyyy", "yykykyy", "yyyyyyy", "ykyyyky", "yykkkyy", ".yyyyyy")
+    return np.array([[colours[letter] for letter in line] for line in lines], np.uint8)
+
+
+FACE = encode(_face())  # a small face in a speech bubble, whose tail is the lower right pixel

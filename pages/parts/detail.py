@@ -1,0 +1,243 @@
+"""One image in detail: what was done to it, what the networks make of it, where they look, what is like it.
+
+In blind review only what a defender has: the image as it stands in the training set, its score and rank, its
+neighbours, and the network trained on that set. What is computed is kept by the keys of network and features.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from html import escape
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image
+
+import core
+from core import PoisonscopeError, Result
+
+from . import colours, gallery, words
+from .cuts import Scored
+from .plots import figure_text
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+
+NEIGHBOURS = 8
+GLOW = np.array([255, 221, 0])  # the colour of what a network looks at
+
+_STYLE = """<style>
+.ps-pictures {display: grid; grid-template-columns: repeat(auto-fill, minmax(5.2rem, 1fr)); gap: .6rem;}
+.ps-pictures.ps-eight {grid-template-columns: repeat(auto-fill, minmax(3.9rem, 1fr)); gap: .5rem;}
+.ps-pictures figure {margin: 0;}
+.ps-pictures img, .ps-gone {display: block; width: 100%; aspect-ratio: 1; image-rendering: pixelated;
+  border-radius: .25rem;}
+.ps-gone {box-sizing: border-box; border: 1px dashed currentColor; padding: .4rem; font-size: .75rem;
+  line-height: 1.2; display: flex; align-items: center; text-align: center;}
+.ps-pictures figcaption {font-size: .78rem; line-height: 1.3; margin-top: .25rem; overflow-wrap: anywhere;}
+.ps-answers {width: 100%; border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabular-nums;}
+.ps-answers caption {text-align: left; font-weight: 600; padding: .6rem 0 .2rem;}
+.ps-answers th {font-weight: 400; text-align: left; padding: .08rem .4rem .08rem 0; white-space: nowrap;}
+.ps-answers thead th {font-weight: 600; white-space: normal; vertical-align: bottom;}
+.ps-answers td {padding: .08rem .5rem .08rem 0; width: 42%;}
+.ps-answers tr.ps-label th {font-weight: 700;}
+.ps-answer {display: flex; align-items: center; gap: .35rem;}
+.ps-answer i {height: .7rem; min-width: 1px; border-radius: 2px;}
+.ps-answer span {white-space: nowrap;}
+</style>"""
+
+
+class Answers(NamedTuple):
+    """One network's probabilities [k] for an image, with its name and how its bars are drawn."""
+
+    name: str
+    chances: Floats
+    fill: str
+
+
+def show(result: Result, found: Scored, id: int, truth: bool, flagged: bool) -> None:
+    """All that is known of one image, narrow enough to stand beside the grid."""
+    seen = gallery.thumbnail(result, found, id, truth)
+    st.subheader(f"{seen.label} #{seen.rank:,}")
+    st.markdown(facts(result, found, seen, flagged))
+    heat, answers, trouble = None, [], ""
+    if seen.pictured:
+        try:
+            heat, answers = looks(result, id), ask(result, id, truth)
+        except PoisonscopeError as error:
+            trouble = words.sentence(str(error))
+    drawn = figures(result, id, seen, truth, heat)
+    table = bars(result, seen.label, answers) if answers else ""
+    st.html(f"{_STYLE}<div class='ps-pictures'>{''.join(drawn)}</div>{table}")
+    if trouble:
+        st.caption(f"The networks cannot be asked: {trouble}")
+    near(result, found, id, truth)
+
+
+def facts(result: Result, found: Scored, seen: gallery.Thumbnail, flagged: bool) -> str:
+    others = int(found.sizes[core.class_names(result.config.dataset.name).index(seen.label)])
+    parts = [f"score **{figure_text(seen.score)}**", f"rank {seen.rank:,} of {others:,} labelled {seen.label}"]
+    parts.append("flagged" if flagged else "not flagged")
+    if seen.poisoned is not None:
+        parts.insert(0, "✕ **poisoned**" if seen.poisoned else "● **benign**")
+        parts.append(f"id {seen.id}")
+    return " · ".join(parts)
+
+
+# --- pictures --------------------------------------------------------------------------------------------
+
+
+def figures(result: Result, id: int, seen: gallery.Thumbnail, truth: bool, heat: Floats | None) -> list[str]:
+    """The image; with the truth, beside what it was made from; and where the network looks."""
+    if not seen.pictured:
+        return [_missing()]
+    image = result.poisoned.images[id]
+    shown = [figure(image, f"In the training set, labelled {seen.label}", seen.alt)]
+    if truth:
+        source = int(result.poisoned.source_ids[id])
+        name = words.class_name(result.config, int(result.poisoned.source_labels[id]))
+        original = result.dataset.train_images[source]
+        change, factor = gallery.difference(original, image)
+        says = f"Difference, amplified {factor:.1f} times" if change.any() else "Difference: nothing was changed"
+        shown.insert(0, figure(original, f"Original: {name}, id {source}", f"The original image, a {name}"))
+        shown.append(figure(change, says, says))
+    if heat is not None:
+        who = "The fooled network" if truth and result.poisoned.truth.count else "The network"
+        shown.append(
+            figure(
+                overlaid(image, heat),
+                f"{who} looks here for {seen.label}",
+                f"Map of what speaks for {seen.label}: brightest {hottest(heat)}",
+            )
+        )
+    return shown
+
+
+def overlaid(image: Pixels, heat: Floats) -> Pixels:
+    """An image [h, w, 3] in dim grey, and the heat [h, w] in [0, 1] glowing on it."""
+    dim = 0.55 * image.mean(2, keepdims=True) * np.ones(3)
+    glow = heat[..., None]
+    return np.rint(dim * (1 - glow) + GLOW * glow).astype(np.uint8)
+
+
+def hottest(heat: Floats) -> str:
+    """Where a map is brightest, in words."""
+    row, column = np.unravel_index(int(heat.argmax()), heat.shape)
+    down = ("at the top", "in the middle", "at the bottom")[3 * int(row) // heat.shape[0]]
+    across = ("left", "centre", "right")[3 * int(column) // heat.shape[1]]
+    return f"{down}, {across}"
+
+
+def figure(pixels: Pixels, caption: str, alt: str) -> str:
+    return (
+        f"<figure><img src='{data_url(pixels)}' alt='{escape(alt, quote=True)}'>"
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+def _missing(caption: str = "") -> str:
+    return (
+        f"<figure><div class='ps-gone' role='img' aria-label='{gallery.MISSING}'>{gallery.MISSING}</div>"
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+def data_url(pixels: Pixels) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+# --- what the networks say -------------------------------------------------------------------------------
+
+
+def ask(result: Result, id: int, truth: bool) -> list[Answers]:
+    """The networks' probabilities for the image as it stands in the training set."""
+    kinds = [("poisoned", "Trained on this set", colours.REFERENCE)]
+    if truth:
+        hatched = f"repeating-linear-gradient(45deg,{colours.POISONED} 0 3px,transparent 3px 4px)"
+        kinds = [("poisoned", "Before the defence ✕", hatched), ("clean", "After the defence ●", colours.BENIGN)]
+    answers = []
+    for which, name, fill in kinds:
+        known = result.model_key(which), id, which
+        chances = _chances(*known, result)
+        if chances is None:
+            _chances.clear(*known)  # the network may be trained yet
+        else:
+            answers.append(Answers(name, chances, fill))
+    return answers
+
+
+@st.cache_data(max_entries=512, show_spinner="Asking the networks …")
+def _chances(model: str | None, id: int, which: str, _result: Result) -> Floats | None:
+    chances = core.insight.classify(_result, which, _result.poisoned.images[id : id + 1])
+    return None if chances is None else chances[0]
+
+
+def looks(result: Result, id: int) -> Floats | None:
+    """Which pixels speak for the image's label, in the network trained on this set, [h, w]; None where it is gone."""
+    known = result.model_key("poisoned"), id
+    heat = _heat(*known, result)
+    if heat is None:
+        _heat.clear(*known)
+    return heat
+
+
+@st.cache_data(max_entries=256, show_spinner="Asking the networks …")
+def _heat(model: str | None, id: int, _result: Result) -> Floats | None:
+    image, label = _result.poisoned.images[id], int(_result.poisoned.labels[id])
+    # Five times as fast as occlusion, and as clear on triggers of single pixels.
+    return core.insight.attention(_result, "poisoned", image, label, "gradient")
+
+
+def bars(result: Result, label: str, answers: list[Answers]) -> str:
+    """Each class's probability as a bar, one column a network."""
+    heads = "".join(f"<th scope='col'>{escape(one.name)}</th>" for one in answers)
+    rows = []
+    for number, name in enumerate(core.class_names(result.config.dataset.name)):
+        cells = "".join(
+            f"<td><div class='ps-answer'><i style='width:{60 * one.chances[number]:.1f}%;background:{one.fill}'></i>"
+            f"<span>{_percent(float(one.chances[number]))}</span></div></td>"
+            for one in answers
+        )
+        own = " class='ps-label'" if name == label else ""
+        rows.append(f"<tr{own}><th scope='row'>{escape(name)}</th>{cells}</tr>")
+    title = "What the networks answer" if len(answers) > 1 else "What the network answers"
+    return (
+        f"<table class='ps-answers'><caption>{title}</caption>"
+        f"<thead><tr><th scope='col'>class</th>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def _percent(chance: float) -> str:
+    return "&lt;1%" if chance < 0.005 else f"{100 * chance:.0f}%"
+
+
+# --- what is like it -------------------------------------------------------------------------------------
+
+
+def near(result: Result, found: Scored, id: int, truth: bool) -> None:
+    """The nearest images in feature space: a poisoned one's are mostly poisoned too."""
+    nearest = _nearest(result.features_key, id, result)
+    if nearest is None:
+        return
+    shown = []
+    for other, distance in zip(*nearest, strict=True):
+        seen = gallery.thumbnail(result, found, int(other), truth)
+        mark = "" if seen.poisoned is None else "✕ " if seen.poisoned else "● "
+        caption = f"{mark}{seen.label}, {distance:.3g}"
+        pixels = result.poisoned.images[other]
+        shown.append(figure(pixels, caption, seen.alt) if seen.pictured else _missing(caption))
+    st.html(
+        "<p style='margin:0 0 .3rem;font-weight:600;font-size:.8rem'>Nearest in feature space, with the distance</p>"
+        f"<div class='ps-pictures ps-eight'>{''.join(shown)}</div>"
+    )
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def _nearest(features_key: str, id: int, _result: Result) -> tuple[NDArray[np.int64], Floats] | None:
+    features = _result.features
+    return None if features is None else core.insight.neighbours(features, id, NEIGHBOURS)

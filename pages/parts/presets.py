@@ -1,0 +1,99 @@
+"""Attacks that fill the form at a click, or by a link (`?preset=hard`). They start nothing."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+import core
+from core import RunConfig
+
+from . import settings
+
+PARAMETER = "preset"
+_FILLED = "preset that filled the form"
+
+
+class Preset(NamedTuple):
+    """What stands on a card, and the settings behind it; what they leave out is as core.configure has it."""
+
+    title: str
+    shows: str
+    settings: dict[str, Any]
+
+
+# Horse and seed 1 make the pattern attack a run that ships with the program: it opens at once.
+PRESETS = {
+    "pixel": Preset(
+        "The report's pixel attack",
+        "One pixel makes it a bird; Algorithm 1 found nearly all",
+        dict(trigger="pixel", target="bird"),
+    ),
+    "pattern": Preset(
+        "The report's pattern attack",
+        "A pattern makes it a horse; Algorithm 1 left some in",
+        dict(trigger="pattern", target="horse", seed=1),
+    ),
+    "hard": Preset(
+        "Hard: 1% of the class",
+        "Few poisons: is the backdoor learned, is it found?",
+        dict(trigger="pattern", target="bird", ratio=0.01, detector="whitened-spectral"),
+    ),
+    "control": Preset(
+        "Clean control: nothing poisoned",
+        "No attack: a good detector names no class",
+        dict(trigger="pattern", target="bird", ratio=0.0, detector="whitened-spectral"),
+    ),
+}
+
+
+@cache
+def request(name: str) -> RunConfig:
+    """The run that a preset describes, on CIFAR-10."""
+    return core.configure(**PRESETS[name].settings)
+
+
+def recall() -> bool:
+    """Fill the form as the address says, once; whether it named a preset."""
+    named = st.query_params.get(PARAMETER)
+    if named not in PRESETS:
+        return False
+    if st.session_state.get(_FILLED) != named:
+        fill(named)
+    return True
+
+
+def fill(name: str) -> None:
+    """Put a preset into the form; called before the form is drawn."""
+    settings.fill(request(name))
+    st.session_state[_FILLED] = name
+    st.query_params[PARAMETER] = name
+
+
+def show() -> None:
+    """The cards, side by side or below each other."""
+    chosen = st.session_state.get(_FILLED)
+    with st.container(key="presets"):
+        for (name, preset), place in zip(PRESETS.items(), st.columns(len(PRESETS)), strict=True):
+            place.button(
+                f"{':material/check: ' if name == chosen else ''}**{preset.title}**  \n{preset.shows}",
+                key=f"preset {name}",
+                on_click=fill,
+                args=(name,),
+                width="stretch",
+                wrap=True,
+            )
+
+
+def settle(config: RunConfig | None) -> None:
+    """The address names the preset while the form is as the preset made it, and no longer."""
+    matching = next((name for name in PRESETS if config == request(name)), None)
+    if st.session_state.get(_FILLED) == matching:
+        return
+    st.session_state[_FILLED] = matching
+    if matching is None:
+        st.query_params.pop(PARAMETER, None)
+    else:
+        st.query_params[PARAMETER] = matching

@@ -1,0 +1,364 @@
+"""Every screen as each of three people, light and dark, wide and narrow, on the recorded run alone.
+
+The home is empty but for what the app itself unpacks, no data set is at hand, and neither the server nor Chromium
+reaches anything but the other. A walk notes all that is wrong on its way and fails at its end with the list:
+
+- the *presenter* goes from screen to screen by key, presses whatever might train, and nothing may;
+- the *explorer* comes by the sidebar, moves the budget, changes the detector, opens every tab and expander; axe looks;
+- the *reviewer* comes by a link for blind review, turns the gallery, and gives a verdict.
+
+The screenshots lie in test-output/walk/.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Locator, Page, Request, Route, expect
+
+import core
+from core import Result, jobs
+from core.home import VARIABLE
+from pages.parts import words
+from tests.browser import axe
+from tests.browser.conftest import OUTPUT, STREAMLIT_PROBE, AppServer, serving
+from tests.browser.ways import FIRST, LAST, MINUTE, SCREENS, at, by_sidebar, open_link, settled
+
+PICTURES = OUTPUT / "walk"
+PATIENCE = 15_000  # milliseconds for a widget to be there and to answer
+TALLEST = 6_000  # pixels of a screenshot
+WIDTHS = {"wide": (1440, 900), "narrow": (390, 844)}
+DEAD_END = "http://127.0.0.1:9"  # a proxy where nobody listens
+VIEWS = re.compile("Look closer|Networks|Test images")  # what chooses a picture, rather than how it looks
+TRAINS = re.compile(r"^(start|resume|run again|train|fetch)\b", re.IGNORECASE)
+
+
+@dataclass
+class Walk:
+    """A tab, where it is, and what was wrong there."""
+
+    page: Page
+    url: str
+    name: str
+    where: str = ""
+    wrong: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        line = f"{self.where}: {text}"
+        if line not in self.wrong:
+            self.wrong.append(line)
+
+
+# --- the people ------------------------------------------------------------------------------------------
+
+
+def presenter(walk: Walk) -> None:
+    """From the first screen to the last by Page Down, and one back."""
+    walk.where = FIRST
+    open_link(walk.page, walk.url, FIRST, present="1")
+    seen: list[str] = []
+    for step in range(3 * len(SCREENS)):
+        screen = at(walk.page)
+        seen.append(screen)
+        walk.where = f"{screen}, step {step}"
+        press_what_might_train(walk)
+        look(walk, check=step == 0)  # with the presenter's own bar
+        if screen == LAST:
+            break
+        turn_page(walk, "PageDown")
+    if missed := [screen for screen in SCREENS if screen not in seen]:
+        walk.note(f"Page Down never came to {missed}")
+        return
+    turn_page(walk, "PageUp")
+    if at(walk.page) != list(SCREENS)[-2]:
+        walk.note(f"Page Up went to {at(walk.page)}")
+
+
+def press_what_might_train(walk: Walk) -> None:
+    """A start may be offered while presenting where the answer is stored; nothing else."""
+    for button in walk.page.get_by_role("button", name=TRAINS).all():
+        if button.is_visible() and button.is_enabled():
+            name = button.inner_text().strip().splitlines()[-1]
+            button.click()
+            settled(walk.page)
+            if any(job.active for job in jobs.listing(start=False)):
+                walk.note(f"in presenter mode “{name}” trained")
+
+
+def explorer(walk: Walk) -> None:
+    """Every screen by the sidebar, with all that can be opened opened."""
+    open_link(walk.page, walk.url, FIRST)
+    for screen in SCREENS:
+        walk.where = screen
+        if at(walk.page) != screen:
+            by_sidebar(walk.page, screen)
+        attempt(walk, EXPLORES.get(screen, inspect))
+        attempt(walk, open_all)
+        look(walk, check=True)
+
+
+def reviewer(walk: Walk) -> None:
+    """Every screen by a link that hides the truth; on Flagged a page further and a verdict."""
+    secret = words.share(recorded().summary["asr1"])
+    for screen in SCREENS:
+        walk.where = screen
+        open_link(walk.page, walk.url, screen, truth="0", reviewer="Walker")
+        if screen == "flagged":
+            attempt(walk, judge)
+        if "truth=0" not in walk.page.url:
+            walk.note("the address no longer asks for a blind review")
+        if secret in walk.page.get_by_test_id("stMain").inner_text():
+            walk.note(f"blind review shows ASR1, {secret}")
+        look(walk)
+
+
+def attempt(walk: Walk, act: Callable[[Walk], None]) -> None:
+    """Do something on a screen; what does not work there is noted, and the walk goes on."""
+    try:
+        act(walk)
+    except (Error, AssertionError) as error:
+        walk.note(f"{act.__name__}: {str(error).strip()[:400]}")
+        settled(walk.page)
+
+
+PEOPLE: dict[str, Callable[[Walk], None]] = {"presenter": presenter, "explorer": explorer, "reviewer": reviewer}
+
+
+def explore_scores(walk: Walk) -> None:
+    """A step of the budget, and another detector and back."""
+    page = walk.page
+    page.get_by_role("slider", name=re.compile("^Images removed")).first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile(r"[?&]budget=\d+"))
+    settled(page)
+    box = page.get_by_role("combobox", name="Detector").first
+    own = box.input_value()
+    for name in (next(name for name in core.DETECTORS if not own.startswith(name)), own):
+        pick(page, box, name)
+
+
+def pick(page: Page, box: Locator, option: str) -> None:
+    """An option of a menu; a page that is drawn again meanwhile may close it."""
+    for _ in range(3):
+        box.click()
+        with suppress(Error):
+            page.get_by_role("option", name=option, exact=True).click(timeout=3_000)
+            break
+    settled(page)
+    expect(box).to_have_value(option)
+
+
+def judge(walk: Walk) -> None:
+    """Another page of the gallery, an image of it, and a verdict by key."""
+    page = walk.page
+    tiles = page.get_by_role("listbox").get_by_role("option")
+    expect(tiles.first).to_be_visible()
+    first = str(tiles.first.get_attribute("aria-label"))
+    page.get_by_role("navigation", name="Pagination").get_by_role("button", name="Next page").click()
+    settled(page)
+    expect(tiles.first).not_to_have_attribute("aria-label", first)
+    tiles.nth(1).click()
+    settled(page)
+    page.keyboard.press("p")
+    settled(page)
+    expect(tiles.nth(1)).to_have_attribute("data-verdict", "poisoned")
+
+
+EXPLORES: dict[str, Callable[[Walk], None]] = {"scores": explore_scores}
+
+
+# --- ways ------------------------------------------------------------------------------------------------
+
+
+def turn_page(walk: Walk, key: str) -> None:
+    before = walk.page.url
+    walk.page.keyboard.press(key)
+    walk.page.wait_for_function("(before) => location.href !== before", arg=before, timeout=MINUTE)
+    settled(walk.page)
+
+
+def open_all(walk: Walk) -> None:
+    """Every expander, then every tab and every view of the main part, each looked at."""
+    page = walk.page
+    main = page.get_by_test_id("stMain")
+    closed = main.locator("details:not([open]) > summary").filter(visible=True)
+    for _ in range(closed.count()):
+        if closed.count():
+            closed.first.click()
+            settled(page)
+    views = main.get_by_role("radiogroup", name=VIEWS).get_by_role("radio")
+    for choices in (main.get_by_role("tab").filter(visible=True), views):
+        for number in range(choices.count()):
+            choices.nth(number).click()
+            settled(page)
+            inspect(walk)
+
+
+# --- what is looked at -----------------------------------------------------------------------------------
+
+# Pictures without a name, shadow roots included; what is hidden from everyone needs none.
+_NAMELESS = """() => {
+  const found = [];
+  const names = ["aria-label", "aria-labelledby", "alt", "title"];
+  const named = (element) => names.some((name) => element.getAttribute(name)?.trim())
+    || element.querySelector(":scope > title");
+  // An empty alt is right where what holds the picture says it all.
+  const told = (element) => element.getAttribute("alt") === ""
+    && element.closest("button, a, [role=option], figure")?.textContent.trim();
+  const hidden = (element) => !element.getClientRects().length || element.closest("[aria-hidden=true]")
+    || element.getAttribute("role") === "presentation" || told(element);
+  const chart = "[data-testid=stPlotlyChart]";
+  const look = (root) => {
+    for (const element of root.querySelectorAll("*")) {
+      if (element.shadowRoot) look(element.shadowRoot);
+      if (!element.matches(`img, [role=img], ${chart}`) || hidden(element)) continue;
+      const within = element.matches(chart) && element.querySelector("[role=img][aria-label]");
+      if (!named(element) && !within) found.push(element.outerHTML.slice(0, 160));
+    }
+  };
+  look(document.body);
+  return found;
+}"""
+
+# How far the page or its main part is wider than it may be, and what stands out.
+_SCROLLS = """() => {
+  const main = document.querySelector("[data-testid=stMain]"), wide = [];
+  for (const [name, place] of [["page", document.scrollingElement], ["main part", main]])
+    if (place.scrollWidth > place.clientWidth + 1)
+      wide.push(`${name} ${place.scrollWidth} > ${place.clientWidth}`);
+  if (!wide.length) return wide;
+  const limit = document.documentElement.clientWidth;
+  const out = [...main.querySelectorAll("*")].filter((one) => one.getBoundingClientRect().right > limit + 1);
+  return [...wide, ...out.slice(0, 4).map((one) => one.outerHTML.slice(0, 120))];
+}"""
+
+
+def inspect(walk: Walk) -> None:
+    """Exception boxes, errors, horizontal scrolling and pictures without a name."""
+    page = walk.page
+    for test_id in ("stException", "stAlertContentError"):
+        for box in page.get_by_test_id(test_id).all():
+            if box.is_visible():
+                walk.note(f"{test_id}: {box.inner_text()[:300]}")
+    if wide := page.evaluate(_SCROLLS):
+        walk.note(f"scrolls sideways: {'; '.join(wide)}")
+    for picture in page.evaluate(_NAMELESS):
+        walk.note(f"a picture without a name: {picture}")
+
+
+def look(walk: Walk, check: bool = False) -> None:
+    """Inspect the screen, and keep a picture of all of it; with `check`, axe looks as well."""
+    page = walk.page
+    inspect(walk)
+    width, height = page.viewport_size["width"], page.viewport_size["height"]
+    whole = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    page.set_viewport_size({"width": width, "height": min(max(height, whole), TALLEST)})
+    page.wait_for_timeout(100)
+    name = re.sub(r"\W+", "-", walk.where)
+    page.screenshot(path=PICTURES / f"{name}-{walk.name}.jpg", type="jpeg", quality=70)
+    if check:
+        for finding in axe.serious(page):
+            walk.note(f"axe: {finding}")
+    page.set_viewport_size({"width": width, "height": height})
+
+
+# --- the ground ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def recorded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
+    """A server with an empty home, no data set and no way out."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
+            patch.setenv(name, DEAD_END)
+            patch.setenv(name.upper(), DEAD_END)
+        for name in ("no_proxy", "NO_PROXY"):
+            patch.setenv(name, "127.0.0.1,localhost")
+        patch.delenv("POISONSCOPE_CIFAR10", raising=False)
+        with serving(tmp_path_factory.mktemp("walk")) as server:
+            PICTURES.mkdir(parents=True, exist_ok=True)
+            yield server
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def theme(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module", params=list(WIDTHS))
+def width(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def context(browser: Browser, theme: str, width: str) -> Iterator[BrowserContext]:
+    """A browser of this theme and width."""
+    across, down = WIDTHS[width]
+    context = browser.new_context(viewport={"width": across, "height": down}, color_scheme=theme)
+    context.set_default_timeout(PATIENCE)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def walk(
+    request: pytest.FixtureRequest,
+    context: BrowserContext,
+    recorded_server: AppServer,
+    theme: str,
+    width: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Walk]:
+    """A tab that reaches our server only, and notes every error and every attempt to reach another."""
+    monkeypatch.setenv(VARIABLE, str(recorded_server.home))  # its ledger and its store, read from here
+    page = context.new_page()
+    person = request.getfixturevalue("person")
+    walk = Walk(page, recorded_server.url, f"{person}-{theme}-{width}")
+    home = urlsplit(recorded_server.url).netloc
+
+    def gate(route: Route, asked: Request) -> None:
+        if urlsplit(asked.url).netloc == home or urlsplit(asked.url).scheme in ("data", "blob"):
+            route.continue_()
+        else:
+            walk.note(f"asked for {asked.url[:200]}")
+            route.abort()
+
+    def hear(message: ConsoleMessage) -> None:
+        address = message.location.get("url", "")
+        if message.type == "error" and not (" 404 " in message.text and STREAMLIT_PROBE.search(address)):
+            walk.note(f"console: {message.text[:300]} ({address})")
+
+    def follow(socket) -> None:
+        if urlsplit(socket.url).netloc != home:
+            walk.note(f"opened a socket to {socket.url}")
+
+    page.route("**/*", gate)
+    page.on("console", hear)
+    page.on("pageerror", lambda error: walk.note(f"page error: {str(error)[:300]}"))
+    page.on("websocket", follow)
+    yield walk
+    page.close()
+
+
+def recorded() -> Result:
+    job = next(job for job in jobs.listing(start=False) if job.kind == "run" and job.status == "done")
+    return Result(job.config)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("person", list(PEOPLE))
+def test_walk(walk: Walk, recorded_server: AppServer, person: str, theme: str) -> None:
+    begun = time.monotonic()
+    PEOPLE[person](walk)
+    dark = walk.page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+    brightness = sum(int(part) for part in re.findall(r"\d+", dark)[:3]) / 3
+    assert (brightness < 128) == (theme == "dark"), f"the app is not {theme}: {dark}"
+    unfinished = [job for job in jobs.listing(start=False) if job.status != "done"]
+    assert not unfinished, f"a walk started {unfinished}"
+    assert not walk.wrong, "\n" + "\n".join(walk.wrong) + f"\n({time.monotonic() - begun:.0f} s)"

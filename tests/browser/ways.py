@@ -1,0 +1,54 @@
+"""Ways through the app in a browser: from screen to screen, and waiting until one stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Page, expect
+
+from pages.parts import shell
+
+MINUTE = 60_000
+SCREENS = {Path(path).stem: title for path, title, _ in shell.SCREENS}
+FIRST, *_, LAST = SCREENS  # names in the address; the first screen's own is empty there
+
+
+def at(page: Page) -> str:
+    """The screen that the address names."""
+    return urlsplit(page.url).path.rpartition("/")[2] or FIRST
+
+
+def open_link(page: Page, url: str, screen: str, **address: str) -> None:
+    """A screen by its address."""
+    query = "&".join(f"{name}={value}" for name, value in address.items())
+    page.goto(f"{url}/{'' if screen == FIRST else screen}{'?' if query else ''}{query}")
+    page.get_by_test_id("stMain").get_by_role("heading").first.wait_for(timeout=MINUTE)
+    settled(page)
+
+
+def by_sidebar(page: Page, screen: str) -> None:
+    """A screen by its link in the sidebar, which is opened for it in a narrow window, and closed again."""
+    narrow = page.get_by_test_id("stExpandSidebarButton").is_visible()
+    if narrow:
+        page.get_by_test_id("stExpandSidebarButton").click()
+    link = page.get_by_test_id("stSidebarNav").get_by_role("link", name=SCREENS[screen], exact=True)
+    link.click()
+    ending = "" if screen == FIRST else screen
+    page.wait_for_function("(ending) => location.pathname.split('/').pop() === ending", arg=ending, timeout=MINUTE)
+    settled(page)
+    if narrow:
+        page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
+        expect(link).not_to_be_in_viewport()
+
+
+def settled(page: Page) -> None:
+    """Wait until the script has run, and every chart stands."""
+    page.wait_for_timeout(150)  # a click is on its way
+    expect(page.locator('[data-testid="stApp"][data-test-script-state="running"]')).to_have_count(0, timeout=MINUTE)
+    page.wait_for_function(
+        """() => !document.querySelector("[data-testid=stSkeleton]")
+             && [...document.querySelectorAll("[data-testid=stPlotlyChart]")].every(
+                  (chart) => !chart.offsetParent || chart.querySelector(".main-svg"))""",
+        timeout=MINUTE,
+    )

@@ -1,0 +1,77 @@
+"""The How it works screen: every question has its answer, every box leads to a screen, figures are the run's."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+from streamlit.testing.v1 import AppTest
+
+import core
+from core import Job, Result
+from pages.parts import explained, shell, words
+
+
+def text(app: AppTest) -> str:
+    """All that the main part shows, styles left out."""
+    found = "\n".join(str(element.proto) for element in app.main if hasattr(element, "proto"))
+    return re.sub(r"<style>.*?</style>", "", found, flags=re.DOTALL)
+
+
+def boxes(app: AppTest) -> list[str]:
+    """Where the chart's boxes lead."""
+    charts = [element.proto.body for element in app.get("html") if "class='flow'" in element.proto.body]
+    assert len(charts) == 1
+    return re.findall(r"class='flow-box' href='([^']*)'", charts[0])
+
+
+def test_every_box_leads_to_a_screen_and_keeps_the_run(finished_job: Job, open_screen) -> None:
+    app = open_screen("how", run=finished_job.key, present="1")
+    assert not app.exception
+    known = {path.removeprefix("pages/").removesuffix(".py") for path, *_ in shell.SCREENS}
+    addresses = [urlsplit(address.replace("&amp;", "&")) for address in boxes(app)]
+    assert len(addresses) == 10
+    assert {address.path for address in addresses} - {"./"} <= known
+    for address in addresses:
+        (run,), (present,) = (parse_qs(address.query)[name] for name in ("run", "present"))
+        assert finished_job.key.startswith(run)
+        assert present == "1"
+
+
+def test_every_listed_question_has_a_heading_of_its_own(finished_job: Job, open_screen) -> None:
+    app = open_screen("how", run=finished_job.key)
+    listed = [link for markdown in app.markdown for link in re.findall(r"\]\(#([\w-]+)\)", markdown.value)]
+    headings = [heading.proto.anchor for heading in (*app.header, *app.subheader)]
+    assert len(listed) == len(set(listed)) == 16
+    assert set(listed) <= set(headings)
+
+
+def test_what_the_audience_asked_is_answered_without_a_run(open_screen, own_home) -> None:
+    shown = text(open_screen("how")).replace("\\'", "'")
+    asked = ["SVD", "outlier", "BadNet", "adversarial", "Cross-entropy", "augmentation", "ratio", "machine learning"]
+    named = [name for name, _ in explained.GLOSSARY] + [title for _, title, _ in explained.SOURCES]
+    missing = [word for word in (*asked, *named, *core.DETECTORS) if word not in shown]
+    assert not missing
+
+
+def test_figures_are_the_runs_own(finished_job: Job, open_screen) -> None:
+    found = Result(finished_job.config).summary
+    shown = text(open_screen("how", run=finished_job.key))
+    assert f"ASR1 {words.share(found['asr1'])}" in shown
+    assert f"ASR2 {words.share(found['asr2'])}, Nat2 {words.share(found['nat2'])}" in shown
+    assert f"{found['flagged']:,} removed, {found['poisons_left']:,} of {found['poisons']:,} poisoned left" in shown
+    assert words.share(found["of_poisoned_target"]) in shown
+    assert words.share(found["of_training_set"], 2) in shown
+
+
+def test_blind_review_shows_no_figure_of_the_run(finished_job: Job, open_screen) -> None:
+    seen = open_screen("how", run=finished_job.key)
+    app = open_screen("how", run=finished_job.key, truth="0")
+    assert not app.exception
+    assert seen.dataframe
+    assert not app.dataframe
+    shown = text(app)
+    for word in ("flow-figure", "This run", "In this run", words.heading(finished_job.config)):
+        assert word in text(seen)
+        assert word not in shown
+    assert all("truth=0" in address for address in boxes(app))
