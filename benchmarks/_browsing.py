@@ -17,7 +17,8 @@ from pages.parts import shell
 
 SCREENS = {path.removeprefix("pages/").removesuffix(".py"): title for path, title, _ in shell.SCREENS}
 FIRST = next(iter(SCREENS))
-PATIENCE = 60_000  # milliseconds after which an interaction has failed
+PATIENCE = 20_000  # milliseconds after which an interaction has failed
+PAUSE = 250  # milliseconds after one, in which the page's own parts take in what came
 
 # Twenty pages share a window: each must be treated as if it were looked at.
 FLAGS = [
@@ -63,6 +64,7 @@ async def timed(page: Page, act: Any) -> float:
     elapsed = float(await page.evaluate("window.psDone"))
     if elapsed < 0:
         raise TimeoutError(f"no answer within {PATIENCE / 1000:.0f} s")
+    await page.wait_for_timeout(PAUSE)
     return elapsed / 1000
 
 
@@ -84,7 +86,8 @@ async def change_class(page: Page, number: int) -> float:
     cards = page.get_by_role("group", name="Class in large").get_by_role("button")
     pressed = [await cards.nth(place).get_attribute("aria-pressed") for place in range(await cards.count())]
     others = [place for place, state in enumerate(pressed) if state != "true"]
-    return await timed(page, cards.nth(others[number % len(others)]).click)
+    await cards.nth(others[number % len(others)]).focus()
+    return await timed(page, lambda: page.keyboard.press("Enter"))
 
 
 async def turn_page(page: Page) -> float:

@@ -110,7 +110,7 @@ class Result:
 
         key = self.model_key(which)
         artefact = None if key is None else self.store.read("model", key)
-        if artefact is None:
+        if artefact is None or not artefact.has_weights:
             return None
         network = build(self.config.training.model, len(class_names(self.config.dataset.name)), self.config.seed)
         return load_weights(network, artefact.weights()).eval()

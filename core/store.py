@@ -164,6 +164,11 @@ class Artefact:
             found: Array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
             return found
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether there are any."""
+        return (self.folder / WEIGHTS).exists()
+
     def weights(self) -> dict[str, Array]:
         """The tensors of weights.safetensors, each a writable copy in memory."""
         from safetensors.numpy import load

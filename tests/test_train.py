@@ -156,8 +156,8 @@ def test_interrupted_after_every_epoch(tmp_path: Path, digits: Dataset, optimize
         return trained(digits, training, probe=size_of_weights, watch=watch, checkpoint=checkpoint)
 
     def after_each_epoch(event: Event) -> bool:
-        seen.extend([event.data["epoch"]] if event.data else [])
-        return bool(event.data)
+        seen.extend([event.data["epoch"]] if "seconds" in event.data else [])
+        return "seconds" in event.data
 
     found, interruptions = interrupted(run, after_each_epoch)
     assert interruptions == 4

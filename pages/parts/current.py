@@ -12,6 +12,8 @@ and gets it, or the page ends there with what is missing and what to do about it
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import streamlit as st
 
 import core
@@ -107,9 +109,16 @@ def runs() -> list[Job]:
 
 
 def keep_address() -> None:
-    """Streamlit empties the address when the page changes: write the run into it again."""
-    if named():
+    """Streamlit empties the address when the screen changes: write the run into it again.
+
+    On the same screen the address is right: one without a run is where somebody went back to.
+    """
+    screen = urlsplit(st.context.url or "").path
+    if st.session_state.get("run's screen") == screen:
+        st.session_state[PARAMETER] = st.query_params.get(PARAMETER)
+    elif named():
         _remember(named())
+    st.session_state["run's screen"] = screen
 
 
 def picker() -> None:

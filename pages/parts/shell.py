@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from . import current, presenter
+from . import address, current, presenter
 
 SCREENS = (
     ("pages/story.py", "Story", ":material/auto_stories:"),
@@ -22,6 +22,7 @@ _ROOM = """<style>
 [data-testid="stMainBlockContainer"] {padding: 2.6rem 2rem 4rem;}
 [data-testid="stMainBlockContainer"] h1 {font-size: 2rem; padding: 0 0 .4rem;}
 @media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 4.2rem 1rem 4rem;}}
+.st-key-address {display: none;}
 [data-testid="stBaseButton-primary"] {color: light-dark(#FFFFFF, #0F1116);}
 </style>"""
 _OPENED = "app.py has run"
@@ -32,6 +33,7 @@ def open_screen() -> None:
     st.session_state[_OPENED] = True
     screen = _navigation()
     st.html(_ROOM)
+    address.tidy()
     current.prepare()
     current.keep_address()
     presenter.keep()

@@ -99,9 +99,10 @@ def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[AppServer]:
+def serving(folder: Path, port: int | None = None) -> Iterator[AppServer]:
     """The app as a user starts it, with a home of its own and on a port of its own."""
-    port = free_port()
+    port = port or free_port()
+    folder.mkdir(exist_ok=True)
     server = AppServer(f"http://127.0.0.1:{port}", folder / "home", folder / "server.log")
     with server.log.open("w") as log:
         process = subprocess.Popen(

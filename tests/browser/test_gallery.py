@@ -86,15 +86,15 @@ def test_verdicts_by_key_survive_a_reload(page: Page, app_server, job: Job, orde
     page.keyboard.press("0")
     wanted = {order[0]: "poisoned", order[1]: "clean"}
     eventually(page, job, "Ada", wanted)
-    expect(page.get_by_text("2 verdicts by Ada: 1 poisoned, 1 clean")).to_be_visible()
-    expect(page.get_by_text(re.compile("agreement with the truth"))).to_be_visible()
+    expect(page.get_by_text("2 verdicts by Ada: 1 poisoned, 1 clean")).to_be_visible(timeout=MINUTE)
+    expect(page.get_by_text(re.compile("agreement with the truth"))).to_be_visible(timeout=MINUTE)
     expect(tiles.nth(3)).to_be_focused()
     page.reload()
     tiles = drawn(page)
     for place, given in enumerate(["poisoned", "clean", ""]):
         verdict(tiles.nth(place), given)
     opened(page, address.replace("Ada", "Bo"))
-    expect(page.get_by_text("0 verdicts by Bo")).to_be_visible()
+    expect(page.get_by_text("0 verdicts by Bo")).to_be_visible(timeout=MINUTE)
     verdict(drawn(page).nth(0), "")
 
 
@@ -115,12 +115,12 @@ def test_verdicts_in_bulk(page: Page, app_server, job: Job, order: list[int]) ->
     tiles.nth(2).click()
     tiles.nth(5).click(modifiers=["Shift"])
     tiles.nth(8).click(modifiers=["ControlOrMeta"])
-    expect(page.get_by_text("5 selected")).to_be_visible()
+    expect(page.get_by_text("5 selected")).to_be_visible(timeout=MINUTE)
     page.get_by_role("button", name="Unsure").click()
     wanted = dict.fromkeys([*order[2:6], order[8]], "unsure")
     eventually(page, job, "Bulk", wanted)
     page.get_by_role("button", name="Select page").click()
-    expect(page.get_by_text("48 selected")).to_be_visible()
+    expect(page.get_by_text("48 selected")).to_be_visible(timeout=MINUTE)
     tiles.nth(0).focus()
     page.keyboard.press("c")
     eventually(page, job, "Bulk", dict.fromkeys(order[:48], "clean"))
@@ -134,7 +134,7 @@ def test_keys_move_the_selection_and_the_detail_follows(page: Page, app_server, 
     page.keyboard.press("ArrowRight")
     expect(tiles.nth(1)).to_be_focused()
     expect(tiles.nth(1)).to_have_attribute("aria-selected", "true")
-    expect(page.locator(".st-key-detail").get_by_text(f"id {order[1]}").first).to_be_visible()
+    expect(page.locator(".st-key-detail").get_by_text(f"id {order[1]}").first).to_be_visible(timeout=MINUTE)
     page.keyboard.press("ArrowDown")
     above, below = (tiles.nth(place).bounding_box() for place in (1, focused(tiles)))
     assert above["x"] == below["x"]
@@ -142,22 +142,22 @@ def test_keys_move_the_selection_and_the_detail_follows(page: Page, app_server, 
     page.keyboard.press("End")
     expect(tiles.nth(47)).to_be_focused()
     page.keyboard.press("ArrowRight")  # past the last: the next page
-    expect(page.get_by_text(re.compile(r"^49 to 96 of"))).to_be_visible()
-    expect(tiles.first).to_have_attribute("data-id", str(order[48]))
+    expect(page.get_by_text(re.compile(r"^49 to 96 of"))).to_be_visible(timeout=MINUTE)
+    expect(tiles.first).to_have_attribute("data-id", str(order[48]), timeout=MINUTE)
     expect(tiles.first).to_be_focused()
 
 
 def test_a_link_restores_page_filter_and_image(page: Page, app_server, job: Job, order: list[int]) -> None:
     tiles = opened(page, f"{app_server.url}/flagged?run={job.key[:16]}")
     page.get_by_test_id("stPagination").get_by_role("button", name="2").click()
-    expect(tiles.first).to_have_attribute("data-id", str(order[48]))
+    expect(tiles.first).to_have_attribute("data-id", str(order[48]), timeout=MINUTE)
     tiles.nth(4).click()
     expect(page).to_have_url(re.compile(f"image={order[52]}"))
     assert "page=2" in page.url
-    expect(page.locator(".st-key-detail").get_by_text(f"id {order[52]}").first).to_be_visible()
+    expect(page.locator(".st-key-detail").get_by_text(f"id {order[52]}").first).to_be_visible(timeout=MINUTE)
     tiles = opened(page, page.url)
     expect(tiles.nth(4)).to_have_attribute("aria-selected", "true")
-    expect(page.locator(".st-key-detail").get_by_text(f"id {order[52]}").first).to_be_visible()
+    expect(page.locator(".st-key-detail").get_by_text(f"id {order[52]}").first).to_be_visible(timeout=MINUTE)
 
 
 def test_blind_review_has_no_ids(page: Page, app_server, job: Job, order: list[int]) -> None:

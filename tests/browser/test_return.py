@@ -1,0 +1,111 @@
+"""A view is its link: reload, back, a second tab, someone else's browser and a server's restart bring it again.
+
+On the recorded run. A view is compared by what a screen reader is told of the whole screen, own components included.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import ways
+from tests.browser.conftest import AppServer, free_port, serving
+
+Change = Callable[[Page], None]
+
+
+def move_the_cut(page: Page) -> None:
+    """Another class, another detector, another budget, another plot."""
+    budget = page.get_by_role("spinbutton", name="Budget", exact=True)
+    budget.fill("150")
+    budget.press("Enter")
+    ways.settled(page)
+    page.get_by_role("radio", name="log").first.click()
+    ways.settled(page)
+    page.get_by_role("button", name=re.compile("dog")).first.click()
+    ways.settled(page)
+
+
+def turn_the_page(page: Page) -> None:
+    page.get_by_role("button", name="2", exact=True).first.click()
+    ways.settled(page)
+
+
+def compare_with_another(page: Page) -> None:
+    page.get_by_role("tab", name="Another run").click()
+    ways.settled(page)
+
+
+def put_the_trigger_on(page: Page) -> None:
+    page.get_by_text("Trigger on", exact=True).click()
+    ways.settled(page)
+    page.get_by_role("button", name=re.compile("^Next")).click()
+    ways.settled(page)
+
+
+VIEWS: dict[str, tuple[Change, tuple[str, ...]]] = {
+    "scores": (move_the_cut, ("budget=150", "class=5")),
+    "flagged": (turn_the_page, ("=2",)),
+    "compare": (compare_with_another, ("show=",)),
+    "try_it": (put_the_trigger_on, ("stamped=", "test=")),
+}
+
+
+def view(page: Page) -> str:
+    """What stands on the screen, figures and names of pictures included."""
+    ways.settled(page)
+    page.wait_for_timeout(500)
+    return page.get_by_test_id("stMain").aria_snapshot()
+
+
+@pytest.mark.parametrize("screen", VIEWS)
+def test_a_view_comes_back(page: Page, browser: Browser, app_server: AppServer, screen: str) -> None:
+    change, address = VIEWS[screen]
+    ways.open_link(page, app_server.url, screen)
+    untouched = view(page)
+    change(page)
+    link, seen = page.url, view(page)
+    assert seen != untouched
+    assert all(part in link for part in address), link
+
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=ways.MINUTE)
+    assert view(page) == seen, "after a reload"
+    assert page.url == link
+
+    ways.by_sidebar(page, "how")
+    page.go_back()
+    expect(page).to_have_url(link)
+    assert view(page) == seen, "after going away and back"
+
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    try:
+        other = context.new_page()
+        other.goto(link)
+        expect(other.get_by_role("heading", level=1)).to_be_visible(timeout=ways.MINUTE)
+        assert view(other) == seen, "in someone else's browser"
+        second = context.new_page()
+        ways.open_link(second, app_server.url, screen)
+        assert view(second) == untouched, "a second tab keeps to its own address"
+        assert view(other) == seen, "and does not disturb the first"
+    finally:
+        context.close()
+
+
+def test_a_restarted_server_shows_the_same_view(page: Page, tmp_path: Path) -> None:
+    """The tab that was open finds the new server, or is reloaded: the same view, the same verdicts."""
+    port, folder = free_port(), tmp_path / "served"
+    with serving(folder, port) as server:
+        ways.open_link(page, server.url, "scores")
+        move_the_cut(page)
+        link, seen = page.url, view(page)
+        page.goto("about:blank")
+    with serving(folder, port):
+        page.goto(link)
+        expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=ways.MINUTE)
+        assert view(page) == seen
+        page.goto("about:blank")
