@@ -30,17 +30,21 @@ FLAGS = [
 # Resolves with the milliseconds from the input event to the first frame after the script's end.
 _WATCH = """(patience) => { window.psDone = new Promise((resolve) => {
   const app = document.querySelector("[data-testid=stApp]");
+  const path = location.pathname, search = location.search;
   let begun = null, ran = false;
   const look = () => {
     if (begun === null) return;
     const running = app.getAttribute("data-test-script-state") === "running";
-    ran ||= running;
+    // A short run may end before React has drawn that it began: then the address tells that it answered.
+    ran ||= running || (location.pathname === path && location.search !== search);
     if (!ran || running) return;
+    clearInterval(clock);
     watcher.disconnect();
     requestAnimationFrame(() => resolve(performance.now() - begun));
   };
   const watcher = new MutationObserver(look);
   watcher.observe(app, {attributes: true});
+  const clock = setInterval(look, 15);
   for (const kind of ["keydown", "pointerdown"])
     window.addEventListener(kind, () => { begun ??= performance.now(); }, {capture: true, once: true});
   setTimeout(() => resolve(-1), patience);

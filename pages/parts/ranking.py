@@ -127,7 +127,7 @@ def _picture(
     alt = escape(f"{name}; this cut: {', '.join(says)}", quote=True)
     return (
         f"{_STYLE}<div class='ps-curve' role='img' aria-label='{alt}'>"
-        f"<img alt='' src='data:image/svg+xml;base64,{_lines(f'M{line}', guess)}'>{marks}{words}"
+        f"<img alt='' role='presentation' src='data:image/svg+xml;base64,{_lines(f'M{line}', guess)}'>{marks}{words}"
         f"<span class='ps-point' style='left:{100 * at[0]:.2f}%;top:{100 - 100 * at[1]:.2f}%'></span>"
         f"<span style='top:calc(100% + 1.6rem);right:0'>{titles[0]}</span>"
         f"<span style='{side_title}'>{titles[1]}</span></div>"

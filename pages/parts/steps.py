@@ -54,9 +54,10 @@ _STYLE = f"""<style>
 .ps-slide {{display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 2.5rem;
   align-items: center; min-height: 62vh;}}
 .ps-slide p {{font-size: 1.45rem;}}
-.ps-slide .ps-show {{height: auto; zoom: 2.2; max-width: 13rem;}}
+.ps-slide .ps-show {{height: auto; max-width: 13rem;}}
 .ps-slide .ps-figure {{font-size: 3.6rem; margin-bottom: 1.2rem;}}
 .ps-slide .ps-figure small {{font-size: 1.25rem;}}
+@media (min-width: 900px) {{.ps-slide .ps-show {{zoom: 2.2;}}}}
 </style>"""
 
 
