@@ -185,7 +185,7 @@ def by_brush(page: Page) -> Iterator[float]:
     turn = 0
     while True:
         turn += 1
-        start = box["x"] + box["width"] * (0.45 + 0.007 * (turn % 40))
+        start = box["x"] + box["width"] * (0.25 + 0.15 * (turn % 2) + 0.005 * (turn % 20))  # never the same images
         page.mouse.move(start, box["y"] + 40)
         page.mouse.down()
         page.mouse.move(start + 0.2 * box["width"], box["y"] + 40, steps=3)
@@ -197,12 +197,13 @@ def by_drag(page: Page) -> Iterator[float]:
     page.wait_for_timeout(1500)
     box = page.locator(".histogram .cut").bounding_box()
     at, height = box["x"] + box["width"] / 2, box["y"] + 120
+    plot = page.locator(".histogram .plot").bounding_box()
     page.mouse.move(at, height)
     page.mouse.down()
     turn = 0
     while True:
         turn += 1
-        place = at - 4 - (turn % 20) * 3
+        place = plot["x"] + plot["width"] * (0.25 + 0.008 * (turn % 20))  # where the images lie close
         yield timed(page, lambda place=place: page.mouse.move(place, height), [FIGURES], ("pointermove",))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from . import address, current, presenter
+from . import address, current, presenter, warm
 
 SCREENS = (
     ("pages/story.py", "Story", ":material/auto_stories:"),
@@ -34,6 +34,7 @@ def open_screen() -> None:
     screen = _navigation()
     st.html(_ROOM)
     address.tidy()
+    warm.up()
     current.prepare()
     current.keep_address()
     presenter.keep()
