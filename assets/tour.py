@@ -141,9 +141,11 @@ def network(film: Film) -> None:
 
 
 def try_it(film: Film) -> None:
-    """A test image, with and without the trigger, before both networks."""
+    """A test image, without and with the trigger, before the networks."""
     film.take(READ)
-    film.scroll(1.0, steps=3)
+    film.page.get_by_text("Trigger on", exact=True).click()
+    settled(film.page)
+    film.take(READ)
 
 
 WAY = (story, attack, scores, flagged, compare, network, try_it)

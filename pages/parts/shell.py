@@ -16,6 +16,7 @@ SCREENS = (
     ("pages/try_it.py", "Try it", ":material/touch_app:"),
     ("pages/how.py", "How it works", ":material/schema:"),
 )
+ASK_NETWORKS = ("Flagged", "Inside the network", "Try it")
 ICON = "assets/icon.svg"
 # The width and height that Streamlit leaves empty belong to the pictures.
 _ROOM = """<style>
@@ -44,6 +45,8 @@ def open_screen() -> None:
         st.logo(ICON, size="large")
         current.picker()
         presenter.switch()
+    if screen.title in ASK_NETWORKS:
+        warm.wait()
     screen.run()
 
 
