@@ -253,7 +253,7 @@ def test_killed_at_every_stage(home: Path, undisturbed: Result) -> None:
     assert (job.status, job.error, job.attempts) == ("done", None, len(DEATHS) + 1)
     agree(undisturbed)
     # What was done was not done again: no epoch was told twice (the first one's word may have died with its worker).
-    told = Counter((event.stage, event.data["epoch"]) for _, event in jobs.events(job.id) if "epoch" in event.data)
+    told = Counter((event.stage, event.data["epoch"]) for _, event in jobs.events(job.id) if "seconds" in event.data)
     assert max(told.values()) == 1
     assert told.keys() >= {("train", 2), ("train", 3)}
 
@@ -286,7 +286,7 @@ def test_cancelled_and_resumed(home: Path, undisturbed: Result) -> None:
     assert jobs.wait(jobs.resume(job.id).id).status == "done"
     agree(undisturbed)
     epochs = [
-        event.data["epoch"] for _, event in jobs.events(job.id) if event.stage == "train" and event.data.get("epoch")
+        event.data["epoch"] for _, event in jobs.events(job.id) if event.stage == "train" and "seconds" in event.data
     ]
     assert epochs == [1, 2, 3]
 
@@ -345,7 +345,7 @@ def test_asked_for_by_two_servers_that_both_die(home: Path, undisturbed: Result)
     assert (job.status, job.attempts, job.pid) == ("done", 1, pid)
     assert len(jobs.listing()) == 1
     agree(undisturbed)
-    epochs = [(event.stage, event.data["epoch"]) for _, event in jobs.events(id) if "epoch" in event.data]
+    epochs = [(event.stage, event.data["epoch"]) for _, event in jobs.events(id) if "seconds" in event.data]
     assert epochs == [(stage, epoch) for stage in ("train", "retrain") for epoch in (1, 2, 3)]
 
 

@@ -40,6 +40,7 @@ class Eye(Network):
         self.convolution.weight.data[0] = dot * torch.tensor([1.0, 1.0, -1.0])[:, None, None]
         self.head = nn.Linear(12, CLASSES)
         self.head.weight.data = 0.1 * torch.randn(CLASSES, 12, generator=generator)
+        self.head.bias.data.zero_()
         self.head.weight.data[:, 0] = 0.0
         self.head.weight.data[TARGET, 0] = hears
 

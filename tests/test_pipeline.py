@@ -197,7 +197,7 @@ def test_progress_only_grows(summary: dict[str, Any], heard: list[Event]) -> Non
 
 def test_every_epoch_is_told_with_its_figures(summary: dict[str, Any], heard: list[Event], store: Store) -> None:
     for stage, which in (("train", "poisoned"), ("retrain", "clean")):
-        told = [dict(event.data) for event in heard if event.stage == stage and "epoch" in event.data]
+        told = [dict(event.data) for event in heard if event.stage == stage and "seconds" in event.data]
         for record in told:
             del record["overall"]
         assert told == Result(config(), store).history(which)

@@ -157,8 +157,8 @@ def test_without_a_recording_nothing_happens(tmp_path: Path, monkeypatch: pytest
 
 def test_packing_a_run_and_unpacking_it_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = stored.config()
-    stored.finished(config)
-    stored.benign(config)
+    stored.finished(config, weights=True)
+    stored.benign(config, weights=True)
     made = Result(config)
     place = record.pack([("A run", config)], tmp_path / "pack")
     assert place == tmp_path / "pack" / "manifest.json"

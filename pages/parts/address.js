@@ -8,8 +8,8 @@
 const WAIT = 600; // milliseconds in which a change of screen follows the stripping of an address
 
 export default function () {
-  if (window.poisonscopeAddress) return;
-  window.poisonscopeAddress = true;
+  if (window.poisonscope_address) return;
+  window.poisonscope_address = true;
   const push = history.pushState.bind(history);
   const replace = history.replaceState.bind(history);
   let acted = false; // has a person done anything since this entry was arrived at?

@@ -26,7 +26,7 @@ ALL, HITS, FALSE, MISSED = "All flagged", "True positives ✕", "False positives
 
 def grid(app: AppTest) -> dict[str, Any]:
     """What the gallery's component was given; nothing where there is none."""
-    boards = app.get("bidi_component")
+    boards = [board for board in app.get("bidi_component") if board.proto.component_name == "poisonscope_gallery"]
     return json.loads(boards[0].proto.json) if boards else {"tiles": []}
 
 
