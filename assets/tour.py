@@ -1,7 +1,7 @@
 """The README's pictures, made anew: `python assets/tour.py`.
 
 Starts the app with an empty home, so on the recorded run, walks through its screens in a real Chromium, light,
-1280 by 800, and writes assets/tour.webp (animated) and a picture of every screen, one of them dark too, into
+1440 by 900, and writes assets/tour.webp (animated) and a picture of every screen, one of them dark too, into
 assets/screens/.
 """
 
@@ -22,7 +22,8 @@ from tests.browser.ways import FIRST, SCREENS, by_sidebar, open_link, settled
 
 ASSETS = Path(__file__).resolve().parent
 TOUR, STILLS = ASSETS / "tour.webp", ASSETS / "screens"
-SIZE = {"width": 1280, "height": 800}
+SIZE = {"width": 1440, "height": 900}
+SHOWN = (1200, 750)  # the size of a picture
 DARK = "scores"
 LONGEST, TOUR_BYTES, STILL_BYTES = 30_000, 3_000_000, 250_000
 GLANCE, LOOK, READ = 150, 900, 1_700  # milliseconds that a frame stays
@@ -70,7 +71,8 @@ class Film:
 def picture(page: Page) -> Image.Image:
     """What the tab shows."""
     page.wait_for_timeout(120)  # the last redraw
-    return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    full = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    return full.resize(SHOWN, Image.Resampling.LANCZOS)
 
 
 def kilobytes(path: Path) -> str:

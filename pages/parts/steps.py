@@ -26,7 +26,7 @@ BINS = 44
 SHOWN_CLASSES = 2  # answers
 
 _STYLE = f"""<style>
-.ps-story {{display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 11.3rem), 1fr)); gap: .65rem;}}
+.ps-story {{display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 9.8rem), 1fr)); gap: .65rem;}}
 .ps-story article {{margin: 0; padding: .75rem .8rem; border: 1px solid rgba(128,128,128,.4); border-radius: .7rem;
   display: flex; flex-direction: column; gap: .5rem;}}
 .ps-story h2 {{font-size: .97rem; line-height: 1.25; margin: 0; padding: 0;}}
@@ -34,12 +34,12 @@ _STYLE = f"""<style>
 .ps-story p {{font-size: .9rem;}}
 .ps-show {{height: 10.2rem; display: flex; flex-direction: column; justify-content: center; gap: .5rem;}}
 .ps-show img {{image-rendering: pixelated; border-radius: .3rem; display: block;}}
-.ps-show > img {{width: 10rem; height: 10rem;}}
+.ps-show > img {{width: 10rem; max-width: 100%; aspect-ratio: 1;}}
 .ps-figure {{font-size: 1.6rem; font-weight: 700; line-height: 1.1;}}
 .ps-figure small {{font-size: .85rem; font-weight: 400; line-height: 1.3; display: block; margin-top: .2rem;}}
 .ps-asked {{display: grid; grid-template-columns: 2.9rem 1fr; gap: .5rem; align-items: center;}}
 .ps-asked img {{width: 2.9rem; height: 2.9rem;}}
-.ps-bar {{font-size: .76rem; line-height: 1.2; display: flex; justify-content: space-between; white-space: nowrap;}}
+.ps-bar {{font-size: .76rem; line-height: 1.2; display: flex; flex-wrap: wrap; justify-content: space-between;}}
 .ps-asked i {{display: block; height: .55rem; border-radius: .2rem; background: {colours.REFERENCE}; min-width: 2px;
   margin: .1rem 0 .3rem;}}
 .ps-asked i.ps-right {{background: {colours.BENIGN};}}
@@ -49,7 +49,7 @@ _STYLE = f"""<style>
 .ps-hist .ps-cut {{top: 0; width: 0; border-left: 3px dashed currentColor; background: none;}}
 .ps-b {{background: {colours.BENIGN};}}
 .ps-p {{background: repeating-linear-gradient(45deg, {colours.POISONED} 0 3px, #fff 3px 4px);}}
-.ps-key {{font-size: .78rem; display: flex; gap: .6rem; justify-content: space-between; white-space: nowrap;}}
+.ps-key {{font-size: .78rem; display: flex; gap: .1rem .6rem; flex-wrap: wrap; justify-content: space-between;}}
 .ps-key i {{display: inline-block; width: .7rem; height: .7rem;}}
 .ps-slide {{display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 2.5rem;
   align-items: center; min-height: 62vh;}}

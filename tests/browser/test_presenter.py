@@ -6,6 +6,8 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from tests.browser import ways
+
 MINUTE = 60_000
 
 
@@ -21,6 +23,7 @@ def test_the_story_by_page_down_and_back(page: Page, app_server) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(r"^5\."), timeout=MINUTE)
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(r"^5\."), timeout=MINUTE)
+    ways.settled(page)
     page.keyboard.press("Escape")
     expect(page.get_by_test_id("stSidebarNav")).to_be_visible(timeout=MINUTE)
     assert "present=1" not in page.url

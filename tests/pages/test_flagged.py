@@ -342,6 +342,7 @@ def test_blind_review_tells_nothing(finished_job: Job, result: Result, open_scre
     assert not app.exception
     # What the grid is made of is the same in every view; what it is given is not.
     protos = [element.proto for element in app.main if hasattr(element, "proto")]
+    protos = [proto for proto in protos if getattr(proto, "component_name", "") != "poisonscope_address"]
     text = "".join(getattr(proto, "json", "") or str(proto) for proto in protos)
     text = re.sub(r"base64,[A-Za-z0-9+/=]+|<style>.*?</style>|poisonscope[-_]", "", text, flags=re.DOTALL)
     text = re.sub(r"options: .*", "", text)  # verdicts are offered by name
