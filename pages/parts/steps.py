@@ -20,7 +20,6 @@ from core import Result
 from . import colours, cuts, plots, words
 
 Pixels = NDArray[np.uint8]
-Floats = NDArray[np.float64]
 
 BINS = 44
 SHOWN_CLASSES = 2  # answers
@@ -195,7 +194,7 @@ def _answers(result: Result, which: str, test: int | None) -> str:
     for pixels, logits, how in zip(
         (clean[0], _stamp_on(result, clean)[0]), predictions, ("", ", with the trigger"), strict=True
     ):
-        shares = _softmax(logits[test])
+        shares = core.insight.softmax(logits[test : test + 1])[0]
         answers = "".join(
             _answer(result, int(label), shares[label], truth, target) for label in np.argsort(-shares)[:SHOWN_CLASSES]
         )
@@ -257,7 +256,9 @@ def _stamped(result: Result) -> int | None:
     logits = result.logits
     if logits is None:
         return int(ids[0])
-    sure = _softmax(logits[result.poisoned.source_ids[ids]])[np.arange(len(ids)), result.poisoned.source_labels[ids]]
+    sure = core.insight.softmax(logits[result.poisoned.source_ids[ids]])[
+        np.arange(len(ids)), result.poisoned.source_labels[ids]
+    ]
     return int(ids[np.argmax(sure)])
 
 
@@ -269,7 +270,7 @@ def _test_image(result: Result, wanted: int | None) -> int | None:
     labels, target = result.dataset.test_labels, result.config.attack.target
     rows = np.flatnonzero(result.test_pictured & (labels != target))
     truth = labels[rows]
-    sure = [_softmax(one[rows]) for one in (before[0], before[1], after[1])]
+    sure = [core.insight.softmax(one[rows]) for one in (before[0], before[1], after[1])]
     at = np.arange(len(rows))
     least = np.minimum(np.minimum(sure[0][at, truth], sure[1][:, target]), sure[2][at, truth])
     return int(rows[np.argmax(least + (0.2 if wanted is None else 0.2 * (truth == wanted)))])
@@ -277,11 +278,6 @@ def _test_image(result: Result, wanted: int | None) -> int | None:
 
 def _stamp_on(result: Result, images: Pixels) -> Pixels:
     return core.triggers.apply(result.config.attack.trigger, result.config.attack.parameters, images)
-
-
-def _softmax(logits: NDArray[np.float32]) -> Floats:
-    shifted = np.exp(logits.astype(float) - logits.max(-1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(-1, keepdims=True))
 
 
 def _name(result: Result, label: int) -> str:
