@@ -108,7 +108,9 @@ def look(page: Page, job: Job) -> None:
         expect(page.get_by_text("No run is chosen yet")).to_have_count(0)
         expect(page.get_by_test_id("stException")).to_have_count(0)
     expect(page.get_by_text("ASR, before → after")).to_be_visible()
-    expect(page.get_by_text(re.compile(r"The defender assumed ε = 15 poisoned images"))).to_be_visible()
+    page.get_by_role("tab", name="Other filters").click()
+    expect(page.get_by_text(re.compile(r"The defender assumed ε = 15 poisoned images"))).to_be_visible(timeout=MINUTE)
+    settled(page)
 
 
 def come_back(page: Page, url: str, job: Job) -> None:
