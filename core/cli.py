@@ -6,6 +6,8 @@ import base64
 import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +21,7 @@ from core.config import RunConfig
 from core.doors import configure
 from core.registry import DATASETS, DETECTORS, TRIGGERS
 from core.store import Store
-from core.types import BadRequest, Event, PoisonscopeError
+from core.types import BadRequest, Event, PoisonscopeError, Watcher
 
 app = typer.Typer(
     add_completion=False,
@@ -136,14 +138,21 @@ def _file(path: Path) -> str:
         raise BadRequest(f"cannot read {path}: {error.strerror}") from None
 
 
-def _carry_out(kind: str, config: RunConfig, here: bool, device: str) -> None:
-    """Have the worker do it, or this process; show how far it is; raise if it does not end well."""
+@contextmanager
+def _shown(begins: str) -> Iterator[Watcher]:
+    """A progress bar, and the watcher that moves it."""
     with _bar() as bar:
-        task = bar.add_task("waiting for the worker", total=1.0)
+        task = bar.add_task(begins, total=1.0)
 
         def watch(event: Event) -> None:
             bar.update(task, description=event.message or event.stage, completed=event.data.get("overall"))
 
+        yield watch
+
+
+def _carry_out(kind: str, config: RunConfig, here: bool, device: str) -> None:
+    """Have the worker do it, or this process; show how far it is; raise if it does not end well."""
+    with _shown("waiting for the worker") as watch:
         if here:
             from core import doors
 
@@ -308,12 +317,7 @@ def record(
     from core import record as recording
     from core.recorded import FOLDER
 
-    with _bar() as bar:
-        task = bar.add_task("", total=1.0)
-
-        def watch(event: Event) -> None:
-            bar.update(task, description=event.message or event.stage, completed=event.data.get("overall"))
-
+    with _shown("looking into the store") as watch:
         place = recording.record(to or FOLDER, watch)
     size = sum(path.stat().st_size for path in place.parent.iterdir())
     out.print(f"{place.parent}: {size / 1e6:.1f} MB", markup=False, highlight=False, soft_wrap=True)
