@@ -39,6 +39,7 @@ _WATCH = """(patience) => { window.psDone = new Promise((resolve) => {
     ran ||= running || (location.pathname === path && location.search !== search);
     if (!ran || running) return;
     clearInterval(clock);
+    clearTimeout(limit);
     watcher.disconnect();
     requestAnimationFrame(() => resolve(performance.now() - begun));
   };
@@ -47,7 +48,7 @@ _WATCH = """(patience) => { window.psDone = new Promise((resolve) => {
   const clock = setInterval(look, 15);
   for (const kind of ["keydown", "pointerdown"])
     window.addEventListener(kind, () => { begun ??= performance.now(); }, {capture: true, once: true});
-  setTimeout(() => resolve(-1), patience);
+  const limit = setTimeout(() => resolve(-1), patience);
 }); }"""
 
 

@@ -12,6 +12,7 @@ SCREENS = (
     ("pages/scores.py", "Scores", ":material/bar_chart:"),
     ("pages/flagged.py", "Flagged", ":material/flag:"),
     ("pages/compare.py", "Compare", ":material/compare_arrows:"),
+    ("pages/tables.py", "Tables", ":material/table_chart:"),
     ("pages/network.py", "Inside the network", ":material/hub:"),
     ("pages/try_it.py", "Try it", ":material/touch_app:"),
     ("pages/how.py", "How it works", ":material/schema:"),
@@ -19,12 +20,15 @@ SCREENS = (
 ASK_NETWORKS = ("Flagged", "Inside the network", "Try it")
 ICON = "assets/icon.svg"
 # The width and height that Streamlit leaves empty belong to the pictures.
+# React Aria keeps every element that leaves the page in the middle of a CSS transition, and all below it, until some
+# menu closes; an expander has one as it appears.
 _ROOM = """<style>
 [data-testid="stMainBlockContainer"] {padding: 2.6rem 2rem 4rem;}
 [data-testid="stMainBlockContainer"] h1 {font-size: 2rem; padding: 0 0 .4rem;}
 @media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 4.2rem 1rem 4rem;}}
 .st-key-address {display: none;}
 [data-testid="stBaseButton-primary"] {color: light-dark(#FFFFFF, #0F1116);}
+[data-testid="stExpander"] details {transition: none;}
 </style>"""
 _OPENED = "app.py has run"
 
