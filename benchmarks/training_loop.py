@@ -22,7 +22,8 @@ from torchvision import transforms
 
 import core
 from core import devices, models, optim
-from core.train import to_float, train
+from core.step import to_float
+from core.train import train
 
 
 class Pictures(Dataset[tuple[torch.Tensor, int]]):

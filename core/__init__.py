@@ -4,7 +4,7 @@ The doors that the pages, the command line and notebooks use; all else is inside
 
     configure(...)          settings -> RunConfig, checked
     run(config)             carry it out here, or find it stored -> Result
-    run_benign(config)      the benign reference of a run
+    run_benign(config)      the benign reference of a run; run_reference: of a random or the perfect filter
     submit(config)          put it into the ledger; a worker process carries it out -> Job
     Result(config)          everything a finished (or half-finished) run has stored
     detect(...)             score any features with any detector
@@ -28,7 +28,7 @@ _DOORS = {
     "core.registry": ("DATASETS", "DETECTORS", "MODELS", "TRIGGERS", "Entry", "Parameter"),
     "core.recipes": ("RECIPES", "resolve"),
     "core.stages": ("benign_key", "run_key"),
-    "core.doors": ("Estimate", "configure", "estimate", "install_recorded", "run", "run_benign"),
+    "core.doors": ("Estimate", "configure", "estimate", "install_recorded", "run", "run_benign", "run_reference"),
     "core.results": ("Result",),
     "core.detectors": ("detect",),
     "core.store": ("Store",),
@@ -48,6 +48,7 @@ _MODULES = (
     "poison",
     "recorded",
     "reference",
+    "reproduce",
     "reviews",
     "report",
     "triggers",
@@ -84,13 +85,14 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
         recorded,
         reference,
         report,
+        reproduce,
         reviews,
         triggers,
         views,
     )
     from core.config import AttackConfig, DatasetConfig, DefenceConfig, RunConfig, TrainingConfig, class_names
     from core.detectors import detect
-    from core.doors import Estimate, configure, estimate, install_recorded, run, run_benign
+    from core.doors import Estimate, configure, estimate, install_recorded, run, run_benign, run_reference
     from core.jobs import Job, submit
     from core.recipes import RECIPES, resolve
     from core.registry import DATASETS, DETECTORS, MODELS, TRIGGERS, Entry, Parameter

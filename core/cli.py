@@ -6,8 +6,9 @@ import base64
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +18,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from core import jobs, pictures, stages
+from core import reproduce as tables
 from core.config import RunConfig
 from core.doors import configure
+from core.recipes import RECIPES
 from core.registry import DATASETS, DETECTORS, TRIGGERS
 from core.store import Store
 from core.types import BadRequest, Event, PoisonscopeError, Watcher
@@ -85,6 +88,7 @@ def run(
     assumed_ratio: Annotated[float, typer.Option(help="What the defender assumes, as a share of a class.")] = 0.1,
     multiplier: Annotated[float, typer.Option(help="Times epsilon images are removed per class.")] = 1.5,
     scope: Annotated[str | None, typer.Option(help="every_class or suspicious_class.")] = None,
+    cut: Annotated[str, typer.Option(help="budget (multiplier times epsilon) or gap (the detector's own).")] = "budget",
     seed: int = 0,
     benign: Annotated[bool, typer.Option("--benign", help="Train the benign reference, too.")] = False,
     here: Annotated[bool, typer.Option("--here", help="Compute in this process, not in the worker.")] = False,
@@ -96,7 +100,7 @@ def run(
         dataset=dataset, trigger=trigger, trigger_parameters=_settings(trigger_set), target=target, source=source,
         ratio=ratio, ratio_of=ratio_of, placement=placement, recipe=recipe, training=_settings(training_set),
         detector=detector, detector_parameters=_settings(detector_set), representation=representation,
-        assumed_ratio=assumed_ratio, multiplier=multiplier, scope=scope, seed=seed,
+        assumed_ratio=assumed_ratio, multiplier=multiplier, scope=scope, cut=cut, seed=seed,
     )  # fmt: skip
     if device != "auto" and not here:
         raise BadRequest("--device needs --here: the worker chooses its device itself")
@@ -228,6 +232,8 @@ def describe(job: jobs.Job) -> str:
     words = f"{job.config.dataset.name} {training.recipe} seed {job.config.seed}"
     if job.kind == "benign":
         return f"benign reference, {words}"
+    if job.kind != "run":
+        words = f"{job.kind} filter's reference, {words}"
     return f"{attack.trigger} to {names[attack.target]} {attack.ratio:.3g}, {job.config.defence.detector}, {words}"
 
 
@@ -298,13 +304,14 @@ def score(
     assumed_ratio: float = 0.1,
     multiplier: float = 1.5,
     scope: str | None = None,
+    cut: Annotated[str, typer.Option(help="budget or gap.")] = "budget",
 ) -> None:
     """Score any features with any detector and budget; nothing is trained."""
     from core.scoring import score_files
 
     flagged, total = score_files(
         features, labels, to, detector=detector, parameters=_settings(detector_set), assumed_ratio=assumed_ratio,
-        multiplier=multiplier, scope=scope,
+        multiplier=multiplier, scope=scope, cut=cut,
     )  # fmt: skip
     out.print(f"{flagged} of {total} images flagged; written to {to}", markup=False, highlight=False, soft_wrap=True)
 
@@ -324,6 +331,121 @@ def record(
 
 
 @app.command()
+def reproduce(
+    recipe: Annotated[str, typer.Option(help=f"One of {', '.join(RECIPES)}.")] = "quick",
+    seeds: Annotated[int, typer.Option(help="So many seeds, from 0 on.")] = 3,
+    trigger: Annotated[list[str] | None, typer.Option(help="Only this trigger of the report; may be repeated.")] = None,
+    target: Annotated[list[str] | None, typer.Option(help="Only this target class; may be repeated.")] = None,
+    ratio: Annotated[list[float] | None, typer.Option(help="Only this ratio; may be repeated.")] = None,
+    reading: Annotated[
+        list[str] | None, typer.Option(help="What the ratio is a share of: target_class (default), training_set.")
+    ] = None,
+    detector: Annotated[
+        list[str] | None, typer.Option(help="A detector; whitened-spectral and spectral by default.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Both readings and all three detectors.")] = False,
+    training_set: Annotated[
+        list[str] | None, typer.Option("--training", "--train", help="A number of the recipe, as name=value.")
+    ] = None,
+    references: Annotated[
+        bool, typer.Option("--references", help="Also train on what a random and the perfect filter leave.")
+    ] = False,
+    benign: Annotated[bool, typer.Option(help="Also train the benign reference, one for all.")] = True,
+    here: Annotated[bool, typer.Option("--here", help="Compute in this process, not in the worker.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu; needs --here.")] = "auto",
+    to: Annotated[Path | None, typer.Option(help="A folder to write <recipe>.json and <recipe>.md into.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what there is to do, and start nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The report's tables, every row over several seeds; the same command again goes on where this one ended."""
+    if device != "auto" and not here:
+        raise BadRequest("--device needs --here: the worker chooses its device itself")
+    if everything and (reading or detector):
+        raise BadRequest("--all is every reading and detector; leave out --reading and --detector")
+    entries = tables.plan(
+        recipe, seeds,
+        reading or tables.READINGS[: 2 if everything else 1],
+        detector or tables.DETECTORS[: 3 if everything else 2],
+        triggers=trigger, targets=target, ratios=ratio, training=_settings(training_set),
+    )  # fmt: skip
+    cost = tables.cost(entries, references=references, benign=benign)
+    if dry_run:
+        print(json.dumps(asdict(cost))) if as_json else out.print(_planned(cost, len(entries)))
+        return
+    if not as_json:
+        err.print(_planned(cost, len(entries)))
+
+    def each(entry: tables.Entry, found: tables.Outcome | None) -> None:
+        if found is not None and not as_json:
+            err.print(f"{entry.name}: {_figures(found.figures)}", highlight=False, soft_wrap=True)
+
+    def failed(entry: tables.Entry, error: str) -> None:
+        err.print(f"{entry.name} failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+
+    failures: dict[str, str] = {}
+    try:
+        with _shown("waiting for the worker") as watch:
+            tables.reproduce(
+                entries, here=here, device=device, references=references, benign=benign, watch=watch, each=each,
+                failed=failed,
+            )  # fmt: skip
+    except tables.RunsFailed as some:
+        failures = some.failures
+    except KeyboardInterrupt:
+        err.print("stopped; what is finished stays, and the same command goes on from there")
+        raise typer.Exit(130) from None
+    rows = tables.table(entries, recorded=False)
+    if to is not None:
+        _write_tables(to, recipe, rows, failures)
+    if as_json:
+        print(json.dumps(tables.document(rows, failures)))
+    else:
+        _tell_tables(rows, failures)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _planned(cost: tables.Cost, entries: int) -> str:
+    if not cost.runs and not cost.trainings:
+        return f"all {entries} runs are finished"
+    basis = "measured on this machine" if cost.measured else "a guess; the first run will tell"
+    minutes = f"{cost.seconds / 60:.0f} minutes" if cost.seconds >= 120 else f"{cost.seconds:.0f} seconds"
+    return f"{cost.runs} of {entries} runs to do, {cost.trainings} trainings, about {minutes} ({basis})"
+
+
+def _figures(found: Mapping[str, float]) -> str:
+    left = f"{found['poisons_left']:.0f} of {found['poisons']:.0f} poisons left"
+    before, after = (f"Nat{n} {found[f'nat{n}']:.1%}, ASR{n} {found[f'asr{n}']:.1%}" for n in (1, 2))
+    return f"{before}; {left}; {after}; {found['seconds']:.0f} s"
+
+
+def _write_tables(to: Path, recipe: str, rows: list[tables.TableRow], failures: Mapping[str, str]) -> None:
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        content = json.dumps(tables.document(rows, failures), indent=1) + "\n"
+        (to / f"{recipe}.json").write_text(content, encoding="utf-8")
+        (to / f"{recipe}.md").write_text(tables.markdown(rows, failures), encoding="utf-8")
+    except OSError as error:
+        raise BadRequest(f"cannot write into {to}: {error.strerror}") from None
+
+
+def _tell_tables(rows: list[tables.TableRow], failures: Mapping[str, str]) -> None:
+    """The tables for a terminal: as in Markdown, in the columns that one has room for."""
+    for title, group in tables.groups(rows):
+        shown = Table(title=f"{title}: the report's number, and ours")
+        for column in tables.COLUMNS:
+            shown.add_column(column, justify="left" if column in ("target", "detector") else "right")
+        for row in group:
+            shown.add_row(*tables.cells(row))
+        out.print(shown)
+        for row in group:
+            for note in tables.remarks(row, failures):
+                out.print(note, markup=False, highlight=False)
+        for figure, of, said in tables.reasons(group):
+            out.print(f"{figure}, {', '.join(of)}: {said}", markup=False, highlight=False)
+
+
+@app.command()
 def doctor() -> None:
     """What device, what data, what is damaged. Ends with status 1 if something is."""
     from core.doctor import findings
@@ -338,7 +460,7 @@ def doctor() -> None:
 
 
 @app.command(hidden=True)
-def worker(idle_seconds: float = 60.0) -> None:
+def worker(idle_seconds: float = 180.0) -> None:
     """Carry out what is queued (started by the other commands and the pages)."""
     from core.worker import work
 

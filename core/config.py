@@ -103,7 +103,8 @@ class DefenceConfig(Frozen):
 
     epsilon, the assumed upper bound on the number of poisoned images, is assumed_ratio times the median
     class size; multiplier * epsilon images (1.5 in the paper) are removed from every class, or only from
-    the classes that the detector calls suspicious, as scope says.
+    the classes that the detector calls suspicious, as scope says. cut "gap" needs no epsilon: it removes what
+    lies above the detector's own threshold of each class, where the detector offers one.
     """
 
     detector: str = "spectral"
@@ -112,6 +113,7 @@ class DefenceConfig(Frozen):
     assumed_ratio: Share = 0.1
     multiplier: Annotated[float, Field(gt=0, le=10)] = 1.5
     scope: Literal["every_class", "suspicious_class"] = "every_class"
+    cut: Literal["budget", "gap"] = "budget"
 
     @model_validator(mode="before")
     @classmethod
@@ -129,6 +131,8 @@ class DefenceConfig(Frozen):
             raise BadRequest(
                 f"detector {self.detector!r} does not name a suspicious class; its scope must be 'every_class'"
             )
+        if self.cut not in entry.facts.get("cuts", ("budget",)):
+            raise BadRequest(f"detector {self.detector!r} finds no gap to cut at; its cut must be 'budget'")
         return self
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ def configure(
     assumed_ratio: float = 0.1,
     multiplier: float = 1.5,
     scope: str | None = None,
+    cut: str = "budget",
     seed: int = 0,
 ) -> RunConfig:
     """A checked run configuration from plain settings; BadRequest says what does not fit.
@@ -64,6 +65,7 @@ def configure(
                     "assumed_ratio": assumed_ratio,
                     "multiplier": multiplier,
                     "scope": scope,
+                    "cut": cut,
                 }
             ),
             seed=seed,
@@ -92,6 +94,17 @@ def run_benign(config: RunConfig, *, device: str = "auto", watch: Watcher = igno
         from core import pipeline
 
         pipeline.benign(config, store, watch, device)
+
+
+def run_reference(
+    config: RunConfig, which: str, *, device: str = "auto", watch: Watcher = ignore, store: Store | None = None
+) -> None:
+    """Train and evaluate what a "random" or the "perfect" filter of a run's budget leaves, unless it is stored."""
+    store = store or Store()
+    if not store.has("reference", stages.reference_key(config, which)):
+        from core import pipeline
+
+        pipeline.reference(which, config, store, watch, device)
 
 
 def install_recorded() -> None:
@@ -123,8 +136,11 @@ class Estimate:
     measured: bool
 
 
-def estimate(config: RunConfig, *, store: Store | None = None) -> Estimate:
-    """About how long a run would take from here, counting only the stages that are not stored."""
+def estimate(config: RunConfig, *, store: Store | None = None, trained: Container[str] = ()) -> Estimate:
+    """About how long a run would take from here, counting only the stages that are not stored.
+
+    `trained` has the keys of networks that runs before it in a plan will have trained and represented.
+    """
     store = store or Store()
     if store.has("run", stages.run_key(config)):
         return Estimate(cached=True, seconds=0.0, measured=True)
@@ -135,9 +151,10 @@ def estimate(config: RunConfig, *, store: Store | None = None) -> Estimate:
     cost = progress.costs(config, train_size, facts.get("test_size", train_size // 5))
     model = stages.model_key(config)
     stored = {
-        "train": store.has("model", model),
-        "evaluate": store.has("predictions", stages.predictions_key(model, config.attack)),
-        "represent": store.has("features", stages.features_key(model, config.defence.representation)),
+        "train": model in trained or store.has("model", model),
+        "evaluate": model in trained or store.has("predictions", stages.predictions_key(model, config.attack)),
+        "represent": model in trained
+        or store.has("features", stages.features_key(model, config.defence.representation)),
     }
     cost = {stage: passes for stage, passes in cost.items() if not stored.get(stage)}
     speed, measured = _images_per_second(config.training.model, store)

@@ -1,7 +1,8 @@
 """From scores to decisions: the only place that says what is removed.
 
 Algorithm 1 of Tran, Li and Madry (2018) removes the 1.5 * epsilon highest scores of every class, where
-epsilon is the assumed upper bound on the number of poisoned images.
+epsilon is the assumed upper bound on the number of poisoned images. Where a detector says where the poison
+ends, the cut can be made there instead, and epsilon need not be known.
 """
 
 from __future__ import annotations
@@ -51,7 +52,16 @@ def flag(scores: Scores, labels: Labels, count: int, classes: NDArray[np.int64])
 def keep_mask(detection: Detection, labels: Labels, defence: DefenceConfig) -> Mask:
     """True where an image stays, [n] bool."""
     classes = suspicious_classes(labels, detection, defence.scope)
+    if defence.cut == "gap":
+        return ~beyond_gap(detection, labels, classes)
     return ~flag(detection.scores, labels, budget(labels, defence), classes)
+
+
+def beyond_gap(detection: Detection, labels: Labels, classes: NDArray[np.int64]) -> Mask:
+    """Flag what scores above the detector's own cut in each of the given classes, [n] bool; no epsilon is assumed."""
+    if detection.cut is None:
+        raise BadRequest("this detector finds no gap to cut at; the cut must be 'budget'")
+    return np.isin(labels, classes) & (detection.scores > detection.cut[labels])
 
 
 def random_keep(labels: Labels, flagged: Mask, seed: int) -> Mask:

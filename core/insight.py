@@ -310,7 +310,7 @@ def _looked(images: Images, look: Callable[[Tensor], dict[str, Tensor]]) -> dict
     """What `look` makes of images [n, h, w, 3] as a network's input, batch after batch."""
     import torch
 
-    from core.train import to_float
+    from core.step import to_float
 
     parts = []
     with _arithmetic(), torch.inference_mode():

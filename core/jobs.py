@@ -19,10 +19,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,12 @@ from core.store import FileLock, Store, no_space
 from core.types import BadRequest, Event, PoisonscopeError, Watcher
 
 SCHEMA = 1
-KINDS = {"run": (stages.run_key, "run"), "benign": (stages.benign_key, "predictions")}  # key, stage of the result
+KINDS: dict[str, tuple[Callable[[RunConfig], str], str]] = {  # key and stage of the result
+    "run": (stages.run_key, "run"),
+    "benign": (stages.benign_key, "predictions"),
+    "random": (partial(stages.reference_key, which="random"), "reference"),
+    "perfect": (partial(stages.reference_key, which="perfect"), "reference"),
+}
 ACTIVE = ("queued", "running")
 RESUMABLE = ("failed", "cancelled", "lost")
 
@@ -131,7 +136,7 @@ class Job:
 
 
 def submit(config: RunConfig, kind: str = "run", *, start: bool = True) -> Job:
-    """Ask for a run, or for its benign reference; the same request again joins the first.
+    """Ask for a run, or for one of its references (KINDS); the same request again joins the first.
 
     What failed, was cancelled or got lost is queued again, and so is what is done but no longer stored.
     What is stored already is done at once. `start` False leaves the queue to a worker that lives.

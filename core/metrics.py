@@ -64,6 +64,15 @@ def quality(
     )
 
 
+def given(clean: NDArray[np.int64], triggered: NDArray[np.int64], labels: Labels) -> dict[str, Any]:
+    """Nat, and for every class as target the ASR [k], as JSON: what a table asks of answers [n] and labels [n]."""
+    classes = range(int(labels.max()) + 1)
+    return {
+        "nat": float((clean == labels).mean()),
+        "asr": [float((triggered[labels != target] == target).mean()) for target in classes],
+    }
+
+
 @dataclass(frozen=True)
 class Curves:
     """The working points of all thresholds on a ranking, from none flagged to all; each array is [t].

@@ -9,10 +9,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models.resnet import BasicBlock
 
 from core.registry import MODELS
 
@@ -112,7 +110,9 @@ def _scaled(filters: Tensor, norm: nn.Module, std: Tensor) -> Tensor:
 
 def resnet18(classes: int) -> Network:
     """torchvision's ResNet-18 with a 3x3 stem and no max-pooling, as is usual for 32x32 images; d = 512."""
-    body = torchvision.models.resnet18(num_classes=classes)
+    from torchvision.models import resnet18 as published  # two seconds that only residual networks need
+
+    body = published(num_classes=classes)
     convolution = nn.Conv2d(3, 64, 3, padding=1, bias=False)
     nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
     stem = nn.Sequential(convolution, body.bn1, body.relu)
@@ -133,12 +133,17 @@ def resnet_small(classes: int, width: int = 16) -> Network:
     return network
 
 
-def _basic_block(inside: int, outside: int) -> BasicBlock:
+def _basic_block(inside: int, outside: int) -> nn.Module:
     """A residual block that halves the resolution where it changes the width."""
+    from torchvision.models.resnet import BasicBlock
+
+    block: nn.Module
     if inside == outside:
-        return BasicBlock(inside, outside)
+        block = BasicBlock(inside, outside)
+        return block
     shortcut = nn.Sequential(nn.Conv2d(inside, outside, 1, stride=2, bias=False), nn.BatchNorm2d(outside))
-    return BasicBlock(inside, outside, stride=2, downsample=shortcut)
+    block = BasicBlock(inside, outside, stride=2, downsample=shortcut)
+    return block
 
 
 class Whitened(Network):
@@ -230,6 +235,11 @@ def _conv_block(inside: int, outside: int) -> nn.Sequential:
 def whitened_cnn(classes: int) -> Network:
     """The network of the `quick` recipe, d = 64."""
     return Whitened(classes)
+
+
+def whitened_wide(classes: int) -> Network:
+    """The network of the `instant` recipe, at the published widths; d = 256."""
+    return Whitened(classes, (64, 256, 256))
 
 
 def build(name: str, classes: int, seed: int, device: torch.device | None = None) -> Network:

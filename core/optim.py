@@ -33,7 +33,7 @@ class Muon(torch.optim.Optimizer):
                 momentum = state["momentum_buffer"].mul_(group["momentum"]).add_(weight.grad)
                 weight.mul_(math.sqrt(len(weight)) / weight.norm())
                 direction = weight.grad + group["momentum"] * momentum
-                weight.add_(orthogonalise(direction), alpha=-group["lr"])
+                weight.sub_(orthogonalise(direction) * group["lr"])
 
 
 def orthogonalise(gradient: Tensor, steps: int = 3) -> Tensor:
@@ -72,7 +72,7 @@ def optimisers(network: nn.Module, training: TrainingConfig) -> list[torch.optim
         if group
     ]
     chosen: list[torch.optim.Optimizer] = [
-        torch.optim.SGD(groups, lr=training.lr, momentum=training.momentum, nesterov=training.nesterov)
+        torch.optim.SGD(groups, lr=training.lr, momentum=training.momentum, nesterov=training.nesterov, fused=True)
     ]
     if filters:
         chosen.append(Muon(filters, training.muon_lr, training.muon_momentum))

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
+from dataclasses import asdict
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,21 +18,27 @@ import torch
 from core import datasets, devices, models, results, stages
 from core import filter as filtering
 from core import poison as attack
-from core.config import RunConfig
-from core.metrics import Quality
+from core.config import DatasetConfig, RunConfig
+from core.home import home
+from core.metrics import Quality, given
 from core.progress import Progress, costs
 from core.represent import predict, represent
 from core.results import quality, summarise, triggered_images
 from core.store import Artefact, Store
 from core.train import load_weights, train, weights
-from core.types import BadRequest, DamagedArtefact, Detection, Event, Mask, Watcher, ignore
+from core.types import BadRequest, DamagedArtefact, Dataset, Detection, Event, Mask, Watcher, ignore
 
 PROBE_IMAGES = 500  # test images that are looked at after every epoch
 
 
 def execute(kind: str, config: RunConfig, store: Store, watch: Watcher = ignore, device: str = "auto") -> None:
-    """Carry out a job of the ledger: a whole "run", or the training of its "benign" reference."""
-    jobs = {"run": run, "benign": benign}
+    """Carry out a job of the ledger: a whole "run", or one of its references, "benign", "random" or "perfect"."""
+    jobs: dict[str, Callable[..., Any]] = {
+        "run": run,
+        "benign": benign,
+        "random": partial(reference, "random"),
+        "perfect": partial(reference, "perfect"),
+    }
     if kind not in jobs:
         raise BadRequest(f"kind must be one of {sorted(jobs)}, got {kind!r}")
     jobs[kind](config, store, watch, device)
@@ -51,6 +59,7 @@ def run(config: RunConfig, store: Store, watch: Watcher = ignore, device: str = 
     after = line.quality(cleaned, "evaluate again")
     summary = summarise(config, line.dataset, line.poisoned, found, ~keep, before, after)
     summary |= {"run": key, "seconds": time.perf_counter() - began, "device": devices.describe(line.device)}
+    summary |= {"torch": torch.__version__}
     return dict(store.write("run", key, arrays={"flagged": ~keep}, document=summary).document)
 
 
@@ -60,13 +69,39 @@ def benign(config: RunConfig, store: Store, watch: Watcher = ignore, device: str
     return line.quality(line.model("train"), "evaluate")
 
 
+def reference(which: str, config: RunConfig, store: Store, watch: Watcher = ignore, device: str = "auto") -> Quality:
+    """Train on what a "random" or the "perfect" filter of a run's own budget leaves; the store keeps Nat and ASR.
+
+    The run itself is carried out first where it is not stored, since its filter says what the budget was.
+    """
+    run(config, store, watch, device)
+    finished = store.read("run", stages.run_key(config))
+    if finished is None:
+        raise DamagedArtefact("the run's flags were damaged and have been set aside; start it again")
+    line = Line(config, store, watch, device)
+    flagged, poisoned = finished.array("flagged"), line.poisoned
+    if which == "random":
+        keep = filtering.random_keep(poisoned.labels, flagged, config.seed)
+    else:
+        keep = filtering.perfect_keep(flagged, poisoned.truth.poisoned)
+    found = line.quality(line.model("retrain", keep), "evaluate again")
+    store.write("reference", stages.reference_key(config, which), document=asdict(found))
+    return found
+
+
+@lru_cache(maxsize=1)
+def _dataset(config: DatasetConfig, place: Path) -> Dataset:
+    """A data set of a home, which a worker keeps from run to run."""
+    return datasets.load(config)
+
+
 class Line:
     """The stages of one run. Each returns the key of its artefact, or what is in it, computing it if need be."""
 
     def __init__(self, config: RunConfig, store: Store, watch: Watcher, device: str) -> None:
         self.config, self.store = config, store
         self.device = devices.choose(device)
-        self.dataset = datasets.load(config.dataset)
+        self.dataset = _dataset(config.dataset, home())
         self.poisoned = attack.poison(self.dataset, config.attack, config.seed)
         self.watch = Progress(watch, costs(config, len(self.poisoned), len(self.dataset.test_labels)))
 
@@ -130,8 +165,10 @@ class Line:
     def _probe(self, network: models.Network) -> dict[str, float]:
         """Nat and ASR on the first few test images, for the curves that are drawn while training."""
         images, labels = self.dataset.test_images[:PROBE_IMAGES], self.dataset.test_labels[:PROBE_IMAGES]
-        clean = predict(network, images).argmax(1)
-        fooled = predict(network, triggered_images(self.config, images)).argmax(1) == self.config.attack.target
+        bf16 = devices.use_bf16(self.config.training.precision, self.device)
+        clean = predict(network, images, bf16=bf16).argmax(1)
+        fooled = predict(network, triggered_images(self.config, images), bf16=bf16).argmax(1)
+        fooled = fooled == self.config.attack.target
         return {
             "nat": float((clean == labels).mean()),
             "asr": float(fooled[labels != self.config.attack.target].mean()),
@@ -146,10 +183,12 @@ class Line:
 
     def _predict(self, key: str, model_key: str, stage: str) -> Artefact:
         network = self._network(model_key)
-        clean = predict(network, self.dataset.test_images)
+        bf16 = devices.use_bf16(self.config.training.precision, self.device)
+        clean = predict(network, self.dataset.test_images, bf16=bf16)
         self.watch(Event(stage, 0.5))
-        triggered = predict(network, triggered_images(self.config, self.dataset.test_images))
-        return self.store.write("predictions", key, arrays={"clean": clean, "triggered": triggered})
+        triggered = predict(network, triggered_images(self.config, self.dataset.test_images), bf16=bf16)
+        rates = given(clean.argmax(1), triggered.argmax(1), self.dataset.test_labels)
+        return self.store.write("predictions", key, arrays={"clean": clean, "triggered": triggered}, document=rates)
 
     def _represent(self, key: str, model_key: str) -> Artefact:
         representation = self.config.defence.representation

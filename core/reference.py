@@ -12,8 +12,11 @@ import numpy as np
 
 from core.config import RunConfig, class_names
 
-MEASURED = Path(__file__).resolve().parent.parent / "benchmarks" / "results" / "quick_table.json"
+_REPOSITORY = Path(__file__).resolve().parent.parent
+RECORDS = _REPOSITORY / "assets" / "tables"  # what core.reproduce measured, one file a recipe
+MEASURED = _REPOSITORY / "benchmarks" / "results" / "quick_table.json"
 FIGURES = ("nat1", "asr1", "poisons_left", "nat2", "asr2")  # the report's columns, in its order
+_COMPARED = (*FIGURES, "clean_removed", "benign_asr")
 
 
 class Row(NamedTuple):
@@ -72,19 +75,20 @@ class Measured(NamedTuple):
 
 
 def measured(config: RunConfig) -> Measured | None:
-    """This project's own measurement for a run's trigger, target and detector at the report's 10% of the class.
+    """This project's own measurement for a run's trigger, target, ratio of the class and detector.
 
     It was made with recipe `quick` on CIFAR-10, whatever the run's own recipe is; None where there is none.
     """
     attack = config.attack
-    if config.dataset.name != "cifar10" or attack.ratio_of != "target_class" or round(attack.ratio, 6) != 0.1:
+    if config.dataset.name != "cifar10" or attack.ratio_of != "target_class":
         return None
-    wanted = (attack.trigger, class_names("cifar10")[attack.target], config.defence.detector)
+    target = class_names("cifar10")[attack.target]
+    wanted = (attack.trigger, target, round(attack.ratio, 6), config.defence.detector)
     table = _quick_table()
-    rows = [row for row in table["rows"] if (row["trigger"], row["target"], row["detector"]) == wanted]
-    if not rows:
+    rows = [row for row in table["rows"] if (row["trigger"], row["target"], row["ratio"], row["detector"]) == wanted]
+    if not rows or any(name not in row for row in rows for name in _COMPARED):
         return None
-    values = {name: np.array([row[name] for row in rows], float) for name in (*FIGURES, "clean_removed", "benign_asr")}
+    values = {name: np.array([row[name] for row in rows], float) for name in _COMPARED}
     return Measured(
         runs=len(rows),
         poisons=int(rows[0]["poisons"]),
@@ -96,9 +100,18 @@ def measured(config: RunConfig) -> Measured | None:
 
 @cache
 def _quick_table() -> dict[str, Any]:
-    """The measured runs as benchmarks/quick_table.py wrote them; without rows where the file is not shipped."""
+    """The measured runs of recipe `quick`, each a flat row, and on what they were made.
+
+    From the record that core.reproduce writes, else from what benchmarks/quick_table.py wrote (10% of the class
+    only); without rows where neither ships.
+    """
+    record = RECORDS / "quick.json"
+    if record.is_file():
+        runs = [run for run in json.loads(record.read_text())["runs"] if run["reading"] == "target_class"]
+        machine = ", ".join(dict.fromkeys(run["device"] for run in runs))
+        return {"rows": [{**run, **run["figures"]} for run in runs], "machine": machine}
     try:
         table: dict[str, Any] = json.loads(MEASURED.read_text())
     except FileNotFoundError:
         return {"rows": [], "machine": ""}
-    return table
+    return {**table, "rows": [{**row, "ratio": 0.1} for row in table["rows"]]}

@@ -157,7 +157,7 @@ def detection(store: Store, features_key: str, labels: Labels, defence: DefenceC
 
 def _keep(store: Store, key: str, found: Detection) -> Artefact:
     arrays = {"scores": found.scores}
-    for name in ("class_statistic", "spectrum"):
+    for name in ("class_statistic", "spectrum", "cut"):
         if getattr(found, name) is not None:
             arrays[name] = getattr(found, name)
     document = {"class_threshold": found.class_threshold, "arrays": sorted(arrays)}
@@ -171,6 +171,7 @@ def _detection(artefact: Artefact) -> Detection:
         class_statistic=artefact.array("class_statistic") if "class_statistic" in present else None,
         class_threshold=artefact.document["class_threshold"],
         spectrum=artefact.array("spectrum") if "spectrum" in present else None,
+        cut=artefact.array("cut") if "cut" in present else None,
     )
 
 

@@ -27,6 +27,7 @@ def score_files(
     assumed_ratio: float,
     multiplier: float,
     scope: str | None,
+    cut: str = "budget",
 ) -> tuple[int, int]:
     """Score features.npy [n, d] with labels.npy [n], write `id,label,score,flagged`; returns (flagged, n)."""
     settings = {
@@ -35,6 +36,7 @@ def score_files(
         "assumed_ratio": assumed_ratio,
         "multiplier": multiplier,
         "scope": scope,
+        "cut": cut,
     }
     try:
         defence = DefenceConfig.model_validate(settings)

@@ -20,8 +20,9 @@ from core.types import Mask
 
 # Raise a number when the code behind a stage changes what it computes.
 POISON_VERSION = 1
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 PREDICTIONS_VERSION = 1
+REFERENCE_VERSION = 1
 SUMMARY_VERSION = 1
 
 
@@ -79,6 +80,11 @@ def benign_key(config: RunConfig) -> str:
     return predictions_key(model_key(benign(config)), config.attack)
 
 
+def reference_key(config: RunConfig, which: str) -> str:
+    """The key of what a "random" or a "perfect" filter of the run's own budget comes to."""
+    return stage_key("reference", run=run_key(config), filter=which, version=REFERENCE_VERSION)
+
+
 def features_key(model: str, representation: str) -> str:
     """The key of a network's representations of its whole training set."""
     return stage_key("features", model=model, representation=representation)
@@ -108,6 +114,11 @@ def predictions_key(model: str, attack: AttackConfig) -> str:
     )
 
 
+def _defence(defence: DefenceConfig) -> dict[str, Any]:
+    """The defence in a run's key; a cut at the budget goes unsaid, as before there was another."""
+    return defence.model_dump(exclude={"cut"} if defence.cut == "budget" else set())
+
+
 def run_key(config: RunConfig) -> str:
     """The key of a whole run and of its summary."""
     model = model_key(config)
@@ -117,6 +128,6 @@ def run_key(config: RunConfig) -> str:
         scores=scores_key(features, config.defence),
         predictions=predictions_key(model, config.attack),
         attack=config.attack.model_dump(),
-        defence=config.defence.model_dump(),
+        defence=_defence(config.defence),
         version=SUMMARY_VERSION,
     )

@@ -165,6 +165,12 @@ class Artefact:
             return found
 
     @property
+    def done(self) -> Mapping[str, Any]:
+        """The marker: `time` (unix seconds) and `versions` of when it was written, among others."""
+        found: dict[str, Any] = json.loads((self.folder / DONE).read_text())
+        return found
+
+    @property
     def has_weights(self) -> bool:
         """Whether there are any."""
         return (self.folder / WEIGHTS).exists()

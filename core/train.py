@@ -1,7 +1,7 @@
 """The training loop. It knows nothing of screens, attacks or detectors: it reports to a watcher.
 
-The data live on the device as uint8; augmentation is a batched gather there. Everything random in an
-epoch comes from (seed, epoch) alone, drawn for every id whether it is kept or not: so a run resumed from
+The data live on the device as uint8; augmentation is a batched gather there (core.step). Everything random in
+an epoch comes from (seed, epoch) alone, drawn for every id whether it is kept or not: so a run resumed from
 a checkpoint equals an undisturbed one, and a retraining differs from the first only by the removed rows.
 """
 
@@ -16,14 +16,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from core import devices, models, optim
 from core.config import TrainingConfig
+from core.step import Batches, Course, Step, to_float
 from core.types import BadRequest, Event, Images, Labels, Mask, Watcher, ignore
 
 LOOKS = 8  # of the probe in a whole training, where that is more than one an epoch
 REPORT_SECONDS = 0.4  # how often a running epoch says how far it is
+CHECKPOINT_SECONDS = 5.0  # what may be lost: writing a large network's state takes longer than a short epoch
 Probe = Callable[[models.Network], Mapping[str, float]]
 
 
@@ -45,21 +46,6 @@ class Trained:
 
     network: models.Network
     history: list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Batches:
-    """The training set on the device: images [n, h, w, 3] uint8, labels [n], and the kept ids [m]."""
-
-    images: Tensor
-    labels: Tensor
-    kept: Tensor
-    size: int
-
-    @property
-    def steps(self) -> int:
-        """Steps an epoch; the incomplete last batch is left out."""
-        return max(1, len(self.kept) // self.size)
 
 
 def train(
@@ -88,15 +74,18 @@ def train(
         network.calibrate(_calibration_sample(batches))
         chosen = optim.optimisers(network, training)
         history = _restore(checkpoint, network, chosen)
+        step = Step(network, chosen, batches, training)
+        saved = time.perf_counter()
         for epoch in range(len(history), training.epochs):
             began = time.perf_counter()
-            figures = _epoch(network, chosen, batches, training, seed, epoch, probe, watch, stage)
+            figures = _epoch(step, training, seed, epoch, probe, watch, stage)
             network.eval()
             if probe is not None:
                 figures |= probe(network)
             history.append({"epoch": epoch + 1, **figures, "seconds": time.perf_counter() - began})
-            if checkpoint is not None:
+            if checkpoint is not None and time.perf_counter() - saved >= CHECKPOINT_SECONDS:
                 checkpoint.save(_state(network, chosen), {"history": history})
+                saved = time.perf_counter()
             watch(Event(stage, (epoch + 1) / training.epochs, f"epoch {epoch + 1} of {training.epochs}", history[-1]))
         return Trained(network.eval(), history)
 
@@ -122,57 +111,31 @@ def _calibration_sample(batches: Batches) -> Tensor:
 
 
 def _epoch(
-    network: models.Network,
-    chosen: list[torch.optim.Optimizer],
-    batches: Batches,
-    training: TrainingConfig,
-    seed: int,
-    epoch: int,
-    probe: Probe | None,
-    watch: Watcher,
-    stage: str,
+    step: Step, training: TrainingConfig, seed: int, epoch: int, probe: Probe | None, watch: Watcher, stage: str
 ) -> dict[str, Any]:
     """One pass over the kept rows; returns the mean loss and the accuracy on the batches as they came.
 
-    "within" holds what the probe saw on the way, each with its place in the training, in epochs.
+    "within" holds what the probe saw on the way, each with its place in the training, in epochs. Where there is
+    nothing to look at on the way, the host does not wait for the device before the end.
     """
-    network.train()
-    device = batches.images.device
-    order, grids = _draw(batches, training, seed, epoch)
-    bf16 = devices.use_bf16(training.precision, device)
-    peaks = [[group["lr"] for group in optimiser.param_groups] for optimiser in chosen]
-    total_loss = torch.zeros((), device=device)
-    total_right = torch.zeros((), device=device)
-    heard = time.perf_counter()
-    looks = _looks(batches.steps, training.epochs) if probe is not None else set()
+    network, steps = step.network.train(), step.batches.steps
+    step.begin(_course(step.batches, training, seed, epoch))
+    looks = _looks(steps, training.epochs) if probe is not None else set()
     within: list[dict[str, float]] = []
-    for step in range(batches.steps):
-        share = (epoch + step / batches.steps) / training.epochs
-        _set_rates(chosen, peaks, optim.rate(training, share))
-        rows = order[step * batches.size : (step + 1) * batches.size]
-        answers = batches.labels[rows]
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            logits = network(to_float(augment(batches.images, rows, *grids)))
-        loss = functional.cross_entropy(logits.float(), answers, label_smoothing=training.label_smoothing)
-        for optimiser in chosen:
-            optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        for optimiser in chosen:
-            optimiser.step()
-        total_loss += loss.detach()
-        total_right += (logits.detach().argmax(1) == answers).float().mean()
+    told = f"epoch {epoch + 1} of {training.epochs}"
+    heard = time.perf_counter()
+    for number in range(1, steps + 1):
+        step()
+        share = number / steps
         if time.perf_counter() - heard > REPORT_SECONDS:
             heard = time.perf_counter()
-            watch(Event(stage, share, f"epoch {epoch + 1} of {training.epochs}"))
-        if probe is not None and step + 1 in looks:
-            done = (step + 1) / batches.steps
+            watch(Event(stage, (epoch + share) / training.epochs, told))
+        if probe is not None and number in looks:
             network.eval()
-            within.append({"epoch": epoch + done, "loss": float(total_loss) / (step + 1), **probe(network)})
+            within.append({"epoch": epoch + share, "loss": float(step.loss) / number, **probe(network)})
             network.train()
-            told = f"epoch {epoch + 1} of {training.epochs}"
-            watch(Event(stage, (epoch + done) / training.epochs, told, within[-1]))
-    _set_rates(chosen, peaks, 1.0)
-    figures = {"loss": float(total_loss) / batches.steps, "accuracy": float(total_right) / batches.steps}
+            watch(Event(stage, (epoch + share) / training.epochs, told, within[-1]))
+    figures = {"loss": float(step.loss) / steps, "accuracy": float(step.right) / steps}
     return {**figures, "within": within} if within else figures
 
 
@@ -182,45 +145,20 @@ def _looks(steps: int, epochs: int) -> set[int]:
     return {round(steps * look / looks) for look in range(1, looks)} - {0, steps}
 
 
-def _set_rates(chosen: list[torch.optim.Optimizer], peaks: list[list[float]], share: float) -> None:
-    for optimiser, rates in zip(chosen, peaks, strict=True):
-        for group, peak in zip(optimiser.param_groups, rates, strict=True):
-            group["lr"] = peak * share
-
-
-def _draw(batches: Batches, training: TrainingConfig, seed: int, epoch: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """An epoch's order over the kept ids, and each id's row and column grids, [n, h] and [n, w].
+def _course(batches: Batches, training: TrainingConfig, seed: int, epoch: int) -> Course:
+    """An epoch's order over the kept ids, each id's shift and mirroring, and every step's rate.
 
     Drawn on the CPU for all n ids, so that neither device nor keep-mask changes what an id gets.
     """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    total, height, width = batches.images.shape[:3]
+    total = len(batches.images)
     order = torch.randperm(total, generator=generator)
-    shifts = torch.randint(-training.crop, training.crop + 1, (2, total, 1), generator=generator)
-    mirrored = torch.rand(total, 1, generator=generator) < 0.5
-    rows = _reflect(torch.arange(height) + shifts[0], height)
-    columns = _reflect(torch.arange(width) + shifts[1], width)
-    if training.flip:
-        columns = torch.where(mirrored, width - 1 - columns, columns)
+    shifts = torch.randint(-training.crop, training.crop + 1, (2, total), generator=generator)
+    mirrored = (torch.rand(total, generator=generator) < 0.5) & training.flip
     kept = torch.zeros(total, dtype=torch.bool)
     kept[batches.kept] = True
-    device = batches.images.device
-    return order[kept[order]].to(device), (rows.to(device), columns.to(device))
-
-
-def _reflect(positions: Tensor, size: int) -> Tensor:
-    """Positions beyond an edge mirrored back inside."""
-    return size - 1 - (size - 1 - positions.abs()).abs()
-
-
-def augment(images: Tensor, ids: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """The images of some ids, shifted and mirrored as their grids say: [b, h, w, 3] uint8."""
-    return images[ids[:, None, None], rows[ids][:, :, None], columns[ids][:, None, :]]
-
-
-def to_float(images: Tensor) -> Tensor:
-    """uint8 [b, h, w, 3] to float [b, 3, h, w], 0 to 255, channels last in memory."""
-    return images.float().permute(0, 3, 1, 2)
+    shares = [(epoch + step / batches.steps) / training.epochs for step in range(batches.steps)]
+    return Course(order[kept[order]], shifts, mirrored, torch.tensor([optim.rate(training, at) for at in shares]))
 
 
 def _state(network: models.Network, chosen: list[torch.optim.Optimizer]) -> dict[str, NDArray[Any]]:
@@ -242,12 +180,11 @@ def _restore(
     tensors, document = saved
     load_weights(network, {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})
     for number, optimiser in enumerate(chosen):
-        prefix = f"optimiser{number}."
-        momenta = {
-            int(name.removeprefix(prefix)): {"momentum_buffer": torch.from_numpy(np.array(tensor))}
-            for name, tensor in tensors.items()
-            if name.startswith(prefix)
-        }
+        momenta = {}
+        for index, weight in enumerate(weight for group in optimiser.param_groups for weight in group["params"]):
+            saved_momentum = torch.from_numpy(np.array(tensors[f"optimiser{number}.{index}"]))
+            # In the memory order of the weight: a fused optimiser takes it for granted.
+            momenta[index] = {"momentum_buffer": torch.empty_like(weight).copy_(saved_momentum)}
         optimiser.load_state_dict({**optimiser.state_dict(), "state": momenta})
     return [dict(record) for record in document["history"]]
 

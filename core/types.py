@@ -108,13 +108,16 @@ class Detection:
 
     class_statistic [k] float64 (higher = more suspicious) with the threshold above which the detector
     calls a class poisoned; both None where it has no such opinion. spectrum [k, up to 10] float64 holds
-    the leading singular values of each class, largest first, where the detector computes them.
+    the leading singular values of each class, largest first, where the detector computes them. cut [k]
+    float64 is the score above which an image of the class is likelier poisoned than benign, if any is (inf
+    where there is no telling); None where the detector offers none.
     """
 
     scores: Scores
     class_statistic: NDArray[np.float64] | None = None
     class_threshold: float | None = None
     spectrum: NDArray[np.float64] | None = None
+    cut: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

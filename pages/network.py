@@ -228,7 +228,7 @@ def _path(store: str, run: str, model: str, _result: Result, _which: str) -> lis
 def plain_words(result: Result) -> None:
     with st.expander("What happens here, in plain words", icon=":material/help:"):
         st.markdown(PLAIN)
-        if result.config.training.model == "whitened_cnn":
+        if result.config.training.model.startswith("whitened"):
             st.markdown(WHITENED)
 
 

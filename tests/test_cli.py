@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 
 from core import cli, jobs, pictures
+from core import reproduce as tables
 from core.results import Result
 from core.store import Store
 from core.types import BadRequest
@@ -321,6 +322,82 @@ def test_a_picture_is_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "long.png").write_bytes(bytes(pictures.MAX_BYTES + 1))
     with pytest.raises(BadRequest, match="must have at most 262,144 bytes, got 262,145"):
         cli._settings([f"picture=@{tmp_path / 'long.png'}"])
+
+
+# --- the report's tables ----------------------------------------------------------------------------------
+
+TABLES = ("reproduce", "--seeds", "1", "--target", "dog", "--ratio", "0.1", "--detector", "spectral")
+
+
+def told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object
+) -> tuple[int, str, str]:
+    """Status, output and errors of a command in this process."""
+    monkeypatch.setattr(sys, "argv", ["core", *map(str, arguments)])
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return (int(ended.value.code or 0), *capsys.readouterr())
+
+
+def test_reproduce_says_what_there_is_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, said, _ = told(monkeypatch, capsys, *TABLES, "--dry-run", "--json")
+    planned = json.loads(said)
+    # Two triggers, each poisoned and cleaned, and one benign network for both.
+    assert (status, planned["runs"], planned["trainings"]) == (0, 2, 5)
+    assert planned["seconds"] > 0
+    _, said, _ = told(monkeypatch, capsys, "reproduce", "--all", "--references", "--no-benign", "--dry-run")
+    # 12 rows, 3 seeds, 2 readings: 72 poisoned networks; 3 detectors each, cleaned, random and perfect.
+    assert said.startswith("216 of 216 runs to do, 720 trainings, about ")
+    assert jobs.listing(start=False) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--target", "cat"), "target must be among ['bird', 'dog', 'horse']"),
+        (("--device", "cpu"), "--device needs --here"),
+        (("--all",), "--all is every reading and detector"),
+        (("--train", "epochs"), "a setting must be name=value"),
+    ],
+)
+def test_reproduce_refuses_in_one_line(
+    arguments: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _, errors = told(monkeypatch, capsys, *TABLES, *arguments)
+    assert (status, len(errors.strip().splitlines())) == (2, 1)
+    assert said in errors
+
+
+def test_reproduce_tells_failures_and_ends_with_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def some(entries: Any, failed: Any, **_: Any) -> None:
+        failed(entries[0], "out of memory")
+        raise tables.RunsFailed({entries[0].key: "out of memory"})
+
+    monkeypatch.setattr(tables, "reproduce", some)
+    status, said, errors = told(monkeypatch, capsys, *TABLES, "--to", tmp_path / "made")
+    assert status == 1
+    assert "pixel to dog 10%, spectral, seed 0 failed: out of memory" in errors
+    assert "dog 10%, spectral, seed 0, failed: out of memory" in said
+    assert "93.12%" in said
+    assert list(json.loads((tmp_path / "made" / "quick.json").read_text())["failed"].values()) == ["out of memory"]
+    assert "failed: out of memory" in (tmp_path / "made" / "quick.md").read_text()
+
+
+def test_reproduce_stopped_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tables, "reproduce", stopped)
+    status, said, errors = told(monkeypatch, capsys, *TABLES)
+    assert (status, said) == (130, "")
+    assert "the same command goes on from there" in errors
 
 
 # --- the real data ----------------------------------------------------------------------------------------

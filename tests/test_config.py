@@ -35,7 +35,7 @@ ABOVE, BELOW = "greater than", "less than"
     ("given", "message"),
     [
         (dict(dataset="mnist"), r"unknown dataset 'mnist'; allowed are \['cifar10', 'digits'\]"),
-        (dict(recipe="slow"), r"unknown recipe 'slow'; allowed are \['fast', 'paper', 'quick'\]"),
+        (dict(recipe="slow"), r"unknown recipe 'slow'; allowed are \['fast', 'instant', 'paper', 'quick'\]"),
         (dict(trigger="sticker"), r"unknown trigger 'sticker'; allowed are \['drawing', 'pattern', 'pixel'\]"),
         (dict(detector="knn"), "unknown detector 'knn'; allowed are .*'spectral'"),
         (dict(detector=["spectral"]), r"unknown detector \['spectral'\]; allowed are .*'spectral'"),

@@ -93,7 +93,7 @@ def test_the_defaults_are_the_report_s() -> None:
         ({"source": 3}, "target and source must be different classes, got 3 for both"),
         ({"ratio": 1.5}, "ratio: .* less than or equal to 1, got 1.5"),
         ({"ratio": float("nan")}, "ratio: .* finite"),
-        ({"recipe": "slow"}, r"unknown recipe 'slow'; allowed are \['fast', 'paper', 'quick'\]"),
+        ({"recipe": "slow"}, r"unknown recipe 'slow'; allowed are \['fast', 'instant', 'paper', 'quick'\]"),
         ({"training": {"epochs": 0}}, "epochs: .* greater than or equal to 1, got 0"),
         ({"training": {"optimiser": "adam"}}, "optimiser: .*not permitted"),
         ({"training": {"model": "vgg"}}, "unknown model 'vgg'"),

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from core import configure, stages
 from core import filter as filtering
 from core.config import DefenceConfig
 from core.types import BadRequest, Detection
@@ -145,6 +146,45 @@ def test_a_class_without_images_is_never_suspicious():
 def test_a_detector_that_names_no_class_cannot_have_that_scope():
     with pytest.raises(BadRequest, match="does not name suspicious classes; the scope must be 'every_class'"):
         filtering.suspicious_classes(LABELS, Detection(np.zeros(150)), "suspicious_class")
+
+
+# ---------------------------------------------------------------- the cut at the gap
+
+GAP = dict(detector="whitened-spectral", cut="gap")
+
+
+def with_gaps(cut: list[float], statistic: list[float]) -> Detection:
+    return Detection(np.arange(150.0), np.array(statistic), 2.0, cut=np.array(cut))
+
+
+def test_the_cut_at_the_gap_takes_what_lies_above_it_in_named_classes_alone_and_asks_for_no_epsilon():
+    found = with_gaps([37.0, 86.5, 100.0], [0.0, 3.0, 1.0])
+    for assumed in (0.0, 0.1, 1.0):
+        keep = filtering.keep_mask(found, LABELS, DefenceConfig(**GAP, assumed_ratio=assumed))
+        assert np.flatnonzero(~keep).tolist() == [87, 88, 89]
+
+
+def test_a_score_at_the_cut_stays_and_every_class_can_be_cut_when_that_is_the_scope():
+    found = with_gaps([37.0, 86.5, np.inf], [0.0, 3.0, 1.0])
+    keep = filtering.keep_mask(found, LABELS, DefenceConfig(**GAP, scope="every_class"))
+    assert np.flatnonzero(~keep).tolist() == [38, 39, 87, 88, 89]
+
+
+def test_without_a_suspicious_class_nothing_is_beyond_the_gap():
+    assert filtering.keep_mask(with_gaps([0.0] * 3, [0.0] * 3), LABELS, DefenceConfig(**GAP)).all()
+
+
+def test_a_detector_that_finds_no_gap_cannot_be_cut_there():
+    with pytest.raises(ValueError, match="detector 'spectral' finds no gap to cut at; its cut must be 'budget'"):
+        DefenceConfig(detector="spectral", cut="gap")
+    with pytest.raises(BadRequest, match="this detector finds no gap to cut at; the cut must be 'budget'"):
+        filtering.keep_mask(named([0.1, 2.5, 1.9]), LABELS, DefenceConfig(**GAP))
+
+
+def test_the_cut_has_a_part_in_the_runs_key_but_not_in_the_scores():
+    budget, gap = (configure(detector="whitened-spectral", cut=cut) for cut in ("budget", "gap"))
+    assert stages.run_key(budget) != stages.run_key(gap)
+    assert stages.scores_key("features", budget.defence) == stages.scores_key("features", gap.defence)
 
 
 # ---------------------------------------------------------------- reference filters

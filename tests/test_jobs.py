@@ -214,7 +214,7 @@ def test_two_processes_ask_at_the_same_moment(home: Path) -> None:
 
 
 def test_unknown_things_are_refused(home: Path) -> None:
-    with pytest.raises(BadRequest, match=r"one of \['benign', 'run'\], got 'sweep'"):
+    with pytest.raises(BadRequest, match=r"one of \['benign', 'perfect', 'random', 'run'\], got 'sweep'"):
         jobs.submit(config(), "sweep")
     for use in (jobs.get, jobs.cancel, jobs.resume, jobs.delete, jobs.wait, jobs.pin):
         with pytest.raises(BadRequest, match="no job with id = 99"):

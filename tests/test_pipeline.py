@@ -289,7 +289,7 @@ def test_triggers_share_their_benign_reference(tmp_path: Path, calls: Calls) -> 
 
 
 def test_a_job_is_a_run_or_a_reference(tmp_path: Path) -> None:
-    with pytest.raises(BadRequest, match=r"one of \['benign', 'run'\], got 'sweep'"):
+    with pytest.raises(BadRequest, match=r"one of \['benign', 'perfect', 'random', 'run'\], got 'sweep'"):
         pipeline.execute("sweep", small(), Store(tmp_path))
     pipeline.execute("benign", small(), Store(tmp_path))
     assert Store(tmp_path).has("predictions", stages.benign_key(small()))

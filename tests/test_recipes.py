@@ -21,8 +21,8 @@ def test_a_recipe_resolves_for_every_data_set_and_its_subset_exists(recipe, data
     assert RECIPES[recipe].summary
 
 
-def test_the_recipes_are_quick_fast_and_paper():
-    assert list(RECIPES) == ["quick", "fast", "paper"]
+def test_the_recipes():
+    assert list(RECIPES) == ["quick", "instant", "fast", "paper"]
 
 
 def test_the_paper_recipe_has_the_reports_settings():
@@ -63,7 +63,7 @@ def test_what_comes_out_says_all_by_itself():
 
 
 def test_an_unknown_recipe_is_refused_with_the_known_ones():
-    with pytest.raises(BadRequest, match=r"unknown recipe 'slow'; allowed are \['fast', 'paper', 'quick'\]"):
+    with pytest.raises(BadRequest, match=r"unknown recipe 'slow'; allowed are \['fast', 'instant', 'paper', 'quick'\]"):
         resolve("slow", "cifar10")
 
 

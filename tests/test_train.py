@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from core import datasets, optim
+from core import step as step_module
 from core import train as training_module
 from core.config import DatasetConfig, TrainingConfig
 from core.represent import predict
@@ -36,6 +37,11 @@ NUMBERS: dict[str, dict[str, Any]] = {
         label_smoothing=0.1,
     ),
 }
+
+
+@pytest.fixture(autouse=True)
+def checkpoint_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_module, "CHECKPOINT_SECONDS", 0.0)
 
 
 def numbers(optimizer: str = "muon", **changes: Any) -> TrainingConfig:
@@ -184,6 +190,15 @@ def test_interrupted_in_the_middle_of_an_epoch(
     assert figures(found) == figures(undisturbed)
 
 
+def test_short_epochs_share_a_checkpoint(
+    tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_module, "CHECKPOINT_SECONDS", 3600.0)
+    checkpoint = Store(tmp_path).checkpoint("model", KEY)
+    trained(digits, numbers(), checkpoint=checkpoint)
+    assert checkpoint.load() is None
+
+
 def test_a_checkpoint_of_the_end_trains_no_more(tmp_path: Path, digits: Dataset) -> None:
     checkpoint = Store(tmp_path).checkpoint("model", KEY)
     found = trained(digits, numbers(), checkpoint=checkpoint)
@@ -260,10 +275,10 @@ class Spy:
     def __init__(self) -> None:
         self.shown: list[tuple[int, NDArray[np.uint8]]] = []
         self.sizes: list[int] = []
-        self._augment = training_module.augment
+        self._augment = step_module.augment
 
-    def __call__(self, images: torch.Tensor, ids: torch.Tensor, *grids: torch.Tensor) -> torch.Tensor:
-        found = self._augment(images, ids, *grids)
+    def __call__(self, images: torch.Tensor, ids: torch.Tensor, *moves: torch.Tensor) -> torch.Tensor:
+        found = self._augment(images, ids, *moves)
         self.sizes.append(len(ids))
         self.shown += zip(ids.tolist(), found.numpy(), strict=True)
         return found
@@ -276,7 +291,7 @@ class Spy:
 @pytest.fixture
 def spy(monkeypatch: pytest.MonkeyPatch) -> Spy:
     found = Spy()
-    monkeypatch.setattr(training_module, "augment", found)
+    monkeypatch.setattr(step_module, "augment", found)
     return found
 
 
@@ -391,12 +406,12 @@ def test_rates_of_one_cycle(peak: float, progress: float, expected: float) -> No
 
 
 def test_every_step_takes_its_own_rate(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """20 steps; each group has its own multiple, and an epoch ends with the peak rates in place again."""
+    """20 steps; each group has its own multiple."""
     taken: list[list[float]] = []
     for kind in (torch.optim.SGD, optim.Muon):
 
         def step(self: Any, closure: Any = None, real: Any = kind.step) -> Any:
-            taken.append([group["lr"] for group in self.param_groups])
+            taken.append([float(group["lr"]) for group in self.param_groups])
             return real(self)
 
         monkeypatch.setattr(kind, "step", step)

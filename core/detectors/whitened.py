@@ -2,7 +2,7 @@
 
 Algorithm 1 of Tran, Li and Madry (2018) takes a class's top singular direction. In a class with a large
 variation of its own (two kinds of photographs, say) that direction is not the poison's, and it finds
-nothing. Four steps mend this, in every class:
+nothing. Four steps mend this, in every class (docs/whitened-spectral.md derives them):
 
 1. whiten: the class, centred, is divided by the pooled within-class covariance of the *other* classes
    (kin: the shared covariance of SCAn, Tang et al. 2021; the whitening of SPECTRE, Hayase et al. 2021);
@@ -10,9 +10,10 @@ nothing. Four steps mend this, in every class:
    minority sits on one side;
 3. refine: a two-component Gaussian mixture on the projection says how likely each image is a suspect;
    the direction becomes Fisher's discriminant between suspects and rest; repeat;
-4. name the class: how far apart the mixture's components end (Ashman's D: Ashman, Bird and Zepf 1994),
-   against how far they end in the other classes. Every cloud can be cut in two halves; a backdoor's
-   halves lie several times further apart than most classes' halves do.
+4. name the class: refine on one half of it, project the other half, and measure there how far apart the
+   mixture's components lie (Ashman's D: Ashman, Bird and Zepf 1994). Any cloud can be cut in two, and a
+   refined direction cuts it well; on images that the direction has not seen only a real gap remains. A class
+   is named where its gap is beyond what the other classes show and beyond what a cloud without one shows.
 
 It assumes that most classes are benign (of three at least) and that the poison is the smaller group in
 its class; a backdoor that the network has not learned leaves no trace to find.
@@ -20,11 +21,12 @@ its class; a backdoor that the network has not learned leaves no trace to find.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.mixture import GaussianMixture
 
-from core.detectors.spectral import SPECTRUM, top_singular
+from core.detectors.spectral import SPECTRUM
 from core.types import Detection, Features, Labels, Logits
 
 Matrix = NDArray[np.float64]
@@ -33,46 +35,71 @@ Vector = NDArray[np.float64]
 RIDGE = 1e-2  # added to a covariance, as a share of its mean variance
 ROUNDS = 6  # of refinement
 FEWEST = 3.0  # suspects (expected) below which there is nothing to refine
-LEAST_SPREAD = 0.15  # of log separations; ten classes can agree by chance
 IMAGES_PER_DIRECTION = 20  # a small class is refined within few directions, or noise would look like a trace
+MOST_DIRECTIONS = 128  # what the class has over the others lies in the leading ones
+FEWEST_NAMED = 5.0  # suspects (expected) on unseen images below which no class is named: a few stray images
+NO_GAP = 2.5  # Ashman's D that clouds without a gap show, too; below it no difference counts
+LEAST_SPREAD = 0.15  # of log separations; ten classes can agree by chance
+STRAY = 1.0  # variance of a log separation, times the number of images in its smaller group
+
+BINS = 512  # of a projection, in which the mixture is fitted
+STARTS = ((0.95, 0.1), (0.99, 0.01))  # quantile and weight of the upper Gaussian at first; the likelier end is taken
+STEPS, TOLERANCE = 200, 1e-4  # of the fit, in log-likelihood per image
+FLOOR = 1e-4  # of a variance, in variances of the class
+
+
+class Mixture(NamedTuple):
+    """Two Gaussians on a line, the lower first: weights, means and variances [2], log-likelihood per point."""
+
+    weights: Vector
+    means: Vector
+    variances: Vector
+    likelihood: float
+
+    @property
+    def separation(self) -> float:
+        """Ashman's D: the distance of the means in root mean square standard deviations."""
+        return float((self.means[1] - self.means[0]) / np.sqrt(self.variances.mean()))
 
 
 def whitened_spectral(features: Features, labels: Labels, logits: Logits, *, threshold: float) -> Detection:
     """Score features [n, d] of classes labels [n]; logits are not used.
 
     Scores are projections on the refined direction in standard deviations of the class, higher = more
-    suspicious. class_statistic is the robust z-score of each class's log separation among all classes;
-    above `threshold` the class is called poisoned.
+    suspicious; cut [k] is the score above which an image is more likely of the upper component than of the
+    lower. class_statistic says by how many spreads each class's log separation on unseen images exceeds the
+    other classes'; above `threshold` the class is called poisoned.
     """
     classes = int(labels.max()) + 1
-    exact = features.astype(np.float64)
-    scatters, sizes = _scatters(exact, labels, classes)
-    scores, separation = np.zeros(len(labels)), np.zeros(classes)
-    spectrum = np.zeros((classes, SPECTRUM))
-    for label in np.unique(labels):
-        members = labels == label
-        others = max(1, sizes.sum() - sizes[label])
-        whitened = _centred(exact[members]) @ _whitening((scatters.sum(0) - scatters[label]) / others)
-        values, directions = top_singular(whitened, whitened.shape[1])
+    sizes = np.bincount(labels, minlength=classes)
+    centred, scatters = {}, {}
+    for label in np.flatnonzero(sizes):
+        matrix = features[labels == label].astype(np.float64)
+        matrix -= matrix.mean(0)
+        centred[label], scatters[label] = matrix, matrix.T @ matrix
+    whole = sum(scatters.values())
+    scores, cut, spectrum = np.zeros(len(labels)), np.full(classes, np.inf), np.zeros((classes, SPECTRUM))
+    separation, suspects = np.zeros(classes), np.zeros(classes)
+    for label, matrix in centred.items():
+        others = (whole - scatters[label]) / max(1, len(labels) - sizes[label])
+        values, directions = _whitened(scatters[label], others)
         spectrum[label, : len(values)] = values[:SPECTRUM]
-        few = max(1, min(len(values), int(members.sum()) // IMAGES_PER_DIRECTION))
-        scores[members], separation[label] = _refine(whitened @ directions[:, :few])
-    return Detection(scores, _unusual(separation), threshold, spectrum)
+        points = matrix @ directions[:, : _few(sizes[label], len(values))]
+        scores[labels == label], fitted = _score(points)
+        cut[label] = np.inf if fitted is None else _gap(fitted)
+        separation[label], suspects[label] = _held_out(points)
+    return Detection(scores, _unusual(separation, suspects), threshold, spectrum, cut)
 
 
-def _scatters(features: Matrix, labels: Labels, classes: int) -> tuple[Matrix, NDArray[np.int64]]:
-    """The scatter matrix of each class about its own mean [k, d, d], and the class sizes [k]."""
-    width = features.shape[1]
-    scatters = np.zeros((classes, width, width))
-    for label in np.unique(labels):
-        centred = _centred(features[labels == label])
-        scatters[label] = centred.T @ centred
-    return scatters, np.bincount(labels, minlength=classes)
+def _whitened(scatter: Matrix, others: Matrix) -> tuple[Vector, Matrix]:
+    """Singular values [d], largest first, and directions [d, d] of a class in the metric of the others' covariance.
 
-
-def _centred(matrix: Matrix) -> Matrix:
-    centred: Matrix = matrix - matrix.mean(0)
-    return centred
+    The directions are in feature space and maximise the class's variance for unit variance of the others: with
+    L L' = others they are L'^-1 times the eigenvectors of L^-1 scatter L'^-1. No matrix of images is decomposed.
+    """
+    inverse = np.linalg.inv(np.linalg.cholesky(_ridged(others)))
+    values, vectors = np.linalg.eigh(inverse @ scatter @ inverse.T)
+    return np.sqrt(np.maximum(values[::-1], 0.0)), inverse.T @ vectors[:, ::-1]
 
 
 def _ridged(covariance: Matrix) -> Matrix:
@@ -83,34 +110,82 @@ def _ridged(covariance: Matrix) -> Matrix:
     return ridged
 
 
-def _whitening(covariance: Matrix) -> Matrix:
-    """The matrix [d, d] that turns data of this covariance into data of unit covariance."""
-    values, vectors = np.linalg.eigh(_ridged(covariance))
-    whitening: Matrix = vectors / np.sqrt(values)
-    return whitening
+def _few(images: int, width: int) -> int:
+    return max(1, min(width, images // IMAGES_PER_DIRECTION, MOST_DIRECTIONS))
 
 
-def _refine(points: Matrix) -> tuple[Vector, float]:
-    """The refined projection [n] of whitened points [n, c], leading direction first, and Ashman's D."""
-    projection = _standard(points[:, 0])
-    projection = projection if (projection**3).mean() >= 0 else -projection
-    suspicion, separation = _mixture(projection)
+def _score(points: Matrix) -> tuple[Vector, Mixture | None]:
+    """The refined projection [n] of centred points [n, c], leading direction first, and the mixture on it."""
+    projection = _standard(points @ _refined(points))
+    return projection, mixture(projection)
+
+
+def _refined(points: Matrix) -> Vector:
+    """The direction [c] that sets the suspects among centred points [n, c] apart.
+
+    Fisher's discriminant needs the covariance within suspects and rest. That is the whole covariance less a
+    multiple of the outer product of the means' difference, and subtracting it changes the length of the solution
+    but not its direction (Sherman and Morrison 1950): so one inverse serves all rounds.
+    """
+    direction: Vector = np.eye(points.shape[1])[0]
+    first = _standard(points[:, 0])
+    if (first**3).mean() < 0:
+        direction = -direction
+    inverse = np.linalg.inv(_ridged(points.T @ points / len(points)))
     for _ in range(ROUNDS):
-        if min(suspicion.sum(), (1 - suspicion).sum()) < FEWEST:
+        projection = _standard(points @ direction)
+        fitted = mixture(projection)
+        if fitted is None:
             break
-        projection = _standard(points @ _discriminant(points, suspicion))
-        suspicion, separation = _mixture(projection)
-    return projection, separation
+        suspicion = _suspicion(projection, fitted)
+        total = suspicion.sum()
+        if min(total, len(points) - total) < FEWEST:
+            break
+        upper = suspicion @ points
+        direction = inverse @ (upper / total + upper / (len(points) - total))  # the points' mean is 0
+    return direction
 
 
-def _unusual(separation: Vector) -> Vector:
-    """Robust z-scores [k] of the classes' log separations; 0 for classes too small to have one."""
+def _held_out(points: Matrix) -> tuple[float, float]:
+    """Ashman's D and the smaller component's size, of points [n, c] on directions found without them.
+
+    The halves are every other point along the leading direction, so that they are alike and do not depend on
+    the order of the rows.
+    """
+    order = np.argsort(points[:, 0], kind="stable")
+    half = np.zeros(len(points), bool)
+    half[order[::2]] = True
+    unseen = np.zeros(len(points))
+    for seen in (half, ~half):
+        if seen.sum() < 2 * FEWEST:
+            return 0.0, 0.0
+        known = points[seen, : _few(int(seen.sum()), points.shape[1])]
+        mean = known.mean(0)
+        direction = _refined(known - mean)
+        on_known = known @ direction
+        spread = on_known.std()
+        unseen[~seen] = (points[~seen, : len(mean)] @ direction - np.median(on_known)) / (spread or 1.0)
+    fitted = mixture(unseen)
+    if fitted is None:
+        return 0.0, 0.0
+    return fitted.separation, float(fitted.weights.min() * len(points))
+
+
+def _unusual(separation: Vector, suspects: Vector) -> Vector:
+    """By how many spreads each class's log separation [k] is above the usual; 0 for classes that have none.
+
+    What a cloud without a gap shows, too, counts as one value. The usual is the classes' median; the spread is
+    that of the classes (robust, and never below LEAST_SPREAD) and that of a separation on so few suspects [k].
+    """
     unusual = np.zeros(len(separation))
     present = separation > 0
     if present.any():
-        logs = np.log(separation[present])
-        away = logs - np.median(logs)
-        unusual[present] = away / max(LEAST_SPREAD, 1.4826 * float(np.median(np.abs(away))))
+        logs = np.log(np.maximum(separation[present], NO_GAP))
+        usual = np.median(logs)
+        spread = max(LEAST_SPREAD, 1.4826 * float(np.median(np.abs(logs - usual))))
+        error = STRAY / np.maximum(suspects[present], 1.0)
+        away = (logs - usual) / np.sqrt(spread**2 + error)
+        unusual[present] = np.where(suspects[present] < FEWEST_NAMED, np.minimum(away, 0.0), away)
     return unusual
 
 
@@ -121,34 +196,61 @@ def _standard(projection: Vector) -> Vector:
     return standard
 
 
-def _mixture(projection: Vector) -> tuple[Vector, float]:
-    """How likely each point is of the upper of two Gaussians [n], and their distance (Ashman's D)."""
-    if len(projection) < 2 * FEWEST or np.ptp(projection) == 0:
-        return np.zeros(len(projection)), 0.0
-    column = projection[:, None]
-    mixture = GaussianMixture(
-        2,
-        means_init=[[0.0], [float(np.quantile(projection, 0.95))]],
-        weights_init=[0.9, 0.1],
-        precisions_init=np.full((2, 1, 1), 4.0),
-        init_params="random_from_data",  # all starting values are given; the default would run k-means first
-        reg_covar=1e-4,
-        tol=1e-4,
-        max_iter=200,
-        random_state=0,
-    ).fit(column)
-    means, variances = mixture.means_[:, 0], mixture.covariances_[:, 0, 0]
-    upper = int(means.argmax())
-    likely: Vector = mixture.predict_proba(column)[:, upper]
-    likely[projection < means[1 - upper]] = 0.0  # a wide upper Gaussian also claims the far lower tail
-    return likely, float(abs(means[0] - means[1]) / np.sqrt(variances.mean()))
+def mixture(projection: Vector) -> Mixture | None:
+    """Two Gaussians fitted to a projection [n] of median 0 and standard deviation 1; None where nothing varies.
+
+    Expectation maximisation on a histogram that keeps the count, sum and sum of squares of every bin: only the
+    responsibilities are rounded to bins, and a step costs the same for any n.
+    """
+    low, width = float(projection.min()), float(np.ptp(projection))
+    if len(projection) < 2 * FEWEST or width <= 0:
+        return None
+    bins = np.minimum((projection - low) * (BINS / width), BINS - 1).astype(np.intp)
+    sums: Matrix = np.stack([np.bincount(bins, weights, BINS) for weights in (np.ones(len(bins)), projection, projection**2)])
+    sums = sums[:, sums[0] > 0]
+    fits = [_fit(sums, float(np.quantile(projection, quantile)), weight) for quantile, weight in STARTS]
+    return max(fits, key=lambda fit: fit.likelihood)
 
 
-def _discriminant(points: Matrix, suspicion: Vector) -> Vector:
-    """Fisher's linear discriminant [c] between points [n, c] weighted by suspicion [n] and by its complement."""
-    suspects, rest = suspicion[:, None], 1 - suspicion[:, None]
-    upper = (suspects * points).sum(0) / suspects.sum()
-    lower = (rest * points).sum(0) / rest.sum()
-    within = (suspects * (points - upper)).T @ (points - upper) + (rest * (points - lower)).T @ (points - lower)
-    direction: Vector = np.linalg.solve(_ridged(within / len(points)), upper - lower)
-    return direction
+def _fit(sums: Matrix, upper: float, weight: float) -> Mixture:
+    """Expectation maximisation, the Gaussians at 0 and `upper` at first; sums [3, b] of powers 0 to 2 in each bin."""
+    places, total = sums[1] / sums[0], sums[0].sum()
+    weights, means, variances = np.array([1 - weight, weight]), np.array([0.0, upper]), np.full(2, 0.25)
+    likelihood = -np.inf
+    for _ in range(STEPS):
+        fitted = Mixture(weights, means, variances, likelihood)
+        logs = _log_densities(places, fitted)
+        top = logs.max(0)
+        shares = np.exp(logs - top)
+        both = shares.sum(0)
+        before, likelihood = likelihood, float(sums[0] @ (top + np.log(both)) / total)
+        if likelihood - before < TOLERANCE:
+            break
+        powers = sums @ (shares / both).T  # [3, 2]
+        sizes = powers[0] + 1e-10
+        weights, means = sizes / sizes.sum(), powers[1] / sizes
+        variances = np.maximum(powers[2] / sizes - means**2, 0.0) + FLOOR
+    order = means.argsort()
+    return Mixture(weights[order], means[order], variances[order], likelihood)
+
+
+def _log_densities(places: Vector, fitted: Mixture) -> Matrix:
+    """The log density of each component, with its weight, at places [b]: [2, b], but for a constant."""
+    height = np.log(fitted.weights) - 0.5 * np.log(fitted.variances)
+    return np.asarray(height[:, None] - 0.5 * (places - fitted.means[:, None]) ** 2 / fitted.variances[:, None])
+
+
+def _suspicion(projection: Vector, fitted: Mixture) -> Vector:
+    """How likely each point [n] is of the upper component."""
+    lower, upper = _log_densities(projection, fitted)
+    likely: Vector = 1 / (1 + np.exp(np.minimum(lower - upper, 700.0)))
+    likely[projection < fitted.means[0]] = 0.0  # a wide upper Gaussian also claims the far lower tail
+    return likely
+
+
+def _gap(fitted: Mixture) -> float:
+    """The score between the means above which the upper component is the likelier: where the densities cross."""
+    places = np.linspace(float(fitted.means[0]), float(fitted.means[1]), 1001)
+    lower, upper = _log_densities(places, fitted)
+    below = np.flatnonzero(upper <= lower)
+    return float(places[below[-1]] if len(below) else places[0])

@@ -76,10 +76,10 @@ def _weights(result: Result, key: str) -> dict[str, np.ndarray]:
     """An untrained network of the run's kind, another one for every key."""
     import torch
 
-    from core import models, train
+    from core import models, step, train
 
     network = models.build(result.config.training.model, result.dataset.classes, int(key[:6], 16))
-    network.calibrate(train.to_float(torch.from_numpy(np.array(result.dataset.train_images[:100]))))
+    network.calibrate(step.to_float(torch.from_numpy(np.array(result.dataset.train_images[:100]))))
     return train.weights(network)
 
 
