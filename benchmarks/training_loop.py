@@ -48,20 +48,24 @@ class Pictures(Dataset[tuple[torch.Tensor, int]]):
         return self.transform(self.images[row]), int(self.labels[row])
 
 
-def usual(dataset: core.Dataset, training: core.TrainingConfig) -> float:
+def usual(dataset: core.Dataset, training: core.TrainingConfig, device: torch.device | None = None) -> float:
     """One epoch of the usual loop, in seconds."""
+    device = device or torch.device("cpu")
     network = models.MODELS[training.model].load()(dataset.classes)
     network.calibrate(to_float(torch.from_numpy(dataset.train_images[:2000].copy())))
     network.normalise = lambda images: images  # the transforms normalise
+    network.to(device)
     chosen = optim.optimisers(network, training)
     pictures = Pictures(dataset.train_images, dataset.train_labels, training.crop)
-    loader = DataLoader(pictures, training.batch_size, shuffle=True, num_workers=2, drop_last=True)
+    loader = DataLoader(
+        pictures, training.batch_size, shuffle=True, num_workers=2 if device.type == "cpu" else 8, drop_last=True
+    )
     began = time.perf_counter()
     network.train()
     for images, labels in loader:
         for optimiser in chosen:
             optimiser.zero_grad()
-        loss = torch.nn.functional.cross_entropy(network(images), labels)
+        loss = torch.nn.functional.cross_entropy(network(images.to(device)), labels.to(device))
         loss.backward()
         for optimiser in chosen:
             optimiser.step()

@@ -190,9 +190,7 @@ def test_interrupted_in_the_middle_of_an_epoch(
     assert figures(found) == figures(undisturbed)
 
 
-def test_short_epochs_share_a_checkpoint(
-    tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_short_epochs_share_a_checkpoint(tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_module, "CHECKPOINT_SECONDS", 3600.0)
     checkpoint = Store(tmp_path).checkpoint("model", KEY)
     trained(digits, numbers(), checkpoint=checkpoint)
