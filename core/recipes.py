@@ -48,7 +48,7 @@ RECIPES: dict[str, Recipe] = {
             peak=0.2,
             flip=True,
         ),
-        per_dataset={"digits": dict(per_class=None, epochs=6, batch_size=50)},
+        per_dataset={"digits": dict(per_class=None, epochs=6, batch_size=50, precision="fp32")},
     ),
     "instant": Recipe(
         "a GPU, for the stage: all images, a wide shallow network, seconds",
@@ -71,7 +71,7 @@ RECIPES: dict[str, Recipe] = {
             flip=True,
             crop=2,
         ),
-        per_dataset={"digits": dict(epochs=4, batch_size=50)},
+        per_dataset={"digits": dict(epochs=4, batch_size=50, precision="fp32")},
     ),
     "fast": Recipe(
         "a GPU: all images, ResNet-18, few epochs, one cycle",

@@ -84,34 +84,36 @@ def measured(config: RunConfig) -> Measured | None:
         return None
     target = class_names("cifar10")[attack.target]
     wanted = (attack.trigger, target, round(attack.ratio, 6), config.defence.detector)
-    table = _quick_table()
-    rows = [row for row in table["rows"] if (row["trigger"], row["target"], row["ratio"], row["detector"]) == wanted]
+    rows = [row for row in _quick_table() if (row["trigger"], row["target"], row["ratio"], row["detector"]) == wanted]
     if not rows or any(name not in row for row in rows for name in _COMPARED):
         return None
     values = {name: np.array([row[name] for row in rows], float) for name in _COMPARED}
     return Measured(
         runs=len(rows),
         poisons=int(rows[0]["poisons"]),
-        machine=str(table["machine"]),
+        machine=", ".join(dict.fromkeys(str(row["device"]) for row in rows)),
         mean={name: float(found.mean()) for name, found in values.items()},
         spread={name: float(found.std()) for name, found in values.items()},
     )
 
 
 @cache
-def _quick_table() -> dict[str, Any]:
-    """The measured runs of recipe `quick`, each a flat row, and on what they were made.
+def _quick_table() -> list[dict[str, Any]]:
+    """The measured runs of recipe `quick`, each a flat row.
 
-    From the record that core.reproduce writes, else from what benchmarks/quick_table.py wrote (10% of the class
-    only); without rows where neither ships.
+    From the record that core.reproduce writes; for detectors that it lacks, from an earlier one at 10% of the
+    class; without rows where neither ships.
     """
-    record = RECORDS / "quick.json"
-    if record.is_file():
-        runs = [run for run in json.loads(record.read_text())["runs"] if run["reading"] == "target_class"]
-        machine = ", ".join(dict.fromkeys(run["device"] for run in runs))
-        return {"rows": [{**run, **run["figures"]} for run in runs], "machine": machine}
+    new, old = _read(RECORDS / "quick.json", "runs"), _read(MEASURED, "rows")
+    rows = [{**run, **run["figures"]} for run in new["runs"] if run["reading"] == "target_class"]
+    known = {row["detector"] for row in rows}
+    rows += [{**row, "ratio": 0.1, "device": old["machine"]} for row in old["rows"] if row["detector"] not in known]
+    return rows
+
+
+def _read(place: Path, rows: str) -> dict[str, Any]:
     try:
-        table: dict[str, Any] = json.loads(MEASURED.read_text())
+        found: dict[str, Any] = json.loads(place.read_text())
     except FileNotFoundError:
-        return {"rows": [], "machine": ""}
-    return {**table, "rows": [{**row, "ratio": 0.1} for row in table["rows"]]}
+        return {rows: []}
+    return found

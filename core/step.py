@@ -52,7 +52,7 @@ class Step:
         self, network: models.Network, chosen: list[torch.optim.Optimizer], batches: Batches, training: TrainingConfig
     ) -> None:
         self.network, self.chosen, self.batches = network, chosen, batches
-        self.smoothing = training.label_smoothing
+        self.smoothing, self.shifts = training.label_smoothing, training.crop > 0
         device = batches.images.device
         self.bf16 = devices.use_bf16(training.precision, device)
         self.peaks = [[float(group["lr"]) for group in optimiser.param_groups] for optimiser in chosen]
@@ -112,7 +112,8 @@ class Step:
     def _compute(self) -> None:
         ids = self.course.order[self.count * self.batches.size + self.places]
         answers = self.batches.labels[ids]
-        images = augment(self.batches.images, ids, self.course.shifts[:, ids], self.course.mirrored[ids])
+        shifts = self.course.shifts[:, ids] if self.shifts else None
+        images = augment(self.batches.images, ids, shifts, self.course.mirrored[ids])
         self._set_rates()
         # No cache of cast weights: each is used once a step, and none may outlive a recording.
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False):
@@ -134,11 +135,14 @@ class Step:
                 group["lr"] = share * peak
 
 
-def augment(images: Tensor, ids: Tensor, shifts: Tensor, mirrored: Tensor) -> Tensor:
+def augment(images: Tensor, ids: Tensor, shifts: Tensor | None, mirrored: Tensor) -> Tensor:
     """The images of some ids [b], shifted by [2, b] pixels (edges reflected) and mirrored where [b] says so.
 
     images [n, h, w, 3] uint8; returns [b, h, w, 3] uint8.
     """
+    if shifts is None:  # on a CPU three times as fast as looking every pixel up
+        chosen = images[ids]
+        return torch.where(mirrored[:, None, None, None], chosen.flip(2), chosen)
     height, width = images.shape[1:3]
     rows = _reflect(torch.arange(height, device=ids.device) + shifts[0, :, None], height)
     columns = _reflect(torch.arange(width, device=ids.device) + shifts[1, :, None], width)

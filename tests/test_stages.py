@@ -74,7 +74,7 @@ TRIGGERINGS = [
 OVERRIDES = dict(
     model="resnet_small", epochs=7, batch_size=51, optimizer="sgd", lr=0.38, momentum=0.86, nesterov=False,
     weight_decay=4e-3, muon_lr=0.25, muon_momentum=0.61, norm_bias_lr_factor=63.0, head_lr_factor=9.0,
-    schedule="step", peak=0.21, milestones=(0.5,), label_smoothing=0.1, flip=False, crop=2, precision="auto",
+    schedule="step", peak=0.21, milestones=(0.5,), label_smoothing=0.1, flip=False, crop=2, precision="bf16",
     per_class=100,
 )  # fmt: skip
 

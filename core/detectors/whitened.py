@@ -6,8 +6,8 @@ nothing. Four steps mend this, in every class (docs/whitened-spectral.md derives
 
 1. whiten: the class, centred, is divided by the pooled within-class covariance of the *other* classes
    (kin: the shared covariance of SCAn, Tang et al. 2021; the whitening of SPECTRE, Hayase et al. 2021);
-2. take the top singular direction of what is left, and the side of its longer tail: a poison that is a
-   minority sits on one side;
+2. take the leading directions of what is left, and of those the ends with the longest tails: a poison that is
+   a minority sits on one side;
 3. refine: a two-component Gaussian mixture on the projection says how likely each image is a suspect;
    the direction becomes Fisher's discriminant between suspects and rest; repeat;
 4. name the class: refine on one half of it, project the other half, and measure there how far apart the
