@@ -125,7 +125,7 @@ def _score(points: Matrix) -> tuple[Vector, Mixture | None]:
 
 def _refined(points: Matrix) -> Vector:
     """The direction [c] that sets the suspects among centred points [n, c] furthest apart, of all that are tried."""
-    inverse: Matrix = np.linalg.inv(_ridged(points.T @ points / len(points)))
+    inverse: Matrix = np.asarray(np.linalg.inv(_ridged(points.T @ points / len(points))), np.float64)
     ends = [_climbed(points, inverse, start) for start in _starts(points, inverse)]
     return max(ends, key=lambda end: end[1])[0]
 
