@@ -42,7 +42,7 @@ pytestmark = [
 # written; "<stage> renaming", its artefact whole but not yet in its place. It says so in "halted".
 WORKER = """
 import os, resource, sys, time
-from core import pipeline, store, worker
+from core import pipeline, store, train, worker
 from core.home import home
 
 stage = ""
@@ -85,6 +85,7 @@ store.Checkpoint.save, store._writing, store._renamed = save_and_halt, halt_and_
 if (home() / "small-files-only").exists():
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
 
+train.CHECKPOINT_SECONDS = 0.0  # after every epoch, however short
 worker.HEARTBEAT = 0.2
 worker.work(idle_seconds=0.5, execute=execute)
 """
