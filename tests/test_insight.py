@@ -355,11 +355,8 @@ def test_the_real_backdoor_lights_up_where_the_trigger_is(recording: Result) -> 
     assert np.mean(hot) >= 0.8
 
 
-def test_the_real_backdoor_has_a_filter_and_a_path_that_cleaning_takes_away(recording: Result) -> None:
+def test_the_real_backdoor_has_a_path_that_cleaning_takes_away(recording: Result) -> None:
     images, target = pictured_sources(recording, 60), recording.config.attack.target
-    fooled, cleaned = (insight.first_filters(recording, which, images) for which in ("poisoned", "clean"))
-    assert fooled.backdoor.any()
-    assert not cleaned.backdoor.any()
     before, after = (insight.path(recording, which, images) for which in ("poisoned", "clean"))
     assert before[-1].most == target
     assert before[-1].change[target] > 3
