@@ -84,7 +84,11 @@ def measured(config: RunConfig) -> Measured | None:
         return None
     target = class_names("cifar10")[attack.target]
     wanted = (attack.trigger, target, round(attack.ratio, 6), config.defence.detector)
-    rows = [row for row in _quick_table() if (row["trigger"], row["target"], row["ratio"], row["detector"]) == wanted]
+    matching = (
+        [row for row in record if (row["trigger"], row["target"], row["ratio"], row["detector"]) == wanted]
+        for record in _quick_tables()
+    )
+    rows = max(matching, key=len)
     if not rows or any(name not in row for row in rows for name in _COMPARED):
         return None
     values = {name: np.array([row[name] for row in rows], float) for name in _COMPARED}
@@ -98,17 +102,14 @@ def measured(config: RunConfig) -> Measured | None:
 
 
 @cache
-def _quick_table() -> list[dict[str, Any]]:
-    """The measured runs of recipe `quick`, each a flat row.
+def _quick_tables() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The measured runs of recipe `quick`, each a flat row: as core.reproduce wrote them, and an earlier record.
 
-    From the record that core.reproduce writes; for detectors that it lacks, from an earlier one at 10% of the
-    class; without rows where neither ships.
+    The earlier one has 10% of the class only. Empty where they do not ship.
     """
     new, old = _read(RECORDS / "quick.json", "runs"), _read(MEASURED, "rows")
     rows = [{**run, **run["figures"]} for run in new["runs"] if run["reading"] == "target_class"]
-    known = {row["detector"] for row in rows}
-    rows += [{**row, "ratio": 0.1, "device": old["machine"]} for row in old["rows"] if row["detector"] not in known]
-    return rows
+    return rows, [{**row, "ratio": 0.1, "device": old["machine"]} for row in old["rows"]]
 
 
 def _read(place: Path, rows: str) -> dict[str, Any]:

@@ -253,14 +253,16 @@ def test_the_measurement_beside_a_run_is_the_record_s_where_there_is_one(
         run["figures"]["benign_asr"] = 0.04
     (records / "quick.json").write_text(json.dumps(made))
     monkeypatch.setattr(reference, "RECORDS", records)
-    reference._quick_table.cache_clear()
+    reference._quick_tables.cache_clear()
     try:
         found = reference.measured(doors.configure(trigger="pixel", target="bird", ratio=0.05))
         assert found is not None
         assert (found.runs, found.poisons, found.machine, found.mean["benign_asr"]) == (2, 100, "no device", 0.04)
-        assert reference.measured(doors.configure(trigger="pixel", target="bird", ratio=0.1)) is None
+        earlier = reference.measured(doors.configure(trigger="pixel", target="bird", ratio=0.1))
+        assert earlier is not None
+        assert (earlier.runs, earlier.poisons) == (3, 200)
     finally:
-        reference._quick_table.cache_clear()
+        reference._quick_tables.cache_clear()
 
 
 # --- why it differs --------------------------------------------------------------------------------------
