@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 NETWORKS = 6  # kept in memory; one is 0.4 to 45 MB
 BATCH = 250
-OUTLIER = 3.5  # robust z above which a filter counts as a backdoor filter (Iglewicz & Hoaglin 1993)
+OUTLIER = 5.0  # robust z above which a filter counts as a backdoor filter; in benign networks 3.7 was seen
 REACTS = 1.0  # clean standard deviations from which on a channel reacts to the trigger
 LAYERS = ("first layer", "block1", "block2", "block3", "penultimate", "logits")
 
