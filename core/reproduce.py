@@ -23,6 +23,7 @@ from core.config import DatasetConfig, RunConfig, class_names
 from core.store import Store
 from core.types import BadRequest, Cancelled, Event, PoisonscopeError, Watcher, ignore
 
+HEADS = differences.HEADS  # of the report's columns
 RECORDS = reference.RECORDS  # <recipe>.json, as `document` makes it
 DATASET = "cifar10"
 READINGS = ("target_class", "training_set")
@@ -675,4 +676,4 @@ def reasons(group: Sequence[TableRow]) -> list[tuple[str, list[str], str]]:
         for figure, said in row.differs().items():
             found.setdefault((figure, said), []).append(f"{row.row.target} {row.row.ratio:.0%} {row.detector}")
     order = sorted(found.items(), key=lambda one: reference.FIGURES.index(one[0][0]))
-    return [(differences.HEADS[figure], of, said) for (figure, said), of in order]
+    return [(HEADS[figure], of, said) for (figure, said), of in order]

@@ -15,7 +15,7 @@ import streamlit as st
 
 import core
 from core import Job
-from core.reproduce import Entry, TableRow
+from core.reproduce import HEADS, Entry, TableRow
 from pages.parts import current, cuts, missing, presenter, report_table, shell, words
 
 SEEDS = 3
@@ -188,12 +188,12 @@ def glance(rows: Sequence[TableRow]) -> None:
 
 def why(rows: Sequence[TableRow]) -> None:
     """Where ours is further from the report's than the spread, and why; the same reason stands once."""
-    reasons: dict[str, dict[str, list[str]]] = {figure: {} for figure in report_table.HEADS}
+    reasons: dict[str, dict[str, list[str]]] = {figure: {} for figure in HEADS}
     for row in rows:
         for figure, reason in row.differs().items():
             reasons[figure].setdefault(reason, []).append(report_table.name_of(row).replace("-", " ") + "%")
     said = [
-        f"- **{report_table.HEADS[figure]}** ({among(names, len(rows))}): {words.sentence(reason)}"
+        f"- **{HEADS[figure]}** ({among(names, len(rows))}): {words.sentence(reason)}"
         for figure, found in reasons.items()
         for reason, names in found.items()
     ]
@@ -234,7 +234,7 @@ def _encoded(make, rows: Sequence[TableRow]) -> bytes:
 
 def explanations() -> None:
     with st.expander("What every column means"):
-        figures = [(head, words.explain(head)) for head in report_table.HEADS.values()]
+        figures = [(head, words.explain(head)) for head in HEADS.values()]
         st.markdown("\n".join(f"- **{name}**: {meaning}" for name, meaning in (*figures, *BESIDE.items())))
 
 

@@ -17,13 +17,12 @@ from typing import NamedTuple
 import streamlit as st
 
 from core import Job
-from core.reproduce import Entry, Outcome, TableRow
+from core.reproduce import HEADS, Entry, Outcome, TableRow
 
 from . import current, presenter, words
 
 KEY = "report's tables"
 OPENED = "rows"  # in the address: the opened rows
-HEADS = {"nat1": "Nat1", "asr1": "ASR1", "poisons_left": "#Pois left", "nat2": "Nat2", "asr2": "ASR2"}
 CAPTIONS = {"pixel": "Table 1: single pixel", "pattern": "Table 2: pattern of pixels"}
 REACH = {"poisons_left": 40.0}  # how far from the report a bar's end is, in images; elsewhere in points
 POINTS = 20.0
