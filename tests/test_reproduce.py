@@ -25,6 +25,15 @@ TRAINING = {"per_class": PER_CLASS, "epochs": 1, "batch_size": 20}
 NAMES = class_names("cifar10")
 
 
+@pytest.fixture(autouse=True)
+def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder in place of the committed record, whose runs would stand in for those that a test makes up."""
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    monkeypatch.setattr(reproduce, "RECORDS", folder)
+    return folder
+
+
 def few(**settings: Any) -> list[Entry]:
     """One row, one seed, two detectors: a plan that is over in a second."""
     usual = dict(seeds=1, triggers=["pattern"], targets=["dog"], ratios=[0.1], training=TRAINING)
@@ -195,14 +204,6 @@ def test_the_benign_rate_of_an_older_version_is_worked_out_where_the_labels_are(
 
 
 # --- the committed record --------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "tables"
-    folder.mkdir()
-    monkeypatch.setattr(reproduce, "RECORDS", folder)
-    return folder
 
 
 def test_without_a_record_there_is_nothing(records: Path) -> None:

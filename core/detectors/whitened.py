@@ -147,9 +147,10 @@ def _starts(points: Matrix, inverse: Matrix) -> Matrix:
 
 def _followed(points: Matrix, inverse: Matrix, directions: Matrix, count: int) -> Matrix:
     """Directions [c, s] after a few rounds of taking the `count` highest for suspects."""
+    least = min(count, len(points))  # a class may be smaller than the fewest suspects
     for _ in range(QUICK_ROUNDS):
         projections = points @ directions
-        suspects = projections >= np.partition(projections, -count, axis=0)[-count]
+        suspects = projections >= np.partition(projections, -least, axis=0)[-least]
         directions = inverse @ (points.T @ suspects)  # Fisher's, but for its length: see _climbed
     return directions
 
