@@ -350,7 +350,7 @@ def reproduce(
     references: Annotated[
         bool, typer.Option("--references", help="Also train on what a random and the perfect filter leave.")
     ] = False,
-    benign: Annotated[bool, typer.Option(help="Also train the benign reference, one for all.")] = True,
+    benign: Annotated[bool, typer.Option(help="Also train the benign reference, one a seed.")] = True,
     here: Annotated[bool, typer.Option("--here", help="Compute in this process, not in the worker.")] = False,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu; needs --here.")] = "auto",
     to: Annotated[Path | None, typer.Option(help="A folder to write <recipe>.json and <recipe>.md into.")] = None,

@@ -283,7 +283,7 @@ def reproduce(
     """Carry out what is not stored yet, one run after another: by the worker, or in this process.
 
     references: also train on what a random and the perfect filter of the same budget leave. benign: also the benign
-    reference, one training for all. each is told every entry that was carried out, with None where it failed;
+    reference, one training a seed. each is told every entry that was carried out, with None where it failed;
     failed the error as well. A failed run ends nothing: RunsFailed at the end names them. Interrupted, it takes back
     what it had queued; what is finished stays, and the same call goes on from there. watch hears of the whole:
     data["overall"] is the share of all that is to do.
@@ -582,8 +582,8 @@ FOOT = (
     "over the seeds. The defender assumes the true number of poisoned images and removes 1.5 times as many of every "
     "class, or of the classes that the detector names. *random* and *perfect left*: "
     "poisoned images that filters of the same budget leave, one that draws lots and one that knows. *benign*: how "
-    "often a network that never met poison gives the target class for the same triggered images. *seconds*: as "
-    "computed; a detector that comes second on the same poisoned network does not train it again."
+    "often networks of the same seeds that never met poison give the target class for the same triggered images. "
+    "*seconds*: as computed; a detector that comes second on the same poisoned network does not train it again."
 )
 
 
@@ -642,8 +642,7 @@ def _percent(row: TableRow, figure: str) -> str:
     mean, spread = row.mean(figure), row.spread(figure)
     if mean is None or spread is None:
         return ""
-    # The benign reference is one network for all seeds.
-    return f"{mean:.1%}" if figure == "benign_asr" else f"{100 * mean:.1f} ± {100 * spread:.1f}%"
+    return f"{100 * mean:.1f} ± {100 * spread:.1f}%"
 
 
 def _counted(row: TableRow, figure: str, digits: int) -> str:

@@ -71,8 +71,8 @@ def model_key(config: RunConfig, keep: Mask | None = None) -> str:
 
 
 def benign(config: RunConfig) -> RunConfig:
-    """The reference of a run: the same data and training, nothing poisoned, one seed for all."""
-    return config.model_copy(update={"attack": config.attack.model_copy(update={"ratio": 0.0}), "seed": 0})
+    """The reference of a run: the same data, training and seed, nothing poisoned."""
+    return config.model_copy(update={"attack": config.attack.model_copy(update={"ratio": 0.0})})
 
 
 def benign_key(config: RunConfig) -> str:

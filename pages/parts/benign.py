@@ -35,7 +35,7 @@ def _offer(result: Result) -> None:
         return
     st.markdown(
         "To what rate should ASR fall? A network trained **without any poison** tells: it takes some triggered "
-        "images for the target class by mistake alone. One serves all runs on this data with this recipe."
+        "images for the target class by mistake alone. One serves all runs on this data with this recipe and seed."
     )
     if presenter.on():
         st.caption("Presenter mode: nothing is trained here.")

@@ -93,5 +93,5 @@ def price(entries: Sequence[Entry]) -> str:
     return (
         f"**{words.count(cost.runs, 'run')}, {words.count(cost.trainings, 'training')}**: a run trains on the poisoned "
         "set, unless that network is stored already, and once more on what the filter leaves; one benign network "
-        f"serves all. About **{words.duration(cost.seconds)}** in all ({basis})."
+        f"serves all of a seed. About **{words.duration(cost.seconds)}** in all ({basis})."
     )

@@ -279,7 +279,7 @@ def test_blind_review_shows_nothing(tables) -> None:
 def test_queueing_says_what_it_costs_and_asks_first(tables, data_here) -> None:
     finish(planned()[0])
     screen = press(tables(), "Queue the missing runs (35) …")
-    assert "**35 runs, 71 trainings**" in said(screen)
+    assert "**35 runs, 73 trainings**" in said(screen)
     assert not [job for job in jobs.listing() if job.active]
     assert {"Queue 35 runs", "Not now"} <= set(labels(screen))
 
@@ -290,7 +290,7 @@ def test_what_is_queued_waits_in_the_ledger_and_can_be_taken_back(tables, data_h
     missing.queue(entries)
     waiting = [job for job in jobs.listing() if job.status == "queued"]
     assert {job.key for job in waiting if job.kind == "run"} == {other.key, *(entry.key for entry in entries)}
-    assert sum(job.kind == "benign" for job in waiting) == 2  # of either trigger; one network for both
+    assert sum(job.kind == "benign" for job in waiting) == 2 * SEEDS  # of either trigger; one network for both
     screen = tables()
     assert "Queue the missing runs" not in " ".join(labels(screen))
     screen = press(screen, f"Cancel the queued runs ({PLANNED})")
