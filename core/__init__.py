@@ -9,7 +9,7 @@ The doors that the pages, the command line and notebooks use; all else is inside
     Result(config)          everything a finished (or half-finished) run has stored
     detect(...)             score any features with any detector
     estimate(config)        stored already? about how long?
-    install_recorded()      the recorded run of assets/ into store and ledger
+    install_recorded()      the recorded run of assets/ into store and ledger; open_recorded: one behind the tables
 
 Doors open when first used, so that looking at a menu does not load torch.
 """
@@ -28,7 +28,16 @@ _DOORS = {
     "core.registry": ("DATASETS", "DETECTORS", "MODELS", "TRIGGERS", "Entry", "Parameter"),
     "core.recipes": ("RECIPES", "resolve"),
     "core.stages": ("benign_key", "run_key"),
-    "core.doors": ("Estimate", "configure", "estimate", "install_recorded", "run", "run_benign", "run_reference"),
+    "core.doors": (
+        "Estimate",
+        "configure",
+        "estimate",
+        "install_recorded",
+        "open_recorded",
+        "run",
+        "run_benign",
+        "run_reference",
+    ),
     "core.results": ("Result",),
     "core.detectors": ("detect",),
     "core.store": ("Store",),
@@ -92,7 +101,16 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
     )
     from core.config import AttackConfig, DatasetConfig, DefenceConfig, RunConfig, TrainingConfig, class_names
     from core.detectors import detect
-    from core.doors import Estimate, configure, estimate, install_recorded, run, run_benign, run_reference
+    from core.doors import (
+        Estimate,
+        configure,
+        estimate,
+        install_recorded,
+        open_recorded,
+        run,
+        run_benign,
+        run_reference,
+    )
     from core.jobs import Job, submit
     from core.recipes import RECIPES, resolve
     from core.registry import DATASETS, DETECTORS, MODELS, TRIGGERS, Entry, Parameter

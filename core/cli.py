@@ -319,13 +319,22 @@ def score(
 @app.command()
 def record(
     to: Annotated[Path | None, typer.Option(help="The folder; by default that of this program.")] = None,
+    of_tables: Annotated[
+        bool, typer.Option("--tables", help="The runs behind the report's tables, seed 0, instead.")
+    ] = False,
 ) -> None:
     """Make the recorded run of assets/ anew: what every screen shows before anyone has trained anything."""
     from core import record as recording
-    from core.recorded import FOLDER
+    from core import recorded
 
     with _shown("looking into the store") as watch:
-        place = recording.record(to or FOLDER, watch)
+        if of_tables:
+            entries = tables.plan(seeds=1, detectors=tables.DETECTORS[:1])
+            tables.reproduce(entries, watch=watch)
+            runs = [(entry.name, entry.config) for entry in entries]
+            place = recording.pack(runs, to or recorded.TABLES, apart=True)
+        else:
+            place = recording.record(to or recorded.FOLDER, watch)
     size = sum(path.stat().st_size for path in place.parent.iterdir())
     out.print(f"{place.parent}: {size / 1e6:.1f} MB", markup=False, highlight=False, soft_wrap=True)
 

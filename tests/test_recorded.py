@@ -177,6 +177,112 @@ def test_packing_a_run_and_unpacking_it_elsewhere(tmp_path: Path, monkeypatch: p
     assert np.array_equal(found.scores, before.scores)
 
 
+@pytest.fixture
+def behind_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Result]:
+    """Two finished runs of one seed, packed apart."""
+    configs = [stored.config(), stored.config(target="four")]
+    for config in configs:
+        stored.finished(config, weights=True)
+        stored.benign(config, weights=True)
+    record.pack([("One", configs[0]), ("Other", configs[1])], tmp_path / "pack", apart=True)
+    monkeypatch.setattr(recorded, "TABLES", tmp_path / "pack")
+    return [Result(config) for config in configs]
+
+
+def test_a_run_behind_the_tables_is_opened_when_it_is_asked_for(
+    behind_the_tables: list[Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = behind_the_tables
+    key = stages.run_key(one.config)
+    predictions = one.predictions("clean")
+    assert predictions is not None
+    assert one.logits is not None
+    wanted, summary = (one.logits.argmax(1), predictions[1].argmax(1)), one.summary
+    monkeypatch.setenv(core.home.VARIABLE, str(tmp_path / "another home"))
+    assert core.open_recorded(key[:6]) is None, "too short to mean one run"
+    assert core.open_recorded("0" * 16) is None
+    job = core.open_recorded(key[:16])
+    assert job is not None
+    assert (job.key, job.status, job.attempts) == (key, "done", 0)
+    again = Result(one.config)
+    predictions = again.predictions("clean")
+    assert predictions is not None
+    assert again.logits is not None
+    assert again.summary == summary
+    assert np.array_equal(again.logits.argmax(1), wanted[0])
+    assert np.array_equal(predictions[1].argmax(1), wanted[1])
+    assert again.network("benign") is not None
+    assert Result(other.config).summary is None, "the other one was not asked for"
+    assert core.open_recorded(stages.run_key(other.config)) is not None
+    assert Result(other.config).network("clean") is not None
+
+
+def test_what_runs_share_is_packed_once(behind_the_tables: list[Result]) -> None:
+    told = recorded.manifest(recorded.TABLES)
+    keys = [stages.run_key(result.config) for result in behind_the_tables]
+    assert set(told["files"]) == {
+        *(record.SHARED, "labels.npz", "train.webp", "test.webp"),
+        *(f"{key[:16]}.npz" for key in keys),
+    }
+    shared = [one for one in told["artefacts"] if one["file"] == record.SHARED]
+    assert [one["stage"] for one in shared] == ["model", "predictions"], "the benign network and its answers"
+    assert all(one["runs"] == keys for one in shared)
+
+
+def test_both_recordings_lend_their_pictures(
+    behind_the_tables: list[Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = (result.config for result in behind_the_tables)
+    for name, config in (("FOLDER", one), ("TABLES", other)):
+        record.pack([(name, config)], tmp_path / name)
+        monkeypatch.setattr(recorded, name, tmp_path / name)
+    monkeypatch.setattr(recorded, "TABLES", tmp_path / "none")
+    recorded.forget()
+    alone = recorded.dataset(one.dataset)
+    monkeypatch.setattr(recorded, "TABLES", tmp_path / "TABLES")
+    both = recorded.dataset(one.dataset)
+    assert alone is not None
+    assert both is not None
+    assert both.pictured.sum() > alone.pictured.sum()
+    shown = behind_the_tables[1].dataset.train_images
+    assert np.array_equal(both.train_images[both.pictured], shown[both.pictured])
+
+
+def test_logits_in_8_bits_keep_the_answer() -> None:
+    logits = np.random.default_rng(0).normal(size=(500, 10)).astype(np.float32)
+    logits[0], logits[1] = 3.0, np.linspace(2.0, 2.0001, 10)
+    kept = record._in_8_bits("a", logits)
+    assert kept["a"].dtype == np.uint8
+    again = recorded.restore(kept, "a")
+    assert np.array_equal(again.argmax(1), logits.argmax(1))
+    assert np.abs(again - logits).max() < np.ptp(logits) / 100
+    flat = recorded.restore(record._in_8_bits("a", np.zeros((3, 4), np.float32)), "a")
+    assert (flat.argmax(1) == 0).all()
+
+
+def test_what_ships_behind_the_tables_is_whole_and_was_made_by_this_version() -> None:
+    runs = recorded.runs(recorded.TABLES)
+    assert [stages.run_key(config) for _, config in runs] == recorded.run_keys(recorded.TABLES)
+    assert [core.reference.row(config) for _, config in runs] == list(core.reference.TABLES)
+    for _, config in runs:
+        assert core.open_recorded(stages.run_key(config)) is not None
+        result = Result(config)
+        summary, before, after = result.summary, result.quality("poisoned"), result.quality("clean")
+        assert summary is not None
+        assert before is not None
+        assert after is not None
+        assert (before.nat, before.asr) == (summary["nat1"], summary["asr1"])
+        assert (after.nat, after.asr) == (summary["nat2"], summary["asr2"])
+        assert result.quality("benign") is not None
+        assert result.flagged is not None
+        assert result.pictured[result.flagged].all()
+        assert result.network("clean") is not None
+
+
+def test_the_records_together_are_small() -> None:
+    assert sum(path.stat().st_size for path in recorded.TABLES.iterdir()) < 40e6
+
+
 def test_only_finished_runs_are_packed(tmp_path: Path) -> None:
     config = stored.config()
     stored.finished(config)  # but no benign reference

@@ -44,7 +44,17 @@ def _install(home: str) -> str:
 
 def current_job() -> Job | None:
     """The job that the address names, whatever its state, or the recorded one where it names none; else None."""
-    return core.jobs.named(named() or recorded_key())
+    wanted = named() or recorded_key()
+    return core.jobs.named(wanted) or _from_tables(wanted)
+
+
+def _from_tables(key: str) -> Job | None:
+    """A run behind the report's tables that ships with the program and was never opened here."""
+    try:
+        return core.open_recorded(key)
+    except (PoisonscopeError, OSError) as error:
+        st.warning(f"The recorded run cannot be shown: {words.sentence(str(error))}", icon=":material/build:")
+        return None
 
 
 def recorded_key() -> str:
@@ -53,7 +63,7 @@ def recorded_key() -> str:
 
 
 def is_recorded(job: Job) -> bool:
-    return job.key in core.recorded.run_keys()
+    return job.key in (*core.recorded.run_keys(), *core.recorded.run_keys(core.recorded.TABLES))
 
 
 def current_result() -> Result | None:
@@ -154,6 +164,7 @@ def _stored(job: Job) -> Result | None:
         _install.clear()
         _opened.clear(*known)
         prepare()
+        _from_tables(job.key)
         result = _opened(*known, job.config)
     if result.summary is None:
         _opened.clear(*known)

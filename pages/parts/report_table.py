@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
+import core
 from core import Job
 from core.reproduce import HEADS, Entry, Outcome, TableRow
 
@@ -219,7 +220,7 @@ def _seed(entry: Entry, outcome: Outcome | None, shown: Sequence[Column], jobs: 
     name = f"seed {entry.seed}"
     if outcome is None:
         return _unfinished(entry, name, len(shown), jobs.get(entry.key))
-    here = outcome.stored
+    here = at_hand(entry, outcome)
     head = _link("compare", entry.key, name) if here else f"{name} <small>◌ not on this machine</small>"
     cells = []
     for figure in HEADS:
@@ -231,6 +232,11 @@ def _seed(entry: Entry, outcome: Outcome | None, shown: Sequence[Column], jobs: 
         beside = [one.kind for one in shown if one.figure == figure and one.kind not in ("report", "ours")]
         cells += [f"<td class='beside'>{_number(figure, outcome.figures.get(kind))}</td>" for kind in beside]
     return f"<tr class='seed' hidden><th scope='row'>{head}</th>{''.join(cells)}</tr>"
+
+
+def at_hand(entry: Entry, outcome: Outcome) -> bool:
+    """Whether a run can be opened: it is stored here, or it ships with the program."""
+    return outcome.stored or entry.key in core.recorded.run_keys(core.recorded.TABLES)
 
 
 def _number(figure: str, value: float | None) -> str:
@@ -260,10 +266,11 @@ def _unfinished(entry: Entry, name: str, across: int, job: Job | None) -> str:
 
 def _notes(row: TableRow, across: int) -> str:
     """What the columns have no room for, of each seed."""
-    lines = [
-        _note(entry, outcome) for entry, outcome in zip(row.entries, row.outcomes, strict=True) if outcome is not None
+    finished = [
+        (entry, outcome) for entry, outcome in zip(row.entries, row.outcomes, strict=True) if outcome is not None
     ]
-    if away := [outcome for outcome in row.finished if not outcome.stored]:
+    lines = [_note(entry, outcome) for entry, outcome in finished]
+    if away := [entry for entry, outcome in finished if not at_hand(entry, outcome)]:
         lines.append(
             f"{words.count(len(away), 'run')} of this row {'was' if len(away) == 1 else 'were'} recorded on another "
             "machine: the figures are here, the images and networks are not. To have them here: "
