@@ -109,7 +109,7 @@ def together(options: argparse.Namespace) -> dict[str, float]:
 
 def rows(options: argparse.Namespace) -> dict[str, Any]:
     """The report's rows, by the same code as `python -m core reproduce`."""
-    from core import reproduce
+    from core import outcomes, reproduce
 
     if options.small:
         few = dict(triggers=["pattern"], targets=["horse"], ratios=[0.1])
@@ -118,7 +118,7 @@ def rows(options: argparse.Namespace) -> dict[str, Any]:
         entries = reproduce.plan("fast", 3)
     began = time.perf_counter()
     reproduce.reproduce(entries, device=options.device)
-    return {"seconds": time.perf_counter() - began, **reproduce.document(reproduce.table(entries, recorded=False))}
+    return {"seconds": time.perf_counter() - began, **outcomes.document(outcomes.table(entries, recorded=False))}
 
 
 def settings(recipe: str, options: argparse.Namespace, seed: int = 0, **changes: Any) -> core.RunConfig:

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from core import jobs, pictures, stages
-from core import reproduce as tables
+from core import jobs, outcomes, pictures, stages, tables
+from core import reproduce as reproducing
 from core.config import RunConfig
 from core.doors import configure
 from core.recipes import RECIPES
@@ -329,8 +329,8 @@ def record(
 
     with _shown("looking into the store") as watch:
         if of_tables:
-            entries = tables.plan(seeds=1, detectors=tables.DETECTORS[:1])
-            tables.reproduce(entries, watch=watch)
+            entries = reproducing.plan(seeds=1, detectors=reproducing.DETECTORS[:1])
+            reproducing.reproduce(entries, watch=watch)
             runs = [(entry.name, entry.config) for entry in entries]
             place = recording.pack(runs, to or recorded.TABLES, apart=True)
         else:
@@ -371,50 +371,50 @@ def reproduce(
         raise BadRequest("--device needs --here: the worker chooses its device itself")
     if everything and (reading or detector):
         raise BadRequest("--all is every reading and detector; leave out --reading and --detector")
-    entries = tables.plan(
+    entries = reproducing.plan(
         recipe, seeds,
-        reading or tables.READINGS[: 2 if everything else 1],
-        detector or tables.DETECTORS[: 3 if everything else 2],
+        reading or outcomes.READINGS[: 2 if everything else 1],
+        detector or reproducing.DETECTORS[: 3 if everything else 2],
         triggers=trigger, targets=target, ratios=ratio, training=_settings(training_set),
     )  # fmt: skip
-    cost = tables.cost(entries, references=references, benign=benign)
+    cost = reproducing.cost(entries, references=references, benign=benign)
     if dry_run:
         print(json.dumps(asdict(cost))) if as_json else out.print(_planned(cost, len(entries)))
         return
     if not as_json:
         err.print(_planned(cost, len(entries)))
 
-    def each(entry: tables.Entry, found: tables.Outcome | None) -> None:
+    def each(entry: outcomes.Entry, found: outcomes.Outcome | None) -> None:
         if found is not None and not as_json:
             err.print(f"{entry.name}: {_figures(found.figures)}", highlight=False, soft_wrap=True)
 
-    def failed(entry: tables.Entry, error: str) -> None:
+    def failed(entry: outcomes.Entry, error: str) -> None:
         err.print(f"{entry.name} failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
 
     failures: dict[str, str] = {}
     try:
         with _shown("waiting for the worker") as watch:
-            tables.reproduce(
+            reproducing.reproduce(
                 entries, here=here, device=device, references=references, benign=benign, watch=watch, each=each,
                 failed=failed,
             )  # fmt: skip
-    except tables.RunsFailed as some:
+    except reproducing.RunsFailed as some:
         failures = some.failures
     except KeyboardInterrupt:
         err.print("stopped; what is finished stays, and the same command goes on from there")
         raise typer.Exit(130) from None
-    rows = tables.table(entries, recorded=False)
+    rows = outcomes.table(entries, recorded=False)
     if to is not None:
         _write_tables(to, recipe, rows, failures)
     if as_json:
-        print(json.dumps(tables.document(rows, failures)))
+        print(json.dumps(outcomes.document(rows, failures)))
     else:
         _tell_tables(rows, failures)
     if failures:
         raise typer.Exit(1)
 
 
-def _planned(cost: tables.Cost, entries: int) -> str:
+def _planned(cost: reproducing.Cost, entries: int) -> str:
     if not cost.runs and not cost.trainings:
         return f"all {entries} runs are finished"
     basis = "measured on this machine" if cost.measured else "a guess; the first run will tell"
@@ -428,17 +428,17 @@ def _figures(found: Mapping[str, float]) -> str:
     return f"{before}; {left}; {after}; {found['seconds']:.0f} s"
 
 
-def _write_tables(to: Path, recipe: str, rows: list[tables.TableRow], failures: Mapping[str, str]) -> None:
+def _write_tables(to: Path, recipe: str, rows: list[outcomes.TableRow], failures: Mapping[str, str]) -> None:
     try:
         to.mkdir(parents=True, exist_ok=True)
-        content = json.dumps(tables.document(rows, failures), indent=1) + "\n"
+        content = json.dumps(outcomes.document(rows, failures), indent=1) + "\n"
         (to / f"{recipe}.json").write_text(content, encoding="utf-8")
         (to / f"{recipe}.md").write_text(tables.markdown(rows, failures), encoding="utf-8")
     except OSError as error:
         raise BadRequest(f"cannot write into {to}: {error.strerror}") from None
 
 
-def _tell_tables(rows: list[tables.TableRow], failures: Mapping[str, str]) -> None:
+def _tell_tables(rows: list[outcomes.TableRow], failures: Mapping[str, str]) -> None:
     """The tables for a terminal: as in Markdown, in the columns that one has room for."""
     for title, group in tables.groups(rows):
         shown = Table(title=f"{title}: the report's number, and ours")

@@ -129,7 +129,7 @@ class Step:
         self.count += 1
 
     def _set_rates(self) -> None:
-        share = self.course.rates[self.count]
+        share = self.course.rates.take(self.count)  # rates[count] would fetch the count to the host
         for optimiser, rates in zip(self.chosen, self.peaks, strict=True):
             for group, peak in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = share * peak

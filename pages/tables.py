@@ -1,6 +1,6 @@
 """Tables: the report's two tables with our own measurement beside every figure, while it is being made and after.
 
-Read from the store, else from the record that ships (core.reproduce). What is chosen stands in the address. All but
+Read from the store, else from the record that ships (core.outcomes). What is chosen stands in the address. All but
 the choices is one fragment, which asks again every two seconds, and only while a run of the table waits or runs.
 """
 
@@ -15,7 +15,7 @@ import streamlit as st
 
 import core
 from core import Job
-from core.reproduce import HEADS, Entry, TableRow
+from core.outcomes import HEADS, Entry, TableRow
 from pages.parts import current, cuts, missing, presenter, report_table, shell, words
 
 SEEDS = 3
@@ -95,7 +95,7 @@ def choose() -> Choice:
 def recipes() -> list[str]:
     """The recipes that have a committed record, or a run of the ledger that the tables could want."""
     tried = {job.config.training.recipe for job in current.runs() if job.config.dataset.name == missing.CIFAR10}
-    known = tried.union(core.reproduce.recorded_recipes())
+    known = tried.union(core.outcomes.recorded_recipes())
     return [name for name in core.RECIPES if name in known] or [next(iter(core.RECIPES))]
 
 
@@ -117,7 +117,7 @@ def asked(entries: Sequence[Entry]) -> dict[str, Job]:
 def tables(choice: Choice, was_active: bool) -> None:
     """All that changes while runs go on."""
     entries = wanted(*choice)
-    rows = core.reproduce.table(entries)
+    rows = core.outcomes.table(entries)
     jobs = asked(entries)
     if was_active != any(job.active for job in jobs.values()):
         st.rerun()  # the whole page, which then asks as often as there is something to ask
@@ -220,7 +220,7 @@ def downloads(choice: Choice, rows: Sequence[TableRow]) -> None:
     with st.container(horizontal=True):
         for label, make, ending, mime in (
             ("Tables as CSV", report_table.as_csv, "csv", "text/csv"),
-            ("Tables as Markdown", core.reproduce.markdown, "md", "text/markdown"),
+            ("Tables as Markdown", core.tables.markdown, "md", "text/markdown"),
         ):
             st.download_button(
                 label, partial(_encoded, make, rows), f"{name}.{ending}", mime, icon=":material/download:",

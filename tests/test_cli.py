@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from core import cli, jobs, pictures
-from core import reproduce as tables
+from core import reproduce as reproducing
 from core.results import Result
 from core.store import Store
 from core.types import BadRequest
@@ -376,9 +376,9 @@ def test_reproduce_tells_failures_and_ends_with_one(
 ) -> None:
     def some(entries: Any, failed: Any, **_: Any) -> None:
         failed(entries[0], "out of memory")
-        raise tables.RunsFailed({entries[0].key: "out of memory"})
+        raise reproducing.RunsFailed({entries[0].key: "out of memory"})
 
-    monkeypatch.setattr(tables, "reproduce", some)
+    monkeypatch.setattr(reproducing, "reproduce", some)
     status, said, errors = told(monkeypatch, capsys, *TABLES, "--to", tmp_path / "made")
     assert status == 1
     assert "pixel to dog 10%, spectral, seed 0 failed: out of memory" in errors
@@ -394,7 +394,7 @@ def test_reproduce_stopped_says_how_to_go_on(
     def stopped(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tables, "reproduce", stopped)
+    monkeypatch.setattr(reproducing, "reproduce", stopped)
     status, said, errors = told(monkeypatch, capsys, *TABLES)
     assert (status, said) == (130, "")
     assert "the same command goes on from there" in errors

@@ -12,10 +12,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import differences, doors, filter, jobs, metrics, pipeline, poison, reference, reproduce, stages, worker
+from core import (
+    differences,
+    doors,
+    filter,
+    jobs,
+    metrics,
+    outcomes,
+    pipeline,
+    poison,
+    reference,
+    reproduce,
+    stages,
+    tables,
+    worker,
+)
 from core.config import class_names
 from core.datasets import cifar10
-from core.reproduce import Entry, Outcome, RunsFailed, cost, document, markdown, outcome, plan, table
+from core.outcomes import Entry, Outcome, document, outcome, table
+from core.reproduce import RunsFailed, cost, plan
 from core.store import Store
 from core.types import BadRequest, Dataset, DataUnavailable, Event
 
@@ -30,7 +45,7 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder in place of the committed record, whose runs would stand in for those that a test makes up."""
     folder = tmp_path / "tables"
     folder.mkdir()
-    monkeypatch.setattr(reproduce, "RECORDS", folder)
+    monkeypatch.setattr(outcomes, "RECORDS", folder)
     return folder
 
 
@@ -69,7 +84,7 @@ def finish(entry: Entry, named: list[int] | None = None, **figures: float) -> No
 
 
 def test_the_plan_has_every_row_seed_reading_and_detector_once() -> None:
-    entries = plan("fast", 2, reproduce.READINGS, reproduce.DETECTORS)
+    entries = plan("fast", 2, outcomes.READINGS, reproduce.DETECTORS)
     assert len(entries) == 12 * 2 * 2 * 3
     told = {(entry.row, entry.reading, entry.detector, entry.seed) for entry in entries}
     assert len(told) == len({entry.key for entry in entries}) == len(entries)
@@ -109,7 +124,7 @@ def test_what_the_report_does_not_have_is_refused(settings: dict[str, Any], said
 
 
 @pytest.mark.parametrize("recipe", ["quick", "paper"])
-@pytest.mark.parametrize("reading", reproduce.READINGS)
+@pytest.mark.parametrize("reading", outcomes.READINGS)
 def test_the_defender_assumes_the_true_number(recipe: str, reading: str) -> None:
     for entry in plan(recipe, 1, [reading], ["spectral"]):
         config = entry.config
@@ -136,7 +151,7 @@ def test_an_outcome_is_the_stored_summary() -> None:
     assert (found.figures["nat1"], found.figures["random_left"], found.figures["perfect_left"]) == (0.75, 173, 0)
     assert found.versions["torch"] == "9.9"
     assert set(found.versions) == {"python", "numpy", "torch"}
-    assert not set(found.figures) & set(reproduce.MEASURED)
+    assert not set(found.figures) & set(outcomes.MEASURED)
     Store().write("reference", stages.reference_key(entry.config, "perfect"), document={"nat": 0.7, "asr": 0.05})
     found = outcome(entry)
     assert found is not None
@@ -166,11 +181,11 @@ def test_mean_and_spread_are_over_the_finished_seeds() -> None:
 
 
 def test_the_table_keeps_the_report_s_order() -> None:
-    entries = plan(readings=reproduce.READINGS, detectors=reproduce.DETECTORS, seeds=2)
+    entries = plan(readings=outcomes.READINGS, detectors=reproduce.DETECTORS, seeds=2)
     rows = table(entries)
     assert [(row.reading, row.row, row.detector) for row in rows] == [
         (reading, row, detector)
-        for reading in reproduce.READINGS
+        for reading in outcomes.READINGS
         for row in reference.TABLES
         for detector in reproduce.DETECTORS
     ]
@@ -207,10 +222,10 @@ def test_the_benign_rate_of_an_older_version_is_worked_out_where_the_labels_are(
 
 
 def test_without_a_record_there_is_nothing(records: Path) -> None:
-    assert reproduce.recorded_recipes() == []
+    assert outcomes.recorded_recipes() == []
     assert all(row.finished == () for row in table(plan()))
     records.rmdir()
-    assert reproduce.recorded_recipes() == []
+    assert outcomes.recorded_recipes() == []
     assert outcome(plan()[0]) is None
 
 
@@ -221,7 +236,7 @@ def test_a_record_stands_in_for_the_store(records: Path) -> None:
     made = document(table(entries))
     made["runs"][0]["figures"]["benign_asr"] = 0.04
     (records / "quick.json").write_text(json.dumps(made))
-    assert reproduce.recorded_recipes() == ["quick"]
+    assert outcomes.recorded_recipes() == ["quick"]
     here = {entry.key: outcome(entry) for entry in entries}
     for entry in entries[1:]:
         Store().delete("run", entry.key)
@@ -246,7 +261,7 @@ def test_a_record_stands_in_for_the_store(records: Path) -> None:
 def test_the_measurement_beside_a_run_is_the_record_s_where_there_is_one(
     records: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entries = plan(seeds=2, readings=reproduce.READINGS, targets=["bird"], detectors=["spectral"], ratios=[0.05])
+    entries = plan(seeds=2, readings=outcomes.READINGS, targets=["bird"], detectors=["spectral"], ratios=[0.05])
     for entry in entries:
         finish(entry, poisons=100 if entry.reading == "target_class" else 1000)
     made = document(table(entries))
@@ -269,14 +284,14 @@ def test_the_measurement_beside_a_run_is_the_record_s_where_there_is_one(
 # --- why it differs --------------------------------------------------------------------------------------
 
 
-def row_of(recipe: str = "quick", detector: str = "spectral", **figures: float) -> reproduce.TableRow:
+def row_of(recipe: str = "quick", detector: str = "spectral", **figures: float) -> outcomes.TableRow:
     """The row pixel to bird at 5%, whose ASR2 is 0.00% and of which no poison is left, with figures of our own."""
     entries = plan(recipe, 1, detectors=[detector], triggers=["pixel"], targets=["bird"], ratios=[0.05])
     usual = {"nat1": 0.9231, "asr1": 0.7912, "poisons": 100, "poisons_left": 0, "clean_removed": 0, "nat2": 0.9254,
              "asr2": 0.0, "seconds": 1.0}  # fmt: skip
     named = (2,) if detector == "whitened-spectral" else None
     found = Outcome({**usual, **figures}, named, True, "no device")
-    return reproduce.TableRow(entries[0].row, "target_class", detector, tuple(entries), (found,))
+    return outcomes.TableRow(entries[0].row, "target_class", detector, tuple(entries), (found,))
 
 
 def test_what_agrees_needs_no_reason() -> None:
@@ -284,8 +299,8 @@ def test_what_agrees_needs_no_reason() -> None:
     assert row_of(nat1=0.92312).differs() == {}  # the report prints hundredths of a percent
     entries = row_of().entries * 2
     near = [Outcome({**row_of().finished[0].figures, "nat1": nat1}, None, True, "") for nat1 in (0.91, 0.93)]
-    assert reproduce.TableRow(row_of().row, "target_class", "spectral", entries, tuple(near)).differs() == {}
-    assert reproduce.TableRow(row_of().row, "target_class", "spectral", entries, (None, None)).differs() == {}
+    assert outcomes.TableRow(row_of().row, "target_class", "spectral", entries, tuple(near)).differs() == {}
+    assert outcomes.TableRow(row_of().row, "target_class", "spectral", entries, (None, None)).differs() == {}
 
 
 def test_a_smaller_network_on_fewer_images() -> None:
@@ -319,7 +334,7 @@ def test_poison_that_is_left() -> None:
     assert "The 150 highest scores of bird hold 60 of its 100 poisoned images (AUROC within the class 0.900)." in said
     assert "not centred" in row_of(detector="spectral-released", poisons_left=40).differs()["poisons_left"]
     unseen = row_of(detector="whitened-spectral", poisons_left=100)
-    unseen = reproduce.TableRow(
+    unseen = outcomes.TableRow(
         unseen.row,
         unseen.reading,
         unseen.detector,
@@ -333,7 +348,7 @@ def test_poison_that_is_left() -> None:
 
 def test_no_poison_left_by_a_detector_that_names_the_class() -> None:
     better = row_of(detector="whitened-spectral")
-    better = reproduce.TableRow(reference.TABLES[2], "target_class", better.detector, better.entries, better.outcomes)
+    better = outcomes.TableRow(reference.TABLES[2], "target_class", better.detector, better.entries, better.outcomes)
     named = differences.why("poisons_left", reference.TABLES[2], better._facts())
     assert named == "In 1 run the detector named dog and no other class, and the cut holds all its poison."
 
@@ -349,9 +364,9 @@ def test_asr_below_what_a_benign_network_shows() -> None:
 
 
 def test_markdown_has_a_table_for_each_trigger_and_reading() -> None:
-    entries = plan(seeds=1, readings=reproduce.READINGS, detectors=["spectral"])
+    entries = plan(seeds=1, readings=outcomes.READINGS, detectors=["spectral"])
     finish(entries[1], asr1=0.5)
-    lines = markdown(table(entries), {entries[3].key: "out of memory"}).splitlines()
+    lines = tables.markdown(table(entries), {entries[3].key: "out of memory"}).splitlines()
     heads = [line for line in lines if line.startswith("### ")]
     assert heads == [
         f"### {trigger}, ratio of {of}"
@@ -360,7 +375,7 @@ def test_markdown_has_a_table_for_each_trigger_and_reading() -> None:
     ]
     bodies = [line for line in lines if line.startswith("| ") and not line.startswith("| target")]
     assert len(bodies) == 24
-    assert {line.count("|") for line in lines if line.startswith("|")} == {len(reproduce.COLUMNS) + 1}
+    assert {line.count("|") for line in lines if line.startswith("|")} == {len(tables.COLUMNS) + 1}
     assert bodies[1].startswith(
         "| bird | 10% | spectral | 92.19%<br>78.0 ± 0.0% | 90.10%<br>50.0 ± 0.0% "
         "| 1<br>0.0 ± 0.0 of 200 | 173 ± 0 | 0 ± 0 |"
@@ -439,7 +454,7 @@ def test_here_every_run_once_and_then_never_again(small_cifar10: Dataset, traini
     assert [entry for entry, _ in told] == entries
     for _, found in told:
         assert found is not None
-        assert found.figures.keys() >= {*reproduce.FIGURES, "random_left", "perfect_left", "benign_asr"}
+        assert found.figures.keys() >= {*outcomes.FIGURES, "random_left", "perfect_left", "benign_asr"}
     shares = [event.data["overall"] for event in heard]
     assert shares == sorted(shares)
     assert shares[-1] <= 1
@@ -512,7 +527,7 @@ def test_classes_of_which_nothing_is_left(small_cifar10: Dataset) -> None:
     (row,) = table([entry])
     assert (row.mean("poisons"), row.mean("nat2"), row.mean("asr2")) == (20, 0.1, 1.0)
     assert row.emptied() == [name for name in NAMES if name != "dog"]
-    assert "dog 10%, spectral: the filter leaves nothing of 9 classes" in markdown([row])
+    assert "dog 10%, spectral: the filter leaves nothing of 9 classes" in tables.markdown([row])
     assert row.differs()["nat2"].startswith("The filter leaves nothing of 9 classes")
     (other,) = few(detectors=["spectral"])
     finish(other, poisons=2)

@@ -8,7 +8,7 @@ import streamlit as st
 
 import core
 from core import Job, PoisonscopeError
-from core.reproduce import Entry
+from core.outcomes import Entry
 
 from . import current, presenter, words
 

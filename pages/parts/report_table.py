@@ -18,7 +18,7 @@ import streamlit as st
 
 import core
 from core import Job
-from core.reproduce import HEADS, Entry, Outcome, TableRow
+from core.outcomes import HEADS, Entry, Outcome, TableRow
 
 from . import current, presenter, words
 

@@ -17,8 +17,8 @@ from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 import core
-from core import Store, cli, jobs, reproduce
-from core.reproduce import Entry
+from core import Store, cli, jobs, outcomes, reproduce
+from core.outcomes import Entry
 from pages.parts import missing, report_table
 
 SEEDS = 3
@@ -36,7 +36,7 @@ def no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No record is committed, so that a test sees only what it made; its folder."""
     folder = tmp_path / "tables"
     folder.mkdir()
-    monkeypatch.setattr(reproduce, "RECORDS", folder)
+    monkeypatch.setattr(outcomes, "RECORDS", folder)
     return folder
 
 
@@ -220,7 +220,7 @@ def test_a_run_of_the_record_has_its_figures_and_says_that_it_is_not_here(tables
     entries = row_of("pattern", "horse", 0.1)
     for entry in entries:
         finish(entry, benign_asr=0.0)
-    (no_record / "quick.json").write_text(json.dumps(reproduce.document(reproduce.table(entries))))
+    (no_record / "quick.json").write_text(json.dumps(outcomes.document(outcomes.table(entries))))
     Store().delete("run", entries[1].key)
     screen = tables()
     assert [("not on this machine" in line, "<a " in line) for line in lines(screen, "pattern-horse-10")] == [
@@ -316,7 +316,7 @@ def test_a_presenter_is_offered_nothing_that_trains(tables, data_here) -> None:
 def test_why_it_differs_stands_once_for_all_rows_and_only_for_what_differs(tables) -> None:
     for entry in planned():
         finish(entry, asr2=entry.row.asr2, poisons_left=entry.row.poisons_left)
-    rows = reproduce.table(planned())
+    rows = outcomes.table(planned())
     reasons = set(rows[0].differs().values())
     screen = tables()
     (list_of_reasons,) = [one.value for one in screen.markdown if one.value.startswith("- **Nat1** (all 12 rows)")]
@@ -336,7 +336,7 @@ def test_every_column_is_explained(tables) -> None:
 def test_the_csv_holds_the_reports_figures_and_ours(tables) -> None:
     for entry, nat in zip(row_of("pixel", "bird", 0.05), (0.77, 0.78, 0.79), strict=True):
         finish(entry, nat1=nat)
-    rows = list(csv.DictReader(io.StringIO(report_table.as_csv(reproduce.table(planned())))))
+    rows = list(csv.DictReader(io.StringIO(report_table.as_csv(outcomes.table(planned())))))
     assert len(rows) == 12
     first = rows[0]
     assert (first["trigger"], first["target"], first["ratio"], first["seeds"]) == ("pixel", "bird", "0.05", "3")
