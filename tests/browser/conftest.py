@@ -38,6 +38,9 @@ LOG_LINES = 60
 FLAGS = [
     "--no-sandbox",  # root, as in a container, gets no sandbox
     "--disable-gpu",
+    # A camera without one, and nobody to ask whether it may be used.
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
     # The rest keeps the browser from talking to anyone but our server.
     "--disable-quic",
     "--no-first-run",

@@ -35,8 +35,9 @@ def cell(page: Page, row: int, column: int) -> Locator:
     return page.get_by_role("gridcell", name=re.compile(rf"^row {row}, column {column}, "))
 
 
-def name(page: Page, row: int, column: int) -> str:
-    return str(cell(page, row, column).get_attribute("aria-label"))
+def shows(page: Page, row: int, column: int, colour: str) -> None:
+    """The cell has this colour, or gets it: painter and preview are drawn one after the other."""
+    expect(cell(page, row, column)).to_have_attribute("aria-label", f"row {row}, column {column}, {colour}")
 
 
 def differing(page: Page, pixels: int) -> None:
@@ -60,23 +61,24 @@ def test_mouse_and_keyboard_paint_and_the_preview_follows(painting: Page) -> Non
     page.mouse.move(end["x"] + end["width"] / 2, end["y"] + end["height"] / 2)
     page.mouse.up()
     differing(page, 4)
-    assert [name(page, 1, column) for column in (1, 2, 3, 4)] == [f"row 1, column {n}, red" for n in (1, 2, 3, 4)]
+    for column in (1, 2, 3, 4):
+        shows(page, 1, column, "red")
 
     cell(page, 1, 4).press("ArrowDown")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Space")
     differing(page, 5)
     expect(cell(page, 3, 4)).to_be_focused()
-    assert name(page, 3, 4) == "row 3, column 4, red"
+    shows(page, 3, 4, "red")
     page.keyboard.press("ArrowRight")  # the edge: it stays
     page.keyboard.press("Delete")
     differing(page, 4)
-    assert name(page, 3, 4) == "row 3, column 4, empty"
+    shows(page, 3, 4, "empty")
 
     page.get_by_role("link", name="How it works").click()
     page.get_by_role("link", name="Attack").first.click()
     differing(page, 4)
-    assert name(page, 1, 2) == "row 1, column 2, red"
+    shows(page, 1, 2, "red")
 
 
 def test_an_upload_takes_the_painters_place_and_a_bad_one_does_not(painting: Page) -> None:
@@ -84,7 +86,7 @@ def test_an_upload_takes_the_painters_place_and_a_bad_one_does_not(painting: Pag
     dot = base64.b64decode(pictures.encode(np.full((3, 3, 4), (0, 0, 255, 255), np.uint8)))
     page.locator("input[type=file]").set_input_files({"name": "dot.png", "mimeType": "image/png", "buffer": dot})
     differing(page, 9)
-    assert name(page, 3, 3) == "row 3, column 3, #0000ff"
+    shows(page, 3, 3, "#0000ff")
     bad = {"name": "bad.png", "mimeType": "image/png", "buffer": b"no picture"}
     page.locator("input[type=file]").set_input_files(bad)
     expect(page.get_by_text("The picture must be a PNG file, got 10 bytes that are none")).to_be_visible(timeout=MINUTE)
