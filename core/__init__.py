@@ -36,6 +36,7 @@ _DOORS = {
     "core.detectors": ("detect",),
     "core.store": ("Store",),
     "core.jobs": ("Job", "submit"),
+    "core.threads": ("share_cores",),
 }
 _WHERE = {name: module for module, names in _DOORS.items() for name in names}
 _MODULES = (
@@ -115,6 +116,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
     from core.results import Result
     from core.stages import benign_key, run_key
     from core.store import Store
+    from core.threads import share_cores
     from core.types import (
         BadRequest,
         Cancelled,

@@ -15,12 +15,15 @@ from importlib import import_module
 
 import streamlit as st
 
+import core
+
 FIRST = ("pandas", "plotly.graph_objects", "sklearn.metrics")
 LATER = ("core.insight", "core.models", "core.train", "core.represent")
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def _loading() -> threading.Thread:
+    core.share_cores()  # a training may go on beside us
     for module in FIRST:
         import_module(module)
     thread = threading.Thread(target=_load, name="loading torch", daemon=True)
