@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +16,7 @@ from core import threads
 def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """An environment of the test's own."""
     found: dict[str, str] = {}
-    monkeypatch.setattr(os, "environ", found)
+    monkeypatch.setattr(threads, "os", SimpleNamespace(environ=found))
     return found
 
 
