@@ -13,10 +13,12 @@ PORT ?=#            of the app; by default 8501 or the next free one
 HEADLESS ?=#        1: do not open a browser
 WATCH ?=#           1: reload the app when its files change
 TESTS ?=#           what `make pytest` runs, with any options; by default everything
+AT_ONCE ?= 2#       so many tests at a time where they do not drive a browser
 
 # No comment or blank may stay in a path.
 override PYTHON := $(strip $(PYTHON))
 override VENV := $(strip $(VENV))
+override AT_ONCE := $(strip $(AT_ONCE))
 
 BIN := $(VENV)/bin
 # Twice quiet: errors only.
@@ -89,8 +91,16 @@ imports: setup-dev ## imports run one way only
 chromium: setup-dev ## a Chromium for the browser tests, installed if there is none
 	@$(BIN)/python tests/browser/chromium.py
 
+# A browser uses several cores by itself, so its tests come one at a time, after the others.
 pytest: setup-dev ## the tests; some of them: make pytest TESTS='tests/test_project.py -x'
+ifeq ($(strip $(TESTS)),)
+	@failed=0; \
+	$(BIN)/python -m pytest -m "not browser" -n $(AT_ONCE) --dist worksteal || failed=$$?; \
+	$(BIN)/python -m pytest -m browser || failed=$$?; \
+	exit $$failed
+else
 	@$(BIN)/python -m pytest $(TESTS)
+endif
 
 bench: setup ## every benchmark, one after the other
 	@for file in benchmarks/[a-z]*.py; do \

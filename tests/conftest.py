@@ -10,6 +10,9 @@ from platformdirs import user_data_path
 
 from core.datasets import cifar10
 from core.home import VARIABLE
+from core.threads import share_cores
+
+share_cores()  # two tests may train at once
 
 
 def pytest_configure(config: pytest.Config) -> None:
