@@ -38,7 +38,7 @@ from core import devices
 from core.train import train
 
 FLOOR = 555e6 * 2 * 3 * 50_000 / 790e12  # seconds an epoch
-SMALL = {"epochs": 2, "batch_size": 50}
+SMALL = {"epochs": 2, "batch_size": 50, "per_class": 40}
 RECIPES = ("instant", "fast", "paper")
 FIGURES = ("nat1", "asr1", "poisons_left", "clean_removed", "auroc", "nat2", "asr2")
 
@@ -89,7 +89,8 @@ def together(options: argparse.Namespace) -> dict[str, float]:
         words = [sys.executable, "-m", "core", "run", "--recipe", "instant", "--here", "--device", options.device]
         words += ["--trigger", "pattern", "--target", "7", "--seed", str(seed), "--json"]
         if options.small:
-            words += ["--dataset", "digits", "--train", f"epochs={SMALL['epochs']}"]
+            words += ["--dataset", "digits"]
+            words += [part for name, value in SMALL.items() for part in ("--train", f"{name}={value}")]
         return subprocess.Popen(words, stdout=subprocess.DEVNULL)
 
     def ended(process: subprocess.Popen[bytes]) -> None:
@@ -117,7 +118,7 @@ def rows(options: argparse.Namespace) -> dict[str, Any]:
     else:
         entries = reproduce.plan("fast", 3)
     began = time.perf_counter()
-    reproduce.reproduce(entries, device=options.device)
+    reproduce.reproduce(entries)
     return {"seconds": time.perf_counter() - began, **outcomes.document(outcomes.table(entries, recorded=False))}
 
 
