@@ -299,9 +299,10 @@ def test_the_cut_line_separates_flagged_from_kept(data: st.DataObject, count: in
     numbers = data.draw(st.lists(st.integers(0, 10**6), min_size=size, max_size=size, unique=True))
     scores = np.array(numbers, float)
     found = cuts.Scored(Detection(scores), np.zeros(size, np.int64), 1)
-    flagged = cuts.flag(found, cuts.Cut("spectral", count, "every_class"))
+    cut = cuts.Cut("spectral", count, "every_class")
+    flagged = cuts.flag(found, cut)
     axis = plots.axis(scores, log)
-    place = plots.cut_place(found, 0, count, axis)
+    place = plots.cut_place(found, 0, cut, axis)
     assert 0 <= place <= 1
     if not count:
         assert place == 1
