@@ -15,7 +15,7 @@ from core import Result
 from pages.parts import current, cuts, explained, flow, others, presenter, shell, words
 
 WIDTH = 900  # pixels: longer lines are hard to read
-CARRIED = ("run", "detector", "cut", "budget", "scope", "truth")  # what a link keeps of the address
+CARRIED = ("run", "detector", "budget", "scope", "truth")  # what a link keeps of the address
 
 CUTS = {"budget": "1.5·ε of a class, ε being assumed.", "gap": "What lies beyond the gap of a class; no ε."}
 

@@ -1,11 +1,11 @@
 """The cut that this tab tries on: detector, where it cuts, scope, and whether the truth is shown.
 
 Nothing here trains: a detector scores the stored features, a cut is a look at those scores. It is made at a
-budget, or at the detector's own gap in each class. The choice is kept in session state under "cut detector",
-"cut cut", "cut budget", "cut scope" and "truth", and in the address as
-`?detector=…&cut=gap&budget=…&scope=…&truth=0` where it differs from the run's own, so that the Scores and
-Flagged screens agree and a link reopens both. It belongs to one run ("cut run") and ends with it. How the
-Scores screen looks at it (class, scales, plot, brush) is kept likewise, by `option` and `set_option`.
+budget, or at the detector's own gap in each class (`budget=gap`). The choice is kept in session state under
+"cut detector", "cut budget", "cut scope" and "truth", and in the address as
+`?detector=…&budget=…&scope=…&truth=0` where it differs from the run's own, so that the Scores and Flagged
+screens agree and a link reopens both. It belongs to one run ("cut run") and ends with it. How the Scores
+screen looks at it (class, scales, plot, brush) is kept likewise, by `option` and `set_option`.
 
 Streamlit empties the address when the page changes, and fills it from its history when one goes back. So a
 name that the address lacks means what the session last knew only when a page is entered; later it means
@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 import core
 from core import DefenceConfig, Detection, Result
 
-NAMES = ("detector", "cut", "budget", "scope", "class", "brush")  # what belongs to one run
+NAMES = ("detector", "budget", "scope", "class", "brush")  # what belongs to one run
+GAP = "gap"
 SETTLED, LIVE = "cut settled", "cut dragged"  # in session state
-WAYS = ("budget", "gap")
 SCOPES = {"every_class": "every class", "suspicious_class": "suspicious class"}
 
 
@@ -45,6 +45,11 @@ class Cut:
     budget: int
     scope: str
     at: str = "budget"
+
+    @property
+    def address(self) -> str:
+        """How many go, as the address says it."""
+        return GAP if self.at == GAP else str(self.budget)
 
 
 class Scored:
@@ -160,7 +165,7 @@ def scopes(detector: str) -> list[str]:
 
 def offers_gap(detector: str) -> bool:
     """Whether a detector says where to cut each class."""
-    return "gap" in core.DETECTORS[detector].facts.get("cuts", ())
+    return GAP in core.DETECTORS[detector].facts.get("cuts", ())
 
 
 def usual(result: Result, detector: str) -> Cut:
@@ -182,21 +187,21 @@ def limit(result: Result) -> int:
 def flag(found: Scored, cut: Cut) -> NDArray[np.bool_]:
     """Which images the cut removes, [n]."""
     classes = found.in_scope(cut.scope)
-    if cut.at == "gap":
+    if cut.at == GAP:
         return core.filter.beyond_gap(found.detection, found.labels, classes)
     return core.filter.flag(found.scores, found.labels, cut.budget, classes)
 
 
 def budgets(found: Scored, cut: Cut) -> NDArray[np.int64]:
     """How many of each class's highest scores the cut takes where the class is in scope, [k]."""
-    if cut.at == "gap" and found.beyond_gap is not None:
+    if cut.at == GAP and found.beyond_gap is not None:
         return found.beyond_gap
     return np.full(len(found.sizes), cut.budget)
 
 
 def threshold(found: Scored, cut: Cut, label: int) -> float | None:
     """The score at which the cut goes through a class; None where it takes nothing."""
-    if cut.at == "gap" and found.detection.cut is not None:
+    if cut.at == GAP and found.detection.cut is not None:
         return float(found.detection.cut[label]) if budgets(found, cut)[label] else None
     return found.ranked[label].threshold(cut.budget)
 
@@ -209,26 +214,15 @@ def chosen(result: Result) -> Cut:
         detector = result.config.defence.detector
     standard = usual(result, detector)
     scope = _recall("scope")
-    at = _where(standard)
     budget = str(st.session_state.get(LIVE, "")) or _recall("budget")
-    cut = Cut(
-        detector,
-        min(int(budget), limit(result)) if budget.isdecimal() and at == "budget" else standard.budget,
-        scope if scope in scopes(detector) else standard.scope,
-        at,
-    )
+    cut = replace(standard, scope=scope if scope in scopes(detector) else standard.scope)
+    if budget.isdecimal():
+        cut = at_budget(cut, min(int(budget), limit(result)))
+    elif budget == GAP and offers_gap(detector):
+        cut = replace(cut, at=GAP)
     if LIVE not in st.session_state:
         choose(result, cut)
     return cut
-
-
-def _where(standard: Cut) -> str:
-    """At the budget or at the gap; an address that names a budget alone means that one, and so does a dragged cut."""
-    if LIVE in st.session_state or not offers_gap(standard.detector):
-        return "budget"
-    alone = "budget" in st.query_params and "cut" not in st.query_params
-    at = "budget" if alone else _recall("cut")
-    return at if at in WAYS else standard.at
 
 
 def try_on(budget: int) -> None:
@@ -241,8 +235,7 @@ def choose(result: Result, cut: Cut) -> None:
     standard = usual(result, cut.detector)
     st.session_state.pop(LIVE, None)
     _remember("detector", cut.detector, result.config.defence.detector)
-    _remember("cut", cut.at, standard.at)
-    _remember("budget", cut.budget, standard.budget)
+    _remember("budget", cut.address, standard.address)
     _remember("scope", cut.scope, standard.scope)
 
 

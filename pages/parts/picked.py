@@ -125,7 +125,7 @@ def budget(result: Result, found: Scored, label: int, axis: Axis) -> None:
         left.html(mark(standard.budget, most, f"{factor:g}·ε = {standard.budget:,}"))
     with st.container(horizontal=True, vertical_alignment="center"):
         back(result, found, cut, standard)
-        if cuts.offers_gap(cut.detector) and standard.at != "gap":
+        if cuts.offers_gap(cut.detector) and standard.at != cuts.GAP:
             at_gap(result, cut, standard)
         if len(cuts.scopes(cut.detector)) > 1:
             scope(result, cut)
@@ -141,7 +141,7 @@ def back(result: Result, found: Scored, cut: Cut, standard: Cut) -> None:
     epsilon = core.filter.epsilon(found.labels, defence.assumed_ratio)
     label, help = (
         ("Back to this run's cut", f"This run was cut at the gap. {GAP}")
-        if standard.at == "gap"
+        if standard.at == cuts.GAP
         else (
             f"Back to {defence.multiplier:g}·ε",
             f"ε = {epsilon:,} is what the defender assumes: {words.share(defence.assumed_ratio, 0)} of the median "
@@ -154,8 +154,12 @@ def back(result: Result, found: Scored, cut: Cut, standard: Cut) -> None:
 
 def at_gap(result: Result, cut: Cut, standard: Cut) -> None:
     """The detector's own cut, where the run's is another."""
-    gap = replace(cut, at="gap", budget=standard.budget)
-    st.button("At the gap", on_click=lambda: cuts.choose(result, gap), disabled=cut.at == "gap", help=GAP)
+    there = cut.at == cuts.GAP
+    gap = replace(cut, at=cuts.GAP, budget=standard.budget)
+    st.button(
+        "At the gap", on_click=lambda: cuts.choose(result, gap), disabled=there, help=GAP, key="at the gap",
+        icon=":material/check:" if there else None,
+    )  # fmt: skip
 
 
 def scope(result: Result, cut: Cut) -> None:
@@ -170,11 +174,11 @@ def scope(result: Result, cut: Cut) -> None:
 
 def assumed(result: Result, found: Scored, cut: Cut, standard: Cut) -> str:
     """What the cut takes for granted."""
-    if cut.at == "gap" and cut.scope == "every_class":
+    if cut.at == cuts.GAP and cut.scope == "every_class":
         return "Cut at the gap. In a class that the detector does not name the two groups mean little"
-    if cut.at == "gap":
+    if cut.at == cuts.GAP:
         return "Cut at the gap, where a class's two groups part: no ε is assumed"
-    if standard.at == "gap":
+    if standard.at == cuts.GAP:
         return "A budget is tried on: this run assumed no ε"
     epsilon = core.filter.epsilon(found.labels, cuts.defence_of(result, cut.detector).assumed_ratio)
     return f"ε = {epsilon:,}: the defender's guess, not the true number"
@@ -182,7 +186,7 @@ def assumed(result: Result, found: Scored, cut: Cut, standard: Cut) -> str:
 
 def count(found: Scored, cut: Cut, label: int) -> int:
     """What slider and number say: the budget, or how many images of the class in large lie beyond the gap."""
-    return int(ranking.removed(found, cut)[label]) if cut.at == "gap" else cut.budget
+    return int(ranking.removed(found, cut)[label]) if cut.at == cuts.GAP else cut.budget
 
 
 class Typed(NamedTuple):
@@ -195,7 +199,7 @@ class Typed(NamedTuple):
 
 def threshold(found: Scored, cut: Cut, label: int) -> float | None:
     """The score at which the cut goes through a class: as it was typed while it means this budget, else computed."""
-    if cut.at == "gap":
+    if cut.at == cuts.GAP:
         return cuts.threshold(found, cut, label) if label in found.in_scope(cut.scope) else None
     one, typed = found.ranked[label], st.session_state.get(TYPED)
     fits = typed is not None and (typed.detector, typed.label) == (cut.detector, label)

@@ -249,7 +249,9 @@ def test_at_the_gap_no_budget_is_named(finished_job: Job, gap_job: Job, open_scr
     assert "what lies beyond the **gap** of three, the class that the detector names. This is what the run" in text
     assert text.startswith(f"{flagged.sum()} images flagged by **whitened-spectral**")
     assert set(ids(app)) == set(np.flatnonzero(flagged))
-    app = open_screen("flagged", run=finished_job.key, detector="whitened-spectral", cut="gap", **{"page size": "192"})
+    app = open_screen(
+        "flagged", run=finished_job.key, detector="whitened-spectral", budget="gap", **{"page size": "192"}
+    )
     assert "beyond the **gap**" in app.markdown[0].value
     assert "Tried on" in app.markdown[0].value
     assert set(ids(app)) == set(np.flatnonzero(flagged))

@@ -78,10 +78,10 @@ def test_blind_review_shows_no_figure_of_the_run(finished_job: Job, open_screen)
 
 
 def test_a_run_that_was_cut_at_the_gap_is_not_said_to_lose_so_many_epsilon(gap_job: Job, open_screen) -> None:
-    app = open_screen("how", run=gap_job.key, cut="budget", budget="9")
+    app = open_screen("how", run=gap_job.key, budget="9")
     assert not app.exception
     (chart,) = [element.proto.body for element in app.get("html") if "class='flow'" in element.proto.body]
     assert "What lies beyond the gap of a class; no ε." in chart
     assert "1.5·ε" not in chart
     assert "The cut was made where the two groups of three part" in text(app)
-    assert all("cut=budget&amp;budget=9" in address for address in boxes(app))
+    assert all("budget=9" in address for address in boxes(app))

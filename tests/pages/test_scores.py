@@ -135,7 +135,7 @@ def test_at_the_gap_the_figures_the_line_and_the_numbers_follow(finished_job: Jo
     assert figures(app) == expected(finished_job, cuts.Cut("whitened-spectral", 22, "suspicious_class"))
     labelled(app, "At the gap").click().run()
     assert not app.exception
-    assert app.query_params["cut"] == "gap"
+    assert app.query_params["budget"] == "gap"
     assert figures(app) == expected(finished_job, gap_of(finished_job))
     result = Result(finished_job.config)
     found = result.detection(core.DefenceConfig(detector="whitened-spectral"))
@@ -149,31 +149,30 @@ def test_at_the_gap_the_figures_the_line_and_the_numbers_follow(finished_job: Jo
     assert "no ε is assumed" in "".join(text.value for text in app.caption)
     assert labelled(app, "At the gap").disabled
     labelled(app, "Back to 1.5·ε").click().run()
-    assert "cut" not in app.query_params
+    assert "budget" not in app.query_params
     assert app.slider(key="budget slider").value == 22
 
 
 @pytest.mark.parametrize("move", ["budget slider", "budget number", "threshold number"])
 def test_moving_the_cut_leaves_the_gap_for_a_budget(finished_job: Job, open_screen, move: str) -> None:
-    app = open_screen("scores", run=finished_job.key, detector="whitened-spectral", cut="gap")
+    app = open_screen("scores", run=finished_job.key, detector="whitened-spectral", budget="gap")
     kind = app.slider if "slider" in move else app.number_input
     value = 40 if move.startswith("budget") else app.number_input(key=move).value / 2
     kind(key=move).set_value(value).run()
-    assert "cut" not in app.query_params
     budget = app.slider(key="budget slider").value
     assert app.query_params["budget"] == str(budget)
     assert figures(app) == expected(finished_job, cuts.Cut("whitened-spectral", budget, "suspicious_class"))
 
 
 def test_a_link_restores_the_gap_where_the_detector_has_one(finished_job: Job, open_screen) -> None:
-    address = {"detector": "whitened-spectral", "cut": "gap", "budget": "7", "scope": "every_class"}
+    address = {"detector": "whitened-spectral", "budget": "gap", "scope": "every_class"}
     app = open_screen("scores", run=finished_job.key, **address)
     assert figures(app) == expected(finished_job, gap_of(finished_job, scope="every_class"))
     assert "mean little" in "".join(text.value for text in app.caption)
-    app = open_screen("scores", run=finished_job.key, cut="gap")
+    app = open_screen("scores", run=finished_job.key, budget="gap")
     assert figures(app) == expected(finished_job, cuts.Cut("spectral", 22, "every_class"))
     assert not any("gap" in button.label for button in app.button)
-    assert "cut" not in app.query_params
+    assert "budget" not in app.query_params
 
 
 def test_at_the_gap_a_class_that_is_not_named_loses_nothing(gap_job: Job, open_screen) -> None:
@@ -187,11 +186,11 @@ def test_at_the_gap_a_class_that_is_not_named_loses_nothing(gap_job: Job, open_s
 def test_a_run_that_was_cut_at_the_gap_opens_with_it_and_comes_back_to_it(gap_job: Job, open_screen) -> None:
     app = open_screen("scores", run=gap_job.key)
     assert figures(app) == expected(gap_job, gap_of(gap_job))
-    assert "cut" not in app.query_params
+    assert "budget" not in app.query_params
     assert not any("ε" in button.label for button in app.button)
     assert labelled(app, "Back to this run's cut").disabled
     app.slider(key="budget slider").set_value(40).run()
-    assert (app.query_params["cut"], app.query_params["budget"]) == ("budget", "40")
+    assert app.query_params["budget"] == "40"
     assert "this run assumed no ε" in "".join(text.value for text in app.caption)
     app.switch_page("pages/flagged.py").run()
     app.switch_page("pages/scores.py").run()
@@ -203,9 +202,10 @@ def test_a_run_that_was_cut_at_the_gap_opens_with_it_and_comes_back_to_it(gap_jo
     assert figures(app) == expected(gap_job, cuts.Cut("spectral", 22, "every_class"))
 
 
-def test_an_address_with_a_budget_alone_means_that_budget(gap_job: Job, open_screen) -> None:
-    app = open_screen("scores", run=gap_job.key, budget="9")
-    assert figures(app) == expected(gap_job, cuts.Cut("whitened-spectral", 9, "suspicious_class"))
+def test_the_usual_budget_is_named_where_the_run_was_cut_at_the_gap(gap_job: Job, open_screen) -> None:
+    app = open_screen("scores", run=gap_job.key, budget="22")
+    assert figures(app) == expected(gap_job, cuts.Cut("whitened-spectral", 22, "suspicious_class"))
+    assert app.slider(key="budget slider").value == 22
 
 
 def test_blind_review_tells_nothing_at_the_gap_either(gap_job: Job, open_screen) -> None:
