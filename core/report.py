@@ -113,7 +113,7 @@ def gap_cut(result: Result) -> str:
     if result.config.defence.scope == "every_class":
         where = "Every class was cut where its two groups part"
     elif len(cut) == 1:
-        where = f"The cut was made where the two groups of {names[cut[0]]} part"
+        where = f"The cut was made where the two groups of the class {names[cut[0]]} part"
     else:
         where = "Each class that the detector names was cut where its two groups part"
     gone = [f"{_count(count, 'image')} labelled {names[label]}" for label, count in removed.items()] or ["nothing"]

@@ -195,7 +195,7 @@ def test_a_cut_at_the_gap_is_reported_without_a_budget(truth: bool) -> None:
     result = gap_result()
     text = report.html(result, truth=truth)
     Page(text)
-    said = "The cut was made where the two groups of three part, with no number of poisoned images assumed; "
+    said = "The cut was made where the two groups of the class three part, with no number of poisoned images assumed; "
     assert f"{said}this removed {result.summary['flagged']} images labelled three." in text
     assert "<th scope='row'>Cut</th><td>at the gap; no number is assumed</td>" in text
     for word in ("Assumed ratio", "Budget", "budget", "ε"):

@@ -108,7 +108,10 @@ def test_a_cut_at_the_gap_assumes_nothing_and_says_what_went_of_which_class() ->
     removed = core.Result(job.config).summary["flagged"]
     screen = compare(job.key, OTHERS)
     text = said(screen)
-    assert "The cut was made where the two groups of three part, with no number of poisoned images assumed" in text
+    assert (
+        "The cut was made where the two groups of the class three part, with no number of poisoned images assumed"
+        in text
+    )
     assert f"this removed {removed} images labelled three. In truth the attacker had poisoned 31" in text
     assert "As many images, taken at random" in text
     assert "This run is cut at the gap, the others at 1.5·ε for an assumed ratio of 10%." in text

@@ -83,5 +83,5 @@ def test_a_run_that_was_cut_at_the_gap_is_not_said_to_lose_so_many_epsilon(gap_j
     (chart,) = [element.proto.body for element in app.get("html") if "class='flow'" in element.proto.body]
     assert "What lies beyond the gap of a class; no ε." in chart
     assert "1.5·ε" not in chart
-    assert "The cut was made where the two groups of three part" in text(app)
+    assert "The cut was made where the two groups of the class three part" in text(app)
     assert all("budget=9" in address for address in boxes(app))
