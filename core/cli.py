@@ -234,7 +234,7 @@ def describe(job: jobs.Job) -> str:
         return f"benign reference, {words}"
     if job.kind != "run":
         words = f"{job.kind} filter's reference, {words}"
-    return f"{attack.trigger} to {names[attack.target]} {attack.ratio:.3g}, {job.config.defence.detector}, {words}"
+    return f"{attack.trigger} to {names[attack.target]} {attack.ratio:.3g}, {job.config.defence.title}, {words}"
 
 
 def find(name: str) -> jobs.Job:

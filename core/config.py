@@ -135,6 +135,11 @@ class DefenceConfig(Frozen):
             raise BadRequest(f"detector {self.detector!r} finds no gap to cut at; its cut must be 'budget'")
         return self
 
+    @property
+    def title(self) -> str:
+        """The detector, and the cut where it is not the usual one: two runs that differ in it must not look alike."""
+        return f"{self.detector} at the gap" if self.cut == "gap" else self.detector
+
 
 class RunConfig(Frozen):
     """One run, from the clean data set to the comparison of before and after."""

@@ -85,12 +85,13 @@ def _left(row: Row, facts: Facts) -> list[str]:
         return [
             f"In {_runs(facts)} the detector named {row.target} and no other class, and the cut holds all its poison."
         ]
-    budget = int(facts.config.defence.multiplier * poisons + 1e-9)
     ranked = "" if "auroc" not in facts.mean else f" (AUROC within the class {facts.mean['auroc']:.3f})"
-    said = [
-        f"The {budget:,} highest scores of {row.target} hold {poisons - left:,.0f} of its {poisons:,.0f} poisoned "
-        f"images{ranked}."
-    ]
+    held = f"{poisons - left:,.0f} of its {poisons:,.0f} poisoned images{ranked}"
+    if facts.config.defence.cut == "gap":
+        said = [f"The scores of {row.target} beyond its gap hold {held}."]
+    else:
+        budget = int(facts.config.defence.multiplier * poisons + 1e-9)
+        said = [f"The {budget:,} highest scores of {row.target} hold {held}."]
     if facts.config.defence.detector == "spectral-released":
         said.append("This score is not centred; the report's Algorithm 1 is.")
     if facts.config.training.model != NETWORK:

@@ -77,10 +77,11 @@ class Measured(NamedTuple):
 def measured(config: RunConfig) -> Measured | None:
     """This project's own measurement for a run's trigger, target, ratio of the class and detector.
 
-    It was made with recipe `quick` on CIFAR-10, whatever the run's own recipe is; None where there is none.
+    It was made with recipe `quick` on CIFAR-10 and a cut at the budget, whatever the run's own recipe is; None where
+    there is none.
     """
     attack = config.attack
-    if config.dataset.name != "cifar10" or attack.ratio_of != "target_class":
+    if config.dataset.name != "cifar10" or attack.ratio_of != "target_class" or config.defence.cut != "budget":
         return None
     target = class_names("cifar10")[attack.target]
     wanted = (attack.trigger, target, round(attack.ratio, 6), config.defence.detector)

@@ -79,7 +79,7 @@ def html(result: Result, *, truth: bool = True, flagged: Mask | None = None, ver
         _answers(result, summary, truth),
     ]
     if truth:
-        parts += [_filters(summary), _published(result.config, summary)]
+        parts += [_filters(result.config, summary), _published(result.config, summary)]
     parts += [_settings(result.config, truth), _provenance(result, summary, truth)]
     title = escape(_title(result.config, truth))
     return (
@@ -99,7 +99,26 @@ def verdicts_of(result: Result) -> dict[int, str]:
     return {image: ", ".join(words) for image, words in said.items()}
 
 
-# --- figures that screens show, too ----------------------------------------------------------------------
+# --- figures and words that screens show, too ------------------------------------------------------------
+
+
+def gap_cut(result: Result) -> str:
+    """Where a run that assumed no number cut, and what went; empty for a cut at the budget and an unfinished run."""
+    removed, found = result.removed, result.summary
+    if result.config.defence.cut != "gap" or removed is None or found is None:
+        return ""
+    names, cut = class_names(result.config.dataset.name), found["suspicious_classes"]
+    if not cut:
+        return "The detector named no class, so there was no gap to cut at: nothing was removed."
+    if result.config.defence.scope == "every_class":
+        where = "Every class was cut where its two groups part"
+    elif len(cut) == 1:
+        where = f"The cut was made where the two groups of the class {names[cut[0]]} part"
+    else:
+        where = "Each class that the detector names was cut where its two groups part"
+    gone = [f"{_count(count, 'image')} labelled {names[label]}" for label, count in removed.items()] or ["nothing"]
+    what = " and ".join([", ".join(gone[:-1]), gone[-1]] if len(gone) > 1 else gone)
+    return f"{where}, with no number of poisoned images assumed; this removed {what}."
 
 
 def confusion(answers: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
@@ -144,9 +163,20 @@ def _defence_settings(config: RunConfig) -> dict[str, str]:
         "Detector": defence.detector,
         **{f"Detector's {name.replace('_', ' ')}": _plain(value) for name, value in defence.parameters.items()},
         "Representation": defence.representation,
+        **_cut_settings(config),
+        "Removed from": scopes[defence.scope],
+    }
+
+
+def _cut_settings(config: RunConfig) -> dict[str, str]:
+    """How much goes: what a cut at the gap does not use is not named."""
+    defence = config.defence
+    if defence.cut == "gap":
+        return {"Cut": "at the gap; no number is assumed"}
+    return {
+        "Cut": "at the budget",
         "Assumed ratio": f"{100 * defence.assumed_ratio:g}% of a class",
         "Budget": f"{defence.multiplier:g} times the assumed number",
-        "Removed from": scopes[defence.scope],
     }
 
 
@@ -174,7 +204,7 @@ def _count(number: int, noun: str) -> str:
 
 def _title(config: RunConfig, truth: bool) -> str:
     if not truth:
-        return f"Blind review of a run on {config.dataset.name} by {config.defence.detector}"
+        return f"Blind review of a run on {config.dataset.name} by {config.defence.title}"
     attack = config.attack
     if not attack.ratio:
         return f"Clean control: nothing poisoned, {config.dataset.name}"
@@ -187,6 +217,7 @@ def _head(result: Result, found: dict[str, Any], truth: bool) -> str:
     config = result.config
     names = class_names(config.dataset.name)
     removed = f"{_count(found['flagged'], 'image')} of {len(result.poisoned):,} were removed from the training set."
+    removed = " ".join(filter(None, (removed, gap_cut(result))))
     if not truth:
         text = (
             "What a defender sees: how suspicious each training image looks, and which ones the filter takes. "
@@ -408,7 +439,9 @@ def _answers(result: Result, found: dict[str, Any], truth: bool) -> str:
     )
 
 
-def _filters(found: dict[str, Any]) -> str:
+def _filters(config: RunConfig, found: dict[str, Any]) -> str:
+    gap = config.defence.cut == "gap"
+    says = "As many images, taken at random and taken" if gap else "The same budget, spent at random and spent"
     rows = [
         (
             f"{name} filter",
@@ -421,8 +454,8 @@ def _filters(found: dict[str, Any]) -> str:
     heads = ("", "#Pois left", "Clean removed", "TPR", "FPR", "Precision")
     return _section(
         "Against guessing and against knowing",
-        "<p>The same budget, spent at random and spent by someone who knows which images are poisoned.</p>",
-        _wide(markup.table(heads, rows, "Three filters of the same budget")),
+        f"<p>{says} by someone who knows which images are poisoned.</p>",
+        _wide(markup.table(heads, rows, "Three filters that remove as many images")),
     )
 
 

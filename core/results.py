@@ -75,6 +75,14 @@ class Result:
         return None if artefact is None else artefact.array("flagged")
 
     @property
+    def removed(self) -> dict[int, int] | None:
+        """How many images the run removed from each class that lost any; None while it is not finished."""
+        if self.flagged is None:
+            return None
+        counts = np.bincount(self.poisoned.labels[self.flagged])
+        return {int(label): int(counts[label]) for label in np.flatnonzero(counts)}
+
+    @property
     def features(self) -> Features | None:
         """Representations of the training set, [n, d] float32."""
         artefact = self.store.read("features", self.features_key)
@@ -189,9 +197,10 @@ def summarise(
     before: metrics.Quality,
     after: metrics.Quality,
 ) -> dict[str, Any]:
-    """All figures of a finished run, as JSON."""
+    """All figures of a finished run, as JSON; epsilon and budget are None where the cut was made at the gap."""
     truth, labels = poisoned.truth.poisoned, poisoned.labels
     defence = config.defence
+    assumed = defence.cut == "budget"
     classes = filtering.suspicious_classes(labels, found, defence.scope)
     decision = metrics.found(flagged, truth)
     references = {
@@ -204,8 +213,8 @@ def summarise(
         **asdict(decision),
         **asdict(metrics.ranking(found.scores, labels, truth, config.attack.target)),
         **_numbered(after, 2),
-        "epsilon": filtering.epsilon(labels, defence.assumed_ratio),
-        "budget": filtering.budget(labels, defence),
+        "epsilon": filtering.epsilon(labels, defence.assumed_ratio) if assumed else None,
+        "budget": filtering.budget(labels, defence) if assumed else None,
         "suspicious_classes": [int(label) for label in classes],
         "class_statistic": None if found.class_statistic is None else np.round(found.class_statistic, 6).tolist(),
         "class_threshold": found.class_threshold,

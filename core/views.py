@@ -61,9 +61,10 @@ class Tally:
 
     poisons: list[NDArray[np.int64]]
 
-    def at(self, budget: int, classes: NDArray[np.int64]) -> tuple[int, int]:
-        """Images and poisoned images that a budget per class removes from the given classes."""
-        removed = [min(budget, len(self.poisons[label]) - 1) for label in classes]
+    def at(self, budget: int | NDArray[np.int64], classes: NDArray[np.int64]) -> tuple[int, int]:
+        """Images and poisoned images that a budget, one for all or one a class [k], removes from the given classes."""
+        budgets = np.broadcast_to(budget, len(self.poisons))
+        removed = [min(int(budgets[label]), len(self.poisons[label]) - 1) for label in classes]
         hits = [int(self.poisons[label][count]) for label, count in zip(classes, removed, strict=True)]
         return sum(removed), sum(hits)
 

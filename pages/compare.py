@@ -72,7 +72,7 @@ def blind() -> None:
 def head(result: Result) -> None:
     """What the run is about, and its report to take away."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"**{words.heading(result.config)}** · {result.config.defence.detector}", width="content")
+        st.markdown(f"**{words.heading(result.config)}** · {result.config.defence.title}", width="content")
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
             cuts.truth_switch()
             download(result, truth=True)
@@ -148,20 +148,25 @@ def by_class(result: Result, found: dict[str, Any]) -> None:
 
 
 def filters(result: Result, found: dict[str, Any]) -> None:
-    st.markdown(assumption(result.config, found, result.dataset.class_names))
+    gap = result.config.defence.cut == "gap"
+    st.markdown(assumption(result, found))
     st.subheader("Against guessing and against knowing")
-    st.caption("The same budget, spent at random and spent by someone who knows which images are poisoned.")
+    same = "As many images, taken at random and taken" if gap else "The same budget, spent at random and spent"
+    st.caption(f"{same} by someone who knows which images are poisoned.")
     st.dataframe(others.same_budget(found), hide_index=True, column_config=words.columns(), alt="Three filters")
     st.subheader("Against a network that never met poison")
     benign.beside(result, found["asr2"])
     st.subheader("Other detectors on this network")
-    st.caption("The same representations and the same assumed ratio; no training. AUROC and AP need no budget.")
+    st.caption(f"The same representations; no training. {others.assumed(result)} AUROC and AP need no budget.")
     others.detectors(result)
 
 
-def assumption(config: core.RunConfig, found: dict[str, Any], names: tuple[str, ...]) -> str:
+def assumption(result: Result, found: dict[str, Any]) -> str:
     """What the defender assumed, and what was removed for it."""
-    defence = config.defence
+    defence, names = result.config.defence, result.dataset.class_names
+    truth = f" In truth the attacker had poisoned {found['poisons']:,}; no detector is told so."
+    if defence.cut == "gap":
+        return core.report.gap_cut(result) + truth
     text = (
         f"The defender assumed **ε = {found['epsilon']:,}** poisoned images ({words.share(defence.assumed_ratio)} of a "
         f"class of median size); **{defence.multiplier:g}·ε = {found['budget']:,}** with the highest scores were "
@@ -174,7 +179,6 @@ def assumption(config: core.RunConfig, found: dict[str, Any], names: tuple[str, 
         where = f"the classes that the detector calls suspicious, **{named}**: {found['flagged']:,} in all."
     else:
         where = "the classes that the detector calls suspicious: **none**. Nothing was removed."
-    truth = f" In truth the attacker had poisoned {found['poisons']:,}; no detector is told so."
     return text + where + truth
 
 

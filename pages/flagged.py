@@ -77,9 +77,10 @@ def say_cut(result: Result, cut: Cut, found: Scored, flagged: Mask) -> bool:
     """Which cut this is, whether it is what the run removed, and whether the truth is shown."""
     own = result.flagged is not None and bool((result.flagged == flagged).all())
     what = "This is what the run removed" if own else "**Tried on**, not what the run removed"
+    which = "what lies beyond the **gap**" if cut.at == cuts.GAP else f"the **{cut.budget:,}** highest scores"
     st.markdown(
-        f"{words.count(int(flagged.sum()), 'image')} flagged by **{cut.detector}**: the "
-        f"**{cut.budget:,}** highest scores of {scope(result, cut, found)}. {what}."
+        f"{words.count(int(flagged.sum()), 'image')} flagged by **{cut.detector}**: {which} of "
+        f"{scope(result, cut, found)}. {what}."
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         truth = cuts.truth_switch()
@@ -112,8 +113,10 @@ def say_recorded(result: Result) -> None:
 
 def nothing(cut: Cut, found: Scored) -> None:
     """Nothing found is an answer too."""
-    if not cut.budget:
+    if cut.at == "budget" and not cut.budget:
         reason = "the budget is 0, so no image is flagged"
+    elif cut.at == cuts.GAP and len(found.in_scope(cut.scope)):
+        reason = "no image lies beyond the gap of a class"
     else:
         reason = "the detector names no class as poisoned" if found.names_classes else "no class is in scope"
     st.info(f"Nothing found: {reason}.", icon=":material/search_off:")

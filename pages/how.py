@@ -17,6 +17,8 @@ from pages.parts import current, cuts, explained, flow, others, presenter, shell
 WIDTH = 900  # pixels: longer lines are hard to read
 CARRIED = ("run", "detector", "budget", "scope", "truth")  # what a link keeps of the address
 
+CUTS = {"budget": "1.5·ε of a class, ε being assumed.", "gap": "What lies beyond the gap of a class; no ε."}
+
 
 def main() -> None:
     flow.style()
@@ -58,8 +60,10 @@ def query() -> str:
 def lanes(found: dict[str, Any] | None) -> list[tuple[str, str, list[flow.Step]]]:
     """The ten boxes; with the run's figures where they may be shown."""
     says = dict.fromkeys(("stamped", "trained", "fooled", "ranked", "removed", "cleaned"), "")
+    says["cut"] = CUTS["budget"]
     if found is not None:
         says = {
+            "cut": CUTS[found["config"]["defence"].get("cut", "budget")],
             "stamped": f"{found['poisons']:,} images, {words.share(found['of_clean_target'])} of the class",
             "trained": f"Nat1 {words.share(found['nat1'])}",
             "fooled": f"ASR1 {words.share(found['asr1'])}",
@@ -79,7 +83,7 @@ def lanes(found: dict[str, Any] | None) -> list[tuple[str, str, list[flow.Step]]
         step("Read representations", "What a late layer says of every image.", "network", "Inside the network"),
         step("SVD of each label", "The direction in which its images differ most.", "scores", "Scores"),
         step("Score outliers", "Squared distance along that direction.", "scores", "Scores", says["ranked"]),
-        step("Remove the highest", "1.5·ε of a class, ε being assumed.", "flagged", "Flagged", says["removed"]),
+        step("Remove the highest", says["cut"], "flagged", "Flagged", says["removed"]),
         step("Retrain from scratch", "On what is left: the cleaned network.", "compare", "Compare", says["cleaned"]),
     ]  # fmt: skip
     return [("attack", "The attack", attacked), ("defence", "The defence", defended)]
@@ -228,15 +232,15 @@ def defence(known: Result | None) -> Any:
     st.html(flow.table("Detectors of this dashboard", ("What it does", "Source"), ours))
     place = st.container()
     if known is not None:
-        place.markdown("On this run's network, all with the same assumed ratio:")
+        place.markdown(f"On this run's network, every detector. {others.assumed(known)}", width=WIDTH)
     st.markdown("What others have built, described and not measured here:")
     st.html(flow.table("Other defences", *explained.OTHERS))
     return place
 
 
 def removed(known: Result) -> str:
-    found = known.summary or {}
-    return (
+    found, gap = known.summary or {}, core.report.gap_cut(known)
+    return f"{gap} " * bool(gap) + (
         f"In this run **{found['flagged']:,}** images were removed, **{found['clean_removed']:,}** of them clean; "
         f"**{found['poisons_left']:,}** of {words.count(found['poisons'], 'poisoned image')} stayed. "
         f"ASR went from **{words.share(found['asr1'])}** to **{words.share(found['asr2'])}**."

@@ -6,7 +6,6 @@ Read from the run: its stored features. Kept for this tab and in the address: th
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -150,7 +149,7 @@ def draw(result: Result, found: Scored, cut: Cut, label: int, scales: Scales, st
         return one.budget(axis.at(share)) if share < 1 else 0
 
     def choose(budget: int) -> None:
-        cuts.choose(result, replace(cuts.chosen(result), budget=min(max(budget, 0), cuts.limit(result))))
+        cuts.choose(result, cuts.at_budget(cuts.chosen(result), min(max(budget, 0), cuts.limit(result))))
 
     def take(ends: tuple[float, float] | None) -> None:
         if ends is None:
@@ -163,9 +162,9 @@ def draw(result: Result, found: Scored, cut: Cut, label: int, scales: Scales, st
         "legend": legend(result, found, picture, name, chosen, truth),
         "title": f"outlier score ({scale}) →",
         "alt": f"Histogram of the outlier scores of the images labelled {name}; the cut removes {gone:,} of them.",
-        "cut": None if spared else plots.cut_place(found, label, cut.budget, axis),
+        "cut": None if spared else plots.cut_place(found, label, cut, axis),
         "removed": f"{gone:,}",
-        "budget": cut.budget,
+        "budget": picked.count(found, cut, label),
         "most": cuts.limit(result),
         "says": f"{gone:,} images labelled {name} removed",
         "brush": None if chosen is None else [float(np.clip(axis.share(end), 0, 1)) for end in chosen[1:]],

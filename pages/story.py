@@ -54,7 +54,7 @@ def provenance(result: Result) -> str:
     found, config = result.summary or {}, result.config
     job = current.current_job()
     what = "A recorded run" if job is not None and current.is_recorded(job) else "A run made here"
-    made = f"recipe *{config.training.recipe}*, detector *{config.defence.detector}*"
+    made = f"recipe *{config.training.recipe}*, detector *{config.defence.title}*"
     where = f"{words.duration(found['seconds'])} in all on: {found.get('device', 'a device without a name')}"
     return (
         f"{what}, every number measured: {words.heading(config)} ({config.dataset.name}, "

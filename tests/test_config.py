@@ -219,3 +219,9 @@ def test_the_scope_is_the_detectors_own_where_none_is_given(detector):
 @pytest.mark.parametrize("detector", DETECTORS)
 def test_every_detector_may_be_used_on_every_class(detector):
     assert configure(detector=detector, scope="every_class").defence.scope == "every_class"
+
+
+def test_a_run_cut_at_the_gap_is_named_so():
+    titles = [configure(detector="whitened-spectral", cut=cut).defence.title for cut in ("budget", "gap")]
+    assert titles == ["whitened-spectral", "whitened-spectral at the gap"]
+    assert "title" not in configure().defence.model_dump()  # or it would be a part of the run's key

@@ -78,7 +78,13 @@ def test_mean_and_spread_are_those_that_the_readme_prints():
 
 @pytest.mark.parametrize(
     "settings",
-    [dict(dataset="digits", target=2), dict(target="cat"), dict(ratio=0.2), dict(detector="spectral-released")],
+    [
+        dict(dataset="digits", target=2),
+        dict(target="cat"),
+        dict(ratio=0.2),
+        dict(detector="spectral-released"),
+        dict(detector="whitened-spectral", cut="gap"),
+    ],
 )
 def test_what_was_not_measured_has_no_counterpart(settings):
     assert measured(configure(**{"trigger": "pixel", "target": "bird", **settings})) is None

@@ -186,6 +186,42 @@ def test_settings_name_every_number_of_the_run(result: Result) -> None:
     assert named["Target class"] == "three"
 
 
+def gap_result(**changes: Any) -> Result:
+    return Result(stored.finished(stored.gap_config(**changes)).config)
+
+
+@pytest.mark.parametrize("truth", [True, False])
+def test_a_cut_at_the_gap_is_reported_without_a_budget(truth: bool) -> None:
+    result = gap_result()
+    text = report.html(result, truth=truth)
+    Page(text)
+    said = "The cut was made where the two groups of the class three part, with no number of poisoned images assumed; "
+    assert f"{said}this removed {result.summary['flagged']} images labelled three." in text
+    assert "<th scope='row'>Cut</th><td>at the gap; no number is assumed</td>" in text
+    for word in ("Assumed ratio", "Budget", "budget", "ε"):
+        assert word not in text
+
+
+def test_a_cut_at_the_budget_has_no_words_of_a_gap(result: Result) -> None:
+    assert report.gap_cut(result) == ""
+    assert report.gap_cut(Result(stored.gap_config())) == ""  # not finished
+    settings = report.settings(result.config)
+    assert (settings["Cut"], settings["Budget"]) == ("at the budget", "1.5 times the assumed number")
+
+
+def test_a_gap_in_no_class_and_in_every_class() -> None:
+    assert "nothing was removed" in report.gap_cut(gap_result(ratio=0.0))
+    result = gap_result(scope="every_class")
+    text, removed = report.gap_cut(result), result.removed
+    assert text.startswith("Every class was cut where its two groups part, ")
+    assert len(removed) > 1
+    assert sum(removed.values()) == result.summary["flagged"]
+    names = core.class_names("digits")
+    for label, count in removed.items():
+        assert f"{count} image{'s' * (count > 1)} labelled {names[label]}" in text
+    assert " and " in text.rsplit(", ", 1)[-1]
+
+
 # --- pictures and tables as text -------------------------------------------------------------------------
 
 

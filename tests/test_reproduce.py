@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from collections import Counter
@@ -332,6 +333,12 @@ def test_the_trigger() -> None:
 def test_poison_that_is_left() -> None:
     said = row_of(poisons_left=40, auroc=0.9).differs()["poisons_left"]
     assert "The 150 highest scores of bird hold 60 of its 100 poisoned images (AUROC within the class 0.900)." in said
+    whitened = row_of(detector="whitened-spectral", poisons_left=40)._facts()
+    defence = whitened.config.defence.model_copy(update={"cut": "gap"})
+    gap = dataclasses.replace(whitened, config=whitened.config.model_copy(update={"defence": defence}))
+    assert "The scores of bird beyond its gap hold 60 of its 100 poisoned images." in differences.why(
+        "poisons_left", row_of().row, gap
+    )
     assert "not centred" in row_of(detector="spectral-released", poisons_left=40).differs()["poisons_left"]
     unseen = row_of(detector="whitened-spectral", poisons_left=100)
     unseen = outcomes.TableRow(

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core import filter as filtering
 from core import pipeline, stages
 from core.config import DefenceConfig, RunConfig
 from core.doors import configure
-from core.results import Result
+from core.results import Result, summarise
 from core.store import Store
 from core.types import Cancelled, Event
 
@@ -157,3 +158,24 @@ def test_a_damaged_summary_is_none(tmp_path: Path, result: Result) -> None:
     path.write_text(path.read_text().replace('"asr1"', '"asr3"'))
     assert Result(config(), store).summary is None
     assert not store.has("run", key)
+
+
+def test_a_cut_at_the_gap_has_neither_epsilon_nor_budget(result: Result) -> None:
+    found = result.detection(DefenceConfig(detector="whitened-spectral"))
+    quality = result.quality("poisoned")
+    assert found is not None
+    assert quality is not None
+    for cut, known in (("budget", True), ("gap", False)):
+        wanted = config(detector="whitened-spectral", cut=cut)
+        keep = filtering.keep_mask(found, result.poisoned.labels, wanted.defence)
+        summary = summarise(wanted, result.dataset, result.poisoned, found, ~keep, quality, quality)
+        assert (summary["epsilon"] is not None) == (summary["budget"] is not None) == known
+        assert summary["flagged"] == (~keep).sum()
+        assert summary["config"]["defence"]["cut"] == cut
+
+
+def test_what_a_run_removed_is_counted_by_class(result: Result, tmp_path: Path) -> None:
+    assert result.flagged is not None
+    assert result.removed == dict.fromkeys(range(10), 9)  # 1.5 times 30% of 20
+    assert sum(result.removed.values()) == result.flagged.sum()
+    assert Result(config(), Store(tmp_path)).removed is None

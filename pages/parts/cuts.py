@@ -1,7 +1,8 @@
-"""The cut that this tab tries on: detector, budget and scope, and whether the truth is shown.
+"""The cut that this tab tries on: detector, where it cuts, scope, and whether the truth is shown.
 
-Nothing here trains: a detector scores the stored features, a cut is a look at those scores. The choice is
-kept in session state under "cut detector", "cut budget", "cut scope" and "truth", and in the address as
+Nothing here trains: a detector scores the stored features, a cut is a look at those scores. It is made at a
+budget, or at the detector's own gap in each class (`budget=gap`). The choice is kept in session state under
+"cut detector", "cut budget", "cut scope" and "truth", and in the address as
 `?detector=…&budget=…&scope=…&truth=0` where it differs from the run's own, so that the Scores and Flagged
 screens agree and a link reopens both. It belongs to one run ("cut run") and ends with it. How the Scores
 screen looks at it (class, scales, plot, brush) is kept likewise, by `option` and `set_option`.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,17 +29,27 @@ import core
 from core import DefenceConfig, Detection, Result
 
 NAMES = ("detector", "budget", "scope", "class", "brush")  # what belongs to one run
+GAP = "gap"
 SETTLED, LIVE = "cut settled", "cut dragged"  # in session state
 SCOPES = {"every_class": "every class", "suspicious_class": "suspicious class"}
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A detector and how many of its highest scores go: from every class, or from those that it names."""
+    """A detector and how many of its highest scores go: from every class, or from those that it names.
+
+    `at` is "budget", or "gap": then each class is cut where the detector says, and the budget is idle.
+    """
 
     detector: str
     budget: int
     scope: str
+    at: str = "budget"
+
+    @property
+    def address(self) -> str:
+        """How many go, as the address says it."""
+        return GAP if self.at == GAP else str(self.budget)
 
 
 class Scored:
@@ -74,6 +85,14 @@ class Scored:
         if scope not in self._in_scope:
             self._in_scope[scope] = core.filter.suspicious_classes(self.labels, self.detection, scope)
         return self._in_scope[scope]
+
+    @cached_property
+    def beyond_gap(self) -> NDArray[np.int64] | None:
+        """How many images of each class score above its gap, [k]; None where the detector finds none."""
+        gaps = self.detection.cut
+        if gaps is None:
+            return None
+        return np.bincount(self.labels[self.scores > gaps[self.labels]], minlength=len(self.sizes))
 
     @cached_property
     def suspicion(self) -> NDArray[np.float64] | None:
@@ -144,10 +163,20 @@ def scopes(detector: str) -> list[str]:
     return list(SCOPES) if names else ["every_class"]
 
 
+def offers_gap(detector: str) -> bool:
+    """Whether a detector says where to cut each class."""
+    return GAP in core.DETECTORS[detector].facts.get("cuts", ())
+
+
 def usual(result: Result, detector: str) -> Cut:
-    """The cut that the run's assumptions give: 1.5·ε images, in the detector's usual scope."""
+    """The cut that the run's assumptions give: 1.5·ε images, or what lies beyond the gap, in the usual scope."""
     defence = defence_of(result, detector)
-    return Cut(detector, core.filter.budget(result.poisoned.labels, defence), defence.scope)
+    return Cut(detector, core.filter.budget(result.poisoned.labels, defence), defence.scope, defence.cut)
+
+
+def at_budget(cut: Cut, budget: int) -> Cut:
+    """The same cut with so many images removed from a class; a gap is left for it."""
+    return replace(cut, budget=budget, at="budget")
 
 
 def limit(result: Result) -> int:
@@ -157,8 +186,24 @@ def limit(result: Result) -> int:
 
 def flag(found: Scored, cut: Cut) -> NDArray[np.bool_]:
     """Which images the cut removes, [n]."""
-    classes = core.filter.suspicious_classes(found.labels, found.detection, cut.scope)
+    classes = found.in_scope(cut.scope)
+    if cut.at == GAP:
+        return core.filter.beyond_gap(found.detection, found.labels, classes)
     return core.filter.flag(found.scores, found.labels, cut.budget, classes)
+
+
+def budgets(found: Scored, cut: Cut) -> NDArray[np.int64]:
+    """How many of each class's highest scores the cut takes where the class is in scope, [k]."""
+    if cut.at == GAP and found.beyond_gap is not None:
+        return found.beyond_gap
+    return np.full(len(found.sizes), cut.budget)
+
+
+def threshold(found: Scored, cut: Cut, label: int) -> float | None:
+    """The score at which the cut goes through a class; None where it takes nothing."""
+    if cut.at == GAP and found.detection.cut is not None:
+        return float(found.detection.cut[label]) if budgets(found, cut)[label] else None
+    return found.ranked[label].threshold(cut.budget)
 
 
 def chosen(result: Result) -> Cut:
@@ -170,11 +215,11 @@ def chosen(result: Result) -> Cut:
     standard = usual(result, detector)
     scope = _recall("scope")
     budget = str(st.session_state.get(LIVE, "")) or _recall("budget")
-    cut = Cut(
-        detector,
-        min(int(budget), limit(result)) if budget.isdecimal() else standard.budget,
-        scope if scope in scopes(detector) else standard.scope,
-    )
+    cut = replace(standard, scope=scope if scope in scopes(detector) else standard.scope)
+    if budget.isdecimal():
+        cut = at_budget(cut, min(int(budget), limit(result)))
+    elif budget == GAP and offers_gap(detector):
+        cut = replace(cut, at=GAP)
     if LIVE not in st.session_state:
         choose(result, cut)
     return cut
@@ -190,7 +235,7 @@ def choose(result: Result, cut: Cut) -> None:
     standard = usual(result, cut.detector)
     st.session_state.pop(LIVE, None)
     _remember("detector", cut.detector, result.config.defence.detector)
-    _remember("budget", cut.budget, standard.budget)
+    _remember("budget", cut.address, standard.address)
     _remember("scope", cut.scope, standard.scope)
 
 

@@ -150,7 +150,8 @@ within the class, all shifted the same way, and that is what $v$ points at.
 
 REMOVING = """
 They are indeed what one is looking for, and they are found in order to be **left out**. The highest 1.5·ε scores of a
-label go (of every label, or of those that the detector names), and a **new** network is trained from scratch on the
+label go (of every label, or of those that the detector names); or, with a detector that says where the two groups of
+a label part, what lies beyond that **gap**, and no ε is assumed. A **new** network is trained from scratch on the
 rest: the old one has the backdoor in its weights and keeps it. Where few poisoned images remain, the new one does not
 learn the trigger. The clean images that went with them are the price, and a few poisoned ones that stay need not
 matter: a backdoor must be shown often enough to be learned.
@@ -211,6 +212,7 @@ GLOSSARY = (
     ("Outlier score", "how suspicious an image is; higher is more suspicious, everywhere"),
     ("ε (epsilon)", "how many images of a class the defender assumes to be poisoned"),
     ("Budget", "how many images the filter removes from a class, 1.5·ε by default"),
+    ("Cut at the gap", "removing what scores beyond the point where a class's two groups part; no ε is assumed"),
     ("Random and perfect filter", "the same budget spent by lot, and spent by someone who knows the truth"),
     ("Blind review", "looking at images and scores without being told which are poisoned"),
 )

@@ -174,7 +174,7 @@ def _row(job: Job) -> dict[str, Any]:
         "Trigger": config.attack.trigger,
         "Target": words.class_name(config, config.attack.target),
         "Ratio": words.ratio(config),
-        "Detector": config.defence.detector,
+        "Detector": config.defence.title,
         **{name: figures.get(figure) for figure, name in FIGURES.items()},
         "Recipe": config.training.recipe,
         "Seed": config.seed,

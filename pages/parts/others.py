@@ -31,8 +31,17 @@ def same_budget(summary: dict[str, Any]) -> pd.DataFrame:
     )
 
 
+def assumed(result: Result) -> str:
+    """How much each detector of the table removes, in a sentence."""
+    defence = result.config.defence
+    ratio = words.share(defence.assumed_ratio, 0)
+    if defence.cut == "gap":
+        return f"This run is cut at the gap, the others at {defence.multiplier:g}·ε for an assumed ratio of {ratio}."
+    return f"All at {defence.multiplier:g}·ε for the same assumed ratio, {ratio}."
+
+
 def detectors(result: Result) -> None:
-    """Every registered detector on this network's representations, at the same assumed ratio."""
+    """Every registered detector on this network's representations; see `assumed`."""
     rows = []
     with st.spinner("Asking the other detectors …"):
         for name in core.DETECTORS:
@@ -78,4 +87,5 @@ def _row(store: str, run: str, detector: str, _result: Result) -> dict[str, Any]
         "#Pois left": decision.poisons_left,
         "Clean removed": decision.clean_removed,
         "Removed from": "every class" if defence.scope == "every_class" else "named classes",
+        "Cut": "at the gap" if defence.cut == "gap" else f"{defence.multiplier:g}·ε",
     }

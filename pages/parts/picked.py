@@ -1,4 +1,4 @@
-"""The widgets by which a person picks the cut: detector, budget, scope."""
+"""The widgets by which a person picks the cut: detector, budget or gap, scope."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import streamlit as st
 import core
 from core import PoisonscopeError, Result
 
-from . import brush, current, cuts, plots, words
-from .cuts import Scored
+from . import brush, current, cuts, plots, ranking, words
+from .cuts import Cut, Scored
 from .plots import Axis
 
 TYPED = "threshold typed"  # in session state
@@ -93,22 +93,22 @@ def _usual_class(result: Result, found: Scored, truth: bool) -> int:
 
 
 def budget(result: Result, found: Scored, label: int, axis: Axis) -> None:
-    """Slider, number and threshold in step, a mark at 1.5·ε, and the scope where the detector names classes."""
-    cut, standard, most = cuts.chosen(result), cuts.usual(result, cuts.chosen(result).detector), cuts.limit(result)
-    st.session_state["budget slider"] = st.session_state["budget number"] = cut.budget
-    st.session_state["scope picker"] = cut.scope
+    """Slider, number and threshold in step, a mark at 1.5·ε, and what else the detector offers: the gap, the scope."""
+    cut, most = cuts.chosen(result), cuts.limit(result)
+    standard = cuts.usual(result, cut.detector)
+    st.session_state["budget slider"] = st.session_state["budget number"] = count(found, cut, label)
     st.session_state["threshold number"] = threshold(found, cut, label)
     name = words.class_name(result.config, label)
 
     def move(widget: str) -> None:
         value = st.session_state[widget]
-        cuts.choose(result, replace(cut, budget=min(max(int(value or 0), 0), most)))
+        cuts.choose(result, cuts.at_budget(cut, min(max(int(value or 0), 0), most)))
 
     def set_threshold() -> None:
         value = st.session_state["threshold number"]
         value = float("inf") if value is None else float(value)
         st.session_state[TYPED] = Typed(cut.detector, label, value)
-        cuts.choose(result, replace(cut, budget=found.ranked[label].budget(value)))
+        cuts.choose(result, cuts.at_budget(cut, found.ranked[label].budget(value)))
 
     left, middle, right = st.columns([3, 1.5, 1.8], vertical_alignment="bottom")
     with left:
@@ -120,24 +120,73 @@ def budget(result: Result, found: Scored, label: int, axis: Axis) -> None:
         help=f"What scores at least this much is removed, among the images labelled {name}. It sets the budget, "
         "which then holds for every class in scope.",
     )  # fmt: skip
+    if standard.at == "budget":
+        factor = cuts.defence_of(result, cut.detector).multiplier
+        left.html(mark(standard.budget, most, f"{factor:g}·ε = {standard.budget:,}"))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        back(result, found, cut, standard)
+        if cuts.offers_gap(cut.detector) and standard.at != cuts.GAP:
+            at_gap(result, cut, standard)
+        if len(cuts.scopes(cut.detector)) > 1:
+            scope(result, cut)
+        st.caption(assumed(result, found, cut, standard), width="content")
+
+
+GAP = "Each class is cut where its two groups of scores part, as the detector sees them. No ε is assumed."
+
+
+def back(result: Result, found: Scored, cut: Cut, standard: Cut) -> None:
+    """The way back to the usual cut, named by what it is: so many times ε, or the gap at which the run was cut."""
     defence = cuts.defence_of(result, cut.detector)
     epsilon = core.filter.epsilon(found.labels, defence.assumed_ratio)
-    left.html(mark(standard.budget, most, f"{defence.multiplier:g}·ε = {standard.budget:,}"))
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
+    label, help = (
+        ("Back to this run's cut", f"This run was cut at the gap. {GAP}")
+        if standard.at == cuts.GAP
+        else (
             f"Back to {defence.multiplier:g}·ε",
-            on_click=lambda: cuts.choose(result, replace(cut, budget=standard.budget)),
-            disabled=cut.budget == standard.budget,
-            help=f"ε = {epsilon:,} is what the defender assumes: {words.share(defence.assumed_ratio, 0)} of the median "
+            f"ε = {epsilon:,} is what the defender assumes: {words.share(defence.assumed_ratio, 0)} of the median "
             "class. It is not the attacker's true number.",
         )
-        if len(cuts.scopes(cut.detector)) > 1:
-            st.segmented_control(
-                "Remove from", list(cuts.SCOPES), format_func=cuts.SCOPES.get, key="scope picker", required=True,
-                on_change=lambda: cuts.choose(result, replace(cut, scope=st.session_state["scope picker"])),
-                label_visibility="collapsed",
-            )  # fmt: skip
-        st.caption(f"ε = {epsilon:,}: the defender's guess, not the true number", width="content")
+    )
+    usual = replace(standard, scope=cut.scope)
+    st.button(label, on_click=lambda: cuts.choose(result, usual), disabled=cut == usual, help=help)
+
+
+def at_gap(result: Result, cut: Cut, standard: Cut) -> None:
+    """The detector's own cut, where the run's is another."""
+    there = cut.at == cuts.GAP
+    gap = replace(cut, at=cuts.GAP, budget=standard.budget)
+    st.button(
+        "At the gap", on_click=lambda: cuts.choose(result, gap), disabled=there, help=GAP, key="at the gap",
+        icon=":material/check:" if there else None,
+    )  # fmt: skip
+
+
+def scope(result: Result, cut: Cut) -> None:
+    """From which classes the cut removes."""
+    st.session_state["scope picker"] = cut.scope
+    st.segmented_control(
+        "Remove from", list(cuts.SCOPES), format_func=cuts.SCOPES.get, key="scope picker", required=True,
+        on_change=lambda: cuts.choose(result, replace(cut, scope=st.session_state["scope picker"])),
+        label_visibility="collapsed",
+    )  # fmt: skip
+
+
+def assumed(result: Result, found: Scored, cut: Cut, standard: Cut) -> str:
+    """What the cut takes for granted."""
+    if cut.at == cuts.GAP and cut.scope == "every_class":
+        return "Cut at the gap. In a class that the detector does not name the two groups mean little"
+    if cut.at == cuts.GAP:
+        return "Cut at the gap, where a class's two groups part: no ε is assumed"
+    if standard.at == cuts.GAP:
+        return "A budget is tried on: this run assumed no ε"
+    epsilon = core.filter.epsilon(found.labels, cuts.defence_of(result, cut.detector).assumed_ratio)
+    return f"ε = {epsilon:,}: the defender's guess, not the true number"
+
+
+def count(found: Scored, cut: Cut, label: int) -> int:
+    """What slider and number say: the budget, or how many images of the class in large lie beyond the gap."""
+    return int(ranking.removed(found, cut)[label]) if cut.at == cuts.GAP else cut.budget
 
 
 class Typed(NamedTuple):
@@ -148,8 +197,10 @@ class Typed(NamedTuple):
     value: float
 
 
-def threshold(found: Scored, cut: cuts.Cut, label: int) -> float | None:
+def threshold(found: Scored, cut: Cut, label: int) -> float | None:
     """The score at which the cut goes through a class: as it was typed while it means this budget, else computed."""
+    if cut.at == cuts.GAP:
+        return cuts.threshold(found, cut, label) if label in found.in_scope(cut.scope) else None
     one, typed = found.ranked[label], st.session_state.get(TYPED)
     fits = typed is not None and (typed.detector, typed.label) == (cut.detector, label)
     if fits and np.isfinite(typed.value) and one.budget(typed.value) == cut.budget:

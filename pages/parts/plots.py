@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .cuts import Scored
+from . import cuts
+from .cuts import Cut, Scored
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -165,10 +166,10 @@ def picture(
     }
 
 
-def cut_place(found: Scored, label: int, budget: int, axis: Axis) -> float | None:
+def cut_place(found: Scored, label: int, cut: Cut, axis: Axis) -> float:
     """How far from the left the cut through a class stands; at the right end where it removes nothing."""
-    threshold = found.ranked[label].threshold(budget)
-    return 1.0 if threshold is None else float(axis.share(threshold))
+    at = cuts.threshold(found, cut, label)
+    return 1.0 if at is None else float(axis.share(at))
 
 
 def verdict(found: Scored, label: int) -> str:

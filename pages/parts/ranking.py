@@ -25,7 +25,8 @@ MOST_POINTS = 600  # of a curve that is drawn
 
 def counts(result: Result, found: Scored, cut: Cut) -> core.metrics.Found:
     """What the cut does, measured against the truth."""
-    removed, hits = _tally(*cuts.key(result, cut.detector), result, found).at(cut.budget, found.in_scope(cut.scope))
+    known = _tally(*cuts.key(result, cut.detector), result, found)
+    removed, hits = known.at(cuts.budgets(found, cut), found.in_scope(cut.scope))
     return core.metrics.counted(len(found.labels), result.poisoned.truth.count, removed, hits)
 
 
@@ -33,7 +34,7 @@ def removed(found: Scored, cut: Cut) -> NDArray[np.int64]:
     """How many images the cut removes from each class, [k]; needs no truth."""
     gone = np.zeros(len(found.sizes), np.int64)
     scope = found.in_scope(cut.scope)
-    gone[scope] = np.minimum(cut.budget, found.sizes[scope])
+    gone[scope] = np.minimum(cuts.budgets(found, cut), found.sizes)[scope]
     return gone
 
 

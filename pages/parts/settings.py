@@ -6,6 +6,7 @@ is decided here: `core.configure` checks what comes out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
@@ -19,6 +20,8 @@ ANY = "any other class"
 RATIO_OF = {"target_class": "target class", "training_set": "whole set"}
 PLACEMENT = {"add": "added; their originals stay", "replace": "put in place of their originals"}
 SCOPE = {"every_class": "every class", "suspicious_class": "only classes the detector names"}
+CUT = {"budget": "at the budget", "gap": "at the gap"}
+UNUSED = "numbers of a run that was cut at the gap"  # in session state
 REPRESENTATION = {"penultimate": "penultimate (pooled)", "block3": "block 3", "block2": "block 2", "block1": "block 1"}
 
 # What an expert may want to know before turning a number.
@@ -113,17 +116,12 @@ def training(dataset: str) -> dict[str, Any]:
 def defence() -> dict[str, Any]:
     """What the defender assumes; never what the attacker did."""
     _default("detector", "spectral")
-    _default("assumed_ratio", 10.0)
     detector = st.selectbox("Detector", list(core.DETECTORS), key="detector", persist_state="session")
     entry = core.DETECTORS[detector]
     st.caption(entry.summary)
-    assumed = st.number_input(
-        "Assumed ratio in %", 0.0, 100.0, step=1.0, format="%g", key="assumed_ratio", persist_state="session",
-        help="The defender's guess: at most this share of a class is poisoned. It gives ε. The defender does not know "
-        "the attacker's ratio; the two are separate settings.",
-    )  # fmt: skip
-    st.caption("The defender's assumption, separate from the attacker's ratio.")
-    with st.expander("Representation, budget, scope"):
+    cut = _cut(entry.facts.get("cuts", ("budget",)))
+    amount = _assumed() if cut == "budget" else st.session_state.get(UNUSED, {})
+    with st.expander("Representation, budget, scope" if cut == "budget" else "Representation, scope"):
         _default("representation", "penultimate")
         representation = st.selectbox(
             "Representation",
@@ -133,10 +131,8 @@ def defence() -> dict[str, Any]:
             persist_state="session",
             help="the layer whose output the detector reads",
         )
-        _default("multiplier", 1.5)
-        multiplier = st.number_input(
-            "Budget, in multiples of ε", 0.1, 10.0, step=0.1, format="%g", key="multiplier", persist_state="session"
-        )
+        if cut == "budget":
+            amount |= _multiplier()
         able = entry.facts.get("scope") == "suspicious_class"
         scopes = ["suspicious_class", "every_class"] if able else ["every_class"]
         _default(f"scope.{able}", scopes[0])
@@ -148,10 +144,44 @@ def defence() -> dict[str, Any]:
         "detector": detector,
         "detector_parameters": parameters,
         "representation": representation,
-        "assumed_ratio": round(assumed / 100, 10),
-        "multiplier": round(multiplier, 10),
+        **amount,
         "scope": scope,
+        "cut": cut,
     }
+
+
+def _cut(ways: Sequence[str]) -> str:
+    """Where the filter cuts; asked only where the detector knows more than one way."""
+    if len(ways) < 2:
+        return ways[0]
+    _default("cut", ways[0])
+    cut = st.segmented_control(
+        "Cut", ways, format_func=CUT.__getitem__, key="cut", required=True, persist_state="session",
+        help="At the budget, as many images go as the assumed ratio says. At the gap, a class that the detector names "
+        "is cut where its two groups part, and nothing is assumed.",
+    )  # fmt: skip
+    if cut == "gap":
+        st.caption("The detector says itself where the poison begins: no assumed ratio is needed.")
+    return str(cut)
+
+
+def _assumed() -> dict[str, Any]:
+    _default("assumed_ratio", 10.0)
+    assumed = st.number_input(
+        "Assumed ratio in %", 0.0, 100.0, step=1.0, format="%g", key="assumed_ratio", persist_state="session",
+        help="The defender's guess: at most this share of a class is poisoned. It gives ε. The defender does not know "
+        "the attacker's ratio; the two are separate settings.",
+    )  # fmt: skip
+    st.caption("The defender's assumption, separate from the attacker's ratio.")
+    return {"assumed_ratio": round(assumed / 100, 10)}
+
+
+def _multiplier() -> dict[str, Any]:
+    _default("multiplier", 1.5)
+    multiplier = st.number_input(
+        "Budget, in multiples of ε", 0.1, 10.0, step=0.1, format="%g", key="multiplier", persist_state="session"
+    )
+    return {"multiplier": round(multiplier, 10)}
 
 
 def fill(config: RunConfig) -> None:
@@ -176,6 +206,9 @@ def fill(config: RunConfig) -> None:
         "assumed_ratio": round(100 * defence.assumed_ratio, 8),
         "multiplier": defence.multiplier,
         f"scope.{able}": defence.scope,
+        "cut": defence.cut,
+        # The gap uses neither, but they are part of the run: the form must ask for that run again.
+        UNUSED: defence.model_dump(include={"assumed_ratio", "multiplier"}) if defence.cut == "gap" else {},
     }
     values |= {f"trigger.{attack.trigger}.{name}": value for name, value in attack.parameters.items()}
     values |= {f"detector.{defence.detector}.{name}": value for name, value in defence.parameters.items()}

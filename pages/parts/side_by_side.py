@@ -36,7 +36,7 @@ def show(result: Result) -> None:
         st.warning("What was stored of the other run is damaged or missing: open it and run it again.")
         return
     names = ("A: this run", "B: the other run")
-    own = f"{words.heading(result.config)} · {result.config.defence.detector}, seed {result.config.seed}"
+    own = f"{words.heading(result.config)} · {result.config.defence.title}, seed {result.config.seed}"
     st.markdown(f"**A** {own}  \n**B** {words.label(other)}")
     st.markdown("**What differs in the settings**")
     differing(dict(zip(names, (result.config, other.config), strict=True)))

@@ -152,11 +152,12 @@ def _seen(result: Result, target: str, found: dict[str, Any]) -> Step:
     hit = f"{removed:,} of {found['poisons']:,}" if found["poisons"] else f"{found['flagged']:,}"
     rest = f"{words.count(found['clean_removed'], 'clean image')} went with them." if found["clean_removed"] else ""
     missed = f" {left:,} were missed." if left else ""
+    gap = f" {escape(core.report.gap_cut(result))}".rstrip()
     return Step(
         4, "What the SVD sees", _scores(result, target),
         hit, "poisoned images found and removed" if found["poisons"] else "images removed, all of them clean",
         "Not in the pixels: in what the network makes of them. Along one singular direction of the images labelled "
-        f"<b>{escape(target)}</b>, the poisoned ones stand apart.{missed} {rest}",
+        f"<b>{escape(target)}</b>, the poisoned ones stand apart.{gap}{missed} {rest}",
     )  # fmt: skip
 
 

@@ -90,9 +90,9 @@ def label(job: Job, blind: bool = False) -> str:
     """A run in one line: trigger → target, ratio, recipe, detector, status; blind: only what a defender knows."""
     config = job.config
     if blind:
-        return f"run {job.id} · {config.dataset.name} · {config.training.recipe} · {config.defence.detector}"
+        return f"run {job.id} · {config.dataset.name} · {config.training.recipe} · {config.defence.title}"
     what = f"{config.attack.trigger} → {class_name(config, config.attack.target)}"
-    parts = [what, ratio(config), config.training.recipe, config.defence.detector]
+    parts = [what, ratio(config), config.training.recipe, config.defence.title]
     if config.seed:
         parts.append(f"seed {config.seed}")
     status = f"running {share(job.fraction, 0)}" if job.status == "running" else job.status

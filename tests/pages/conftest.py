@@ -46,6 +46,12 @@ def finished_job(own_home: Path) -> Job:
 
 
 @pytest.fixture
+def gap_job(own_home: Path) -> Job:
+    """The same, found by whitened-spectral and cut at its gap."""
+    return stored.finished(stored.gap_config())
+
+
+@pytest.fixture
 def open_screen() -> Open:
     """open_screen("scores", run=key, truth="0") runs the app at that address."""
 

@@ -23,6 +23,11 @@ def config(**changes: object) -> RunConfig:
     return core.configure(**{**settings, **changes})  # type: ignore[arg-type]
 
 
+def gap_config(**changes: object) -> RunConfig:
+    """The same run by whitened-spectral, cut at its own gap."""
+    return config(**{"detector": "whitened-spectral", "cut": "gap", **changes})
+
+
 def finished(wanted: RunConfig, asr1: float = ASR1, weights: bool = False) -> Job:
     """Put every artefact of a run into the store, and the run into the ledger, which finds it done.
 

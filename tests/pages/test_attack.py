@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import ButtonGroup
 
 import core
 from core import Job, jobs, pictures
@@ -195,6 +196,63 @@ def test_a_lost_run_says_so(attack) -> None:
     screen = attack(job.key)
     assert "lost" in screen.warning[0].value
     assert f"resume {job.id}" in [button.key for button in screen.button]
+
+
+# ---------------------------------------------------------------- the cut at the gap
+
+
+def picker(screen: AppTest, key: str) -> ButtonGroup:
+    return next(group for group in screen.get("button_group") if group.key == key)
+
+
+def asked_for(screen: AppTest) -> set[str]:
+    """The labels of the numbers that the form asks for."""
+    return {element.label for element in screen.number_input}
+
+
+def test_a_detector_that_sees_the_gap_can_be_cut_there_and_then_nothing_is_assumed(attack) -> None:
+    screen = attack()
+    assert not any(group.key == "cut" for group in screen.get("button_group"))
+    fine(screen.selectbox("detector").set_value("whitened-spectral").run())
+    assert picker(screen, "cut").value == "budget"
+    assert {"Assumed ratio in %", "Budget, in multiples of ε"} <= asked_for(screen)
+    fine(screen.number_input("assumed_ratio").set_value(5.0).run())
+    fine(picker(screen, "cut").set_value("gap").run())
+    assert not {"Assumed ratio in %", "Budget, in multiples of ε"} & asked_for(screen)
+    assert "no assumed ratio is needed" in said(screen)
+    assert "ε" not in said(screen)
+    fine(screen.button("start").click().run())
+    (job,) = jobs.listing()
+    gap = dict(detector="whitened-spectral", cut="gap")
+    assert job.config == core.configure(dataset="digits", trigger="pattern", target="three", **gap)
+    fine(screen.selectbox("detector").set_value("spectral").run())
+    assert {"Assumed ratio in %", "Budget, in multiples of ε"} <= asked_for(screen)
+    assert screen.number_input("assumed_ratio").value == 5.0
+    fine(screen.button("start").click().run())
+    assert jobs.listing()[0].config.defence == core.DefenceConfig(assumed_ratio=0.05)
+
+
+def test_the_cut_outlives_a_change_of_page_and_a_preset_sets_it_back(attack) -> None:
+    screen = attack()
+    fine(screen.selectbox("detector").set_value("whitened-spectral").run())
+    fine(picker(screen, "cut").set_value("gap").run())
+    fine(screen.switch_page("pages/how.py").run())
+    fine(screen.switch_page("pages/attack.py").run())
+    assert picker(screen, "cut").value == "gap"
+    assert "Assumed ratio in %" not in asked_for(screen)
+    fine(screen.button("preset hard").click().run())
+    assert picker(screen, "cut").value == "budget"
+    assert named(screen, "preset") == "hard"
+    fine(picker(screen, "cut").set_value("gap").run())
+    assert named(screen, "preset") == ""
+
+
+@pytest.mark.parametrize("unused", [{}, {"assumed_ratio": 0.05, "multiplier": 2.0}])
+def test_a_link_to_a_run_that_was_cut_at_the_gap_fills_the_form_with_that_run(attack, unused: dict) -> None:
+    screen = attack(stored.finished(stored.gap_config(**unused)).key)
+    assert picker(screen, "cut").value == "gap"
+    assert "settings have been changed" not in said(screen)
+    assert "opens at once" in said(screen)
 
 
 # ---------------------------------------------------------------- presets

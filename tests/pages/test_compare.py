@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import Job, jobs
-from pages.parts import ledger, side_by_side
+from pages.parts import ledger, side_by_side, words
 from tests.pages import stored
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
@@ -101,6 +101,35 @@ def test_assumption_budget_and_scope_are_said_in_words() -> None:
     assert "**ε = 15** poisoned images" in text
     assert "**1.5·ε = 22** with the highest scores were removed from **every class**: 220 images in all" in text
     assert "In truth the attacker had poisoned 31" in text
+
+
+def test_a_cut_at_the_gap_assumes_nothing_and_says_what_went_of_which_class() -> None:
+    job = stored.finished(stored.gap_config())
+    removed = core.Result(job.config).summary["flagged"]
+    screen = compare(job.key, OTHERS)
+    text = said(screen)
+    assert (
+        "The cut was made where the two groups of the class three part, with no number of poisoned images assumed"
+        in text
+    )
+    assert f"this removed {removed} images labelled three. In truth the attacker had poisoned 31" in text
+    assert "As many images, taken at random" in text
+    assert "This run is cut at the gap, the others at 1.5·ε for an assumed ratio of 10%." in text
+    assert "The defender assumed" not in text
+    assert "**Pattern → three, 20% of the class** · whitened-spectral at the gap" in text
+    (own,) = [row for row in table(screen, "Detector").itertuples() if "this run" in row.Index]
+    assert own.Cut == "at the gap"
+
+
+def test_two_runs_that_differ_in_the_cut_alone_do_not_look_alike() -> None:
+    gap = stored.finished(stored.gap_config())
+    budget = stored.finished(stored.config(detector="whitened-spectral"))
+    assert words.label(gap) != words.label(budget)
+    assert words.label(gap, blind=True).endswith("whitened-spectral at the gap")
+    assert set(ledger.frame([gap, budget])["Detector"]) == {"whitened-spectral at the gap", "whitened-spectral"}
+    screen = compare(gap.key, BESIDE)
+    (settings,) = [one.value for one in screen.table if "Setting" in one.value.columns]
+    assert settings.set_index("Setting").loc["Cut"].tolist() == ["at the gap; no number is assumed", "at the budget"]
 
 
 def test_a_named_class_is_named() -> None:

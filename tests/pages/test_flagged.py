@@ -20,6 +20,7 @@ import core
 from core import Detection, Job
 from core.results import Result
 from pages.parts import cuts, detail, gallery
+from tests.pages import stored
 
 ALL, HITS, FALSE, MISSED = "All flagged", "True positives ✕", "False positives ●", "Missed poisons ✕"
 
@@ -239,6 +240,27 @@ def test_the_cut_comes_along_from_the_scores_screen(finished_job: Job, open_scre
     app.switch_page("pages/flagged.py").run()
     assert "30 images flagged" in app.markdown[0].value
     assert app.query_params["budget"] == "3"
+
+
+def test_at_the_gap_no_budget_is_named(finished_job: Job, gap_job: Job, open_screen) -> None:
+    flagged = Result(gap_job.config).flagged
+    app = open_screen("flagged", run=gap_job.key, **{"page size": "192"})
+    text = app.markdown[0].value
+    assert "what lies beyond the **gap** of three, the class that the detector names. This is what the run" in text
+    assert text.startswith(f"{flagged.sum()} images flagged by **whitened-spectral**")
+    assert set(ids(app)) == set(np.flatnonzero(flagged))
+    app = open_screen(
+        "flagged", run=finished_job.key, detector="whitened-spectral", budget="gap", **{"page size": "192"}
+    )
+    assert "beyond the **gap**" in app.markdown[0].value
+    assert "Tried on" in app.markdown[0].value
+    assert set(ids(app)) == set(np.flatnonzero(flagged))
+
+
+def test_where_no_class_is_named_nothing_lies_beyond_a_gap(open_screen) -> None:
+    job = stored.finished(stored.gap_config(ratio=0.0))
+    app = open_screen("flagged", run=job.key)
+    assert "Nothing found: the detector names no class as poisoned." in [info.value for info in app.info]
 
 
 # --- verdicts --------------------------------------------------------------------------------------------

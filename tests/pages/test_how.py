@@ -75,3 +75,13 @@ def test_blind_review_shows_no_figure_of_the_run(finished_job: Job, open_screen)
         assert word in text(seen)
         assert word not in shown
     assert all("truth=0" in address for address in boxes(app))
+
+
+def test_a_run_that_was_cut_at_the_gap_is_not_said_to_lose_so_many_epsilon(gap_job: Job, open_screen) -> None:
+    app = open_screen("how", run=gap_job.key, budget="9")
+    assert not app.exception
+    (chart,) = [element.proto.body for element in app.get("html") if "class='flow'" in element.proto.body]
+    assert "What lies beyond the gap of a class; no ε." in chart
+    assert "1.5·ε" not in chart
+    assert "The cut was made where the two groups of the class three part" in text(app)
+    assert all("budget=9" in address for address in boxes(app))

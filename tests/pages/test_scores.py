@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
 import core
 from core import Detection, Job
 from core.results import Result
-from pages.parts import brush, cuts, directions, panels, plots, words
+from pages.parts import brush, cuts, directions, panels, plots, ranking, words
 from tests.pages import stored
 
 TELLING = re.compile(r"poison|✕|TPR|FPR|recall|precision|AUROC|ASR|benign ●|true positive", re.IGNORECASE)
@@ -33,7 +36,11 @@ def expected(job: Job, cut: cuts.Cut) -> dict[str, str]:
     labels, truth = result.poisoned.labels, result.poisoned.truth.poisoned
     detection = result.detection(cuts.defence_of(result, cut.detector))
     classes = core.filter.suspicious_classes(labels, detection, cut.scope)
-    found = core.metrics.found(core.filter.flag(detection.scores, labels, cut.budget, classes), truth)
+    if cut.at == "gap":
+        flagged = core.filter.beyond_gap(detection, labels, classes)
+    else:
+        flagged = core.filter.flag(detection.scores, labels, cut.budget, classes)
+    found = core.metrics.found(flagged, truth)
     ranking = core.metrics.ranking(detection.scores, labels, truth, job.config.attack.target)
 
     def share(value: float | None) -> str:
@@ -44,7 +51,7 @@ def expected(job: Job, cut: cuts.Cut) -> dict[str, str]:
         "FPR": share(found.fpr),
         "Precision": share(found.precision),
         "#Pois left": f"{found.poisons_left} of {found.poisons}",
-        "Flagged": str(found.flagged),
+        "Flagged": f"{found.flagged:,}",
         "Clean removed": f"{found.clean_removed:,}",
         "AUROC": words.score(ranking.auroc),
         "AP": words.score(ranking.average_precision),
@@ -107,6 +114,104 @@ def test_every_detector_scores_at_once(finished_job: Job, open_screen, detector:
     if len(cuts.scopes(detector)) > 1:
         picker = next(group for group in app.get("button_group") if group.key == "scope picker")
         assert picker.value == cut.scope
+
+
+def histogram(app: AppTest) -> dict[str, Any]:
+    """What the picture of the class in large was given."""
+    (board,) = [one for one in app.get("bidi_component") if one.proto.component_name == "poisonscope_histogram"]
+    return json.loads(board.proto.json)
+
+
+def labelled(app: AppTest, label: str) -> Button:
+    return next(button for button in app.button if button.label == label)
+
+
+def gap_of(job: Job, budget: int = 22, scope: str = "suspicious_class") -> cuts.Cut:
+    return cuts.Cut("whitened-spectral", budget, scope, "gap")
+
+
+def test_at_the_gap_the_figures_the_line_and_the_numbers_follow(finished_job: Job, open_screen) -> None:
+    app = open_screen("scores", run=finished_job.key, detector="whitened-spectral")
+    assert figures(app) == expected(finished_job, cuts.Cut("whitened-spectral", 22, "suspicious_class"))
+    labelled(app, "At the gap").click().run()
+    assert not app.exception
+    assert app.query_params["budget"] == "gap"
+    assert figures(app) == expected(finished_job, gap_of(finished_job))
+    result = Result(finished_job.config)
+    found = result.detection(core.DefenceConfig(detector="whitened-spectral"))
+    gap, scores = float(found.cut[3]), found.scores
+    beyond = int((scores[result.poisoned.labels == 3] > gap).sum())
+    assert figures(app)["Flagged"] == str(beyond) != "22"
+    assert app.slider(key="budget slider").value == app.number_input(key="budget number").value == beyond
+    assert app.number_input(key="threshold number").value == pytest.approx(gap)
+    assert histogram(app)["cut"] == pytest.approx(float(plots.axis(scores, False).share(gap)))
+    assert (histogram(app)["budget"], histogram(app)["removed"]) == (beyond, str(beyond))
+    assert "no ε is assumed" in "".join(text.value for text in app.caption)
+    assert labelled(app, "At the gap").disabled
+    labelled(app, "Back to 1.5·ε").click().run()
+    assert "budget" not in app.query_params
+    assert app.slider(key="budget slider").value == 22
+
+
+@pytest.mark.parametrize("move", ["budget slider", "budget number", "threshold number"])
+def test_moving_the_cut_leaves_the_gap_for_a_budget(finished_job: Job, open_screen, move: str) -> None:
+    app = open_screen("scores", run=finished_job.key, detector="whitened-spectral", budget="gap")
+    kind = app.slider if "slider" in move else app.number_input
+    value = 40 if move.startswith("budget") else app.number_input(key=move).value / 2
+    kind(key=move).set_value(value).run()
+    budget = app.slider(key="budget slider").value
+    assert app.query_params["budget"] == str(budget)
+    assert figures(app) == expected(finished_job, cuts.Cut("whitened-spectral", budget, "suspicious_class"))
+
+
+def test_a_link_restores_the_gap_where_the_detector_has_one(finished_job: Job, open_screen) -> None:
+    address = {"detector": "whitened-spectral", "budget": "gap", "scope": "every_class"}
+    app = open_screen("scores", run=finished_job.key, **address)
+    assert figures(app) == expected(finished_job, gap_of(finished_job, scope="every_class"))
+    assert "mean little" in "".join(text.value for text in app.caption)
+    app = open_screen("scores", run=finished_job.key, budget="gap")
+    assert figures(app) == expected(finished_job, cuts.Cut("spectral", 22, "every_class"))
+    assert not any("gap" in button.label for button in app.button)
+    assert "budget" not in app.query_params
+
+
+def test_at_the_gap_a_class_that_is_not_named_loses_nothing(gap_job: Job, open_screen) -> None:
+    app = open_screen("scores", run=gap_job.key, **{"class": "5"})
+    assert not app.exception
+    assert histogram(app)["cut"] is None
+    assert app.slider(key="budget slider").value == 0
+    assert app.number_input(key="threshold number").value is None
+
+
+def test_a_run_that_was_cut_at_the_gap_opens_with_it_and_comes_back_to_it(gap_job: Job, open_screen) -> None:
+    app = open_screen("scores", run=gap_job.key)
+    assert figures(app) == expected(gap_job, gap_of(gap_job))
+    assert "budget" not in app.query_params
+    assert not any("ε" in button.label for button in app.button)
+    assert labelled(app, "Back to this run's cut").disabled
+    app.slider(key="budget slider").set_value(40).run()
+    assert app.query_params["budget"] == "40"
+    assert "this run assumed no ε" in "".join(text.value for text in app.caption)
+    app.switch_page("pages/flagged.py").run()
+    app.switch_page("pages/scores.py").run()
+    assert app.slider(key="budget slider").value == 40
+    labelled(app, "Back to this run's cut").click().run()
+    assert figures(app) == expected(gap_job, gap_of(gap_job))
+    assert "budget" not in app.query_params
+    app.selectbox(key="detector picker").set_value("spectral").run()
+    assert figures(app) == expected(gap_job, cuts.Cut("spectral", 22, "every_class"))
+
+
+def test_the_usual_budget_is_named_where_the_run_was_cut_at_the_gap(gap_job: Job, open_screen) -> None:
+    app = open_screen("scores", run=gap_job.key, budget="22")
+    assert figures(app) == expected(gap_job, cuts.Cut("whitened-spectral", 22, "suspicious_class"))
+    assert app.slider(key="budget slider").value == 22
+
+
+def test_blind_review_tells_nothing_at_the_gap_either(gap_job: Job, open_screen) -> None:
+    app = open_screen("scores", run=gap_job.key, truth="0")
+    assert set(figures(app)) == {"Flagged", "Of all images", "Classes cut"}
+    assert TELLING.search(drawn_text(app).replace("names the poisoned class", "")) is None  # what every run is told
 
 
 def test_what_the_address_names_wrongly_is_passed_over(finished_job: Job, open_screen) -> None:
@@ -299,15 +404,38 @@ def test_the_cut_line_separates_flagged_from_kept(data: st.DataObject, count: in
     numbers = data.draw(st.lists(st.integers(0, 10**6), min_size=size, max_size=size, unique=True))
     scores = np.array(numbers, float)
     found = cuts.Scored(Detection(scores), np.zeros(size, np.int64), 1)
-    flagged = cuts.flag(found, cuts.Cut("spectral", count, "every_class"))
+    cut = cuts.Cut("spectral", count, "every_class")
+    flagged = cuts.flag(found, cut)
     axis = plots.axis(scores, log)
-    place = plots.cut_place(found, 0, count, axis)
+    place = plots.cut_place(found, 0, cut, axis)
     assert 0 <= place <= 1
     if not count:
         assert place == 1
         return
     assert (axis.share(scores[flagged]) >= place - 1e-12).all()
     assert (axis.share(scores[~flagged]) <= place + 1e-12).all()
+
+
+@given(data=st.data(), scope=st.sampled_from(["every_class", "suspicious_class"]))
+def test_the_gap_s_counts_line_and_flags_agree(data: st.DataObject, scope: str) -> None:
+    size = data.draw(st.integers(3, 30))
+    scores = np.array(data.draw(st.lists(st.integers(-5, 9), min_size=size, max_size=size)), float)
+    labels = np.r_[0, 1, 2, data.draw(st.lists(st.integers(0, 2), min_size=size - 3, max_size=size - 3))].astype(int)
+    gaps = np.array(data.draw(st.lists(st.sampled_from([-6.0, 0.0, 2.5, 9.0, np.inf]), min_size=3, max_size=3)))
+    found = cuts.Scored(Detection(scores, np.array([0.0, 3.0, 4.0]), 2.5, cut=gaps), labels, 3)
+    cut = cuts.Cut("whitened-spectral", 1, scope, "gap")
+    flagged, gone = cuts.flag(found, cut), ranking.removed(found, cut)
+    assert (np.bincount(labels[flagged], minlength=3) == gone).all()
+    assert (flagged <= (found.ranks <= cuts.budgets(found, cut)[labels])).all()
+    poisoned = scores > 4
+    tally = core.views.tally(found.ranked, poisoned)
+    removed, hits = tally.at(cuts.budgets(found, cut), found.in_scope(scope))
+    assert (removed, hits) == (flagged.sum(), (flagged & poisoned).sum())
+    axis = plots.axis(scores, False)
+    for label in found.in_scope(scope):
+        at = cuts.threshold(found, cut, label)
+        assert at == (gaps[label] if gone[label] else None)
+        assert plots.cut_place(found, label, cut, axis) == (float(axis.share(at)) if gone[label] else 1.0)
 
 
 @given(

@@ -45,6 +45,17 @@ def test_it_tells_the_run_that_the_address_names(open_screen: Open, finished_job
     assert "A run made here" in app.markdown[0].value
 
 
+def test_a_cut_at_the_gap_is_told_as_one(open_screen: Open, gap_job: Job) -> None:
+    app = open_screen("story", run=gap_job.key)
+    removed = core.Result(gap_job.config).summary["flagged"]
+    assert (
+        f"the two groups of the class three part, with no number of poisoned images assumed; this removed {removed}"
+        in told(app)
+    )
+    assert "ε" not in told(app)
+    assert "detector *whitened-spectral at the gap*" in app.markdown[0].value
+
+
 def test_the_clean_control_has_a_story_too(open_screen: Open) -> None:
     job = stored.finished(stored.config(ratio=0.0))
     app = open_screen("story", run=job.key)
