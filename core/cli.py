@@ -350,9 +350,10 @@ def reproduce(
         list[str] | None, typer.Option(help="What the ratio is a share of: target_class (default), training_set.")
     ] = None,
     detector: Annotated[
-        list[str] | None, typer.Option(help="A detector; whitened-spectral and spectral by default.")
+        list[str] | None,
+        typer.Option(help="A detector, also one 'at the gap'; whitened-spectral and spectral by default."),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Both readings and all three detectors.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Both readings and all four defences.")] = False,
     training_set: Annotated[
         list[str] | None, typer.Option("--training", "--train", help="A number of the recipe, as name=value.")
     ] = None,
@@ -374,7 +375,7 @@ def reproduce(
     entries = reproducing.plan(
         recipe, seeds,
         reading or outcomes.READINGS[: 2 if everything else 1],
-        detector or reproducing.DETECTORS[: 3 if everything else 2],
+        detector or reproducing.DETECTORS if everything else reproducing.DETECTORS[:2],
         triggers=trigger, targets=target, ratios=ratio, training=_settings(training_set),
     )  # fmt: skip
     cost = reproducing.cost(entries, references=references, benign=benign)

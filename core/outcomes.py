@@ -98,8 +98,10 @@ class TableRow:
         return float(np.std(found)) if found else None
 
     def emptied(self) -> list[str]:
-        """The classes of which the filter left nothing in some finished run, by name."""
+        """The classes of which the filter left nothing in some finished run, by name; a cut at the gap empties none."""
         config = self.entries[0].config
+        if config.defence.cut == "gap":
+            return []
         names, sizes = class_names(config.dataset.name), datasets.class_sizes(config.dataset)
         found: set[int] = set()
         for outcome in self.finished:

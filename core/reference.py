@@ -12,9 +12,9 @@ import numpy as np
 
 from core.config import RunConfig, class_names
 
-_REPOSITORY = Path(__file__).resolve().parent.parent
-RECORDS = _REPOSITORY / "assets" / "tables"  # what core.reproduce measured, one file a recipe
-MEASURED = _REPOSITORY / "benchmarks" / "results" / "quick_table.json"
+RECORDS = (
+    Path(__file__).resolve().parent.parent / "assets" / "tables"
+)  # what core.reproduce measured, one file a recipe
 FIGURES = ("nat1", "asr1", "poisons_left", "nat2", "asr2")  # the report's columns, in its order
 _COMPARED = (*FIGURES, "clean_removed", "benign_asr")
 
@@ -77,19 +77,15 @@ class Measured(NamedTuple):
 def measured(config: RunConfig) -> Measured | None:
     """This project's own measurement for a run's trigger, target, ratio of the class and detector.
 
-    It was made with recipe `quick` on CIFAR-10 and a cut at the budget, whatever the run's own recipe is; None where
-    there is none.
+    It was made with recipe `quick` on CIFAR-10, whatever the run's own recipe is; None where there is none.
     """
     attack = config.attack
-    if config.dataset.name != "cifar10" or attack.ratio_of != "target_class" or config.defence.cut != "budget":
+    if config.dataset.name != "cifar10" or attack.ratio_of != "target_class":
         return None
     target = class_names("cifar10")[attack.target]
-    wanted = (attack.trigger, target, round(attack.ratio, 6), config.defence.detector)
-    matching = (
-        [row for row in record if (row["trigger"], row["target"], row["ratio"], row["detector"]) == wanted]
-        for record in _quick_tables()
-    )
-    rows = max(matching, key=len)
+    wanted = (attack.trigger, target, round(attack.ratio, 6), config.defence.title)
+    told = ("trigger", "target", "ratio", "detector")
+    rows = [row for row in _quick_table() if tuple(row[name] for name in told) == wanted]
     if not rows or any(name not in row for row in rows for name in _COMPARED):
         return None
     values = {name: np.array([row[name] for row in rows], float) for name in _COMPARED}
@@ -103,19 +99,10 @@ def measured(config: RunConfig) -> Measured | None:
 
 
 @cache
-def _quick_tables() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The measured runs of recipe `quick`, each a flat row: as core.reproduce wrote them, and an earlier record.
-
-    The earlier one has 10% of the class only. Empty where they do not ship.
-    """
-    new, old = _read(RECORDS / "quick.json", "runs"), _read(MEASURED, "rows")
-    rows = [{**run, **run["figures"]} for run in new["runs"] if run["reading"] == "target_class"]
-    return rows, [{**row, "ratio": 0.1, "device": old["machine"]} for row in old["rows"]]
-
-
-def _read(place: Path, rows: str) -> dict[str, Any]:
+def _quick_table() -> list[dict[str, Any]]:
+    """The measured runs of recipe `quick`, each a flat row, as core.reproduce wrote them; empty where none ship."""
     try:
-        found: dict[str, Any] = json.loads(place.read_text())
+        record = json.loads((RECORDS / "quick.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {rows: []}
-    return found
+        return []
+    return [{**run, **run["figures"]} for run in record["runs"] if run["reading"] == "target_class"]

@@ -22,7 +22,8 @@ from core.store import Store
 from core.types import BadRequest, Cancelled, Event, PoisonscopeError, Watcher, ignore
 
 DATASET = "cifar10"
-DETECTORS = ("whitened-spectral", "spectral", "spectral-released")
+AT_THE_GAP = " at the gap"  # as DefenceConfig.title says it
+DETECTORS = ("whitened-spectral", "spectral", f"whitened-spectral{AT_THE_GAP}", "spectral-released")
 AHEAD = 2  # jobs that wait behind the one we wait for, so that the worker never idles
 
 
@@ -48,7 +49,7 @@ def plan(
     ratios: Collection[float] | None = None,
     training: Mapping[str, Any] | None = None,
 ) -> list[Entry]:
-    """The runs of the tables: every row, seeds 0 to seeds - 1, each reading and detector.
+    """The runs of the tables: every row, seeds 0 to seeds - 1, each reading and detector, those of DETECTORS or others.
 
     Those that share a poisoned network stand next to each other, and all rows of a seed come before the next
     seed's. triggers, targets and ratios keep some rows only; training overrides numbers of the recipe. BadRequest
@@ -93,7 +94,8 @@ def _config(
 ) -> RunConfig:
     config = doors.configure(
         dataset=DATASET, trigger=row.trigger, target=row.target, ratio=row.ratio, ratio_of=reading, recipe=recipe,
-        training=training, detector=detector, assumed_ratio=row.ratio, seed=seed,
+        training=training, detector=detector.removesuffix(AT_THE_GAP), assumed_ratio=row.ratio, seed=seed,
+        cut="gap" if detector.endswith(AT_THE_GAP) else "budget",
     )  # fmt: skip
     if reading == "target_class":
         return config

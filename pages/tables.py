@@ -82,7 +82,8 @@ def choose() -> Choice:
         detector = st.selectbox(
             "Detector", core.reproduce.DETECTORS, key="table_detector", bind="query-params", width=230,
             help="spectral: the report's Algorithm 1. spectral-released: the original code's score, uncentred. "
-            "whitened-spectral: whitened by the other classes, one-sided, refined.",
+            "whitened-spectral: whitened by the other classes, one-sided, refined; at the gap: cut where the groups "
+            "part, with no number assumed.",
         )  # fmt: skip
         reading = st.segmented_control(
             "5% and 10% are shares", list(READINGS), default=next(iter(READINGS)), required=True,

@@ -55,25 +55,19 @@ def test_a_run_that_the_report_does_not_have_finds_none(settings):
 
 
 @pytest.mark.parametrize("detector", ["spectral", "whitened-spectral"])
-@pytest.mark.parametrize(
-    "published", [found for found in TABLES if found.ratio == 0.1], ids=lambda f: f"{f.trigger}-{f.target}"
-)
-def test_every_row_at_ten_percent_was_measured_over_three_seeds(published, detector):
-    run = configure(trigger=published.trigger, target=published.target, ratio=0.1, detector=detector)
+@pytest.mark.parametrize("published", TABLES, ids=lambda f: f"{f.trigger}-{f.target}-{f.ratio}")
+def test_every_row_was_measured_over_three_seeds(published, detector):
+    run = configure(
+        trigger=published.trigger, target=published.target, ratio=published.ratio, assumed_ratio=published.ratio,
+        detector=detector,
+    )  # fmt: skip
     found = measured(run)
     assert found.runs == 3
-    assert found.poisons == 200
+    assert found.poisons == 2_000 * published.ratio
     assert set(FIGURES) < set(found.mean) == set(found.spread)
     assert 0.76 < found.mean["nat1"] < 0.80
     assert 0.96 < found.mean["asr1"] <= 1
     assert 0 <= found.spread["nat1"] < 0.01
-
-
-def test_mean_and_spread_are_those_that_the_readme_prints():
-    found = measured(configure(trigger="pixel", target="bird", detector="whitened-spectral"))
-    assert f"{found.mean['nat1']:.1%} ± {found.spread['nat1']:.1%}" == "78.0% ± 0.1%"
-    assert f"{found.mean['asr1']:.1%} ± {found.spread['asr1']:.1%}" == "98.1% ± 1.4%"
-    assert f"{found.mean['benign_asr']:.1%}" == "3.8%"
 
 
 @pytest.mark.parametrize(
