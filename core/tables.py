@@ -14,9 +14,9 @@ COLUMNS = (
 FOOT = (
     "In a cell with two lines the upper one is the report's number, the lower one ours: mean ± standard deviation "
     "over the seeds. The defender assumes the true number of poisoned images and removes 1.5 times as many of every "
-    "class, or of the classes that the detector names; a cut *at the gap* assumes nothing. "
-    "*random* and *perfect left*: poisoned images that filters of the same budget leave, one that draws lots and one that knows. *benign*: how "
-    "often networks of the same seeds that never met poison give the target class for the same triggered images. "
+    "class, or of the classes that the detector names; a cut *at the gap* assumes nothing. *random* and *perfect "
+    "left*: poisoned images that filters of the same budget leave, one that draws lots and one that knows. *benign*: "
+    "how often networks of the same seeds that never met poison give the target class for the same triggered images. "
     "*seconds*: as computed; a detector that comes second on the same poisoned network does not train it again."
 )
 
