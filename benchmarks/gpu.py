@@ -90,7 +90,7 @@ def together(options: argparse.Namespace) -> dict[str, float]:
         words += ["--trigger", "pattern", "--target", "7", "--seed", str(seed), "--json"]
         if options.small:
             words += ["--dataset", "digits"]
-            words += [part for name, value in SMALL.items() for part in ("--train", f"{name}={value}")]
+            words += [part for name, value in SMALL.items() for part in ("--training", f"{name}={value}")]
         return subprocess.Popen(words, stdout=subprocess.DEVNULL)
 
     def ended(process: subprocess.Popen[bytes]) -> None:

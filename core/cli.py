@@ -78,7 +78,7 @@ def run(
     ratio: Annotated[float, typer.Option(help="Poisoning ratio, 0 to 1; 0 is the clean control.")] = 0.1,
     ratio_of: Annotated[str, typer.Option(help="target_class or training_set.")] = "target_class",
     placement: Annotated[str, typer.Option(help="add (stamped copies) or replace (the originals).")] = "add",
-    recipe: Annotated[str, typer.Option(help="quick (CPU), fast (GPU) or paper.")] = "quick",
+    recipe: Annotated[str, typer.Option(help=f"One of {', '.join(RECIPES)}.")] = "quick",
     training_set: Annotated[
         list[str] | None, typer.Option("--training", help="A number of the recipe, as name=value.")
     ] = None,
