@@ -37,6 +37,7 @@ def no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "tables"
     folder.mkdir()
     monkeypatch.setattr(outcomes, "RECORDS", folder)
+    monkeypatch.setattr(core.recorded, "TABLES", folder / "runs")
     return folder
 
 
@@ -233,6 +234,19 @@ def test_a_run_of_the_record_has_its_figures_and_says_that_it_is_not_here(tables
     monkeypatch.setattr(core.datasets, "available", lambda name: True)
     told = CliRunner().invoke(cli.app, [*shlex.split(offered)[3:], "--dry-run", "--json", "--no-benign"])
     assert json.loads(told.output)["runs"] == 1
+
+
+def test_a_run_of_the_record_that_ships_can_be_opened(tables, no_record, monkeypatch) -> None:
+    entries = row_of("pattern", "horse", 0.1)
+    for entry in entries:
+        finish(entry)
+    (no_record / "quick.json").write_text(json.dumps(outcomes.document(outcomes.table(entries))))
+    for entry in entries:
+        Store().delete("run", entry.key)
+    monkeypatch.setattr(core.recorded, "run_keys", lambda folder=None: [entries[0].key] if folder else [])
+    screen = tables()
+    assert ["<a " in line for line in lines(screen, "pattern-horse-10")] == [True, False, False]
+    assert "2 runs of this row were recorded on another machine" in text(markup(screen, "pattern-horse-10"))
 
 
 def test_classes_of_which_nothing_is_left_are_named(tables) -> None:
