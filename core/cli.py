@@ -375,7 +375,7 @@ def reproduce(
     entries = reproducing.plan(
         recipe, seeds,
         reading or outcomes.READINGS[: 2 if everything else 1],
-        detector or reproducing.DETECTORS if everything else reproducing.DETECTORS[:2],
+        detector or reproducing.DETECTORS[: None if everything else 2],
         triggers=trigger, targets=target, ratios=ratio, training=_settings(training_set),
     )  # fmt: skip
     cost = reproducing.cost(entries, references=references, benign=benign)
