@@ -93,4 +93,4 @@ def describe(device: torch.device) -> str:
     names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line] if (
         info.exists()
     ) else []  # fmt: skip
-    return f"{names[0] if names else 'CPU'}, {cores()} cores"
+    return f"{names[0] if names else 'CPU'}, {cores()} {'core' if cores() == 1 else 'cores'}"
