@@ -79,7 +79,7 @@ def test_its_networks_answer_as_they_did(installed: list[Result]) -> None:
         assert known is not None
         answers = predict(network, result.dataset.test_images[rows])
         assert (answers.argmax(1) == known[0][rows].argmax(1)).mean() > 0.98
-        assert np.abs(answers - known[0][rows]).max() < 0.1
+        assert np.abs(answers - known[0][rows]).max() < 0.25  # they were in bfloat16
 
 
 def test_all_that_its_filter_removed_of_the_target_has_a_picture(installed: list[Result]) -> None:
@@ -150,7 +150,9 @@ def test_another_versions_recording_starts_no_training(elsewhere: Path) -> None:
 
 def test_without_a_recording_nothing_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorded, "FOLDER", tmp_path)
+    monkeypatch.setattr(recorded, "TABLES", tmp_path)
     core.install_recorded()
+    assert core.open_recorded("0" * 16) is None
     assert jobs.listing(start=False) == []
     assert recorded.dataset(core.configure().dataset) is None
 
