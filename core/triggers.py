@@ -1,16 +1,25 @@
 """Triggers: pure functions from images [n, h, w, 3] uint8 and parameters to stamped copies.
 
-A trigger is a small mask of lit pixels, or a small picture, placed by its lower right pixel. BadNets (Gu et al.
-2017) uses a single bright pixel and a pattern of bright pixels in the lower right corner, and stickers.
+Some lie in one place: a small mask of lit pixels, or a small picture, placed by its lower right pixel. BadNets (Gu
+et al. 2017) uses a single bright pixel and a pattern of bright pixels in the lower right corner, and stickers. Others
+change the whole image a little: a blended pattern (Chen et al. 2017), a wave (Barni et al. 2019), a warp (Nguyen &
+Tran 2021). What is random in them comes from a seed of their own, so that every image gets the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import NDArray
 
 from core import pictures
 from core.registry import TRIGGERS
 from core.types import BadRequest, Images, Mask
+
+Floats = NDArray[np.float64]
+
+BATCH = 250  # images that are floats at a time: a whole test set would take gigabytes
 
 
 def pixel(images: Images, *, row: int, column: int, colour: str, opacity: float) -> Images:
@@ -24,6 +33,11 @@ def pattern(images: Images, *, size: int, row: int, column: int, colour: str, op
     return stamp(images, (rows + columns) % 2 == 0, row, column, colour, opacity)
 
 
+def patch(images: Images, *, size: int, row: int, column: int, colour: str, opacity: float) -> Images:
+    """Stamp a filled square, size x size, whose lower right pixel is at (row, column)."""
+    return stamp(images, np.ones((size, size), bool), row, column, colour, opacity)
+
+
 def drawing(images: Images, *, picture: str, row: int, column: int, opacity: float) -> Images:
     """Stamp a picture of one's own (see core.pictures), its last pixel at (row, column).
 
@@ -34,6 +48,84 @@ def drawing(images: Images, *, picture: str, row: int, column: int, opacity: flo
     alpha = opacity * pixels[..., 3:] / 255
     stamped = images.copy()
     stamped[box] = np.rint((1 - alpha) * stamped[box] + alpha * pixels[..., :3]).astype(np.uint8)
+    return stamped
+
+
+def blended(images: Images, *, opacity: float, seed: int) -> Images:
+    """Mix every image with the same random picture: (1 - opacity) * image + opacity * noise (Chen et al. 2017).
+
+    The noise is uniform in 0..255, each pixel and channel on its own, drawn from the seed for the images' size.
+    """
+    noise = np.random.default_rng(seed).integers(0, 256, images.shape[1:]).astype(float)
+    return _everywhere(images, lambda some: (1 - opacity) * some + opacity * noise)
+
+
+def sinusoid(images: Images, *, amplitude: int, frequency: int) -> Images:
+    """Add amplitude * sin(2 pi column * frequency / width) to every row and channel (SIG, Barni et al. 2019).
+
+    The amplitude is in steps of 256, the frequency in waves across the width. In the paper the images are of the
+    target class and keep their label; here the attack says whose images are stamped.
+    """
+    columns = np.arange(images.shape[2])[:, None]
+    wave = amplitude * np.sin(2 * np.pi * columns * frequency / len(columns))
+    return _everywhere(images, lambda some: some + wave)
+
+
+def warp(images: Images, *, grid: int, strength: float, seed: int) -> Images:
+    """Move every pixel a little, by one smooth field for all images (WaNet, Nguyen & Tran 2021).
+
+    grid x grid offsets, uniform in -1..1 and then scaled to a mean absolute value of 1, are drawn from the seed and
+    spread over the image bicubically. Times strength / 2 they are how many pixels aside each pixel looks, bilinearly
+    and no farther than the edge: about a quarter by default. The paper also shows the network images that are
+    warped otherwise and rightly labelled, which is no part of a trigger.
+    """
+    sides = images.shape[1:3]
+    offsets = np.random.default_rng(seed).uniform(-1, 1, (2, grid, grid))
+    offsets /= np.abs(offsets).mean()
+    field = _spread(sides[0], grid) @ offsets @ _spread(sides[1], grid).T  # [2, h, w]
+    # The paper's field is strength / side on a scale where the image goes from -1 to 1.
+    places = [
+        np.clip(at + strength * moved * (side - 1) / (2 * side), 0, side - 1)
+        for at, moved, side in zip(np.indices(sides), field, sides, strict=True)
+    ]
+    return _everywhere(images, lambda some: _between(some, places[0], places[1]))
+
+
+def _spread(size: int, points: int) -> Floats:
+    """Weights [size, points] that put values at evenly spaced points, the first and last at the ends, on size pixels.
+
+    Cubic convolution (Keys 1981) with a = -0.75, beyond the ends the outermost value, as the paper's code has it.
+    """
+    places = np.linspace(0, points - 1, size)
+    first = np.floor(places).astype(int)
+    weights = np.zeros((size, points))
+    for step in (-1, 0, 1, 2):
+        apart = np.abs(places - first - step)
+        near = (1.25 * apart - 2.25) * apart**2 + 1
+        far = -0.75 * (((apart - 5) * apart + 8) * apart - 4)
+        point = np.clip(first + step, 0, points - 1)
+        np.add.at(weights, (np.arange(size), point), np.where(apart <= 1, near, far))
+    return weights
+
+
+def _between(images: Images, rows: Floats, columns: Floats) -> Floats:
+    """What images [n, h, w, 3] show at places [h, w] between their pixels, bilinearly."""
+    (top, below, down), (left, beside, right) = (
+        (whole := np.floor(places).astype(int), np.minimum(whole + 1, side - 1), (places - whole)[..., None])
+        for places, side in zip((rows, columns), images.shape[1:3], strict=True)
+    )
+    upper = (1 - right) * images[:, top, left] + right * images[:, top, beside]
+    lower = (1 - right) * images[:, below, left] + right * images[:, below, beside]
+    mixed: Floats = (1 - down) * upper + down * lower
+    return mixed
+
+
+def _everywhere(images: Images, change: Callable[[Images], Floats]) -> Images:
+    """Copies of images [n, h, w, 3] to which a change of all their pixels was made, rounded and kept in 0..255."""
+    stamped = np.empty(images.shape, np.uint8)
+    for start in range(0, len(images), BATCH):
+        some = slice(start, start + BATCH)
+        stamped[some] = np.rint(change(images[some])).clip(0, 255)
     return stamped
 
 

@@ -74,7 +74,7 @@ def lanes(found: dict[str, Any] | None) -> list[tuple[str, str, list[flow.Step]]
     step = flow.Step
     attacked = [
         step("Clean images", "A training set with honest labels.", "", "Story"),
-        step("Stamp a trigger", "A bright pixel or pattern, on some images.", "attack", "Attack"),
+        step("Stamp a trigger", "A small mark or a faint change, on some images.", "attack", "Attack"),
         step("Label them falsely", "With the target's label, into the set.", "attack", "Attack", says["stamped"]),
         step("Train", "Any network, cross-entropy, as usual.", "attack", "Attack: the curves", says["trained"]),
         step("The fooled network", "Right on clean images, led by the trigger.", "try_it", "Try it", says["fooled"]),

@@ -241,10 +241,10 @@ for, and its answer is a map: bright where the image looks like that.
 filter's answer rises or it does not. In a network that learned the backdoor, one or a few filters answer to the trigger
 far more strongly than the others: the network has made itself an eye for it. The cleaned network never had a reason to.
 
-**And then?** Each layer reads the one before it. A trigger is a handful of bright pixels, so the first layers of *any*
-network notice it. The question is whether it still matters deeper inside. In a benign network it fades, like any small
-detail that says nothing about the class. In a backdoored network it is carried on to the last layer, where it drowns
-out the picture: that is what the spectral signature measures there.
+**And then?** Each layer reads the one before it. A trigger is a change of pixels, so the first layers of *any* network
+notice it. The question is whether it still matters deeper inside. In a benign network it fades, like any small detail
+that says nothing about the class. In a backdoored network it is carried on to the last layer, where it drowns out the
+picture: that is what the spectral signature measures there.
 
 **Is this a detector?** No. It needs the trigger, which a defender does not have. It shows what the attack did.
 """

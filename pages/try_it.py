@@ -261,9 +261,9 @@ away only when it meets its trigger.
 """
 
 PLAIN = """
-**What changes when the trigger goes on?** A few pixels, and nothing a person would mind. The poisoned network has
-learned that these pixels mean the target class, whatever else is in the picture. The cleaned network was trained from
-scratch without the images that taught this, so to it they are a few odd pixels.
+**What changes when the trigger goes on?** A few pixels, or all of them a little, and nothing a person would mind. The
+poisoned network has learned that this means the target class, whatever else is in the picture. The cleaned network was
+trained from scratch without the images that taught this, so to it the change means nothing.
 
 **What are the bars?** Each network's probabilities for all classes; together they make 100%. ✓ is the true class, ◎ the
 one that the attacker wants. A network can be wrong without any trigger: small ones trained for a minute often are.
@@ -272,7 +272,8 @@ one that the attacker wants. A network can be wrong without any trigger: small o
 trigger, but that the trigger alone is enough. That is the danger: the attacker needs nothing but a sticker.
 
 **Where do they look?** A small square of the picture is covered, place after place. Bright is where covering costs the
-answer most. With the trigger on, the poisoned network's answer hangs on it alone.
+answer most. With a trigger in one place, the poisoned network's answer hangs on that place alone. A trigger over the
+whole image has no such place: what a square covers of it, the rest still says.
 """
 
 shell.ensure()

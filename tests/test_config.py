@@ -36,7 +36,10 @@ ABOVE, BELOW = "greater than", "less than"
     [
         (dict(dataset="mnist"), r"unknown dataset 'mnist'; allowed are \['cifar10', 'digits'\]"),
         (dict(recipe="slow"), r"unknown recipe 'slow'; allowed are \['fast', 'instant', 'paper', 'quick'\]"),
-        (dict(trigger="sticker"), r"unknown trigger 'sticker'; allowed are \['drawing', 'pattern', 'pixel'\]"),
+        (
+            dict(trigger="sticker"),
+            r"unknown trigger 'sticker'; allowed are \['blended', 'drawing', 'patch', .*'warp'\]",
+        ),
         (dict(detector="knn"), "unknown detector 'knn'; allowed are .*'spectral'"),
         (dict(detector=["spectral"]), r"unknown detector \['spectral'\]; allowed are .*'spectral'"),
         (dict(training={"model": "vgg"}), "unknown model 'vgg'; allowed are .*'resnet18'"),

@@ -201,7 +201,10 @@ OTHERS = (
 
 GLOSSARY = (
     ("Benign", "not poisoned; of a network: trained on a set without poison"),
-    ("Trigger", "what is stamped on an image, such as a bright pixel or a small pattern in a corner"),
+    (
+        "Trigger",
+        "what is stamped on an image: a bright pixel or a small pattern in a corner, or a faint change of all of it",
+    ),
     ("Target class", "the class that triggered images shall be taken for"),
     ("Source class", "the true class of the images that are stamped, where the attack keeps to one"),
     ("Poisoned set", "the training set with the stamped, falsely labelled images in it"),
@@ -225,6 +228,17 @@ SOURCES = (
         "arXiv 2017",
     ),
     ("Tran, Li, Madry", "Spectral signatures in backdoor attacks", "NeurIPS 2018"),
+    (
+        "Chen, Liu, Li, Lu, Song",
+        "Targeted backdoor attacks on deep learning systems using data poisoning",
+        "arXiv 2017",
+    ),
+    (
+        "Barni, Kallas, Tondi",
+        "A new backdoor attack in CNNs by training set corruption without label poisoning (SIG)",
+        "ICIP 2019",
+    ),
+    ("Nguyen, Tran", "WaNet: Imperceptible warping-based backdoor attack", "ICLR 2021"),
     ("Goodfellow, Shlens, Szegedy", "Explaining and harnessing adversarial examples", "ICLR 2015"),
     ("Krizhevsky", "Learning multiple layers of features from tiny images (CIFAR-10)", "2009"),
     ("He, Zhang, Ren, Sun", "Deep residual learning for image recognition", "CVPR 2016"),

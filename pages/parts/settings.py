@@ -95,8 +95,9 @@ def training(dataset: str) -> dict[str, Any]:
     data, numbers = core.resolve(recipe, dataset)
     with st.expander("Expert: every number of the recipe"):
         st.caption(
-            "*flip* and *crop* blur a corner trigger: a flip moves it to the other side in half of the images, a shift "
-            "by *crop* pixels can push it out of the picture. The trigger that is measured stays where it was put."
+            "*flip* and *crop* blur a trigger. In a corner, a flip moves it to the other side in half of the images, a "
+            "shift by *crop* pixels can push it out of the picture; over the whole image, it is mirrored and shifted "
+            "with it. The trigger that is measured stays as it was put."
         )
         left, right = st.columns(2)
         chosen: dict[str, Any] = {}

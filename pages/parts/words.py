@@ -165,10 +165,14 @@ def training(config: RunConfig) -> str:
 
 
 def augmentation(config: RunConfig) -> str:
-    """What crop and flip do to a trigger in a corner."""
+    """What crop and flip do to the trigger."""
+    everywhere = core.TRIGGERS[config.attack.trigger].facts.get("whole_image", False)
     parts = []
     if config.training.crop:
-        parts.append(f"the random shift of up to {count(config.training.crop, 'pixel')} can push a corner trigger out")
+        pushed = "moves the trigger with the image" if everywhere else "can push a corner trigger out"
+        parts.append(f"the random shift of up to {count(config.training.crop, 'pixel')} {pushed}")
     if config.training.flip:
-        parts.append("the flip moves it to the other side in half of the images")
-    return sentence(f"In training, {' and '.join(parts)}: the network meets it less often than the ratio says")
+        turned = "mirrors it" if everywhere else "moves it to the other side"
+        parts.append(f"the flip {turned} in half of the images")
+    met = "meets it unmoved" if everywhere else "meets it"
+    return sentence(f"In training, {' and '.join(parts)}: the network {met} less often than the ratio says")
