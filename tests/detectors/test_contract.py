@@ -205,8 +205,8 @@ def test_logits_of_other_images_are_refused():
 
 
 def test_an_unknown_detector_or_setting_is_refused():
-    with pytest.raises(BadRequest, match="unknown detector 'activation-clustering'; allowed are"):
-        detect("activation-clustering", FEATURES, LABELS)
+    with pytest.raises(BadRequest, match="unknown detector 'spectral-clustering'; allowed are"):
+        detect("spectral-clustering", FEATURES, LABELS)
     with pytest.raises(BadRequest, match="threshold must lie in"):
         detect("whitened-spectral", FEATURES, LABELS, parameters={"threshold": -1.0})
     with pytest.raises(BadRequest, match=r"unknown settings \['threshold'\]"):
