@@ -16,9 +16,9 @@ from sklearn.metrics import silhouette_score
 from core.detectors.classes import Matrix, Vector, by_class, whitened
 from core.types import Detection, Features, Labels, Logits, Mask
 
-SEED, STARTS = 0, 10  # of k-means
+SEED, STARTS = 0, 30  # of k-means: a small cluster is found from few starts
 FEWEST = 20  # images of a class, below which two clusters would say nothing
-MOST_COMPARED = 5000  # images between which all distances are taken for the silhouette
+MOST_COMPARED = 3000  # images between which all distances are taken for the silhouette
 
 
 def activation_clustering(

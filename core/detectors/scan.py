@@ -10,9 +10,10 @@ normal. Three steps:
    classes', in median absolute deviations, is called poisoned.
 
 Three things differ from the paper. The defender has no clean images here, so the decomposition is made on all that
-there are, the poisoned ones included. The likelihood ratio is taken per image and in shares of what a class without
-groups comes to by chance, so that a small class is not suspected for being small. And only a ratio above the
-others' is suspicious, not one below.
+there are, the poisoned ones included; and a class is looked at in the variation of the *other* classes, so that poison
+cannot hide in a variation that it has made itself. The likelihood ratio is taken per image and in shares of what a
+class without groups comes to by chance, so that a small class is not suspected for being small. And only a ratio above
+the others' is suspicious, not one below.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ ROUNDS, SETTLED = 20, 1e-4  # of expectation maximisation, and the relative chan
 RIDGE = 1e-2  # added to the variation's covariance, as a share of its mean variance
 FEWEST = 20  # images of a class, below which two groups would say nothing
 STARTS, TAIL = 3, 0.1  # directions at both ends of which a group of that share of the class is tried first
-LEAST_SPREAD = 0.05  # of the classes' ratios, in shares of their median; a few classes can agree by chance
+LEAST_SPREAD = 0.1  # of the classes' ratios, in shares of their median; a few classes can agree by chance
 HALVES = 2 / np.pi  # the share of a normal variance that lies between its two halves
 
 
@@ -50,10 +51,10 @@ def scan(features: Features, labels: Labels, logits: Logits, *, threshold: float
     """
     count = int(labels.max()) + 1
     found = _classes(features, labels)
-    metric = _metric(_variation(list(found.values())))
+    variation = _Variation(list(found.values()))
     scores, cut, ratios = np.zeros(len(labels)), np.full(count, np.inf), {}
     for label, one in found.items():
-        points = one.matrix @ metric
+        points = one.matrix @ _metric(variation.beside(one))
         smaller = untangled(points)
         if smaller is None:
             scores[one.ids] = (points**2).sum(1)
@@ -76,30 +77,44 @@ def _classes(features: Features, labels: Labels) -> dict[int, Class]:
     return {label: Class(ids, (mean - whole) / scale, matrix / scale) for label, (ids, matrix, mean) in parts.items()}
 
 
-def _variation(found: list[Class]) -> Matrix:
-    """The covariance [d, d] of the variation within classes, by expectation maximisation.
+class _Variation:
+    """The variation within classes, by expectation maximisation.
 
     The expectation is of a class's identity given its images: normal about S m (m S + V)^-1 times the class's mean,
-    of covariance S - m S (m S + V)^-1 S, with S of identities, V of variation, and m images. The images' deviations
-    from their class's mean add the same to V in every round.
+    of covariance S - m S (m S + V)^-1 S, with S [d, d] of identities, V [d, d] of variation, and m images. The
+    images' deviations from their class's mean add the same to V in every round.
     """
-    total = sum(len(one.ids) for one in found)
-    scatter = sum((one.matrix.T @ one.matrix for one in found), np.zeros((len(found[0].mean),) * 2))
-    means = np.stack([one.mean for one in found])
-    between, within = _ridged(means.T @ means / len(found)), _ridged(scatter / total)
-    for _ in range(ROUNDS):
-        identities, beside = np.zeros_like(between), np.zeros_like(between)
-        for one in found:
-            gain = len(one.ids) * np.linalg.solve(len(one.ids) * between + within, between).T
-            expected, doubt = gain @ one.mean, between - gain @ between
-            identities += np.outer(expected, expected) + doubt
-            left = one.mean - expected
-            beside += len(one.ids) * (np.outer(left, left) + doubt)
-        before, within = within, _ridged((scatter + beside) / total)
-        between = _ridged(identities / len(found))
-        if np.abs(within - before).max() <= SETTLED * np.abs(before).max():
-            break
-    return within
+
+    def __init__(self, found: list[Class]) -> None:
+        means = np.stack([one.mean for one in found])
+        scatter = sum((one.matrix.T @ one.matrix for one in found), np.zeros((means.shape[1],) * 2))
+        self.images = sum(len(one.ids) for one in found)
+        self.between, self.within = _ridged(means.T @ means / len(found)), _ridged(scatter / self.images)
+        for _ in range(ROUNDS):
+            identities, self.whole = np.zeros_like(scatter), scatter.copy()
+            for one in found:
+                square, away = self._expected(one)
+                identities += square
+                self.whole += away
+            after = _ridged(self.whole / self.images)
+            if np.abs(after - self.within).max() <= SETTLED * np.abs(after).max():
+                break
+            self.between, self.within = _ridged(identities / len(found)), after
+
+    def _expected(self, one: Class) -> tuple[Matrix, Matrix]:
+        """The expected square of a class's identity [d, d], and of its distance to the mean, times its images."""
+        images = len(one.ids)
+        gain = images * np.linalg.solve(images * self.between + self.within, self.between).T
+        identity, doubt = gain @ one.mean, self.between - gain @ self.between
+        left = one.mean - identity
+        return np.outer(identity, identity) + doubt, images * (np.outer(left, left) + doubt)
+
+    def beside(self, one: Class) -> Matrix:
+        """The covariance [d, d] of the variation in all classes but one; in that one where there is no other."""
+        images = self.images - len(one.ids)
+        if not images:
+            return self.within
+        return _ridged((self.whole - one.matrix.T @ one.matrix - self._expected(one)[1]) / images)
 
 
 def _ridged(covariance: Matrix) -> Matrix:

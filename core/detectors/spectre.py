@@ -11,9 +11,11 @@ In every class:
    trace, S being the covariance of the whitened points;
 4. of several k that is taken for which the mean QUE score is largest; so is, of all classes, the poisoned one.
 
-What is simpler than in the papers: a round of filtering leaves out a fixed share of the points instead of those
-beyond a bound on the tail, at most twice the assumed share in all; the form is found by a few power iterations.
-The paper always takes the class of the largest mean score for poisoned; here it must also stand out from the others.
+What differs from the papers: each round of filtering leaves out the same number of points, twice the assumed share in
+all, instead of those beyond a bound on the tail until the form varies as little as a normal cloud's; that makes clean
+classes comparable with each other. What leaving points out takes from the covariance is made good by the median of
+the squared lengths. The widest form is found by a few power iterations. And the class of the largest mean score is
+not always called poisoned: it must also stand out from the others.
 """
 
 from __future__ import annotations
@@ -21,20 +23,18 @@ from __future__ import annotations
 import numpy as np
 
 from core.detectors.classes import Matrix, Vector, by_class, standing_out, whitened
-from core.types import Detection, Features, Labels, Logits
+from core.types import Detection, Features, Ids, Labels, Logits
 
 ALPHA = 4.0  # as in the paper's experiments
 DIRECTIONS = (1, 4, 9, 16, 25, 36, 49, 64, 81, 100)  # candidates for k: squares up to 100, as in its experiments
 IMAGES_PER_DIRECTION = 20  # a small class is looked at in few directions
 ROUNDS, ITERATIONS = 4, 6  # of filtering; of the search for the form that varies most
-SLACK = 1.1  # times what a normal cloud's form can vary, below which nothing more is left out
+LEAST_EXPONENT = 100.0  # of a metric; far below, it rounds to 0
 RIDGE = 1e-6  # added to a covariance of points of variance about 1
 LEAST_SPREAD = 0.1  # of the classes' log mean scores; a few classes can agree by chance
 
 
-def spectre(
-    features: Features, labels: Labels, logits: Logits, *, assumed_share: float, threshold: float
-) -> Detection:
+def spectre(features: Features, labels: Labels, logits: Logits, *, assumed_share: float, threshold: float) -> Detection:
     """Score features [n, d] of classes labels [n], at most `assumed_share` of each poisoned; logits are not used.
 
     Scores are QUE scores, at least 0, without unit, about 1 in a class without poison. class_statistic [k] says by
@@ -56,25 +56,31 @@ def spectre(
 
 def _scores(points: Matrix, share: float) -> Vector:
     """The QUE scores [m] of points [m, k], whitened by robust estimates."""
-    kept = robust(points, share)
-    cleaned = _whitened_by(points, points[kept])
+    cleaned = _whitened_by(points, points[robust(points, share)])
+    cleaned *= _shrinkage(cleaned)
     values, vectors = np.linalg.eigh(cleaned.T @ cleaned / len(cleaned))
     beyond = max(float(values[-1]) - 1, np.finfo(float).tiny)
-    exponents = np.minimum(ALPHA * (values - 1) / beyond, ALPHA)
+    exponents = np.clip(ALPHA * (values - 1) / beyond, -LEAST_EXPONENT, ALPHA)
     weights = np.exp(exponents - exponents.max())
     return np.asarray((cleaned @ vectors) ** 2 @ (weights / weights.sum()))
 
 
-def robust(points: Matrix, share: float) -> Vector:
-    """Which points [m, k] robust mean and covariance are taken of: the ids of all but some at suspicious ends."""
+def _shrinkage(points: Matrix) -> float:
+    """What points [m, k] must be multiplied by to have the median squared length of normal points of variance 1.
+
+    That median is k (1 - 2 / 9k)^3 (Wilson and Hilferty 1931). 1 where half of the points are one.
+    """
+    width = points.shape[1]
+    median = float(np.median((points**2).sum(1)))
+    return float(np.sqrt(width * (1 - 2 / (9 * width)) ** 3 / median)) if median > RIDGE else 1.0
+
+
+def robust(points: Matrix, share: float) -> Ids:
+    """The ids of the points [m, k] of which mean and covariance are taken: all but those at suspicious ends."""
     kept = np.arange(len(points))
-    fewer = int(np.ceil(2 * share * len(points) / ROUNDS))
+    fewer = int(2 * share * len(points) / ROUNDS)
     for _ in range(ROUNDS):
-        if len(kept) - fewer <= len(points) / 2:
-            break
         values = _widest_form(_whitened_by(points[kept], points[kept]))
-        if values is None:
-            break
         away = np.abs(values - np.median(values))
         kept = np.sort(kept[np.argsort(away, kind="stable")[: len(kept) - fewer]])
     return kept
@@ -88,24 +94,17 @@ def _whitened_by(points: Matrix, reference: Matrix) -> Matrix:
     return np.asarray((points - mean) @ np.linalg.inv(np.linalg.cholesky(covariance)).T)
 
 
-def _widest_form(points: Matrix) -> Vector | None:
-    """The values [m] at white points [m, k] of the quadratic form that varies most; None where none varies too much.
-
-    A form x' A x - trace A with |A| = 1 (Frobenius) has variance 2 at normal points. The largest that is found in m
-    of them is greater by chance, as forms have k (k + 1) / 2 free numbers (Marchenko and Pastur 1967).
-    """
-    images, width = points.shape
+def _widest_form(points: Matrix) -> Vector:
+    """The values [m] at white points [m, k] of the quadratic form x' A x - trace A, |A| = 1, that varies most."""
+    width = points.shape[1]
     form: Matrix = np.eye(width) / np.sqrt(width)
     for _ in range(ITERATIONS):
-        values = _form_at(points, form)
-        form = (points * values[:, None]).T @ points / images
+        form = (points * _form_at(points, form)[:, None]).T @ points / len(points)
         length = float(np.linalg.norm(form))
         if length <= np.finfo(float).tiny ** 0.5:
-            return None
+            break
         form /= length
-    values = _form_at(points, form)
-    usual = 2 * (1 + np.sqrt(width * (width + 1) / 2 / images)) ** 2
-    return values if float(values.var()) > SLACK * usual else None
+    return _form_at(points, form)
 
 
 def _form_at(points: Matrix, form: Matrix) -> Vector:
