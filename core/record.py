@@ -21,15 +21,15 @@ import torch
 
 from core import doors, recorded
 from core.config import DefenceConfig, RunConfig
-from core.registry import DETECTORS
 from core.results import Result
 from core.stages import predictions_key, run_key, scores_key
 from core.store import Artefact
 from core.types import BadRequest, Ids, Images, Watcher, ignore
 
-TOP_OF_A_CLASS = 16  # highest scores of every class by every detector
+TOP_OF_A_CLASS = 16  # highest scores of every class by each of DETECTORS
 TESTED_OF_A_CLASS = 12
 NETWORKS = ("poisoned", "clean", "benign")
+DETECTORS = ("spectral", "spectral-released", "whitened-spectral")  # recorded; any other scores when it is asked
 
 Array = recorded.Array
 
@@ -115,7 +115,7 @@ def _artefacts(results: Sequence[Result]) -> _Kept:
 
 
 def _needed(result: Result) -> Iterator[tuple[str, str]]:
-    """Stage and key of all that the screens read of a run; every detector's scores are made sure of."""
+    """Stage and key of all that the screens read of a run; the scores of DETECTORS are made sure of."""
     config = result.config
     keys = {which: result.model_key(which) for which in NETWORKS}
     for key in filter(None, keys.values()):
