@@ -274,7 +274,7 @@ DETECTORS = Registry(
             {
                 "dimensions": Parameter(10, "to which a class is reduced", 1, 100),
                 "largest_share": Parameter(0.35, "of the class that the smaller cluster may have, to count", 0.0, 0.5),
-                "threshold": Parameter(0.12, "silhouette above which a class is called poisoned", 0.0, 1.0),
+                "threshold": Parameter(0.15, "silhouette above which a class is called poisoned", 0.0, 1.0),
             },
             facts={"scope": "suspicious_class", "cuts": ("budget", "gap")},
         ),

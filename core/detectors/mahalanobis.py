@@ -8,6 +8,8 @@ in none of these is not seen.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from sklearn.covariance import MinCovDet
 
@@ -37,6 +39,9 @@ def _distances(points: Matrix) -> Vector:
     if len(points) < FEWEST or not points.shape[1]:
         return plain
     try:
-        return np.asarray(MinCovDet(random_state=SEED).fit(points).mahalanobis(points), np.float64)
+        with warnings.catch_warnings():
+            # A subset whose covariance is all but singular; the search goes on with the others.
+            warnings.filterwarnings("ignore", "Determinant has increased", RuntimeWarning)
+            return np.asarray(MinCovDet(random_state=SEED).fit(points).mahalanobis(points), np.float64)
     except ValueError:  # half of the class is one point: it has no covariance
         return plain

@@ -7,6 +7,8 @@ share that may be poisoned.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 
@@ -34,12 +36,15 @@ def local_outlier_factor(features: Features, labels: Labels, logits: Logits, *, 
     """How much thinner the surroundings of an image are than those of its k nearest of the class (scikit-learn).
 
     features [n, d], labels [n]; logits are not used; k = share * class size, 1 to 1000. Scores are about 1 in the
-    midst of the class; 0 for an image that is alone in its class. Breunig, Kriegel, Ng and Sander, SIGMOD 2000.
+    midst of the class; 0 for an image that is alone in its class. Images of which more than k are the same lie
+    infinitely thick, in numbers 1e10, and what is near them looks lonely. Breunig, Kriegel, Ng and Sander, SIGMOD 2000.
     """
     scores = np.zeros(len(labels))
     for _, members, matrix in by_class(features, labels):
         if len(members) > 1:
-            factor = LocalOutlierFactor(n_neighbors=neighbours(len(members), share)).fit(matrix)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Duplicate values")  # said in the docstring
+                factor = LocalOutlierFactor(n_neighbors=neighbours(len(members), share)).fit(matrix)
             scores[members] = -factor.negative_outlier_factor_
     return Detection(scores)
 

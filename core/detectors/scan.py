@@ -142,12 +142,13 @@ def untangled(points: Matrix) -> Mask | None:
     least = np.inf
     for end in np.hstack([along, -along]).T:
         first = end >= np.quantile(end, 1 - TAIL)
+        if first.all():  # most of the class is one point, and that point this end
+            continue
         centres = np.stack([points[~first].mean(0), points[first].mean(0)])
         search = KMeans(2, init=centres, n_init=1, tol=0.0).fit(points)
         if search.inertia_ < least * (1 - 1e-9):  # threads round their sums differently
             least, best = search.inertia_, search.labels_ == 1
-    assert best is not None
-    return ~best if 2 * best.sum() > len(best) else best
+    return ~best if best is not None and 2 * best.sum() > len(best) else best
 
 
 def _log_odds(points: Matrix, smaller: Mask) -> Vector:
