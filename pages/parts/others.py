@@ -47,7 +47,10 @@ def detectors(result: Result) -> None:
     missing = [name for name in core.DETECTORS if not result.has_scores(cuts.defence_of(result, name))]
     rows = [_blank(name, result) if name in missing else _known(name, result) for name in core.DETECTORS]
     table = pd.DataFrame(rows).astype(WHOLE)
-    st.dataframe(table, hide_index=True, column_config=words.columns(), alt="Each detector's figures")
+    st.dataframe(
+        table, hide_index=True, column_config=words.columns(), height="content", placeholder="not scored",
+        alt="Each detector's figures",
+    )  # fmt: skip
     if not result.store.has("features", result.features_key):
         current.offer_again("the representations")
     elif missing:
