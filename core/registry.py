@@ -258,6 +258,8 @@ MODELS = Registry(
     },
 )
 
+_NEIGHBOURS = Parameter(0.15, "k as a share of the class (at most 1000); more than may be poisoned", 0.001, 0.5)
+
 DETECTORS = Registry(
     "detector",
     {
@@ -282,6 +284,75 @@ DETECTORS = Registry(
             {"threshold": Parameter(2.5, "robust z-score above which a class is called poisoned", 0.0, 100.0)},
             facts={"scope": "suspicious_class", "cuts": ("budget", "gap")},
             version=2,
+        ),
+        "spectral-top-k": Entry(
+            "Spectral signatures along several directions: the sum of squared projections of the centred "
+            "representation on the class's top k singular vectors",
+            "after Tran, Li, Madry, Spectral signatures in backdoor attacks, NeurIPS 2018 (k = 1 is theirs)",
+            "core.detectors.top_k:spectral_top_k",
+            {"directions": Parameter(10, "k, how many top singular vectors are looked along", 1, 1000)},
+            facts={"scope": "every_class"},
+        ),
+        "spectre": Entry(
+            "Whitened by robust estimates of mean and covariance, scored by quantum entropy (QUE); names the "
+            "poisoned class",
+            "Hayase, Kong, Somani, Oh, SPECTRE: Defending against backdoor attacks using robust statistics, ICML 2021",
+            "core.detectors.spectre:spectre",
+            {
+                "assumed_share": Parameter(0.1, "share of a class that is poisoned at most, as assumed", 0.001, 0.24),
+                "threshold": Parameter(5.0, "robust z-score above which a class is called poisoned", 0.0, 100.0),
+            },
+            facts={"scope": "suspicious_class"},
+        ),
+        "activation-clustering": Entry(
+            "Each class cut in two by 2-means; the smaller cluster is suspicious where it lies apart; names the "
+            "poisoned class",
+            "Chen et al., Detecting backdoor attacks on deep neural networks by activation clustering, "
+            "arXiv:1811.03728, 2018",
+            "core.detectors.clustering:activation_clustering",
+            {
+                "dimensions": Parameter(10, "to which a class is reduced", 1, 100),
+                "largest_share": Parameter(0.35, "of the class that the smaller cluster may have, to count", 0.0, 0.5),
+                "threshold": Parameter(0.15, "silhouette above which a class is called poisoned", 0.0, 1.0),
+            },
+            facts={"scope": "suspicious_class", "cuts": ("budget", "gap")},
+        ),
+        "scan": Entry(
+            "Each class untangled into two groups of the variation that all classes share, and their likelihood "
+            "ratio; names the poisoned class",
+            "Tang, Wang, Tang, Zhang, Demon in the variant (SCAn), USENIX Security 2021",
+            "core.detectors.scan:scan",
+            {"threshold": Parameter(7.389, "anomaly index above which a class is called poisoned; e²", 0.0, 1000.0)},
+            facts={"scope": "suspicious_class", "cuts": ("budget", "gap")},
+        ),
+        "mahalanobis": Entry(
+            "Robust Mahalanobis distance to the class: minimum covariance determinant on its leading directions",
+            "Rousseeuw, Van Driessen, A fast algorithm for the minimum covariance determinant estimator, "
+            "Technometrics 1999",
+            "core.detectors.mahalanobis:mahalanobis",
+            {"dimensions": Parameter(20, "principal directions of the class, at most", 1, 100)},
+            facts={"scope": "every_class"},
+        ),
+        "knn": Entry(
+            "Distance to the k-th nearest neighbour within the class",
+            "Ramaswamy, Rastogi, Shim, Efficient algorithms for mining outliers from large data sets, SIGMOD 2000",
+            "core.detectors.neighbours:knn",
+            {"share": _NEIGHBOURS},
+            facts={"scope": "every_class"},
+        ),
+        "lof": Entry(
+            "Local outlier factor within the class: how much thinner an image's surroundings are than its neighbours'",
+            "Breunig, Kriegel, Ng, Sander, LOF: Identifying density-based local outliers, SIGMOD 2000",
+            "core.detectors.neighbours:local_outlier_factor",
+            {"share": _NEIGHBOURS},
+            facts={"scope": "every_class"},
+        ),
+        "isolation-forest": Entry(
+            "Isolation forest on each class: how few random cuts part an image from the others",
+            "Liu, Ting, Zhou, Isolation forest, ICDM 2008",
+            "core.detectors.forest:isolation_forest",
+            {"trees": Parameter(100, "how many trees the forest has", 10, 1000)},
+            facts={"scope": "every_class"},
         ),
     },
 )

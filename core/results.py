@@ -103,6 +103,10 @@ class Result:
         """Scores by the run's detector or another one; no training. None where features are missing."""
         return detection(self.store, self.features_key, self.poisoned.labels, defence or self.config.defence)
 
+    def has_scores(self, defence: DefenceConfig | None = None) -> bool:
+        """Whether the scores of the run's detector or another one are stored, so that `detection` only reads."""
+        return self.store.has("scores", stages.scores_key(self.features_key, defence or self.config.defence))
+
     def model_key(self, which: str) -> str | None:
         """The key of the "poisoned", "clean" or "benign" network; None where it is not known yet."""
         if which == "poisoned":

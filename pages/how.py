@@ -37,7 +37,7 @@ def main() -> None:
     table = defence(known)
     glossary()
     sources()
-    if known is not None:  # last: scoring a large run may take some seconds
+    if known is not None:  # last: where a detector is asked to score, the page stands already
         with table:
             others.detectors(known)
 

@@ -40,7 +40,7 @@ ABOVE, BELOW = "greater than", "less than"
             dict(trigger="sticker"),
             r"unknown trigger 'sticker'; allowed are \['blended', 'drawing', 'patch', .*'warp'\]",
         ),
-        (dict(detector="knn"), "unknown detector 'knn'; allowed are .*'spectral'"),
+        (dict(detector="autoencoder"), "unknown detector 'autoencoder'; allowed are .*'spectral'"),
         (dict(detector=["spectral"]), r"unknown detector \['spectral'\]; allowed are .*'spectral'"),
         (dict(training={"model": "vgg"}), "unknown model 'vgg'; allowed are .*'resnet18'"),
         (dict(target="unicorn"), "unknown class 'unicorn' of cifar10; allowed are airplane, .*, truck or 0 to 9"),

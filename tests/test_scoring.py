@@ -126,7 +126,7 @@ def test_arrays_that_cannot_be_scored_are_refused_and_nothing_is_written(feature
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (dict(detector="knn"), "unknown detector 'knn'"),
+        (dict(detector="autoencoder"), "unknown detector 'autoencoder'"),
         (dict(parameters={"threshold": 1}), "unknown settings"),
         (dict(assumed_ratio=2), "assumed_ratio: .*got 2"),
         (dict(multiplier=0), "multiplier: .*got 0"),

@@ -162,21 +162,6 @@ OTHERS = (
     ("What it looks at", "What it gives"),
     (
         (
-            "Activation clustering, Chen and others, 2018",
-            "The representations of each label, split into two clusters.",
-            "Which images look poisoned.",
-        ),
-        (
-            "SCAn, Tang and others, 2021",
-            "Whether a class is one crowd or two, measured with the spread that all classes share.",
-            "Which class is the target.",
-        ),
-        (
-            "SPECTRE, Hayase and others, 2021",
-            "Representations whitened by robust estimates of mean and covariance.",
-            "Which images look poisoned.",
-        ),
-        (
             "Fine-pruning, Liu and others, 2018",
             "Units that stay silent on clean images; they are cut and the network trained on.",
             "A repaired network; needs clean images.",

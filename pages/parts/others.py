@@ -1,4 +1,8 @@
-"""Other filters on the same network: no training needed, so the answer is there at once."""
+"""Other filters on the same network: no training needed.
+
+What is stored is shown at once. A detector that has not scored this network yet does so when a person asks: some
+take a second, some a minute.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,13 @@ import pandas as pd
 import streamlit as st
 
 import core
-from core import DefenceConfig, PoisonscopeError, Result
+from core import PoisonscopeError, Result
 
-from . import current, words
+from . import current, cuts, picked, words
+
+ASKED = "detectors asked"  # in session state: the run's key and the detectors whose button was pressed
+EVERY = "Score with all detectors"
+WHOLE = {"#Pois left": "Int64", "Clean removed": "Int64", "AUROC": "Float64", "AP": "Float64"}  # or missing
 
 
 def same_budget(summary: dict[str, Any]) -> pd.DataFrame:
@@ -40,39 +48,83 @@ def assumed(result: Result) -> str:
     return f"All at {defence.multiplier:g}·ε for the same assumed ratio, {ratio}."
 
 
+@st.fragment
 def detectors(result: Result) -> None:
-    """Every registered detector on this network's representations; see `assumed`."""
-    rows = []
-    with st.spinner("Asking the other detectors …"):
-        for name in core.DETECTORS:
-            try:
-                row = _known(name, result)
-            except PoisonscopeError as error:
-                st.warning(f"{name}: {words.sentence(str(error))}")
-                continue
-            if row is None:
-                current.offer_again("the representations")
-                break
-            rows.append(row)
-    if rows:
-        st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=words.columns(), alt="Each detector's figures")
+    """The registered detectors on this network's representations; see `assumed`."""
+    for name in _asked(result):
+        _score(result, name)
+    missing = [name for name in core.DETECTORS if not result.has_scores(cuts.defence_of(result, name))]
+    rows = [_blank(name, result) if name in missing else _known(name, result) for name in core.DETECTORS]
+    table = pd.DataFrame(rows).astype(WHOLE)
+    st.dataframe(
+        table, hide_index=True, column_config=words.columns(), height="content", placeholder="not scored",
+        alt="Each detector's figures",
+    )  # fmt: skip
+    if not result.store.has("features", result.features_key):
+        current.offer_again("the representations")
+    elif missing:
+        _offer(result, missing)
 
 
-def _known(detector: str, result: Result) -> dict[str, Any] | None:
-    """A detector's row, kept; None, and not kept, where the representations are missing or damaged."""
+def _offer(result: Result, missing: list[str]) -> None:
+    """A button for every detector that has not scored this network yet, and one for all of them."""
+    st.caption("Not scored yet; a detector takes from a second to a minute, once, and its scores are kept:")
+    run = core.run_key(result.config)
+    with st.container(horizontal=True):
+        for name in missing:
+            st.button(name, key=f"score {name}", on_click=_ask, args=(run, [name]), icon=":material/play_arrow:")
+        if len(missing) > 1:
+            st.button(EVERY, key="score all", on_click=_ask, args=(run, missing), icon=":material/playlist_play:")
+
+
+def _ask(run: str, names: list[str]) -> None:
+    st.session_state[ASKED] = run, names
+
+
+def _asked(result: Result) -> list[str]:
+    """The detectors that a person has just asked to score this run."""
+    run, names = st.session_state.pop(ASKED, ("", []))
+    return names if run == core.run_key(result.config) else []
+
+
+def _score(result: Result, detector: str) -> None:
+    try:
+        with picked.scoring(result, detector):
+            result.detection(cuts.defence_of(result, detector))
+    except PoisonscopeError as error:
+        st.warning(f"{detector}: {words.sentence(str(error))}")
+
+
+def _known(detector: str, result: Result) -> dict[str, Any]:
+    """A detector's row, kept; an empty one, and not kept, where its scores turn out to be damaged for good."""
     key = str(result.store.folder), core.run_key(result.config), detector
-    row = _row(*key, result)
+    try:
+        row = _row(*key, result)
+    except PoisonscopeError as error:
+        st.warning(f"{detector}: {words.sentence(str(error))}")
+        return _blank(detector, result)
     if row is None:
         _row.clear(*key)
-    return row
+    return row or _blank(detector, result)
+
+
+def _blank(detector: str, result: Result) -> dict[str, Any]:
+    """A detector's row before it has scored."""
+    defence = cuts.defence_of(result, detector)
+    return {
+        "Detector": f"{detector} (this run)" if detector == result.config.defence.detector else detector,
+        "AUROC": None,
+        "AP": None,
+        "#Pois left": None,
+        "Clean removed": None,
+        "Removed from": "every class" if defence.scope == "every_class" else "named classes",
+        "Cut": "at the gap" if defence.cut == "gap" else f"{defence.multiplier:g}·ε",
+    }
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
 def _row(store: str, run: str, detector: str, _result: Result) -> dict[str, Any] | None:
-    own = _result.config.defence
-    defence = own if detector == own.detector else DefenceConfig.model_validate(
-        own.model_dump(include={"representation", "assumed_ratio", "multiplier"}) | {"detector": detector}
-    )  # fmt: skip
+    defence = cuts.defence_of(_result, detector)
     found = _result.detection(defence)
     if found is None:
         return None
@@ -80,12 +132,9 @@ def _row(store: str, run: str, detector: str, _result: Result) -> dict[str, Any]
     keep = core.filter.keep_mask(found, labels, defence)
     decision = core.metrics.found(~keep, truth)
     ranking = core.metrics.ranking(found.scores, labels, truth, _result.config.attack.target)
-    return {
-        "Detector": f"{detector} (this run)" if detector == own.detector else detector,
+    return _blank(detector, _result) | {
         "AUROC": ranking.auroc,
         "AP": ranking.average_precision,
         "#Pois left": decision.poisons_left,
         "Clean removed": decision.clean_removed,
-        "Removed from": "every class" if defence.scope == "every_class" else "named classes",
-        "Cut": "at the gap" if defence.cut == "gap" else f"{defence.multiplier:g}·ε",
     }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -22,7 +23,8 @@ def need_scores(result: Result) -> Scored:
     """The scores of the chosen detector; ends the page where they cannot be had."""
     detector = cuts.chosen(result).detector
     try:
-        found = cuts.scored(result, detector)
+        with scoring(result, detector):
+            found = cuts.scored(result, detector)
     except PoisonscopeError as error:
         st.error(f"The detector {detector} cannot score this run: {error}", icon=":material/error:")
         st.stop()
@@ -30,6 +32,13 @@ def need_scores(result: Result) -> Scored:
         current.offer_again("this run's representations")
         st.stop()
     return found
+
+
+def scoring(result: Result, detector: str) -> AbstractContextManager[Any]:
+    """Says that a detector is at work, where its scores are not stored yet."""
+    if result.has_scores(cuts.defence_of(result, detector)):
+        return nullcontext()
+    return st.spinner(f"Scoring with {detector}: once for this network, then it is stored …", show_time=True)
 
 
 def detector(result: Result) -> None:
@@ -48,7 +57,8 @@ def detector(result: Result) -> None:
         key="detector picker",
         format_func=lambda name: f"{name} (this run's)" if name == own else name,
         on_change=change,
-        help=core.DETECTORS[cut.detector].summary + ". Any detector scores the stored features at once.",
+        help=core.DETECTORS[cut.detector].summary
+        + ". Any detector scores the stored features: at once, or in some seconds the first time.",
         width=280,
     )
 

@@ -124,6 +124,16 @@ def test_some_features_that_never_vary_are_no_obstacle(detector):
 
 
 @every_detector
+def test_many_rows_that_are_the_same_are_no_obstacle(detector):
+    rng = np.random.default_rng(0)
+    features = rng.integers(0, 2, size=(600, 5)).astype(np.float32)
+    labels = np.arange(600) % 3
+    features[labels == 0] = 0.0
+    features[np.flatnonzero(labels == 0)[:7], 1] = 1.0
+    check(detect(detector, features, labels, None), 600, 3)
+
+
+@every_detector
 def test_one_feature_is_enough(detector):
     features, labels, logits = ordinary(d=1)
     check(detect(detector, features, labels, logits), 240, 4)
@@ -205,8 +215,8 @@ def test_logits_of_other_images_are_refused():
 
 
 def test_an_unknown_detector_or_setting_is_refused():
-    with pytest.raises(BadRequest, match="unknown detector 'activation-clustering'; allowed are"):
-        detect("activation-clustering", FEATURES, LABELS)
+    with pytest.raises(BadRequest, match="unknown detector 'spectral-clustering'; allowed are"):
+        detect("spectral-clustering", FEATURES, LABELS)
     with pytest.raises(BadRequest, match="threshold must lie in"):
         detect("whitened-spectral", FEATURES, LABELS, parameters={"threshold": -1.0})
     with pytest.raises(BadRequest, match=r"unknown settings \['threshold'\]"):

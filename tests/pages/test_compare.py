@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import Job, jobs
-from pages.parts import ledger, side_by_side, words
+from pages.parts import cuts, ledger, side_by_side, words
 from tests.pages import stored
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
@@ -146,14 +146,65 @@ def test_random_and_perfect_filters_stand_beside() -> None:
     assert filters.loc["perfect filter", "TPR"] == 100
 
 
-def test_every_detector_is_asked_on_the_same_network() -> None:
+def scoring_buttons(screen: AppTest) -> list[str]:
+    return [button.key for button in screen.button if (button.key or "").startswith("score ")]
+
+
+def test_every_detector_is_listed_and_what_is_stored_is_shown_at_once() -> None:
     job = stored.finished(stored.config())
     found = core.Result(job.config).summary
-    rows = table(compare(job.key, OTHERS), "Detector")
+    screen = compare(job.key, OTHERS)
+    rows = table(screen, "Detector")
     assert [name.removesuffix(" (this run)") for name in rows.index] == list(core.DETECTORS)
     assert rows.loc["spectral (this run)", "AUROC"] == pytest.approx(found["auroc"])
     assert rows.loc["spectral (this run)", "#Pois left"] == found["poisons_left"]
     assert rows.loc["whitened-spectral", "Removed from"] == "named classes"
+    others = [name for name in core.DETECTORS if name != "spectral"]
+    assert rows.loc[others, ["AUROC", "AP", "#Pois left", "Clean removed"]].isna().all(axis=None), "nobody has asked"
+    assert scoring_buttons(screen) == [*(f"score {name}" for name in others), "score all"]
+
+
+def test_a_detector_scores_when_it_is_asked_and_its_figures_stay() -> None:
+    job = stored.finished(stored.config())
+    result = core.Result(job.config)
+    screen = fine(compare(job.key, OTHERS).button("score spectral-top-k").click().run())
+    defence = cuts.defence_of(result, "spectral-top-k")
+    assert result.has_scores(defence)
+    keep = core.filter.keep_mask(result.detection(defence), result.poisoned.labels, defence)
+    left = int((keep & result.poisoned.truth.poisoned).sum())
+    for again in (screen, compare(job.key, OTHERS)):
+        assert table(again, "Detector").loc["spectral-top-k", "#Pois left"] == left
+        assert "score spectral-top-k" not in scoring_buttons(again)
+        assert pd.isna(table(again, "Detector").loc["spectre", "AUROC"])
+
+
+def test_all_detectors_score_at_one_click() -> None:
+    job = stored.finished(stored.config())
+    screen = fine(compare(job.key, OTHERS).button("score all").click().run())
+    rows = table(screen, "Detector")
+    assert rows["AUROC"].notna().all()
+    assert rows.loc["scan", "AUROC"] > 0.95
+    assert not scoring_buttons(screen)
+    assert not screen.warning
+
+
+def test_a_detector_that_cannot_score_says_why_and_the_others_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = stored.finished(stored.config())
+    monkeypatch.setattr(core.results, "detect", refuse_knn(core.results.detect))
+    screen = fine(compare(job.key, OTHERS).button("score all").click().run())
+    assert screen.warning[0].value == "knn: Too many images."
+    rows = table(screen, "Detector")
+    assert rows["AUROC"].isna().tolist() == [name == "knn" for name in core.DETECTORS]
+    assert scoring_buttons(screen) == ["score knn"]
+
+
+def refuse_knn(detect: Callable[..., core.Detection]) -> Callable[..., core.Detection]:
+    def refuse(detector: str, *given: object) -> core.Detection:
+        if detector == "knn":
+            raise core.BadRequest("too many images")
+        return detect(detector, *given)
+
+    return refuse
 
 
 def test_a_back_door_that_was_hardly_learned_is_warned_of() -> None:
