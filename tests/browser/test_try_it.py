@@ -45,7 +45,7 @@ def test_a_file(trying: Page) -> None:
     chosen = page.locator("input[type=file]")
     chosen.set_input_files({"name": "cat.jpg", "mimeType": "image/jpeg", "buffer": photograph(120, 80)})
     answered(page)
-    page.get_by_text("Trigger on").click()
+    page.get_by_text("Trigger on", exact=True).click()
     expect(page.get_by_role("img", name="Your picture, with the trigger")).to_be_visible(timeout=ways.MINUTE)
     chosen.set_input_files({"name": "cat.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"})
     expect(page.get_by_text("The file must be a picture")).to_be_visible(timeout=ways.MINUTE)
