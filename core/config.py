@@ -60,6 +60,11 @@ class AttackConfig(Frozen):
             raise BadRequest(f"target and source must be different classes, got {self.target} for both")
         return self
 
+    @property
+    def whole_image(self) -> bool:
+        """Whether the trigger changes the whole image, not one place of it."""
+        return bool(TRIGGERS[self.trigger].facts.get("whole_image"))
+
 
 class TrainingConfig(Frozen):
     """A training in explicit numbers.

@@ -158,9 +158,10 @@ class Filters:
     """A network's first learned filters and how much the trigger excites each.
 
     pixels [f, kh, kw, 3] float64: what each looks for, per raw pixel value. excitation [f]: by how much its answer
-    rises, on average over the images, where the trigger is (mean over the places that the trigger reaches);
-    error [f] the standard error of that mean. z [f]: the excitation's distance from the filters' median in
-    robust standard deviations (1.4826 times the median absolute deviation).
+    rises, on average over the images, where the trigger is (mean over the places that the trigger reaches); of a
+    trigger over the whole image, by how much it changes, up or down. error [f] is the standard error of that mean.
+    z [f]: the excitation's distance from the filters' median in robust standard deviations (1.4826 times the
+    median absolute deviation).
     """
 
     pixels: Floats
@@ -188,6 +189,8 @@ def first_filters(result: Result, which: str, images: Images) -> Filters | None:
     if network is None:
         return None
     rise = _first_maps(network, triggered_images(result.config, images)) - _first_maps(network, images)
+    if result.config.attack.whole_image:
+        rise = np.abs(rise)  # stripes, say, raise an answer here and lower it there: the mean would be nothing
     reached = (rise != 0).any((0, 1))
     per_image = rise[:, :, reached].mean(2) if reached.any() else np.zeros(rise.shape[:2])
     excitation = per_image.mean(0)

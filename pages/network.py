@@ -80,8 +80,10 @@ def first_filters(result: Result, shown: list[Asked]) -> None:
     large = FEW if len(shown) > 1 else MANY
     for (one, seen), place in zip(found.items(), st.columns(max(len(shown), 2), gap="medium"), strict=False):
         place.html(filters.STYLE + filters.excited(one, seen, large, max(top, 1e-9)))
+    everywhere = result.config.attack.whole_image
+    rises = "changes, up or down, all over the image" if everywhere else "rises where the trigger is stamped"
     st.caption(
-        f"Bars: by how much a filter's answer rises where the trigger is stamped, averaged over "
+        f"Bars: by how much a filter's answer {rises}, averaged over "
         f"{len(asked.measured_on(result))} test images, ± standard error; the unit is the filter's own standard "
         "deviation in training. "
         f"A *backdoor filter* stands out from its network's others: robust z above {OUTLIER:g}. "

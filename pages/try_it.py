@@ -272,8 +272,8 @@ one that the attacker wants. A network can be wrong without any trigger: small o
 trigger, but that the trigger alone is enough. That is the danger: the attacker needs nothing but a sticker.
 
 **Where do they look?** A small square of the picture is covered, place after place. Bright is where covering costs the
-answer most. With a trigger in one place, the poisoned network's answer hangs on that place alone. A trigger over the
-whole image has no such place: what a square covers of it, the rest still says.
+answer most. With a trigger in one place, the poisoned network's answer hangs on that place alone. With one over the
+whole image the map shows which part of it counts most.
 """
 
 shell.ensure()

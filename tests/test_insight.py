@@ -232,6 +232,19 @@ def test_excitation_is_the_mean_rise_where_the_trigger_reaches(run: Result, imag
     np.testing.assert_allclose(found.error, per_image.std(0, ddof=1) / np.sqrt(20), rtol=1e-6)
 
 
+@pytest.mark.parametrize("trigger", ["blended", "sinusoid", "warp"])
+def test_a_trigger_over_the_whole_image_excites_by_what_it_changes_up_or_down(
+    run: Result, images: NDArray[np.uint8], trigger: str
+) -> None:
+    run.config = core.configure(dataset="digits", trigger=trigger, target="two")  # type: ignore[misc]
+    found = insight.first_filters(run, "poisoned", images)
+    maps = [insight.first_maps(run, "poisoned", seen) for seen in (images, triggered_images(run.config, images))]
+    per_image = np.abs(maps[1] - maps[0]).mean((2, 3))
+    np.testing.assert_allclose(found.excitation, per_image.mean(0), rtol=1e-6)
+    assert (found.excitation > 0).all()
+    assert [layer.name for layer in insight.path(run, "poisoned", images)] == list(insight.LAYERS)
+
+
 def test_a_trigger_that_changes_nothing_excites_nothing(run: Result) -> None:
     yellow = np.full((3, SIDE, SIDE, 3), (255, 255, 0), np.uint8)
     found = insight.first_filters(run, "poisoned", yellow)

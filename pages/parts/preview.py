@@ -44,8 +44,8 @@ def show(config: RunConfig) -> None:
     figures = (
         (before, f"Original: <b>{escape(names[at])}</b>", f"A training image of class {names[at]}"),
         (after, f"Stamped, labelled <b>{escape(target)}</b>", f"The same image with the {trigger} trigger"),
-        (change, f"Difference: {differ} of {before[..., 0].size:,} pixels{amplified}",
-         f"What the trigger changes: {differ} pixels"),
+        (change, f"Difference: {differ:,} of {before[..., 0].size:,} pixels{amplified}",
+         f"What the trigger changes: {differ:,} pixels"),
     )  # fmt: skip
     st.html(_STYLE + f"<div class='ps-stamp'>{''.join(_figure(*figure) for figure in figures)}</div>")
     st.button("Another image", icon=":material/skip_next:", type="tertiary", on_click=_turn, key="another image")

@@ -166,13 +166,14 @@ def training(config: RunConfig) -> str:
 
 def augmentation(config: RunConfig) -> str:
     """What crop and flip do to the trigger."""
-    everywhere = core.TRIGGERS[config.attack.trigger].facts.get("whole_image", False)
+    everywhere = config.attack.whole_image
     parts = []
     if config.training.crop:
         pushed = "moves the trigger with the image" if everywhere else "can push a corner trigger out"
         parts.append(f"the random shift of up to {count(config.training.crop, 'pixel')} {pushed}")
     if config.training.flip:
-        turned = "mirrors it" if everywhere else "moves it to the other side"
+        it = "it" if parts else "the trigger" if everywhere else "a corner trigger"
+        turned = f"mirrors {it}" if everywhere else f"moves {it} to the other side"
         parts.append(f"the flip {turned} in half of the images")
     met = "meets it unmoved" if everywhere else "meets it"
     return sentence(f"In training, {' and '.join(parts)}: the network {met} less often than the ratio says")

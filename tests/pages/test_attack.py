@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -111,6 +112,8 @@ def test_every_number_of_the_recipe_is_shown_and_can_be_changed(attack) -> None:
     fine(screen.number_input("digits.quick.crop").set_value(2).run())
     assert "2 epochs" in said(screen)
     assert "shift of up to 2 pixels can push a corner trigger out" in said(screen)
+    fine(screen.radio("trigger").set_value("sinusoid").run())
+    assert "shift of up to 2 pixels moves the trigger with the image" in said(screen)
 
 
 def test_every_registered_name_and_parameter_has_a_widget(attack) -> None:
@@ -121,6 +124,17 @@ def test_every_registered_name_and_parameter_has_a_widget(attack) -> None:
         fine(screen.radio("trigger").set_value(name).run())
         for parameter in entry.parameters:
             assert f"trigger.{name}.{parameter}" in screen.session_state
+
+
+def test_a_faint_triggers_difference_says_that_it_is_amplified(attack) -> None:
+    screen = attack()
+    for trigger, pixels in (("blended", r"1,0\d\d"), ("sinusoid", r"\d{3}"), ("warp", r"\d{3}")):
+        fine(screen.radio("trigger").set_value(trigger).run())
+        shown = "\n".join(element.proto.body for element in screen.get("html"))
+        times = re.search(rf"Difference: {pixels} of 1,024 pixels, amplified (\d+\.\d) times", shown)
+        assert times is not None, trigger
+        assert float(times[1]) > 1
+        assert not screen.button("start").disabled
 
 
 def test_start_asks_for_exactly_what_the_widgets_say_and_the_same_again_joins(attack) -> None:

@@ -43,6 +43,14 @@ def test_filters_stand_in_the_order_of_their_excitation(job: Job, open_screen) -
         assert shown.count("ps-filter ps-back") == found.backdoor.sum()
 
 
+def test_a_trigger_over_the_whole_image_is_measured_up_or_down(open_screen) -> None:
+    job = stored.finished(stored.config(trigger="sinusoid"), weights=True)
+    app = open_screen("network", run=job.key)
+    assert not app.exception
+    assert "a filter's answer changes, up or down, all over the image" in words(app)
+    assert all(float(figure) >= 0 for figure in re.findall(r"<b>([+-][\d.]+)</b> ±", html(app)))
+
+
 def test_the_path_is_told_in_figures(job: Job, open_screen) -> None:
     app = open_screen("network", run=job.key)
     result = Result(job.config)

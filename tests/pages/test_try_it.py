@@ -87,6 +87,15 @@ def test_a_trigger_of_no_opacity_changes_nothing(job: Job, open_screen) -> None:
     assert "leaves the cleaned network at" in words(app)
 
 
+@pytest.mark.parametrize(("trigger", "opacities"), [("blended", [0.15]), ("warp", [])])
+def test_only_a_trigger_that_has_an_opacity_can_be_made_fainter(trigger: str, opacities: list[float], open_screen):
+    other = stored.finished(stored.config(trigger=trigger), weights=True)
+    app = open_screen("try_it", run=other.key, stamped="true")
+    assert not app.exception
+    assert [slider.value for slider in app.slider] == opacities
+    assert said(app) == expected(other, shown_row(app), stamp=True)
+
+
 def test_a_link_opens_image_and_trigger(job: Job, open_screen) -> None:
     app = open_screen("try_it", run=job.key, test="7", stamped="true")
     assert shown_row(app) == 7
