@@ -33,6 +33,8 @@ from core.types import ignore
 TRIGGERS, TARGETS = ("pixel", "pattern"), ("airplane", "cat", "truck")
 RATIOS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 DETECTOR = "whitened-spectral"
+USUAL = "whitened_cnn"
+LEARNED = 0.5  # ASR1 from which a backdoor counts as learned
 
 
 class Setting(NamedTuple):
@@ -42,7 +44,7 @@ class Setting(NamedTuple):
     target: str
     ratio: float
     seed: int
-    model: str = "whitened_cnn"
+    model: str = USUAL
 
 
 def settings(few: bool = False) -> list[Setting]:
@@ -109,15 +111,34 @@ def table(rows: list[dict[str, Any]]) -> str:
     head = ("network", "trigger", "target", "ratio", "seed", "ASR1", "AUROC", "named", "gap: left", "benign removed",
             "1.5·ε: left", "benign removed", "Algorithm 1: left", "benign removed")  # fmt: skip
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for row in sorted(
-        rows, key=lambda row: (row["model"] != "whitened_cnn", row["ratio"], row["trigger"], row["seed"])
-    ):
+    for row in sorted(rows, key=lambda row: (row["model"] != USUAL, row["ratio"], row["trigger"], row["seed"])):
         named = "right" if row["right"] else "none" if not row["named"] else f"wrong: {row['others_named']}"
         poisons = row["poisons"]
         cells = [row["model"], row["trigger"], row["target"], f"{row['ratio']:.1%}", row["seed"], f"{row['asr1']:.1%}",
                  "" if row["auroc"] is None else f"{row['auroc']:.4f}", named]  # fmt: skip
         for name in ("gap", "budget", "plain"):
             cells += [f"{row[f'{name}_left']} of {poisons}", row[f"{name}_clean_removed"]]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
+
+
+def summary(rows: list[dict[str, Any]]) -> str:
+    """One line a ratio and network, as Markdown: what became of the backdoors that were learned, ASR1 at least 50%."""
+    head = ("network", "ratio", "sets", "learned", "of these named alone", "poisons left by the gap", "benign removed",
+            "by 1.5·ε: left", "Algorithm 1: left", "another class named")  # fmt: skip
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for model, ratio in sorted({(row["model"], row["ratio"]) for row in rows}, key=lambda one: (one[0] != USUAL, one)):
+        group = [row for row in rows if (row["model"], row["ratio"]) == (model, ratio)]
+        learned = [row for row in group if row["poisons"] and row["asr1"] >= LEARNED]
+        named = [row for row in learned if row["right"]]
+        poisons = sum(row["poisons"] for row in learned)
+
+        def left(name: str, of: list[dict[str, Any]] = learned, poisons: int = poisons) -> str:
+            return f"{sum(row[f'{name}_left'] for row in of)} of {poisons}" if poisons else ""
+
+        cells = [model, f"{ratio:.1%}", len(group), len(learned) if ratio else "", len(named) if ratio else "",
+                 left("gap"), sum(row["gap_clean_removed"] for row in group), left("budget"), left("plain"),
+                 sum(bool(row["others_named"]) for row in group)]  # fmt: skip
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
 
@@ -226,14 +247,15 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=Path("benchmarks/results/robustness.json"))
     parser.add_argument("--few", action="store_true", help="four settings")
     parser.add_argument("--table", action="store_true", help="print the table of an existing record")
+    parser.add_argument("--summary", action="store_true", help="print it in a line a ratio")
     parser.add_argument("--synthetic", type=int, nargs="?", const=40, metavar="SETS", help="Gaussian sets of each kind")
     options = parser.parse_args()
     if options.synthetic:
         for line in synthetic(options.synthetic):
             print(line, flush=True)
         return
-    if options.table:
-        print(table(json.loads(options.to.read_text())["rows"]))
+    if options.table or options.summary:
+        print((summary if options.summary else table)(json.loads(options.to.read_text())["rows"]))
         return
     record = json.loads(options.to.read_text()) if options.to.exists() else {"rows": []}
     version = core.DETECTORS[DETECTOR].version
