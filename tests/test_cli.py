@@ -349,8 +349,8 @@ def test_reproduce_says_what_there_is_to_do(
     assert (status, planned["runs"], planned["trainings"]) == (0, 2, 5)
     assert planned["seconds"] > 0
     _, said, _ = told(monkeypatch, capsys, "reproduce", "--all", "--references", "--no-benign", "--dry-run")
-    # 12 rows, 3 seeds, 2 readings: 72 poisoned networks; 3 detectors each, cleaned, random and perfect.
-    assert said.startswith("216 of 216 runs to do, 720 trainings, about ")
+    # 12 rows, 3 seeds, 2 readings: 72 poisoned networks; 4 defences each, cleaned, random and perfect.
+    assert said.startswith("288 of 288 runs to do, 936 trainings, about ")
     assert jobs.listing(start=False) == []
 
 

@@ -149,8 +149,10 @@ def test_the_benign_reference_is_trained_once(store: Store, monkeypatch: pytest.
     monkeypatch.setattr(pipeline, "train", lambda *a, **o: (trained.append(o["stage"]), train(*a, **o))[1])
     core.run_benign(config(), store=store)
     core.run_benign(config(), store=store)
-    core.run_benign(config(seed=4), store=store)
+    core.run_benign(config(ratio=0.3), store=store)
     assert trained == ["train"]
+    core.run_benign(config(seed=4), store=store)
+    assert trained == ["train"] * 2
     assert store.has("predictions", core.benign_key(config()))
 
 
