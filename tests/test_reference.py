@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from core import configure
+from core import configure, outcomes, reproduce
 from core.config import class_names
-from core.reference import FIGURES, TABLES, measured, row
+from core.reference import FIGURES, RECORDS, TABLES, measured, row
 from core.registry import TRIGGERS
 
 
@@ -68,6 +68,25 @@ def test_every_row_was_measured_over_three_seeds(published, detector):
     assert 0.76 < found.mean["nat1"] < 0.80
     assert 0.96 < found.mean["asr1"] <= 1
     assert 0 <= found.spread["nat1"] < 0.01
+
+
+def test_the_readme_prints_what_was_measured():
+    rows = outcomes.table(reproduce.plan())
+    readme = (RECORDS.parents[1] / "README.md").read_text(encoding="utf-8")
+    for ours, plain in zip(rows[::2], rows[1::2], strict=True):
+        assert (ours.row, ours.detector, plain.detector) == (plain.row, "whitened-spectral", "spectral")
+        cells = [ours.row.trigger, ours.row.target, f"{ours.mean('poisons'):.0f}"]
+        for one, figures in ((ours, ("nat1", "asr1")), (ours, AFTER), (ours, ("benign_asr",)), (plain, AFTER)):
+            cells += [printed(one, figure) for figure in figures]
+        assert f"| {' | '.join(cells)} |" in readme
+
+
+AFTER = ("poisons_left", "nat2", "asr2")
+
+
+def printed(row, figure):
+    unit = 1 if figure == "poisons_left" else 100
+    return f"{unit * row.mean(figure):.1f} ± {unit * row.spread(figure):.1f}"
 
 
 @pytest.mark.parametrize(
