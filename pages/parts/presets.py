@@ -24,7 +24,7 @@ class Preset(NamedTuple):
     settings: dict[str, Any]
 
 
-# Horse and seed 1 make the pattern attack a run that ships with the program: it opens at once.
+# Horse makes the pattern attack a run that ships with the program: it opens at once.
 PRESETS = {
     "pixel": Preset(
         "The report's pixel attack",
@@ -34,7 +34,7 @@ PRESETS = {
     "pattern": Preset(
         "The report's pattern attack",
         "A pattern makes it a horse; Algorithm 1 left some in",
-        dict(trigger="pattern", target="horse", seed=1),
+        dict(trigger="pattern", target="horse"),
     ),
     "hard": Preset(
         "Hard: 1% of the class",
