@@ -173,6 +173,7 @@ def augmentation(config: RunConfig) -> str:
         parts.append(f"the random shift of up to {count(config.training.crop, 'pixel')} {pushed}")
     if config.training.flip:
         turned = "mirrors it" if everywhere else "moves it to the other side"
+        turned = turned if parts else turned.replace("it", "the trigger", 1)
         parts.append(f"the flip {turned} in half of the images")
     met = "meets it unmoved" if everywhere else "meets it"
     return sentence(f"In training, {' and '.join(parts)}: the network {met} less often than the ratio says")
