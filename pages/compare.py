@@ -207,7 +207,7 @@ def report(config: core.RunConfig, found: dict[str, Any]) -> None:
         ]
         said.append(
             f"Recipe *quick* had {measured.poisons:,} poisoned images on top of 2,000 of the class: **measured** on "
-            f"{measured.machine} with the default trigger, "
+            f"{words.device(measured.machine)} with the default trigger, "
             f"{f'mean ± standard deviation over {seeds}' if several else 'one seed so far'}. "
             f"A benign network takes {words.share(measured.mean['benign_asr'])} for the target class."
         )

@@ -303,7 +303,7 @@ def _note(entry: Entry, outcome: Outcome) -> str:
     if figures.get("auroc") is not None:
         parts.append(f"AUROC {figures['auroc']:.4f}")
     if "seconds" in figures:
-        parts.append(f"{words.duration(figures['seconds'])} on {outcome.device}")
+        parts.append(f"{words.duration(figures['seconds'])} on {words.device(outcome.device)}")
     return f"<b>Seed {entry.seed}</b>: {escape(', '.join(parts))}."
 
 
