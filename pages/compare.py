@@ -107,8 +107,13 @@ def warn(found: dict[str, Any]) -> None:
         )
 
 
+# What a figure says may take two lines in a narrow window, where Streamlit would cut it off.
+_WHOLE = "<style>[data-testid=stMetric] :is(.stMarkdownEllipsis, .stMarkdownEllipsis p) {white-space: normal;}</style>"
+
+
 def numbers(found: dict[str, Any]) -> None:
     """Before and after in large figures, each with what it says."""
+    st.html(_WHOLE)
     asr, nat = st.columns(2)
     says = "of the triggered test images are taken for the target class"
     change(asr, "ASR", found["asr1"], found["asr2"], "inverse", says)
@@ -195,12 +200,15 @@ def report(config: core.RunConfig, found: dict[str, Any]) -> None:
         rows["the report"] = [_written(name, getattr(published, name)) for name in core.reference.FIGURES]
         said.append(f"The report had {round(published.ratio * 5000)}, and trained ResNet-18 on all 50,000 images.")
     if measured is not None:
-        rows[f"recipe quick, {measured.runs} seeds"] = [
-            _written(name, measured.mean[name], measured.spread[name]) for name in core.reference.FIGURES
+        several, seeds = measured.runs > 1, words.count(measured.runs, "seed")
+        rows[f"recipe quick, {seeds}"] = [
+            _written(name, measured.mean[name], measured.spread[name] if several else None)
+            for name in core.reference.FIGURES
         ]
         said.append(
-            f"Recipe *quick* had {measured.poisons:,} of 2,000 images of the class: **measured on two cores** "
-            f"({measured.machine}) with the default trigger, mean ± standard deviation over {measured.runs} seeds. "
+            f"Recipe *quick* had {measured.poisons:,} poisoned images on top of 2,000 of the class: **measured** on "
+            f"{words.device(measured.machine)} with the default trigger, "
+            f"{f'mean ± standard deviation over {seeds}' if several else 'one seed so far'}. "
             f"A benign network takes {words.share(measured.mean['benign_asr'])} for the target class."
         )
     heads = ("Nat1", "ASR1", "#Pois left", "Nat2", "ASR2")
@@ -213,7 +221,7 @@ def report(config: core.RunConfig, found: dict[str, Any]) -> None:
 def _written(name: str, value: float, spread: float | None = None) -> str:
     """A figure as the report's tables write it, with its spread where it was measured more than once."""
     if name == "poisons_left":
-        return f"{value:,}" if spread is None else f"{value:.1f} ± {spread:.1f}"
+        return f"{value:,g}" if spread is None else f"{value:.1f} ± {spread:.1f}"
     return f"{100 * value:.1f}%" if spread is None else f"{100 * value:.1f} ± {100 * spread:.1f}%"
 
 

@@ -222,7 +222,7 @@ def defence(known: Result | None) -> Any:
     ask("why", explained.WHY_IT_HELPS)
     st.html(flow.sketch())
     ask("outlier", explained.OUTLIER)
-    lead("scores", "Scores, spectrum and directions, on the Scores screen", ":material/bar_chart:")
+    lead("scores", "Scores, spectrum, directions: the Scores screen", ":material/bar_chart:")
     ask("removing", explained.REMOVING)
     if known is not None:
         st.markdown(removed(known), width=WIDTH)

@@ -71,9 +71,8 @@ def explore(result: Result, found: Scored, truth: bool) -> None:
         label = picked.large_class(result, found, truth)
         stacked = truth and picked.choice("Bars", "bars", ["overlaid", "stacked"]) == "stacked"
         log_scores = picked.choice(
-            "Scores", "scores", ["linear", "log"], usual="linear" if found.signed else "log",
-            help="Squared scores span orders of magnitude: log spreads the tail out. Scores that have a sign are in "
-            "standard deviations: linear shows them as they are.",
+            "Scores", "scores", ["linear", "log"], usual="log" if found.spans_orders else "linear",
+            help="log spreads out scores that span orders of magnitude, as squares do; linear shows them as they are.",
         ) == "log"  # fmt: skip
         log_counts = picked.choice(
             "Counts", "counts", ["linear", "log"],

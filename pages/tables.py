@@ -23,8 +23,8 @@ EVERY = 2.0  # seconds between two looks at the ledger
 READINGS = {"of the target class": "target_class", "of the whole set": "training_set"}
 BESIDE = {
     "report": "what the report's tables have: ResNet-18 on all 50,000 images; the run is one",
-    "ours": "the mean over the seeds that are finished, ± their standard deviation; below it how far that is from the "
-    "report's, by ▲ or ▼, a number and a bar, or ≈ where it is within the spread",
+    "ours": "the mean over the seeds that are finished, ± their standard deviation where there are several; below "
+    "it how far that is from the report's, by ▲ or ▼, a number and a bar, or ≈ where it is within the spread",
     "random": "#Pois left by a filter that removes as many images by lot",
     "perfect": "#Pois left by a filter of the same budget that knows the truth",
     "benign": "how often a network that never met poison gives the target class for the same triggered images: the "

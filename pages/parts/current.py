@@ -133,8 +133,8 @@ def keep_address() -> None:
 
 def picker() -> None:
     """The sidebar's list of runs."""
+    job, blind = current_job(), not cuts.truth_shown()  # first: a run behind the tables enters the ledger by it
     known = {job.key[:SHORT]: job for job in runs()}
-    job, blind = current_job(), not cuts.truth_shown()
     st.session_state["picked run"] = None if job is None else job.key[:SHORT]
     st.sidebar.selectbox(
         "Run",

@@ -31,6 +31,7 @@ from core import DefenceConfig, Detection, Result
 NAMES = ("detector", "budget", "scope", "class", "brush")  # what belongs to one run
 GAP = "gap"
 SETTLED, LIVE = "cut settled", "cut dragged"  # in session state
+ORDERS = 10  # times the median, beyond which scores are spread out by log
 SCOPES = {"every_class": "every class", "suspicious_class": "suspicious class"}
 
 
@@ -79,6 +80,12 @@ class Scored:
     def signed(self) -> bool:
         """Whether scores fall on both sides of zero, rather than being squared."""
         return bool(self.scores.min() < 0)
+
+    @cached_property
+    def spans_orders(self) -> bool:
+        """Whether the high scores are orders of magnitude above the usual ones, as squares are; then log shows more."""
+        usual, high = np.quantile(self.scores, [0.5, 0.99])
+        return not self.signed and bool(high > ORDERS * usual)
 
     def in_scope(self, scope: str) -> NDArray[np.int64]:
         """The classes from which a cut of this scope removes."""

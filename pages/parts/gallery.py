@@ -286,3 +286,8 @@ def difference(before: Pixels, after: Pixels) -> tuple[Pixels, float]:
     if not top:
         return change.astype(np.uint8), 1.0
     return np.rint(change * (255 / top)).astype(np.uint8), 255 / top
+
+
+def amplified(factor: float) -> str:
+    """How many times a difference is drawn stronger than it is; nothing where it is drawn as it is."""
+    return f", amplified {factor:.1f} times" if factor > 1.05 else ""

@@ -49,6 +49,15 @@ class Hands(NamedTuple):
     brush: Callable[[tuple[float, float] | None], None]
 
 
+def moved() -> bool:
+    """Whether the line's own move is what is being answered.
+
+    Slider and numbers follow the line; the browser may still hold older ones, which then look changed by hand.
+    """
+    hands = st.session_state.get(KEY) or {}
+    return any(hands.get(name) is not None for name in ("drag", "cut"))
+
+
 def show(data: dict[str, Any], hands: Hands) -> None:
     """Draws `data` (plots.picture and what moves over it) and answers to hands."""
 

@@ -57,7 +57,7 @@ def detectors(result: Result) -> None:
     rows = [_blank(name, result) if name in missing else _known(name, result) for name in core.DETECTORS]
     table = pd.DataFrame(rows).astype(WHOLE)
     st.dataframe(
-        table, hide_index=True, column_config=words.columns(), height="content", placeholder="not scored",
+        table, hide_index=True, column_config=words.columns(), height="content", placeholder="—",
         alt="Each detector's figures",
     )  # fmt: skip
     if not result.store.has("features", result.features_key):
@@ -68,7 +68,7 @@ def detectors(result: Result) -> None:
 
 def _offer(result: Result, missing: list[str]) -> None:
     """A button for every detector that has not scored this network yet, and one for all of them."""
-    st.caption("Not scored yet; a detector takes from a second to a minute, once, and its scores are kept:")
+    st.caption("A dash: not scored yet. A detector takes from a second to a minute, once, and its scores are kept:")
     run = core.run_key(result.config)
     with st.container(horizontal=True):
         for name in missing:

@@ -12,7 +12,7 @@ import streamlit as st
 import core
 from core import PoisonscopeError, Result
 
-from . import brush, current, cuts, plots, ranking, words
+from . import brush, current, cuts, histogram, plots, ranking, words
 from .cuts import Cut, Scored
 from .plots import Axis
 
@@ -111,10 +111,14 @@ def budget(result: Result, found: Scored, label: int, axis: Axis) -> None:
     name = words.class_name(result.config, label)
 
     def move(widget: str) -> None:
+        if histogram.moved():
+            return
         value = st.session_state[widget]
         cuts.choose(result, cuts.at_budget(cut, min(max(int(value or 0), 0), most)))
 
     def set_threshold() -> None:
+        if histogram.moved():
+            return
         value = st.session_state["threshold number"]
         value = float("inf") if value is None else float(value)
         st.session_state[TYPED] = Typed(cut.detector, label, value)

@@ -176,12 +176,14 @@ def verdict(found: Scored, label: int) -> str:
     """What the detector says of a class, in a few words."""
     if found.suspicion is None:
         return ""
-    value = round(float(found.suspicion[label]), 1) + 0.0  # not -0.0
+    value = float(found.suspicion[label])
     if not found.names_classes:
         widest = "widest gap" if label in found.suspects else "gap"
         return f"{widest} {value:.1f} to 1"
-    threshold = found.detection.class_threshold
-    return f"{'NAMED' if label in found.suspects else 'passes'}: {value:.1f}, limit {threshold:.1f}"
+    limit = float(found.detection.class_threshold or 0)
+    digits = 1 if limit >= 1 else 2  # a silhouette is below 1
+    said = round(value, digits) + 0.0  # not -0.0
+    return f"{'NAMED' if label in found.suspects else 'passes'}: {said:,.{digits}f}, limit {limit:.{digits}f}"
 
 
 def cards(
@@ -195,7 +197,7 @@ def cards(
         shown = bars(one.scores, None if poisoned is None else poisoned[one.ids], axis, SMALL_BINS)
         size = f"{len(one.ids):,} images"
         if shown.poisoned is not None and shown.poisoned.any():
-            size += f", {int(shown.poisoned.sum()):,} ✕ poisoned"
+            size += f", {int(shown.poisoned.sum()):,} ✕"
         found_cards.append(
             {
                 "label": label,

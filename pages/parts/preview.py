@@ -39,12 +39,11 @@ def show(config: RunConfig) -> None:
     before, after = clean[at], stamp(config, clean[at : at + 1])[0]
     change, factor = gallery.difference(before, after)
     differ = int((before != after).any(-1).sum())
-    amplified = f", amplified {factor:.1f} times" if factor > 1.05 else ""
     target, trigger = _target(config), config.attack.trigger
     figures = (
         (before, f"Original: <b>{escape(names[at])}</b>", f"A training image of class {names[at]}"),
         (after, f"Stamped, labelled <b>{escape(target)}</b>", f"The same image with the {trigger} trigger"),
-        (change, f"Difference: {differ:,} of {before[..., 0].size:,} pixels{amplified}",
+        (change, f"Difference: {differ:,} of {before[..., 0].size:,} pixels{gallery.amplified(factor)}",
          f"What the trigger changes: {differ:,} pixels"),
     )  # fmt: skip
     st.html(_STYLE + f"<div class='ps-stamp'>{''.join(_figure(*figure) for figure in figures)}</div>")

@@ -153,11 +153,17 @@ def _cell(row: TableRow, column: Column, off: Mapping[str, str], edge: str) -> s
     if kind != "ours":
         mean = row.mean(kind)
         return f"<td class='beside'{edge}>{'—' if mean is None else written(figure, mean, True)}</td>"
-    mean, spread = row.mean(figure), row.spread(figure)
+    mean = row.mean(figure)
     if mean is None:
         return f"<td class='ours none'{edge}>—</td>"
-    around = "" if spread is None else f"<small>±{written(figure, spread, True)}{_of(row, figure)}</small>"
+    around = f"{_spread(row, figure)}{_of(row, figure)}"
+    around = around and f"<small>{around}</small>"
     return f"<td class='ours'{edge}><b>{written(figure, mean, True)}</b>{around}{_gap(row, figure, mean, off)}</td>"
+
+
+def _spread(row: TableRow, figure: str) -> str:
+    """The standard deviation over the seeds; one seed has none."""
+    return f"±{written(figure, row.spread(figure) or 0.0, True)}" if len(row.values(figure)) > 1 else ""
 
 
 def _of(row: TableRow, figure: str) -> str:
@@ -297,7 +303,7 @@ def _note(entry: Entry, outcome: Outcome) -> str:
     if figures.get("auroc") is not None:
         parts.append(f"AUROC {figures['auroc']:.4f}")
     if "seconds" in figures:
-        parts.append(f"{words.duration(figures['seconds'])} on {outcome.device}")
+        parts.append(f"{words.duration(figures['seconds'])} on {words.device(outcome.device)}")
     return f"<b>Seed {entry.seed}</b>: {escape(', '.join(parts))}."
 
 

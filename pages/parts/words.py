@@ -61,6 +61,11 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def device(name: str) -> str:
+    """The machine that a run names; older runs say 1 cores."""
+    return name.replace(", 1 cores", ", 1 core")
+
+
 def duration(seconds: float) -> str:
     """A time to wait, no more exact than it is known."""
     if seconds < 90:

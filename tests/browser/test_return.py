@@ -99,6 +99,28 @@ def test_a_view_comes_back(page: Page, browser: Browser, app_server: AppServer, 
         context.close()
 
 
+def test_a_drag_of_the_cut_is_one_step_back(page: Page, app_server: AppServer) -> None:
+    """However many answers come while the line is on its way."""
+    ways.open_link(page, app_server.url, "scores")
+    before, entries = page.url, page.evaluate("history.length")
+    line = page.get_by_role("slider", name=re.compile("^Cut:"))
+    box = line.bounding_box()
+    across, down = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(across, down)
+    page.mouse.down()
+    for step in range(1, 21):
+        page.mouse.move(across + 4 * step, down)
+        page.wait_for_timeout(40)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(r"[?&]budget=\d+"))
+    ways.settled(page)
+    assert page.evaluate("history.length") == entries + 1
+    budget = page.get_by_role("spinbutton", name="Budget", exact=True)
+    assert f"budget={budget.input_value()}" in page.url, "slider, numbers and address say the same"
+    page.go_back()
+    expect(page).to_have_url(before)
+
+
 def test_a_restarted_server_shows_the_same_view(page: Page, tmp_path: Path) -> None:
     """The tab that was open finds the new server, or is reloaded: the same view, the same verdicts."""
     port, folder = free_port(), tmp_path / "served"

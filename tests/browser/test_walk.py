@@ -131,12 +131,17 @@ PEOPLE: dict[str, Callable[[Walk], None]] = {"presenter": presenter, "explorer":
 
 
 def explore_scores(walk: Walk) -> None:
-    """A step of the budget, and another detector and back."""
+    """A step of the budget, the gap, and another detector and back."""
     page = walk.page
     page.get_by_role("slider", name=re.compile("^Images removed")).first.focus()
     page.keyboard.press("ArrowRight")
     expect(page).to_have_url(re.compile(r"[?&]budget=\d+"))
     settled(page)
+    gap = page.get_by_role("button", name="At the gap")
+    gap.click()
+    expect(page).to_have_url(re.compile(r"[?&]budget=gap"))
+    settled(page)
+    expect(gap).to_be_disabled()
     box = page.get_by_role("combobox", name="Detector").first
     own = box.input_value()
     for name in (next(name for name in core.DETECTORS if not own.startswith(name)), own):
@@ -170,7 +175,15 @@ def judge(walk: Walk) -> None:
     expect(tiles.nth(1)).to_have_attribute("data-verdict", "poisoned")
 
 
-EXPLORES: dict[str, Callable[[Walk], None]] = {"scores": explore_scores}
+def explore_tables(walk: Walk) -> None:
+    """One row, opened to its seeds."""
+    row = walk.page.locator("tbody[data-row]").first
+    row.get_by_role("button").first.click()
+    expect(row.get_by_role("link", name="seed 0", exact=True)).to_be_visible()
+    settled(walk.page)
+
+
+EXPLORES: dict[str, Callable[[Walk], None]] = {"scores": explore_scores, "tables": explore_tables}
 
 
 # --- ways ------------------------------------------------------------------------------------------------

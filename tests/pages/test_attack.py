@@ -16,7 +16,7 @@ from streamlit.testing.v1.element_tree import ButtonGroup
 
 import core
 from core import Job, jobs, pictures
-from pages.parts import painter, presets
+from pages.parts import painter, presets, words
 from tests.pages import stored
 from tests.pages.conftest import Open
 
@@ -541,3 +541,9 @@ def test_a_run_that_is_being_stopped_says_so(attack, running: Job) -> None:
     screen = attack(running.key)
     assert "Stopping after this step" in said(screen)
     assert screen.button(f"cancel {running.id}").disabled
+
+
+def test_what_a_flip_does_is_said_of_the_trigger() -> None:
+    config = core.configure(trigger="pattern", target="bird")
+    assert (config.training.flip, config.training.crop) == (True, 0)
+    assert "the flip moves the trigger to the other side" in words.augmentation(config)

@@ -506,7 +506,21 @@ def test_a_named_class_is_marked_and_blind_cards_have_one_kind_of_bar() -> None:
     poisoned = scores > 15
     seen = plots.cards(found, ("cat", "dog"), poisoned, axis, log_counts=False)
     assert [{bar[0] for bar in card["bars"]} for card in seen] == [{"benign"}, {"benign", "poisoned"}]
-    assert "4 ✕ poisoned" in seen[1]["size"]
+    assert seen[1]["size"] == "10 images, 4 ✕", "no longer: it has one line of a narrow card"
+
+
+def test_a_small_statistic_and_its_limit_are_told_apart() -> None:
+    detection = Detection(np.arange(4.0), class_statistic=np.array([0.106, 0.301]), class_threshold=0.15)
+    found = cuts.Scored(detection, np.array([0, 0, 1, 1]), 2)
+    assert [plots.verdict(found, label) for label in (0, 1)] == ["passes: 0.11, limit 0.15", "NAMED: 0.30, limit 0.15"]
+
+
+@pytest.mark.parametrize(
+    ("scores", "log"), [([1, 2, 3, 500], True), ([5, 6, 7, 9], False), ([-3, 0, 1, 400], False), ([0, 0, 0, 0], False)]
+)
+def test_scores_are_spread_out_where_they_span_orders_of_magnitude(scores: list[float], log: bool) -> None:
+    found = cuts.Scored(Detection(np.array(scores, float)), np.zeros(4, np.int64), 1)
+    assert found.spans_orders == log
 
 
 def test_a_class_that_is_not_there_has_no_card() -> None:

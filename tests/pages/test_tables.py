@@ -171,6 +171,14 @@ def test_ours_is_mean_and_spread_with_how_far_that_is_from_the_reports(tables) -
     assert shown[-2:] == ["1.43", "1.4±0.0≈ as the report, within the spread"]
 
 
+def test_one_seed_has_no_spread(tables) -> None:
+    first, *_ = row_of("pixel", "dog", 0.05)
+    finish(first, nat1=0.78)
+    shown = cells(tables(), "pixel-dog-5")
+    assert shown[1] == "78.0▼ 14.4 14.4 points below the report"
+    assert shown[5].startswith("0.0 of 100")
+
+
 def test_a_row_that_is_not_whole_says_how_many_seeds_it_is_of(tables) -> None:
     first, second, third = row_of("pixel", "bird", 0.1)
     finish(first)
