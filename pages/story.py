@@ -55,9 +55,8 @@ def provenance(result: Result) -> str:
     job = current.current_job()
     what = "A recorded run" if job is not None and current.is_recorded(job) else "A run made here"
     made = f"recipe *{config.training.recipe}*, detector *{config.defence.title}*"
-    where = (
-        f"{words.duration(found['seconds'])} in all on {words.device(found.get('device', 'a device without a name'))}"
-    )
+    device = words.device(found.get("device", "a device without a name"))
+    where = f"{words.duration(found['seconds'])} in all on {device}"
     return (
         f"{what}, every number measured: {words.heading(config)} ({config.dataset.name}, "
         f"{len(result.dataset.train_labels):,} images, {made}, {where})."

@@ -105,7 +105,6 @@ def explorer(walk: Walk) -> None:
 
 def reviewer(walk: Walk) -> None:
     """Every screen by a link that hides the truth; on Flagged a page further and a verdict."""
-    secret = words.share(recorded().summary["asr1"])
     for screen in SCREENS:
         walk.where = screen
         open_link(walk.page, walk.url, screen, truth="0", reviewer="Walker")
@@ -113,7 +112,9 @@ def reviewer(walk: Walk) -> None:
             attempt(walk, judge)
         if "truth=0" not in walk.page.url:
             walk.note("the address no longer asks for a blind review")
-        if secret in walk.page.get_by_test_id("stMain").inner_text():
+        secret = words.share(recorded().summary["asr1"])
+        answers = screen == "try_it"  # a network may be just as sure of its answer
+        if not answers and secret in walk.page.get_by_test_id("stMain").inner_text():
             walk.note(f"blind review shows ASR1, {secret}")
         look(walk)
 
