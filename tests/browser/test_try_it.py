@@ -54,5 +54,6 @@ def test_a_file(trying: Page) -> None:
 def test_the_camera(trying: Page) -> None:
     page = trying
     take(page, "Camera")
+    page.wait_for_function("() => document.querySelector('video')?.videoWidth > 0", timeout=ways.MINUTE)
     page.get_by_role("button", name="Take Photo").click(timeout=ways.MINUTE)
     answered(page)
