@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from core import cli, jobs, pictures
 from core import reproduce as reproducing
@@ -334,7 +335,8 @@ def told(
 ) -> tuple[int, str, str]:
     """Status, output and errors of a command in this process."""
     monkeypatch.setattr(sys, "argv", ["core", *map(str, arguments)])
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(cli, "out", Console(width=200))
+    monkeypatch.setattr(cli, "err", Console(width=200, stderr=True))
     with pytest.raises(SystemExit) as ended:
         cli.main()
     return (int(ended.value.code or 0), *capsys.readouterr())

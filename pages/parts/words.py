@@ -177,7 +177,7 @@ def augmentation(config: RunConfig) -> str:
         pushed = "moves the trigger with the image" if everywhere else "can push a corner trigger out"
         parts.append(f"the random shift of up to {count(config.training.crop, 'pixel')} {pushed}")
     if config.training.flip:
-        it = "it" if parts else "the trigger" if everywhere else "a corner trigger"
+        it = "it" if parts else "the trigger"
         turned = f"mirrors {it}" if everywhere else f"moves {it} to the other side"
         parts.append(f"the flip {turned} in half of the images")
     met = "meets it unmoved" if everywhere else "meets it"
