@@ -91,11 +91,11 @@ imports: setup-dev ## imports run one way only
 chromium: setup-dev ## a Chromium for the browser tests, installed if there is none
 	@$(BIN)/python tests/browser/chromium.py
 
-# A browser uses several cores by itself, so its tests come one at a time, after the others.
+# A browser uses several cores by itself, so its tests come one at a time, after the others, which get a core each.
 pytest: setup-dev ## the tests; some of them: make pytest TESTS='tests/test_project.py -x'
 ifeq ($(strip $(TESTS)),)
 	@failed=0; \
-	$(BIN)/python -m pytest -m "not browser" -n $(AT_ONCE) --dist worksteal || failed=$$?; \
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m "not browser" -n $(AT_ONCE) --dist worksteal || failed=$$?; \
 	$(BIN)/python -m pytest -m browser || failed=$$?; \
 	exit $$failed
 else

@@ -35,6 +35,12 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def threads() -> int:
+    """With how many threads to compute on the CPU: OMP_NUM_THREADS where somebody set it, else one a core."""
+    wished = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wished) if wished.isdecimal() and int(wished) > 0 else cores()
+
+
 @contextmanager
 def settled(device: torch.device) -> Iterator[None]:
     """Settings of the process that training is faster with; the caller's arithmetic is as it was afterwards."""
@@ -47,7 +53,7 @@ def settled(device: torch.device) -> Iterator[None]:
     if device.type != "cpu":
         yield
         return
-    torch.set_num_threads(cores())
+    torch.set_num_threads(threads())
     _keep_large_buffers()
     flushing = bool(torch.tensor(1e-40) * 1.0 == 0)  # torch has no word for it
     torch.set_flush_denormal(True)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from core import datasets, optim
+from core import datasets, devices, optim
 from core import step as step_module
 from core import train as training_module
 from core.config import DatasetConfig, TrainingConfig
@@ -446,3 +446,11 @@ def test_it_learns() -> None:
     assert losses[-1] < losses[0]
     answers = predict(found.network, dataset.test_images).argmax(1)
     assert (answers == dataset.test_labels).mean() > 0.9
+
+
+@pytest.mark.parametrize(("wished", "wanted"), [("1", 1), ("3", 3), ("0", None), ("many", None), ("", None)])
+def test_the_environment_says_with_how_many_threads(
+    wished: str, wanted: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", wished)
+    assert devices.threads() == (wanted or devices.cores())
