@@ -1,7 +1,7 @@
-"""A training step of `quick` alone on the machine, and beside a process that keeps one core busy.
+"""A training step of `quick` alone on the machine, and beside processes that keep its cores busy.
 
 Each is measured in a process of its own, with GNU OpenMP's default for waiting threads and with the one that
-core.threads sets: microseconds an image, and how many times slower the busy process makes it. Linux, CPU.
+core.threads sets, in microseconds an image: beside one busy process, and beside one on every core. Linux, CPU.
 
     python -m benchmarks.shared_cores
 """
@@ -58,29 +58,30 @@ def apart(ours: bool) -> float:
 
 
 @contextmanager
-def busy() -> Iterator[None]:
-    """Another process that computes all the time."""
-    process = subprocess.Popen([sys.executable, "-c", BUSY])
+def busy(count: int) -> Iterator[None]:
+    """So many other processes that compute all the time."""
+    others = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(count)]
     try:
         yield
     finally:
-        process.kill()
-        process.wait()
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 def main() -> None:
-    """Print the four figures and their ratios."""
+    """Print the figures, and what ours gains over the default beside a busy process."""
     if sys.argv[1:] == ["--here"]:
         print(measure())
         return
     found = {}
     for name, ours in (("default", False), ("ours", True)):
-        alone = apart(ours)
-        with busy():
-            beside = apart(ours)
-        found[name] = {"alone": round(alone), "beside a busy process": round(beside), "slower": beside / alone}
-    gain = found["default"]["beside a busy process"] / found["ours"]["beside a busy process"]
-    print(json.dumps({"cores": devices.cores(), "microseconds an image": found, "gain when shared": gain}, indent=1))
+        found[name] = {"alone": apart(ours)}
+        for count in sorted({1, devices.cores()}):
+            with busy(count):
+                found[name][f"beside {count}"] = apart(ours)
+    gain = {name: found["default"][name] / found["ours"][name] for name in found["ours"]}
+    print(json.dumps({"cores": devices.cores(), "microseconds an image": found, "times faster": gain}, indent=1))
 
 
 if __name__ == "__main__":
