@@ -6,6 +6,7 @@ The doors that the pages, the command line and notebooks use; all else is inside
     run(config)             carry it out here, or find it stored -> Result
     run_benign(config)      the benign reference of a run; run_reference: of a random or the perfect filter
     submit(config)          put it into the ledger; a worker process carries it out -> Job
+    sweeps                  grids of runs: a YAML file, its plan, its figures so far
     Result(config)          everything a finished (or half-finished) run has stored
     detect(...)             score any features with any detector
     estimate(config)        stored already? about how long?
@@ -29,10 +30,11 @@ _DOORS = {
     "core.recipes": ("RECIPES", "resolve"),
     "core.stages": ("benign_key", "run_key"),
     "core.doors": (
-        *("Estimate", "configure", "estimate", "install_recorded", "open_recorded"),
+        *("Estimate", "estimate", "install_recorded", "open_recorded"),
         *("run", "run_benign", "run_reference"),
     ),
     "core.results": ("Result",),
+    "core.settings": ("configure",),
     "core.detectors": ("detect",),
     "core.store": ("Store",),
     "core.jobs": ("Job", "submit"),
@@ -56,6 +58,7 @@ _MODULES = (
     "reproduce",
     "reviews",
     "report",
+    "sweeps",
     "tables",
     "triggers",
     "views",
@@ -94,6 +97,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
         report,
         reproduce,
         reviews,
+        sweeps,
         tables,
         triggers,
         views,
@@ -102,7 +106,6 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
     from core.detectors import detect
     from core.doors import (
         Estimate,
-        configure,
         estimate,
         install_recorded,
         open_recorded,
@@ -114,6 +117,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
     from core.recipes import RECIPES, resolve
     from core.registry import DATASETS, DETECTORS, MODELS, TRIGGERS, Entry, Parameter
     from core.results import Result
+    from core.settings import configure
     from core.stages import benign_key, run_key
     from core.store import Store
     from core.threads import share_cores
