@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,9 @@ def configure(
     ratio: float = 0.1,
     ratio_of: str = "target_class",
     placement: str = "add",
+    labels: str = "all_to_one",
+    cover_ratio: float = 0.0,
+    also: Sequence[Mapping[str, Any]] = (),
     recipe: str = "quick",
     training: Mapping[str, Any] | None = None,
     detector: str = "spectral",
@@ -40,7 +43,8 @@ def configure(
 ) -> RunConfig:
     """A checked run configuration from plain settings; BadRequest says what does not fit.
 
-    Classes go by name or number; `training` overrides numbers of the recipe, or its per_class.
+    Classes go by name or number; `training` overrides numbers of the recipe, or its per_class; `also` names further
+    triggers, each {"trigger": name, "parameters": {...}}.
     """
     chosen, numbers = recipes.resolve(recipe, dataset, **(training or {}))
     try:
@@ -55,6 +59,9 @@ def configure(
                     "ratio": ratio,
                     "ratio_of": ratio_of,
                     "placement": placement,
+                    "labels": labels,
+                    "cover_ratio": cover_ratio,
+                    "also": [dict(one) for one in also],
                 }
             ),
             training=numbers,

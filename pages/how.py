@@ -97,6 +97,7 @@ CONTENTS = (
             "adversarial": "A backdoor attack or an adversarial attack: what is the difference?",
             "badnet": "Is “BadNet” a network?",
             "ratio": "What does “ratio” mean?",
+            "labels": "Must the label be false, the trigger one, the target one class?",
         },
     ),
     (
@@ -147,7 +148,8 @@ def attack(known: Result | None) -> None:
     ask("ratio", explained.RATIO)
     if known is not None:
         extent = core.poison.extent(known.dataset.train_labels, known.config.attack)
-        st.markdown(f"In this run: {words.extent(extent)}.", width=WIDTH)
+        st.markdown(f"In this run: {words.extent(extent, known.config)}.", width=WIDTH)
+    ask("labels", explained.LABELS)
 
 
 def training(known: Result | None) -> None:
