@@ -61,7 +61,7 @@ def configure(
                     "placement": placement,
                     "labels": labels,
                     "cover_ratio": cover_ratio,
-                    "also": [dict(one) for one in also],
+                    "also": tuple(also),
                 }
             ),
             training=numbers,

@@ -101,8 +101,8 @@ def warn(config: RunConfig, found: dict[str, Any]) -> None:
     elif found["asr1"] < HARDLY_LEARNED:
         st.warning(
             f"The backdoor was hardly learned: only {words.share(found['asr1'])} of the triggered images went to "
-            f"{words.aimed(config)} before the defence. Where there is no backdoor there is no trace of one to find, so "
-            "a low TPR here says little about the detector. Try a higher ratio or more epochs.",
+            f"{words.aimed(config)} before the defence. Where there is no backdoor there is no trace of one to find, "
+            "so a low TPR here says little about the detector. Try a higher ratio or more epochs.",
             icon=":material/warning:",
         )
 
