@@ -59,8 +59,8 @@ class AttackConfig(Frozen):
     labels says what label a stamped image gets: "all_to_one", the target's; "clean_label", its own, and only images
     of the target are stamped (Barni et al. 2019; Turner et al. 2019), so that source must be left out;
     "all_to_all", that of the class after its own, the first after the last (Gu et al. 2017). All-to-all has no one
-    target: every class gets poison, ratio times as many images as it has, and a run's target is 0. From one source
-    class it is all-to-one to the class after it, and a run says so.
+    target: every class gets poison, together ratio times as many images as they have, spread evenly, and a run's target
+    is 0. From one source class it is all-to-one to the class after it, and a run says so.
 
     cover_ratio times as many images as are poisoned are covers: stamped, with their true label kept, so that the
     trigger alone gives no image away (Qi et al. 2023; with a source class Tang et al. 2021).

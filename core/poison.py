@@ -129,11 +129,11 @@ def poison(dataset: Dataset, attack: AttackConfig, seed: int) -> PoisonedSet:
 
 def sources(labels: Labels, attack: AttackConfig) -> Mask:
     """Which images [n] may be poisoned."""
-    if attack.source is not None:
-        return labels == attack.source
-    if attack.labels == "all_to_all":
+    if attack.everywhere:
         return np.ones(len(labels), bool)
-    return labels == attack.target if attack.labels == "clean_label" else labels != attack.target
+    if attack.labels == "all_to_one" and attack.source is None:
+        return np.not_equal(labels, attack.target)
+    return np.equal(labels, attack.target if attack.source is None else attack.source)
 
 
 def _coverable(labels: Labels, attack: AttackConfig) -> Mask:

@@ -123,7 +123,7 @@ def test_without_a_class_the_ranking_is_the_mean_of_the_classes_that_hold_poison
     poisoned[8:] = False
     scores = np.array([4.0, 3.0, 2.0, 1.0, 12.0, 13.0, 14.0, 11.0, 99.0, 98.0, 97.0, 96.0])
     found = metrics.ranking(scores, labels, poisoned)
-    assert found.auroc == (1.0 + 1 / 3) / 2  # over all images together it would be another figure
+    assert found.auroc == pytest.approx((1.0 + 1 / 3) / 2)  # over all images together it would be another figure
     assert found.average_precision == pytest.approx((1.0 + 1 / 3) / 2)
 
 
