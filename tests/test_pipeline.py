@@ -403,12 +403,12 @@ def test_who_waited_takes_what_the_other_made(tmp_path: Path, calls: Calls) -> N
 
 # --- attacks other than the usual one ----------------------------------------------------------------------
 
-CORNERS = [{"trigger": "pixel", "parameters": {"row": row, "column": column}} for row, column in ((1, -2), (-2, 1))]
+CORNERS = [{"trigger": "patch", "parameters": {"row": row, "column": column}} for row, column in ((5, -2), (-2, 5))]
 OTHERS: dict[str, dict[str, Any]] = {
     "clean-label": dict(trigger="patch", labels="clean_label", ratio=0.8, placement="replace"),
-    "all-to-all": dict(labels="all_to_all", training={"per_class": PER_CLASS, "epochs": 12, "batch_size": 20}),
+    "all-to-all": dict(labels="all_to_all", training={"per_class": PER_CLASS, "epochs": 8, "batch_size": 20}),
     "covers": dict(cover_ratio=1.0),
-    "three pixels": dict(trigger="pixel", also=CORNERS, ratio=0.6),
+    "three patches": dict(trigger="patch", also=CORNERS, ratio=0.9),
 }
 
 
