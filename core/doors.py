@@ -44,7 +44,7 @@ def configure(
     """A checked run configuration from plain settings; BadRequest says what does not fit.
 
     Classes go by name or number; `training` overrides numbers of the recipe, or its per_class; `also` names further
-    triggers, each {"trigger": name, "parameters": {...}}.
+    triggers, each {"trigger": name, "parameters": {...}}. All-to-all needs no target.
     """
     chosen, numbers = recipes.resolve(recipe, dataset, **(training or {}))
     try:
@@ -54,7 +54,7 @@ def configure(
                 {
                     "trigger": trigger,
                     "parameters": dict(trigger_parameters or {}),
-                    "target": class_number(dataset, target),
+                    "target": 0 if labels == "all_to_all" else class_number(dataset, target),
                     "source": None if source is None else class_number(dataset, source),
                     "ratio": ratio,
                     "ratio_of": ratio_of,
