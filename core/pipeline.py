@@ -168,10 +168,10 @@ class Line:
         bf16 = devices.use_bf16(self.config.training.precision, self.device)
         clean = predict(network, images, bf16=bf16).argmax(1)
         fooled = predict(network, triggered_images(self.config, images), bf16=bf16).argmax(1)
-        fooled = fooled == self.config.attack.target
+        wanted = attack.aim(labels, self.config.attack, self.dataset.classes)
         return {
             "nat": float((clean == labels).mean()),
-            "asr": float(fooled[labels != self.config.attack.target].mean()),
+            "asr": float((fooled == wanted)[labels != wanted].mean()),
         }
 
     def _network(self, model_key: str) -> models.Network:

@@ -248,7 +248,7 @@ def _tested(result: Result) -> Ids:
     before, after = result.predictions("poisoned"), result.predictions("clean")
     assert before is not None
     assert after is not None
-    labels, target = result.dataset.test_labels, result.config.attack.target
+    labels, target = result.dataset.test_labels, result.aims
     clean, triggered = (np.stack([one[at].argmax(1) for one in (before, after)]) for at in (0, 1))
     tells = (clean == labels).all(0) & (triggered[0] == target) & (triggered[1] == labels)
     chosen = [

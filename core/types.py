@@ -71,12 +71,14 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Truth:
-    """Which rows the attacker poisoned: poisoned [n] bool.
+    """Which rows the attacker poisoned, [n] bool, and which are covers, [n] bool: stamped, but labelled rightly.
 
-    Only the attack, the metrics and the screens that say so may read it; a detector never sees it.
+    A cover is not poisoned: its label teaches no backdoor. Only the attack, the metrics and the screens that say so
+    may read either; a detector never sees them.
     """
 
     poisoned: Mask
+    covers: Mask
 
     @property
     def count(self) -> int:
@@ -86,7 +88,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class PoisonedSet:
-    """The training set after the attack: clean rows first, in their order, stamped copies behind.
+    """The training set after the attack: clean rows first, in their order, stamped copies behind, covers last.
 
     images [n, h, w, 3] uint8; labels [n] int64 as the victim sees them; source_ids [n] int64, the row
     that each was made from (its own id for a clean row); source_labels [n] int64, that row's true class.

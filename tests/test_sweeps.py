@@ -268,8 +268,8 @@ def test_a_job_of_the_wrong_kind_is_refused() -> None:
 def test_tpr_at_a_false_positive_rate(scores: list[float], expected: float) -> None:
     poisoned = np.array([True, True, False, False, False])
     labels = np.zeros(5, np.int64)
-    assert metrics.tpr_at(0.01, np.array(scores, float), labels, poisoned, 0) == expected
-    assert metrics.tpr_at(0.01, np.array(scores, float), labels, np.zeros(5, bool), 0) is None
+    assert metrics.tpr_at(0.01, np.array(scores, float), labels, poisoned) == expected
+    assert metrics.tpr_at(0.01, np.array(scores, float), labels, np.zeros(5, bool)) is None
 
 
 def test_a_class_that_does_not_vary_has_no_gap() -> None:
