@@ -165,6 +165,18 @@ def test_the_history_ends_with_the_probe_of_the_network(store: Store, summary: d
         assert history[-1]["asr"] == summary[f"asr{number}"]
 
 
+def test_losses_of_the_poisoned_training_are_kept(store: Store, summary: dict[str, Any]) -> None:
+    result = Result(config(), store)
+    before, after = (store.read("model", result.model_key(which) or "") for which in ("poisoned", "clean"))
+    assert before is not None
+    assert after is not None
+    losses = before.array("losses")
+    assert losses.shape == (3, len(result.poisoned))
+    assert losses.dtype == np.float32
+    assert np.isfinite(losses).mean() > 0.5
+    assert not list(after.folder.glob("losses*"))  # no detector asks for those of the retraining
+
+
 def test_a_source_class_has_its_own_rate(tmp_path: Path) -> None:
     asked = small(source=7)
     found = pipeline.run(asked, Store(tmp_path))
