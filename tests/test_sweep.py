@@ -93,7 +93,7 @@ def test_what_does_not_fit_is_refused(content: str, said: str) -> None:
         ({"retrain": False}, False),
         ({"references": True}, False),
         ({"seeds": (0,)}, False),
-        ({"base": {"dataset": "digits", "target": "six"}}, False),
+        ({"base": {"dataset": "digits", "trigger": "pattern", "target": "six"}}, False),
     ],
 )
 def test_the_key_hangs_on_what_is_computed(change: dict[str, Any], same: bool) -> None:
