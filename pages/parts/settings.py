@@ -91,7 +91,7 @@ def attack(dataset: str) -> dict[str, Any]:
             persist_state="session",
         )
         parameters = pictures | _parameters("trigger", trigger, entry.parameters)
-    with st.expander("More about the attack: covers, several triggers"):
+    with st.expander("Covers, several triggers"):
         more = {"cover_ratio": _cover_ratio(), "also": _also()}
     return {
         "trigger": trigger,
