@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import io
 import json
 import logging
 import os
@@ -23,7 +24,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -312,16 +313,27 @@ def _connected(where: Place) -> Iterator[Any]:
         yield ray
         return
     code = {"py_modules": [str(Path(__file__).resolve().parent)], "excludes": ["**/__pycache__"]}
-    with _own_signals():
+    with redirect_stdout(_Logged()):
+        with _own_signals():
+            try:
+                ray.init(address=where.address, runtime_env=code, log_to_driver=False, logging_level=logging.WARNING)
+            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+                first = (str(error).strip() or type(error).__name__).splitlines()[0]
+                raise BadRequest(f"no Ray cluster can be used at {where.address!r}: {first}") from error
         try:
-            ray.init(address=where.address, runtime_env=code, log_to_driver=False, logging_level=logging.WARNING)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise BadRequest(f"no Ray cluster can be used at {where.address!r}: {first}") from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+class _Logged(io.TextIOBase):
+    """Where Ray's printing goes: a node's last words shall not stand among the figures that a command prints."""
+
+    def write(self, text: str) -> int:
+        """Take a piece of text."""
+        if text.strip():
+            log.info("%s", text.rstrip())
+        return len(text)
 
 
 @contextmanager
