@@ -20,6 +20,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import sys
 import threading
 import time
@@ -171,6 +172,7 @@ class _Driver:
         self.board = _board(ray)
         gpus = float(ray.cluster_resources().get("GPU", 0) > 0) if where.gpus is None else where.gpus
         self.node = {**node, "device": "auto" if gpus else "cpu"}
+        self.wants = {"CPU": where.cpus, "GPU": gpus}
         self.task = ray.remote(_measure).options(num_cpus=where.cpus, num_gpus=gpus, max_retries=where.retries)
         self.running: dict[Any, Cell] = {}
         self.waiting: dict[str, list[Cell]] = {}
@@ -258,8 +260,16 @@ class _Driver:
         ]
         told = "; ".join(f"{cell.name}: {said}" for cell, _, said in under_way[:3])
         more = f" and {len(under_way) - 3} more" if len(under_way) > 3 else ""
-        message = f"{len(under_way)} under way ({told}{more})" if under_way else "waiting for a place on the cluster"
+        message = f"{len(under_way)} under way ({told}{more})" if under_way else self._why_none()
         self.told.at_once([share for _, share, _ in under_way], self.sweep.retrain, message)
+
+    def _why_none(self) -> str:
+        """What the tasks wait for; a cluster that grows may get a node that is large enough."""
+        for node in self.ray.nodes():
+            if node["Alive"] and all(node["Resources"].get(name, 0) >= wanted for name, wanted in self.wants.items()):
+                return "waiting for a place on the cluster"
+        wanted = " and ".join(f"{wanted:g} {name}" for name, wanted in self.wants.items() if wanted)
+        return f"waiting for a node with {wanted}; the cluster has none"
 
     def _news(self) -> dict[str, tuple[float, str]]:
         """How far the cells are by their keys; nothing where the board is away just now."""
@@ -313,17 +323,28 @@ def _connected(where: Place) -> Iterator[Any]:
         yield ray
         return
     code = {"py_modules": [str(Path(__file__).resolve().parent)], "excludes": ["**/__pycache__"]}
+    _reachable(where.address)
     with redirect_stdout(_Logged()):
-        with _own_signals():
-            try:
+        try:
+            with _own_signals():
                 ray.init(address=where.address, runtime_env=code, log_to_driver=False, logging_level=logging.WARNING)
-            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-                first = (str(error).strip() or type(error).__name__).splitlines()[0]
-                raise BadRequest(f"no Ray cluster can be used at {where.address!r}: {first}") from error
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise BadRequest(f"no Ray cluster can be used at {where.address!r}: {first}") from error
         try:
             yield ray
         finally:
             ray.shutdown()
+
+
+def _reachable(address: str) -> None:
+    """BadRequest where nobody listens at host:port; Ray itself would try for minutes, and cannot be stopped."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10.0).close()
+        except (OSError, OverflowError) as error:
+            raise BadRequest(f"no Ray cluster can be used at {address!r}: {error}") from None
 
 
 class _Logged(io.TextIOBase):

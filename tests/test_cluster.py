@@ -18,13 +18,13 @@ from typing import Any
 import pytest
 
 from benchmarks._nodes import ROOT, Nodes, two_nodes
-from core import cli, cluster, jobs, stages, sweeping, sweeps
+from core import cli, cluster, datasets, jobs, stages, sweeping, sweeps
 from core.cluster import Place, place
 from core.results import Result
 from core.shared import Share, SharedStore
 from core.store import Store
 from core.sweep import Sweep, cell_key, cells
-from core.types import BadRequest, Cancelled, Event
+from core.types import BadRequest, Cancelled, DataUnavailable, Event
 
 DEADLINE = 240
 
@@ -94,6 +94,36 @@ def test_the_same_sweep_asked_for_elsewhere_is_carried_out_there(own_home):
     assert again.sweep.cluster == "10.0.0.1:6379"
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "127.0.0.1:99999"])
+def test_where_nobody_listens_is_said_at_once(address):
+    with pytest.raises(BadRequest, match=f"no Ray cluster can be used at '{address}'"):
+        cluster._reachable(address)
+
+
+# --- a node's side ---------------------------------------------------------------------------------------
+
+
+def on_a_node(own_home: Path, token: Path) -> None:
+    here = {"home": str(own_home), "store": str(own_home / "store"), "token": str(token), "device": "cpu"}
+    cluster._measure_here(cells(sweep())[0].config, sweep(), here, lambda event: None)  # type: ignore[arg-type]
+
+
+def test_a_node_that_does_not_see_the_folder_computes_nothing(own_home, tmp_path):
+    with pytest.raises(BadRequest, match=r"does not see the folder .* give the cluster a share=URL"):
+        on_a_node(own_home, tmp_path / "missing")
+    assert not list(own_home.glob("store/*"))
+
+
+def test_a_node_without_the_data_set_says_so(own_home, tmp_path, monkeypatch):
+    def unavailable(name: str) -> None:
+        raise DataUnavailable("no network")
+
+    monkeypatch.setattr(datasets, "available", lambda name: False)
+    monkeypatch.setattr(datasets, "prepare", unavailable)
+    with pytest.raises(DataUnavailable, match=r"this node has no digits .* python -m core data digits \(no network\)"):
+        on_a_node(own_home, tmp_path)
+
+
 # --- what is sent when, by a Ray that is a list ----------------------------------------------------------
 
 
@@ -115,6 +145,9 @@ class FakeRay:
 
     def cluster_resources(self) -> dict[str, float]:
         return {"CPU": 2.0}
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"Alive": True, "Resources": {"CPU": 2.0}}, {"Alive": False, "Resources": {"CPU": 8.0, "GPU": 1.0}}]
 
     def remote(self, _: object) -> Any:
         def send(config: str, asked: str, node: str, board: object) -> str:
@@ -240,6 +273,26 @@ def test_a_cancelled_sweep_stops_every_task(fake):
         sweeping.carry_out(sweep(), Store(), watch)
     assert sorted(ray.cancelled) == sorted(key for key, _ in ray.sent)
     assert len(ray.sent) == 2  # and nothing more was begun
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("", "waiting for a place on the cluster"),
+        ("?cpus=4", "waiting for a node with 4 CPU; the cluster has none"),
+        ("?gpus=0.5", "waiting for a node with 1 CPU and 0.5 GPU; the cluster has none"),
+    ],
+)
+def test_what_a_sweep_waits_for_is_said(fake, options, said):
+    ray = fake(stores)
+    ray.wait = lambda tasks, timeout, num_returns=1: (tasks, []) if ray.cancelled else ([], tasks)
+    ray.get = lambda task, timeout=0.0: {}
+
+    def watch(event: Event) -> None:
+        raise Cancelled(event.message)
+
+    with pytest.raises(Cancelled, match=said):
+        sweeping.carry_out(sweep(cluster=f"auto{options}"), Store(), watch)
 
 
 def test_between_two_cells_what_is_under_way_is_finished(fake):
