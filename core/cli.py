@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from core import cluster as clusters
 from core import jobs, outcomes, pictures, stages, sweeps, tables
 from core import reproduce as reproducing
 from core.config import RunConfig
@@ -489,6 +490,13 @@ def sweep_run(
     cluster: Annotated[
         str | None, typer.Option(help="A Ray cluster's address, or auto; else this machine's worker.")
     ] = None,
+    share: Annotated[
+        str | None, typer.Option(help="With a cluster: a URL that artefacts go through, s3://bucket/folder, say.")
+    ] = None,
+    cpus_per_run: Annotated[float | None, typer.Option(help="With a cluster: cores a run; 1 if left out.")] = None,
+    gpus_per_run: Annotated[
+        float | None, typer.Option(help="With a cluster: GPUs a run, or a fraction of one; 1 where there are any.")
+    ] = None,
     here: Annotated[bool, typer.Option("--here", help="Compute in this process, not in the worker.")] = False,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu; needs --here.")] = "auto",
     to: Annotated[Path | None, typer.Option(help="A CSV file to write the figures into.")] = None,
@@ -498,8 +506,12 @@ def sweep_run(
     if device != "auto" and not here:
         raise BadRequest("--device needs --here: the worker chooses its device itself")
     wanted = _sweep(file)
-    if cluster is not None:
-        wanted = wanted.model_copy(update={"cluster": cluster})
+    where = _where(cluster or wanted.cluster, share=share, cpus=cpus_per_run, gpus=gpus_per_run)
+    if device != "auto" and where is not None:
+        raise BadRequest(
+            "--device is for this machine: on a cluster a run computes on the GPU that it got, or on the CPU"
+        )
+    wanted = wanted.model_copy(update={"cluster": where})
     if not as_json:
         err.print(_to_do(sweeps.plan(wanted)))
     try:
@@ -514,6 +526,16 @@ def sweep_run(
     print(found.to_json(orient="records")) if as_json else _tell_sweep(found, wanted)
     if failed:
         raise PoisonscopeError(failed)
+
+
+def _where(cluster: str | None, **options: Any) -> str | None:
+    """A cluster's address with the options that were given."""
+    chosen = {name: value for name, value in options.items() if value is not None}
+    if cluster is None:
+        if chosen:
+            raise BadRequest("--share, --cpus-per-run and --gpus-per-run need --cluster")
+        return None
+    return str(clusters.checked(replace(clusters.place(cluster), **chosen)))
 
 
 def _carried_out(wanted: sweeps.Sweep, here: bool, device: str, watch: Watcher) -> str | None:
