@@ -4,6 +4,7 @@ The doors that the pages, the command line and notebooks use; all else is inside
 
     configure(...)          settings -> RunConfig, checked
     run(config)             carry it out here, or find it stored -> Result
+    represent_run(config, representation)  read another layer of a stored network off; nothing is trained
     run_benign(config)      the benign reference of a run; run_reference: of a random or the perfect filter
     submit(config)          put it into the ledger; a worker process carries it out -> Job
     Result(config)          everything a finished (or half-finished) run has stored
@@ -30,7 +31,7 @@ _DOORS = {
     "core.stages": ("benign_key", "run_key"),
     "core.doors": (
         *("Estimate", "configure", "estimate", "install_recorded", "open_recorded"),
-        *("run", "run_benign", "run_reference"),
+        *("represent_run", "run", "run_benign", "run_reference"),
     ),
     "core.results": ("Result",),
     "core.detectors": ("detect",),
@@ -56,6 +57,7 @@ _MODULES = (
     "reproduce",
     "reviews",
     "report",
+    "sensitivity",
     "tables",
     "triggers",
     "views",
@@ -94,6 +96,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
         report,
         reproduce,
         reviews,
+        sensitivity,
         tables,
         triggers,
         views,
@@ -106,6 +109,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
         estimate,
         install_recorded,
         open_recorded,
+        represent_run,
         run,
         run_benign,
         run_reference,

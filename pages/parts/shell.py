@@ -12,6 +12,7 @@ SCREENS = (
     ("pages/scores.py", "Scores", ":material/bar_chart:"),
     ("pages/flagged.py", "Flagged", ":material/flag:"),
     ("pages/compare.py", "Compare", ":material/compare_arrows:"),
+    ("pages/sensitivity.py", "Sensitivity", ":material/tune:"),
     ("pages/tables.py", "Tables", ":material/table_chart:"),
     ("pages/network.py", "Inside the network", ":material/hub:"),
     ("pages/try_it.py", "Try it", ":material/touch_app:"),

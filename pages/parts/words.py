@@ -43,6 +43,8 @@ COLUMNS = {
     "AUROC": "chance that a poisoned image scores higher than a clean one of the target class; 0.5 is guessing, "
     "1 is perfect. No budget touches it",
     "AP": "average precision: precision over all cuts through the target class's ranking; no budget touches it",
+    "TPR at 1% FPR": "share of the poisoned images that score above all but 1% of the clean ones of the target class",
+    "Spectral gap": "leading singular value of a class's centred representations over the next one",
 }
 
 
@@ -143,6 +145,7 @@ def explain(column: str) -> str:
 def columns() -> dict[str, Any]:
     """A table's columns with what each means, for st.dataframe; shares come as percentages (see `percent`)."""
     formats = dict.fromkeys(("Nat1", "ASR1", "Nat2", "ASR2", "TPR", "FPR", "Precision"), "%.1f%%")
+    formats["TPR at 1% FPR"] = "%.1f%%"
     formats |= {"AUROC": "%.3f", "AP": "%.3f", "#Pois left": "localized", "Clean removed": "localized"}
     return {name: st.column_config.NumberColumn(format=format, help=explain(name)) for name, format in formats.items()}
 
