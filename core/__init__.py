@@ -7,6 +7,7 @@ The doors that the pages, the command line and notebooks use; all else is inside
     represent_run(config, representation)  read another layer of a stored network off; nothing is trained
     run_benign(config)      the benign reference of a run; run_reference: of a random or the perfect filter
     submit(config)          put it into the ledger; a worker process carries it out -> Job
+    sweeps                  grids of runs: a YAML file, its plan, its figures so far
     Result(config)          everything a finished (or half-finished) run has stored
     detect(...)             score any features with any detector
     estimate(config)        stored already? about how long?
@@ -30,10 +31,11 @@ _DOORS = {
     "core.recipes": ("RECIPES", "resolve"),
     "core.stages": ("benign_key", "run_key"),
     "core.doors": (
-        *("Estimate", "configure", "estimate", "install_recorded", "open_recorded"),
+        *("Estimate", "estimate", "install_recorded", "open_recorded"),
         *("represent_run", "run", "run_benign", "run_reference"),
     ),
     "core.results": ("Result",),
+    "core.settings": ("configure",),
     "core.detectors": ("detect",),
     "core.store": ("Store",),
     "core.jobs": ("Job", "submit"),
@@ -58,6 +60,7 @@ _MODULES = (
     "reviews",
     "report",
     "sensitivity",
+    "sweeps",
     "tables",
     "triggers",
     "views",
@@ -97,6 +100,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
         reproduce,
         reviews,
         sensitivity,
+        sweeps,
         tables,
         triggers,
         views,
@@ -105,7 +109,6 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
     from core.detectors import detect
     from core.doors import (
         Estimate,
-        configure,
         estimate,
         install_recorded,
         open_recorded,
@@ -118,6 +121,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
     from core.recipes import RECIPES, resolve
     from core.registry import DATASETS, DETECTORS, MODELS, TRIGGERS, Entry, Parameter
     from core.results import Result
+    from core.settings import configure
     from core.stages import benign_key, run_key
     from core.store import Store
     from core.threads import share_cores

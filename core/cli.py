@@ -17,12 +17,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from core import jobs, outcomes, pictures, stages, tables
+from core import jobs, outcomes, pictures, stages, sweeps, tables
 from core import reproduce as reproducing
 from core.config import RunConfig
-from core.doors import configure
 from core.recipes import RECIPES
 from core.registry import DATASETS, DETECTORS, TRIGGERS
+from core.settings import configure
 from core.store import Store
 from core.types import BadRequest, Event, PoisonscopeError, Watcher
 
@@ -32,6 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Poison a training set, find the poison by its spectral signature, remove it, compare.",
 )
+sweeping = typer.Typer(no_args_is_help=True, help="Grids of runs: a YAML file with axes and seeds.")
+app.add_typer(sweeping, name="sweep")
 out, err = Console(), Console(stderr=True)
 
 RunName = Annotated[str, typer.Argument(help="A run: its number, its name, or the beginning of its key.")]
@@ -453,6 +455,120 @@ def _tell_tables(rows: list[outcomes.TableRow], failures: Mapping[str, str]) -> 
                 out.print(note, markup=False, highlight=False)
         for figure, of, said in tables.reasons(group):
             out.print(f"{figure}, {', '.join(of)}: {said}", markup=False, highlight=False)
+
+
+SweepFile = Annotated[Path, typer.Argument(help="A sweep as YAML: name, base, axes, seeds.")]
+
+
+def _sweep(file: Path) -> sweeps.Sweep:
+    try:
+        return sweeps.parse(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadRequest(f"cannot read {file}: {error}") from None
+
+
+@sweeping.command("plan")
+def sweep_plan(file: SweepFile, as_json: AsJson = False) -> None:
+    """Say what there is to do, and start nothing."""
+    cost = sweeps.plan(_sweep(file))
+    print(json.dumps(asdict(cost))) if as_json else out.print(_to_do(cost))
+
+
+@sweeping.command("run")
+def sweep_run(
+    file: SweepFile,
+    cluster: Annotated[
+        str | None, typer.Option(help="A Ray cluster's address, or auto; else this machine's worker.")
+    ] = None,
+    here: Annotated[bool, typer.Option("--here", help="Compute in this process, not in the worker.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu; needs --here.")] = "auto",
+    to: Annotated[Path | None, typer.Option(help="A CSV file to write the figures into.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Carry a sweep out, or go on with it; the page shows the same sweep."""
+    if device != "auto" and not here:
+        raise BadRequest("--device needs --here: the worker chooses its device itself")
+    wanted = _sweep(file)
+    if cluster is not None:
+        wanted = wanted.model_copy(update={"cluster": cluster})
+    if not as_json:
+        err.print(_to_do(sweeps.plan(wanted)))
+    try:
+        with _shown("waiting for the worker") as watch:
+            failed = _carried_out(wanted, here, device, watch)
+    except KeyboardInterrupt:
+        err.print("stopped; what is finished stays, and the same command goes on from there")
+        raise typer.Exit(130) from None
+    found = sweeps.table(wanted)
+    if to is not None:
+        _write_csv(found, to)
+    print(found.to_json(orient="records")) if as_json else _tell_sweep(found, wanted)
+    if failed:
+        raise PoisonscopeError(failed)
+
+
+def _carried_out(wanted: sweeps.Sweep, here: bool, device: str, watch: Watcher) -> str | None:
+    """Have the worker do it, or this process; what went wrong, if anything did."""
+    if here:
+        from core.sweeping import CellsFailed, carry_out
+
+        try:
+            carry_out(wanted, Store(), watch, device)
+        except CellsFailed as error:
+            return str(error)
+        return None
+    job = sweeps.submit(wanted)
+    try:
+        job = jobs.wait(job.id, watch)
+    except KeyboardInterrupt:
+        jobs.cancel(job.id)
+        raise
+    return None if job.status == "done" else job.error or f"the sweep is {job.status}"
+
+
+@sweeping.command("table")
+def sweep_table(
+    file: SweepFile,
+    to: Annotated[Path | None, typer.Option(help="A CSV file to write the figures into.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The figures so far."""
+    wanted = _sweep(file)
+    found = sweeps.table(wanted)
+    if to is not None:
+        _write_csv(found, to)
+    print(found.to_json(orient="records")) if as_json else _tell_sweep(found, wanted)
+
+
+def _to_do(cost: sweeps.Plan) -> str:
+    if cost.stored == cost.cells:
+        return f"all {cost.cells} runs are finished"
+    basis = "measured on this machine" if cost.measured else "a guess; the first run will tell"
+    minutes = f"{cost.seconds / 60:.0f} minutes" if cost.seconds >= 120 else f"{cost.seconds:.0f} seconds"
+    runs = f"{cost.cells - cost.stored} of {cost.cells} runs to do"
+    return f"{runs}, at most {cost.trainings} trainings, about {minutes} ({basis})"
+
+
+def _write_csv(found: Any, to: Path) -> None:
+    try:
+        found.to_csv(to, index=False)
+    except OSError as error:
+        raise BadRequest(f"cannot write {to}: {error.strerror}") from None
+
+
+def _tell_sweep(found: Any, wanted: sweeps.Sweep) -> None:
+    """The figures that a terminal has room for, as means over the seeds."""
+    shown = Table(title=f"{wanted.name}: means over the seeds")
+    figures = [name for name in ("nat1", "asr1", "auroc", "tpr_at_1", "poisons_left", "nat2", "asr2") if name in found]
+    for column in [*wanted.axes, "done", *figures]:
+        shown.add_column(column, justify="left" if column in wanted.axes else "right")
+    groups = found.groupby(list(wanted.axes), sort=False, dropna=False) if wanted.axes else [((), found)]
+    for place, rows in groups:
+        place = place if isinstance(place, tuple) else (place,)
+        means = (rows[name].astype(float).mean() for name in figures)
+        done = f"{(rows['status'] == 'done').sum()} of {len(rows)}"
+        shown.add_row(*map(str, place), done, *("" if mean != mean else f"{mean:.4g}" for mean in means))
+    out.print(shown)
 
 
 @app.command()

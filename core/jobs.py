@@ -28,17 +28,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from core import home, stages
+from core import home, stages, sweep
 from core.config import RunConfig
 from core.store import FileLock, Store, no_space
+from core.sweep import Sweep
 from core.types import BadRequest, Event, PoisonscopeError, Watcher
 
 SCHEMA = 1
-KINDS: dict[str, tuple[Callable[[RunConfig], str], str]] = {  # key and stage of the result
+Asked = RunConfig | Sweep
+KINDS: dict[str, tuple[Callable[[Any], str], str]] = {  # key and stage of the result
     "run": (stages.run_key, "run"),
     "benign": (stages.benign_key, "predictions"),
     "random": (partial(stages.reference_key, which="random"), "reference"),
     "perfect": (partial(stages.reference_key, which="perfect"), "reference"),
+    "sweep": (sweep.key, "sweep"),
 }
 ACTIVE = ("queued", "running")
 RESUMABLE = ("failed", "cancelled", "lost")
@@ -98,7 +101,10 @@ class LedgerUnavailable(PoisonscopeError):
 
 @dataclass(frozen=True)
 class Job:
-    """A row of the ledger. fraction is of the whole job, stage_fraction of its present stage (0 to 1)."""
+    """A row of the ledger. fraction is of the whole job, stage_fraction of its present stage (0 to 1).
+
+    config is what shall be run; of a sweep, its first cell's, and the whole is in `sweep`.
+    """
 
     id: int
     kind: str
@@ -120,6 +126,12 @@ class Job:
     error: str | None
     name: str | None
     pinned: bool
+    sweep: Sweep | None = None
+
+    @property
+    def asked(self) -> Asked:
+        """What was asked for."""
+        return self.sweep or self.config
 
     @property
     def log(self) -> Path:
@@ -135,26 +147,26 @@ class Job:
 # --- what screens, the command line and notebooks call ---------------------------------------------------
 
 
-def submit(config: RunConfig, kind: str = "run", *, start: bool = True) -> Job:
-    """Ask for a run, or for one of its references (KINDS); the same request again joins the first.
+def submit(asked: Asked, kind: str = "run", *, start: bool = True) -> Job:
+    """Ask for a run, for one of its references (KINDS), or for a sweep; the same request again joins the first.
 
     What failed, was cancelled or got lost is queued again, and so is what is done but no longer stored.
     What is stored already is done at once. `start` False leaves the queue to a worker that lives.
     """
-    key, stored = _result(kind, config)
+    key, stored = _result(kind, asked)
     now = time.time()
     with open_ledger(write=True) as ledger:
         ledger.execute(
             "INSERT INTO jobs (kind, key, config, status, created, queued, started, finished, fraction)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind, key) DO NOTHING",
             (
-                *(kind, key, config.model_dump_json(), "done" if stored else "queued", now, now),
+                *(kind, key, asked.model_dump_json(), "done" if stored else "queued", now, now),
                 *((now, now, 1.0) if stored else (None, None, 0.0)),
             ),
         )
     job = _settled(_one("kind = ? AND key = ?", kind, key))
     # Asked again: a job that ended between our first look and the row's has its result by now.
-    _, stored = _result(kind, config)
+    _, stored = _result(kind, asked)
     if stored and job.status not in ("running", "done"):
         _mark_done(job)
     elif job.status in RESUMABLE or (job.status == "done" and not stored):
@@ -192,10 +204,15 @@ def named(start_of_key: str, kind: str = "run", *, start: bool = True) -> Job | 
         return None
 
 
-def listing(limit: int = 100, *, start: bool = True) -> list[Job]:
-    """The newest jobs first; rows that an older version wrote and this one cannot read are left out."""
+def listing(limit: int = 100, *, sweeps: bool = False, start: bool = True) -> list[Job]:
+    """The newest jobs first, but for sweeps, or the sweeps alone.
+
+    Rows that an older version wrote and this one cannot read are left out.
+    """
     with open_ledger() as ledger:
-        rows = ledger.execute("SELECT * FROM jobs ORDER BY created DESC, id DESC LIMIT ?", (limit,)).fetchall()
+        rows = ledger.execute(
+            "SELECT * FROM jobs WHERE (kind = 'sweep') = ? ORDER BY created DESC, id DESC LIMIT ?", (sweeps, limit)
+        ).fetchall()
     found = []
     for row in rows:
         try:
@@ -382,18 +399,21 @@ def _one(where: str, *values: Any) -> Job:
 
 
 @lru_cache(maxsize=2048)  # screens list hundreds of jobs at every turn, and configurations never change
-def _config(text: str) -> RunConfig:
-    return RunConfig.model_validate_json(text)
+def _asked(kind: str, text: str) -> tuple[RunConfig, Sweep | None]:
+    if kind != "sweep":
+        return RunConfig.model_validate_json(text), None
+    asked = Sweep.model_validate_json(text)
+    return sweep.cells(asked)[0].config, asked
 
 
 def job_of(row: sqlite3.Row) -> Job:
     """A row of the ledger as a Job. BadRequest where this version cannot read it."""
     try:
-        config = _config(row["config"])
+        config, asked = _asked(row["kind"], row["config"])
     except (ValidationError, BadRequest) as error:
         raise BadRequest(f"job {row['id']} was asked for in terms that this version does not know: {error}") from error
-    fields = {name: row[name] for name in Job.__dataclass_fields__}
-    fields |= {"config": config, "cancelling": bool(row["cancelling"]), "pinned": bool(row["pinned"])}
+    fields = {name: row[name] for name in Job.__dataclass_fields__ if name != "sweep"}
+    fields |= {"config": config, "sweep": asked, "cancelling": bool(row["cancelling"]), "pinned": bool(row["pinned"])}
     return Job(**fields)
 
 
@@ -403,12 +423,14 @@ def _change(id: int, assignment: str, *values: Any) -> None:
             raise BadRequest(f"no job with id = {id}")
 
 
-def _result(kind: str, config: RunConfig) -> tuple[str, bool]:
+def _result(kind: str, asked: Asked) -> tuple[str, bool]:
     """The key of a request, and whether its result is in the store."""
     if kind not in KINDS:
         raise BadRequest(f"a job's kind is one of {sorted(KINDS)}, got {kind!r}")
+    if (kind == "sweep") != isinstance(asked, Sweep):
+        raise BadRequest(f"a job of kind {kind!r} does not ask for a {type(asked).__name__}")
     key_of, stage = KINDS[kind]
-    key = key_of(config)
+    key = key_of(asked)
     return key, Store().has(stage, key)
 
 

@@ -120,6 +120,16 @@ def ranking(scores: Scores, labels: Labels, poisoned: Mask, target: int) -> Rank
     )
 
 
+def tpr_at(fpr: float, scores: Scores, labels: Labels, poisoned: Mask, target: int) -> float | None:
+    """The largest share of the target class's poisoned images that some threshold on scores [n] finds while at most
+    this share of its benign images lies above it; None where the class has only one kind of image.
+    """
+    members = labels == target
+    order = np.argsort(-scores[members], kind="stable")
+    points = curves(poisoned[members][order], scores[members][order])
+    return None if points is None else float(points.tpr[points.fpr <= fpr].max())
+
+
 def curves(poisoned: Mask, scores: Scores) -> Curves | None:
     """ROC and precision-recall curves of one class; None where only one kind of image is in it.
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from core import doors, recorded
+from core import doors, recorded, settings
 from core.config import DefenceConfig, RunConfig
 from core.results import Result
 from core.stages import predictions_key, run_key, scores_key
@@ -41,8 +41,8 @@ def chosen() -> list[tuple[str, RunConfig]]:
     """What is recorded: one poisoned network, cleaned after two detectors; the main run first."""
     attack: dict[str, Any] = dict(trigger="pattern", target="horse", ratio=0.1, recipe="quick", seed=0)
     return [
-        ("Recorded run", doors.configure(**attack, detector="whitened-spectral")),
-        ("Recorded run, Algorithm 1", doors.configure(**attack, detector="spectral")),
+        ("Recorded run", settings.configure(**attack, detector="whitened-spectral")),
+        ("Recorded run, Algorithm 1", settings.configure(**attack, detector="spectral")),
     ]
 
 

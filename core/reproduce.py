@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from core import datasets, doors, jobs, reference, stages
+from core import datasets, doors, jobs, reference, settings, stages
 from core.config import RunConfig
 from core.outcomes import FILTERS, READINGS, Entry, Outcome, outcome
 from core.store import Store
@@ -92,7 +92,7 @@ def _known(what: str, chosen: Collection[Any], allowed: Sequence[Any]) -> None:
 def _config(
     row: reference.Row, reading: str, detector: str, seed: int, recipe: str, training: Mapping[str, Any] | None
 ) -> RunConfig:
-    config = doors.configure(
+    config = settings.configure(
         dataset=DATASET, trigger=row.trigger, target=row.target, ratio=row.ratio, ratio_of=reading, recipe=recipe,
         training=training, detector=detector.removesuffix(AT_THE_GAP), assumed_ratio=row.ratio, seed=seed,
         cut="gap" if detector.endswith(AT_THE_GAP) else "budget",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from core import filter as filtering
 from core import metrics, views
-from core.types import BadRequest, Detection, Labels, Mask, Scores
+from core.types import BadRequest, Detection, Labels, Mask
 
 Shares = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -102,7 +102,6 @@ def profile(detection: Detection, labels: Labels, poisoned: Mask, target: int, c
     scopes = ("every_class", "suspicious_class") if names else ("every_class",)
     cut = detection.cut
     beyond = None if cut is None else np.bincount(labels[detection.scores > cut[labels]], minlength=classes)
-    members = labels == target
     ranking = metrics.ranking(detection.scores, labels, poisoned, target)
     return Profile(
         tally=views.tally(views.rank(detection.scores, labels, classes), poisoned),
@@ -112,7 +111,7 @@ def profile(detection: Detection, labels: Labels, poisoned: Mask, target: int, c
         gap=beyond,
         auroc=ranking.auroc,
         average_precision=ranking.average_precision,
-        tpr_at_1=tpr_at_fpr(detection.scores[members], poisoned[members]),
+        tpr_at_1=metrics.tpr_at(FPR, detection.scores, labels, poisoned, target),
     )
 
 
@@ -164,30 +163,6 @@ def perfect(found: Profile, budgets: Counts, scope: str) -> Decisions:
     """What a filter that knows the truth removes with as many images in all, at the same budgets [s]."""
     flagged = found.by_budget(budgets, scope).flagged
     return decisions(int(found.sizes.sum()), found.poisons, flagged, np.minimum(flagged, found.poisons))
-
-
-def tpr_at_fpr(scores: Scores, poisoned: Mask, most: float = FPR) -> float | None:
-    """The largest TPR of a threshold on scores [c] whose FPR is at most `most`; None where only one kind is there.
-
-    Images of equal score are flagged together.
-    """
-    if not 0 <= most <= 1:
-        raise BadRequest(f"the false positive rate must lie in [0, 1], got {most!r}")
-    poisons = int(poisoned.sum())
-    benign = len(poisoned) - poisons
-    if not poisons or not benign:
-        return None
-    order = np.argsort(-scores, kind="stable")
-    ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
-    hits = np.cumsum(poisoned[order])[ends]
-    allowed = (ends + 1 - hits) <= most * benign + 1e-9
-    return float(hits[allowed].max(initial=0) / poisons)
-
-
-def tpr_at_1(scores: Scores, labels: Labels, poisoned: Mask, target: int) -> float | None:
-    """TPR at an FPR of 1% within the target class; scores, labels and poisoned [n]."""
-    members = labels == target
-    return tpr_at_fpr(scores[members], poisoned[members])
 
 
 def spectral_gaps(spectrum: NDArray[np.float64] | None) -> Shares | None:

@@ -25,12 +25,12 @@ from typing import IO, Any
 import numpy as np
 
 from core import home
-from core.config import RunConfig
-from core.jobs import ACTIVE, INHERITED, Job, LedgerUnavailable, job_lock, job_of, open_ledger, worker_lock
+from core.jobs import ACTIVE, INHERITED, Asked, Job, LedgerUnavailable, job_lock, job_of, open_ledger, worker_lock
 from core.store import FileLock, Store, no_space
+from core.sweep import Sweep
 from core.types import BadRequest, Cancelled, Event, PoisonscopeError, Watcher
 
-Execute = Callable[[str, RunConfig, Store, Watcher], None]
+Execute = Callable[[str, Asked, Store, Watcher], None]
 
 HEARTBEAT = 2.0  # seconds between heartbeats
 TICK = 0.25  # seconds between looks at the cancel flag
@@ -65,10 +65,19 @@ def work(idle_seconds: float = 60.0, execute: Execute | None = None) -> int:
         lock.release()
 
 
-def _pipeline(kind: str, config: RunConfig, store: Store, watch: Watcher) -> None:
+class _Yielded(Cancelled):
+    """A job that can wait lets another go first."""
+
+
+def _pipeline(kind: str, asked: Asked, store: Store, watch: Watcher) -> None:
+    if isinstance(asked, Sweep):
+        from core.sweeping import carry_out
+
+        carry_out(asked, store, watch)
+        return
     from core.pipeline import execute
 
-    execute(kind, config, store, watch)
+    execute(kind, asked, store, watch)
 
 
 def _drain(lock: FileLock, stopping: threading.Event, idle_seconds: float, execute: Execute) -> int:
@@ -182,7 +191,9 @@ def _perform(job: Job, lock: FileLock, execute: Execute, stopping: threading.Eve
 
 def _outcome(job: Job, execute: Execute, reporter: _Reporter) -> _Outcome:
     try:
-        execute(job.kind, job.config, Store(), reporter)
+        execute(job.kind, job.asked, Store(), reporter)
+    except _Yielded:
+        return _Outcome("queued")
     except Cancelled:
         if reporter.stopping.is_set() and not reporter.cancelled.is_set():
             return _Outcome("lost", "the worker was told to stop; resume goes on from the last checkpoint")
@@ -230,6 +241,8 @@ def _conclude(ledger: sqlite3.Connection, job: Job, outcome: _Outcome, obeyed: b
     if outcome.status == "cancelled" and obeyed and row["status"] == "running" and not row["cancelling"]:
         # Somebody asked for it again after we had obeyed.
         outcome = _Outcome("queued")
+    elif outcome.status == "queued" and row["cancelling"]:  # it let another go first, and somebody does not want it
+        outcome = _Outcome("cancelled")
     now = time.time()
     ledger.execute(
         "UPDATE jobs SET status = ?, error = ?, finished = ?, queued = ?, eta = NULL, cancelling = 0 WHERE id = ?",
@@ -283,6 +296,8 @@ class _Reporter:
             raise Cancelled("the run was cancelled")
         if self.stopping.is_set():
             raise Cancelled("the worker was told to stop")
+        if event.data.get("between") and _anything_queued():
+            raise _Yielded("another job waits")
 
     def _estimate(self, event: Event) -> None:
         """The whole job's fraction, and the seconds left at this attempt's pace so far."""

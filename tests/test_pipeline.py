@@ -16,8 +16,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from core import pipeline, stages
 from core.config import RunConfig
-from core.doors import configure
 from core.results import Result
+from core.settings import configure
 from core.store import Store
 from core.types import BadRequest, Cancelled, Event
 

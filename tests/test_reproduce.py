@@ -24,6 +24,7 @@ from core import (
     poison,
     reference,
     reproduce,
+    settings,
     stages,
     tables,
     worker,
@@ -273,10 +274,10 @@ def test_the_measurement_beside_a_run_is_the_record_s_where_there_is_one(
     monkeypatch.setattr(reference, "RECORDS", records)
     reference._quick_table.cache_clear()
     try:
-        found = reference.measured(doors.configure(trigger="pixel", target="bird", ratio=0.05))
+        found = reference.measured(settings.configure(trigger="pixel", target="bird", ratio=0.05))
         assert found is not None
         assert (found.runs, found.poisons, found.machine, found.mean["benign_asr"]) == (2, 100, "no device", 0.04)
-        assert reference.measured(doors.configure(trigger="pixel", target="bird", ratio=0.1)) is None
+        assert reference.measured(settings.configure(trigger="pixel", target="bird", ratio=0.1)) is None
     finally:
         reference._quick_table.cache_clear()
 

@@ -11,8 +11,8 @@ import pytest
 from core import filter as filtering
 from core import pipeline, stages
 from core.config import DefenceConfig, RunConfig
-from core.doors import configure
 from core.results import Result, summarise
+from core.settings import configure
 from core.store import Store
 from core.types import Cancelled, Event
 

@@ -1,0 +1,72 @@
+"""One cell of a sweep: carried out as far as the sweep asks, measured once, and kept as one small document.
+
+So a table of a thousand cells is read without loading a data set.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from core import devices, metrics, pipeline, stages
+from core import filter as filtering
+from core.config import RunConfig
+from core.detectors.spectral import top_singular
+from core.pipeline import Line
+from core.store import Store
+from core.sweep import Sweep, cell_key
+from core.types import Features, Labels, Watcher, ignore
+
+LOW_FPR = 0.01  # at which the true positive rate is told
+
+
+def measure(
+    config: RunConfig, sweep: Sweep, store: Store, watch: Watcher = ignore, device: str = "auto"
+) -> dict[str, Any]:
+    """The figures of a cell, from the store or computed now and kept there."""
+    cell = cell_key(config, sweep)
+    if (known := store.read("cell", cell)) is not None:
+        return dict(known.document)
+    line = Line(config, store, watch, device)
+    fooled = line.model("train")
+    before = line.quality(fooled, "evaluate")
+    features = line.features(fooled)
+    found = line.detection(features)
+    labels, truth = line.poisoned.labels, line.poisoned.truth.poisoned
+    flagged = ~filtering.keep_mask(found, labels, config.defence)
+    named = filtering.suspicious_classes(labels, found, config.defence.scope)
+    names_classes = found.class_statistic is not None and found.class_threshold is not None
+    figures: dict[str, Any] = {
+        "run": stages.run_key(config),
+        "nat1": before.nat,
+        "asr1": before.asr,
+        **metrics.plain(metrics.found(flagged, truth)),
+        **metrics.plain(metrics.ranking(found.scores, labels, truth, config.attack.target)),
+        "tpr_at_1": metrics.tpr_at(LOW_FPR, found.scores, labels, truth, config.attack.target),
+        "gap": _gap(store, features, labels, config.attack.target),
+        "named": [int(label) for label in named] if names_classes else None,
+        "device": devices.describe(line.device),
+    }
+    if sweep.retrain:
+        summary = pipeline.run(config, store, watch, device)
+        figures |= {"nat2": summary["nat2"], "asr2": summary["asr2"]}
+    for which in ("random", "perfect") if sweep.references else ():
+        quality = pipeline.reference(which, config, store, watch, device)
+        figures |= {f"{which}_nat2": quality.nat, f"{which}_asr2": quality.asr}
+    return dict(store.write("cell", cell, document=figures).document)
+
+
+def _gap(store: Store, features_key: str, labels: Labels, target: int) -> float | None:
+    """The spectral gap of the target class: its leading singular value in shares of the second."""
+    stored = store.read("features", features_key)
+    if stored is None:
+        return None
+    return spectral_gap(stored.array("features")[labels == target])
+
+
+def spectral_gap(features: Features) -> float | None:
+    """The leading singular value of a class's centred features [m, d] over the second; None where there is none."""
+    matrix = features.astype(np.float64)
+    values, _ = top_singular(matrix - matrix.mean(0), 2)
+    return float(values[0] / values[1]) if len(values) > 1 and values[1] > 0 else None

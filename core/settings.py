@@ -1,0 +1,69 @@
+"""Plain settings, as a person or a file gives them, to a checked configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from core import recipes
+from core.config import AttackConfig, DefenceConfig, RunConfig, class_number, explain
+
+
+def configure(
+    *,
+    dataset: str = "cifar10",
+    trigger: str = "pixel",
+    trigger_parameters: Mapping[str, Any] | None = None,
+    target: str | int = "bird",
+    source: str | int | None = None,
+    ratio: float = 0.1,
+    ratio_of: str = "target_class",
+    placement: str = "add",
+    recipe: str = "quick",
+    training: Mapping[str, Any] | None = None,
+    detector: str = "spectral",
+    detector_parameters: Mapping[str, Any] | None = None,
+    representation: str = "penultimate",
+    assumed_ratio: float = 0.1,
+    multiplier: float = 1.5,
+    scope: str | None = None,
+    cut: str = "budget",
+    seed: int = 0,
+) -> RunConfig:
+    """A checked run configuration from plain settings; BadRequest says what does not fit.
+
+    Classes go by name or number; `training` overrides numbers of the recipe, or its per_class.
+    """
+    chosen, numbers = recipes.resolve(recipe, dataset, **(training or {}))
+    try:
+        return RunConfig(
+            dataset=chosen,
+            attack=AttackConfig.model_validate(
+                {
+                    "trigger": trigger,
+                    "parameters": dict(trigger_parameters or {}),
+                    "target": class_number(dataset, target),
+                    "source": None if source is None else class_number(dataset, source),
+                    "ratio": ratio,
+                    "ratio_of": ratio_of,
+                    "placement": placement,
+                }
+            ),
+            training=numbers,
+            defence=DefenceConfig.model_validate(
+                {
+                    "detector": detector,
+                    "parameters": dict(detector_parameters or {}),
+                    "representation": representation,
+                    "assumed_ratio": assumed_ratio,
+                    "multiplier": multiplier,
+                    "scope": scope,
+                    "cut": cut,
+                }
+            ),
+            seed=seed,
+        )
+    except ValidationError as error:
+        raise explain(error) from None

@@ -1,0 +1,180 @@
+"""What a sweep is: a grid of settings and seeds as a small YAML file, and the runs that it comes to.
+
+    name: how little poison is found
+    base: {trigger: pattern, target: horse, detector: whitened-spectral}
+    axes:
+      ratio: [0.005, 0.01, 0.02, 0.05, 0.1]
+      trigger.size: [2, 3]
+    seeds: [0, 1, 2]
+
+A setting is a keyword of `settings.configure`, or one of a trigger's, a detector's or a recipe's own after a dot. An
+axis can also be names with several settings each, where values that belong together shall change together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from core import stages
+from core.config import Frozen, RunConfig, explain
+from core.settings import configure
+from core.types import BadRequest
+
+Value = bool | int | float | str | None
+Settings = dict[str, Any]
+
+VERSION = 1  # of a cell's figures; raise it when what is measured changes
+MOST_CELLS = 10_000
+GROUPS = {"trigger": "trigger_parameters", "detector": "detector_parameters", "training": "training"}
+SAME = "ratio"  # as assumed_ratio: the defender assumes the attacker's own
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a sweep: its place on each axis (a value, or a name), its seed, and its configuration."""
+
+    point: Mapping[str, Value]
+    seed: int
+    config: RunConfig
+
+    @property
+    def name(self) -> str:
+        """The cell in a few words."""
+        return ", ".join([*(f"{axis} {value}" for axis, value in self.point.items()), f"seed {self.seed}"])
+
+
+class Sweep(Frozen):
+    """A grid of runs: every value of every axis with every seed, on top of the base's settings.
+
+    retrain also removes, retrains and evaluates; without it a cell ends with the scores. references trains on what
+    the random and the perfect filter of the same budget leave as well. cluster is the address of a Ray cluster that
+    shall do it ("auto" for the one of this machine), None for this machine's own worker; it is no part of what the
+    sweep is.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=100)] = "sweep"
+    base: Settings = Field(default_factory=dict)
+    axes: dict[str, list[Value] | dict[str, Settings]] = Field(default_factory=dict)
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**31)], ...], Field(min_length=1)] = (0,)
+    retrain: bool = True
+    references: bool = False
+    cluster: str | None = None
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise BadRequest(f"every seed may stand once, got {list(self.seeds)}")
+        if self.references and not self.retrain:
+            raise BadRequest("references are trained beside the retraining; they need retrain: true")
+        for axis, values in self.axes.items():
+            if not values:
+                raise BadRequest(f"the axis {axis!r} needs at least one value")
+            if isinstance(values, list) and len({(type(value), value) for value in values}) < len(values):
+                raise BadRequest(f"every value of the axis {axis!r} may stand once, got {values}")
+        if self.count > MOST_CELLS:
+            raise BadRequest(f"a sweep has at most {MOST_CELLS:,} runs, got {self.count:,}")
+        return self
+
+    @property
+    def count(self) -> int:
+        """The number of runs."""
+        product = len(self.seeds)
+        for values in self.axes.values():
+            product *= len(values)
+        return product
+
+
+def parse(text: str) -> Sweep:
+    """A sweep from YAML, all of its runs checked; BadRequest says what does not fit."""
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadRequest(f"this is not YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise BadRequest(f"a sweep is a mapping of name, base, axes and seeds, got {type(content).__name__}")
+    try:
+        sweep = Sweep.model_validate(content)
+    except ValidationError as error:
+        raise explain(error) from None
+    cells(sweep)
+    return sweep
+
+
+def text(sweep: Sweep) -> str:
+    """A sweep as YAML, such as `parse` reads it; what stands at its default is left out."""
+    content = {key: value for key, value in sweep.model_dump(mode="json").items() if key in _said(sweep)}
+    written: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
+    return written
+
+
+def _said(sweep: Sweep) -> set[str]:
+    always = {"name", "base", "axes", "seeds"}
+    return always | {name for name, field in Sweep.model_fields.items() if getattr(sweep, name) != field.default}
+
+
+def cells(sweep: Sweep) -> list[Cell]:
+    """The runs: the first axis changes slowest, seeds fastest. BadRequest names the cell that cannot be run."""
+    places = itertools.product(*(list(values) for values in sweep.axes.values()))
+    found = []
+    for place in places:
+        point = dict(zip(sweep.axes, place, strict=True))
+        for seed in sweep.seeds:
+            try:
+                found.append(Cell(point, seed, configure(**_settings(sweep, point, seed))))
+            except BadRequest as error:
+                where = ", ".join(f"{axis} {value}" for axis, value in point.items())
+                raise BadRequest(f"at {where}: {error}" if where else str(error)) from None
+    return found
+
+
+def _settings(sweep: Sweep, point: Mapping[str, Any], seed: int) -> Settings:
+    """The keywords of `configure` at a point of the grid."""
+    settings: Settings = {}
+    _lay(settings, sweep.base)
+    for axis, value in point.items():
+        values = sweep.axes[axis]
+        _lay(settings, values[value] if isinstance(values, dict) else {axis: value})
+    if settings.get("assumed_ratio") == SAME:
+        settings["assumed_ratio"] = settings.get("ratio", _defaults()["ratio"])
+    if "seed" in settings:
+        raise BadRequest("a sweep's seeds stand in its seeds, not among its settings")
+    return {**settings, "seed": seed}
+
+
+def _lay(settings: Settings, over: Mapping[str, Any]) -> None:
+    """Put some settings over others; those after a dot join their group."""
+    for name, value in over.items():
+        group, dot, own = name.partition(".")
+        if dot and group in GROUPS:
+            settings[GROUPS[group]] = {**settings.get(GROUPS[group], {}), own: value}
+        elif name in _defaults():
+            settings[name] = value
+        else:
+            allowed = [*_defaults(), *(f"{known}.…" for known in GROUPS)]
+            raise BadRequest(f"unknown setting {name!r}; allowed are {allowed}")
+
+
+def _defaults() -> dict[str, Any]:
+    """The settings that there are, with their defaults."""
+    return {name: known.default for name, known in inspect.signature(configure).parameters.items()}
+
+
+def key(sweep: Sweep) -> str:
+    """The SHA-256, in hex, of all that a sweep computes; neither its name nor where it is computed has a part in it."""
+    parts = [cell_key(cell.config, sweep) for cell in cells(sweep)]
+    return hashlib.sha256(stages.canonical({"stage": "sweep", "cells": parts}).encode()).hexdigest()
+
+
+def cell_key(config: RunConfig, sweep: Sweep) -> str:
+    """The key of a cell's figures: what was run, and how far."""
+    return stages.stage_key(
+        "cell", run=stages.run_key(config), retrain=sweep.retrain, references=sweep.references, version=VERSION
+    )
