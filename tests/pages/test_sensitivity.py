@@ -129,7 +129,7 @@ def test_the_automatic_cut_is_a_star_and_a_row(gap_job: Job, open_screen) -> Non
     (star,) = [trace for trace in picture["data"] if trace["name"] == "whitened-spectral at its gap"]
     summary = Result(gap_job.config).summary
     assert values(star["y"]) == [summary["poisons_left"]]
-    rows = table(app, "Cut")
+    rows = table(app, "Detector").set_index("Cut")
     assert rows.loc["at the gap", "#Pois left"] == summary["poisons_left"]
     assert rows.loc["at the gap", "Clean removed"] == summary["clean_removed"]
     assert "this run" not in [trace["name"] for trace in picture["data"]]
