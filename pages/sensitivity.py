@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+import core
 from core import Result
-from pages.parts import assumed, current, cuts, layers, rivals, shell, words
+from pages.parts import assumed, current, cuts, layers, rivals, shell, sweep_form, sweep_list, words
 
-ASSUMED, DETECTORS, LAYERS = "Assumed ε", "Detectors", "Layers"
+ASSUMED, DETECTORS, LAYERS, SWEEPS = "Assumed ε", "Detectors", "Layers", "Sweeps"
 TABS = "look"  # the open tab's name in the address
 
 
@@ -28,6 +29,7 @@ def main() -> None:
         ASSUMED: lambda: assumed.show(result),
         DETECTORS: lambda: rivals.show(result),
         LAYERS: lambda: layers.show(result),
+        SWEEPS: lambda: sweeps(result),
     }
     for tab, fill in zip(st.tabs(list(sections), key=TABS, bind="query-params"), sections.values(), strict=True):
         if tab.open:  # the others are neither computed nor sent
@@ -50,6 +52,13 @@ def head(result: Result) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"**{words.heading(result.config)}** · {result.config.defence.title}", width="content")
         cuts.truth_switch()
+
+
+def sweeps(result: Result) -> None:
+    """What needs trainings: put together, started, and looked at while it grows."""
+    with st.expander("A new sweep", icon=":material/add:", expanded=not core.sweeps.listing(1)):
+        sweep_form.show(result)
+    sweep_list.show()
 
 
 def glossary() -> None:

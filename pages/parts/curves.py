@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
@@ -48,7 +48,7 @@ def ink() -> str:
 
 def ground() -> str:
     """What a picture stands on: it must not be clear where it is saved."""
-    return "#0E1117" if dark() else "#FFFFFF"
+    return "#171614" if dark() else "#FFFFFF"
 
 
 def dark() -> bool:
@@ -61,7 +61,7 @@ def figure(x: str, y: str, *, percent_x: bool = False, percent_y: bool = False, 
     made.update_layout(
         height=height, margin=dict(l=8, r=12, t=34, b=8), dragmode=False, font=dict(size=SMALL, color=ink()),
         paper_bgcolor=ground(), plot_bgcolor=ground(), hoverlabel=dict(font=dict(size=SMALL)),
-        legend=dict(orientation="h", y=-0.22, yanchor="top", x=0, font=dict(size=SMALL)),
+        legend=dict(orientation="h", y=-70 / (height - 120), yanchor="top", x=0, font=dict(size=SMALL)),
     )  # fmt: skip
     type = dict(fixedrange=True, tickfont=dict(size=SMALL, color=ink()), title_font=dict(size=SMALL, color=ink()))
     made.update_xaxes(title=x, ticksuffix="%" if percent_x else "", **type)
@@ -90,10 +90,10 @@ def reference(made: go.Figure, x: Sequence[float], y: Sequence[float], name: str
     )  # fmt: skip
 
 
-def upright(made: go.Figure, x: float, says: str, dash: str = "dash", low: bool = False) -> None:
+def upright(made: go.Figure, x: float, says: str, dash: str = "dash", low: bool = False, layer: str = "below") -> None:
     """A line from top to bottom with its words, at the top or, where those would meet others, a line lower."""
     made.add_shape(
-        type="line", x0=x, x1=x, y0=0, y1=1, yref="paper", line=dict(color=ink(), width=1.5, dash=dash), layer="below"
+        type="line", x0=x, x1=x, y0=0, y1=1, yref="paper", line=dict(color=ink(), width=1.5, dash=dash), layer=layer
     )
     made.add_annotation(
         x=x, y=1, yref="paper", text=says, showarrow=False, xanchor="left", yanchor="bottom" if not low else "top",
@@ -101,7 +101,7 @@ def upright(made: go.Figure, x: float, says: str, dash: str = "dash", low: bool 
     )  # fmt: skip
 
 
-def show(made: go.Figure, key: str, alt: str, file: str) -> None:
+def show(made: go.Figure, key: str, alt: str, file: str, on_select: Callable[[], None] | None = None) -> None:
     """The picture, with the one button that saves it as a PNG of twice its size."""
     config = {
         "displaylogo": False,
@@ -109,7 +109,8 @@ def show(made: go.Figure, key: str, alt: str, file: str) -> None:
         "modeBarButtons": [["toImage"]],
         "toImageButtonOptions": {"format": "png", "filename": file, "scale": 2},
     }
-    st.plotly_chart(made, key=key, config=config, alt=alt)
+    select = {} if on_select is None else {"on_select": on_select, "selection_mode": "points"}
+    st.plotly_chart(made, key=key, config=config, alt=alt, **select)
 
 
 def finite(value: float | None) -> float | None:

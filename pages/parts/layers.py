@@ -163,9 +163,9 @@ def draw(result: Result, layers: list[Layer]) -> None:
         return
     names, poisons = core.class_names(result.config.dataset.name), result.poisoned.truth.count
     picture = curves.figure("spectral gap, leading singular value over the next", "", height=130 + 56 * len(layers))
-    kinds = [("● benign class", colours.BENIGN, "circle", 13, False)]
+    kinds = [("benign class", colours.BENIGN, "circle", 13, False)]
     if poisons:
-        kinds.append(("✕ poisoned class", colours.POISONED, "x", 15, True))
+        kinds.append(("poisoned class", colours.POISONED, "x", 15, True))
     for kind, colour, symbol, size, poisoned in kinds:
         points = [
             (float(layer.gaps[label]), layer.name, names[label])

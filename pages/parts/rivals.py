@@ -12,10 +12,11 @@ import core
 from core import PoisonscopeError, Result
 from core.sensitivity import Profile
 
-from . import colours, current, curves, cuts, picked, profiles, words
+from . import current, curves, cuts, picked, profiles, words
 
 RANDOM, PERFECT = "random (chance)", "perfect"
-ROW = 30  # pixels of a bar and its space
+ROW = 32  # pixels of a bar and its space
+BAR = "#6B6B6B"  # white is legible on it
 
 
 class Figure(NamedTuple):
@@ -90,7 +91,7 @@ def assumptions(result: Result) -> str:
     defence = result.config.defence
     cut = "at its own gap" if defence.cut == "gap" else f"at {defence.multiplier:g}·ε"
     return (
-        f"*#Pois left* and *Clean removed* are for an assumed ratio of {words.share(defence.assumed_ratio)} and "
+        f"*#Pois left* and *Clean removed* are for an assumed ratio of {words.share(defence.assumed_ratio, 0)} and "
         f"{defence.multiplier:g}·ε; this run's own detector is cut {cut}. The other figures need no budget."
     )
 
@@ -170,19 +171,17 @@ def draw(table: pd.DataFrame, name: str, own: str, poisons: int) -> None:
     picture = curves.figure(name, "", percent_x=what.percent, height=120 + ROW * len(bars))
     mine = [f"{own} (this run)" == detector for detector in bars.index]
     picture.add_bar(
-        x=bars.tolist(), y=bars.index.tolist(), orientation="h", text=[f" {write(what, value)}" for value in bars],
-        textposition="outside", cliponaxis=False, hovertemplate="%{y}: %{text}<extra></extra>", showlegend=False,
-        marker=dict(
-            color=[curves.ink() if one else colours.REFERENCE for one in mine],
-            pattern=dict(shape=["" if one else "/" for one in mine], solidity=0.25),
-        ),
-        textfont=dict(color=curves.ink()),
+        x=bars.tolist(), y=bars.index.tolist(), orientation="h", text=[write(what, value) for value in bars],
+        textposition="auto", insidetextanchor="start", hovertemplate="%{y}: %{text}<extra></extra>", showlegend=False,
+        marker=dict(color=[curves.ink() if one else BAR for one in mine]),
+        insidetextfont=dict(color=[curves.ground() if one else "#FFFFFF" for one in mine]),
+        outsidetextfont=dict(color=curves.ink()),
     )  # fmt: skip
     for bound, dash in ((RANDOM, "dot"), (PERFECT, "dash")):
         if bound in values:
-            curves.upright(picture, float(values[bound]), bound.split()[0], dash)
+            curves.upright(picture, float(values[bound]), bound.split()[0], dash, layer="above")
     top = what.most or max(1.0, float(values.max()))
-    picture.update_xaxes(range=[0, 1.12 * top])
+    picture.update_xaxes(range=[0, 1.08 * top])
     picture.update_yaxes(autorange="reversed", ticklabelstandoff=6)
     best = bars.idxmin() if name == "#Pois left" else bars.idxmax()
     alt = f"{name} of {len(bars)} detectors; best is {best} with {write(what, float(bars[best]))}."
