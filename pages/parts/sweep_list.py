@@ -18,7 +18,6 @@ from . import cuts, presenter, sweep_form, sweep_pictures, words
 
 EVERY = 2.0  # seconds between two looks
 STRIKE = "sweep to strike"  # in session state: the job that shall go once it has stopped
-PAUSED = "is paused"
 
 
 def show() -> None:
@@ -42,16 +41,10 @@ def show() -> None:
 
 
 def label(job: Job) -> str:
-    """A sweep in one line."""
-    sweep = job.sweep
-    return f"{job.name or sweep.name} · {words.count(sweep.count, 'run')} · {state(job)} · {words.when(job.created)}"
-
-
-def state(job: Job) -> str:
-    """How a sweep stands, in a word or two."""
-    if job.status == "running":
-        return f"{words.share(job.fraction, 0)} done"
-    return "paused" if job.status == "cancelled" else "waiting" if job.status == "queued" else job.status
+    """A sweep in one line; how far an active one is stands below, where it moves."""
+    ended = {"done": "done", "cancelled": "paused", "failed": "failed", "lost": "lost"}.get(job.status)
+    parts = [job.name or job.sweep.name, words.count(job.sweep.count, "run"), ended, words.when(job.created)]
+    return " · ".join(part for part in parts if part)
 
 
 def watch(id: int, was_active: bool) -> None:

@@ -247,7 +247,8 @@ def spoken(found: pd.DataFrame, across: str, down: str, name: str) -> str:
     def at(row: pd.Series) -> str:
         return f"{metric.write(row['mean'])} at {axes.label(across, row[across])}, {axes.label(down, row[down])}"
 
-    return f"{name} by {axes.title(across)} and {axes.title(down)}, {len(found)} cells: lowest {at(low)}; highest {at(high)}."
+    where = f"{name} by {axes.title(across)} and {axes.title(down)}, {len(found)} cells"
+    return f"{where}: lowest {at(low)}; highest {at(high)}."
 
 
 # --- the runs behind a point -----------------------------------------------------------------------------
