@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,9 +144,10 @@ def decisions(images: int, poisons: int, flagged: Counts, hits: Counts) -> Decis
     )
 
 
-def _share(part: Counts, whole: Counts | int) -> Shares:
+def _share(part: NDArray[Any], whole: NDArray[Any] | int) -> Shares:
     parts, wholes = np.broadcast_arrays(np.asarray(part, float), np.asarray(whole, float))
-    return np.divide(parts, wholes, out=np.full(parts.shape, np.nan), where=wholes > 0)
+    found: Shares = np.divide(parts, wholes, out=np.full(parts.shape, np.nan), where=wholes > 0)
+    return found
 
 
 def chance(found: Profile, budgets: Counts, scope: str) -> Decisions:
