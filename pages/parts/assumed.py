@@ -195,7 +195,7 @@ def draw(result: Result, lines: list[Line], shares: np.ndarray, share: float, ti
     """Curves over the assumed ratio, the chosen one, the attacker's, this run's working point, and the gaps."""
     what = FIGURES[name]
     y = f"{name} ({what.better})"
-    picture = curves.figure("assumed ratio, share of a class of median size", y, percent_x=True, percent_y=what.share)
+    picture = curves.figure("assumed ratio, of a median class", y, percent_x=True, percent_y=what.share)
     x, hover = 100 * shares, "%{y:.1f}% at %{x:.1f}%" if what.share else "%{y:,} at %{x:.1f}%"
     references(picture, result, lines[0], shares, times, what)
     for place, line in enumerate(lines):

@@ -11,7 +11,7 @@ import streamlit as st
 
 from . import colours
 
-HEIGHT, SMALL = 420, 15  # pixels: a picture and its type
+HEIGHT, SMALL = 460, 15  # pixels: a picture and its type
 MOST_LINES = 6
 MARKS = 10  # steps of a curve between two of its marks
 
@@ -59,9 +59,9 @@ def figure(x: str, y: str, *, percent_x: bool = False, percent_y: bool = False, 
     """An empty picture with its two axes named; the legend stands below, where a narrow window has room."""
     made = go.Figure()
     made.update_layout(
-        height=height, margin=dict(l=8, r=12, t=34, b=8), dragmode=False, font=dict(size=SMALL, color=ink()),
+        height=height, margin=dict(l=8, r=12, t=50, b=8), dragmode=False, font=dict(size=SMALL, color=ink()),
         paper_bgcolor=ground(), plot_bgcolor=ground(), hoverlabel=dict(font=dict(size=SMALL)),
-        legend=dict(orientation="h", y=-70 / (height - 120), yanchor="top", x=0, font=dict(size=SMALL)),
+        legend=dict(orientation="h", yref="container", y=0.01, yanchor="bottom", x=0, font=dict(size=SMALL)),
     )  # fmt: skip
     type = dict(fixedrange=True, tickfont=dict(size=SMALL, color=ink()), title_font=dict(size=SMALL, color=ink()))
     made.update_xaxes(title=x, ticksuffix="%" if percent_x else "", **type)
@@ -90,14 +90,17 @@ def reference(made: go.Figure, x: Sequence[float], y: Sequence[float], name: str
     )  # fmt: skip
 
 
-def upright(made: go.Figure, x: float, says: str, dash: str = "dash", low: bool = False, layer: str = "below") -> None:
+def upright(
+    made: go.Figure, x: float, says: str, dash: str = "dash", low: bool = False, layer: str = "below",
+    anchor: str = "left",
+) -> None:  # fmt: skip
     """A line from top to bottom with its words, at the top or, where those would meet others, a line lower."""
     made.add_shape(
         type="line", x0=x, x1=x, y0=0, y1=1, yref="paper", line=dict(color=ink(), width=1.5, dash=dash), layer=layer
     )
     made.add_annotation(
-        x=x, y=1, yref="paper", text=says, showarrow=False, xanchor="left", yanchor="bottom" if not low else "top",
-        xshift=3, font=dict(size=SMALL - 1, color=ink()), bgcolor=ground(), opacity=0.9,
+        x=x, y=1, yref="paper", text=says, showarrow=False, xanchor=anchor, yanchor="bottom" if not low else "top",
+        xshift=3 if anchor == "left" else 0, font=dict(size=SMALL - 1, color=ink()), bgcolor=ground(), opacity=0.9,
     )  # fmt: skip
 
 

@@ -162,7 +162,7 @@ def draw(result: Result, layers: list[Layer]) -> None:
         st.info("No layer's singular values are stored yet: the buttons below compute them.")
         return
     names, poisons = core.class_names(result.config.dataset.name), result.poisoned.truth.count
-    picture = curves.figure("spectral gap, leading singular value over the next", "", height=130 + 56 * len(layers))
+    picture = curves.figure("spectral gap of a class", "", height=150 + 56 * len(layers))
     kinds = [("benign class", colours.BENIGN, "circle", 13, False)]
     if poisons:
         kinds.append(("poisoned class", colours.POISONED, "x", 15, True))
@@ -175,7 +175,7 @@ def draw(result: Result, layers: list[Layer]) -> None:
         ]
         picture.add_scatter(
             x=[gap for gap, _, _ in points], y=[layer for _, layer, _ in points], mode="markers", name=kind,
-            marker=dict(symbol=symbol, size=size, color=colour, opacity=0.85),
+            marker=dict(symbol=symbol, size=size, color=colour, opacity=1 if poisoned else 0.8),
             text=[name for _, _, name in points], hovertemplate="%{text}: gap %{x:.2f}<extra></extra>",
             cliponaxis=False,
         )  # fmt: skip

@@ -92,7 +92,7 @@ def assumptions(result: Result) -> str:
     cut = "at its own gap" if defence.cut == "gap" else f"at {defence.multiplier:g}·ε"
     return (
         f"*#Pois left* and *Clean removed* are for an assumed ratio of {words.share(defence.assumed_ratio, 0)} and "
-        f"{defence.multiplier:g}·ε; this run's own detector is cut {cut}. The other figures need no budget."
+        f"{defence.multiplier:g}·ε; this run's own detector (◆) is cut {cut}. The other figures need no budget."
     )
 
 
@@ -168,10 +168,11 @@ def draw(table: pd.DataFrame, name: str, own: str, poisons: int) -> None:
     if not len(bars):
         st.info(f"{name} is not defined here: " + ("no detector has scored." if poisons else "nothing was poisoned."))
         return
-    picture = curves.figure(name, "", percent_x=what.percent, height=120 + ROW * len(bars))
+    picture = curves.figure(name, "", percent_x=what.percent, height=136 + ROW * len(bars))
     mine = [f"{own} (this run)" == detector for detector in bars.index]
+    names = [f"◆ {own}" if one else detector for one, detector in zip(mine, bars.index, strict=True)]
     picture.add_bar(
-        x=bars.tolist(), y=bars.index.tolist(), orientation="h", text=[write(what, value) for value in bars],
+        x=bars.tolist(), y=names, orientation="h", text=[write(what, value) for value in bars],
         textposition="auto", insidetextanchor="start", hovertemplate="%{y}: %{text}<extra></extra>", showlegend=False,
         marker=dict(color=[curves.ink() if one else BAR for one in mine]),
         insidetextfont=dict(color=[curves.ground() if one else "#FFFFFF" for one in mine]),
@@ -179,7 +180,7 @@ def draw(table: pd.DataFrame, name: str, own: str, poisons: int) -> None:
     )  # fmt: skip
     for bound, dash in ((RANDOM, "dot"), (PERFECT, "dash")):
         if bound in values:
-            curves.upright(picture, float(values[bound]), bound.split()[0], dash, layer="above")
+            curves.upright(picture, float(values[bound]), bound.split()[0], dash, layer="above", anchor="center")
     top = what.most or max(1.0, float(values.max()))
     picture.update_xaxes(range=[0, 1.08 * top])
     picture.update_yaxes(autorange="reversed", ticklabelstandoff=6)

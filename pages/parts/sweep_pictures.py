@@ -21,6 +21,9 @@ from . import axes, current, curves, picked, words
 COMPARE = "pages/compare.py"
 RATIO = "ratio"
 CELL = 46  # pixels of a heatmap's row
+WRITTEN = 13  # pixels of the type in a cell
+BRIGHT = 0.5  # share of the colours from which on black is legible, below it white
+FEW = 4  # columns that leave room for the spread in a narrow window
 
 
 class Metric(NamedTuple):
@@ -185,18 +188,22 @@ def heatmap(sweep: Sweep, table: pd.DataFrame, across: str, down: str, name: str
     xs, ys = order(sweep, across, table), order(sweep, down, table)
     means, texts = grid(found, across, down, xs, ys, metric)
     x_labels, y_labels = [axes.label(across, x) for x in xs], [axes.label(down, y) for y in ys]
-    figure = curves.figure(axes.title(across), axes.title(down), height=170 + CELL * len(ys))
+    figure = curves.figure(axes.title(across), "", height=170 + CELL * len(ys))
     low, high = ends(means, metric)
     figure.add_heatmap(
-        z=means.tolist(), x=x_labels, y=y_labels, text=texts, texttemplate="%{text}", colorscale="Cividis", zmin=low,
-        zmax=high, xgap=2, ygap=2, hoverinfo="skip", showscale=True, hoverongaps=False,
-        textfont=dict(size=curves.SMALL), colorbar=dict(thickness=14, ticksuffix="%" if metric.percent else "",
-                                                        tickfont=dict(color=curves.ink())),
+        z=means.tolist(), x=x_labels, y=y_labels, colorscale="Cividis", zmin=low, zmax=high, xgap=2, ygap=2,
+        hoverinfo="skip", showscale=False, hoverongaps=False,
     )  # fmt: skip
+    for y, x in np.argwhere(np.isfinite(means)):
+        bright = means[y, x] > low + BRIGHT * (high - low)
+        figure.add_annotation(
+            x=x_labels[x], y=y_labels[y], text=texts[y][x], showarrow=False,
+            font=dict(size=WRITTEN, color="#000000" if bright else "#FFFFFF"),
+        )  # fmt: skip
     places = [(x, y) for y in range(len(ys)) for x in range(len(xs))]
     figure.add_scatter(
         x=[x_labels[x] for x, _ in places], y=[y_labels[y] for _, y in places], mode="markers", showlegend=False,
-        marker=dict(symbol="square", size=CELL - 10, opacity=0), text=[texts[y][x] or "not yet" for x, y in places],
+        marker=dict(symbol="square", size=CELL - 10, opacity=0), text=[spelt(texts[y][x]) for x, y in places],
         hovertemplate="%{x}, %{y}: %{text}<extra></extra>", selected=dict(marker=dict(opacity=0)),
         unselected=dict(marker=dict(opacity=0)),
     )  # fmt: skip
@@ -215,6 +222,11 @@ def heatmap(sweep: Sweep, table: pd.DataFrame, across: str, down: str, name: str
     curves.show(figure, key, spoken(found, across, down, name), f"poisonscope-sweep-{metric.column}", on_select=take)
 
 
+def spelt(written: str) -> str:
+    """A cell's words in one line."""
+    return written.replace("<br>", " ") or "not yet"
+
+
 def grid(
     found: pd.DataFrame, across: str, down: str, xs: list[Any], ys: list[Any], metric: Metric
 ) -> tuple[np.ndarray, list[list[str]]]:
@@ -226,7 +238,7 @@ def grid(
             if len(rows):
                 row = rows.iloc[0]
                 means[y, x] = row["mean"]
-                several = row["runs"] > 1
+                several = row["runs"] > 1 and len(xs) <= FEW
                 texts[y][x] = metric.write(row["mean"]) + (f"<br>± {metric.write(row['std'])}" if several else "")
     return means, texts
 
