@@ -4,6 +4,7 @@ The doors that the pages, the command line and notebooks use; all else is inside
 
     configure(...)          settings -> RunConfig, checked
     run(config)             carry it out here, or find it stored -> Result
+    represent_run(config, representation)  read another layer of a stored network off; nothing is trained
     run_benign(config)      the benign reference of a run; run_reference: of a random or the perfect filter
     submit(config)          put it into the ledger; a worker process carries it out -> Job
     sweeps                  grids of runs: a YAML file, its plan, its figures so far
@@ -34,7 +35,7 @@ _DOORS = {
     "core.stages": ("benign_key", "run_key"),
     "core.doors": (
         *("Estimate", "estimate", "install_recorded", "open_recorded"),
-        *("run", "run_benign", "run_reference"),
+        *("represent_run", "run", "run_benign", "run_reference"),
     ),
     "core.results": ("Result",),
     "core.settings": ("configure",),
@@ -61,6 +62,7 @@ _MODULES = (
     "reproduce",
     "reviews",
     "report",
+    "sensitivity",
     "sweeps",
     "tables",
     "triggers",
@@ -100,6 +102,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
         report,
         reproduce,
         reviews,
+        sensitivity,
         sweeps,
         tables,
         triggers,
@@ -121,6 +124,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
         estimate,
         install_recorded,
         open_recorded,
+        represent_run,
         run,
         run_benign,
         run_reference,

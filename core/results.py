@@ -31,6 +31,17 @@ class Result:
         self.config = config
         self.store = store or Store()
 
+    def at(self, representation: str) -> Result:
+        """The same run with its network read off at another layer; shares what is loaded. ValidationError without it.
+
+        Where that layer's representations are not stored it has no features (see core.represent_run).
+        """
+        changed = self.config.model_dump()
+        changed["defence"]["representation"] = representation
+        seen = Result(RunConfig.model_validate(changed), self.store)
+        vars(seen).update({name: vars(self)[name] for name in ("dataset", "poisoned") if name in vars(self)})
+        return seen
+
     @cached_property
     def summary(self) -> dict[str, Any] | None:
         """The run's figures, or None if it is not finished."""

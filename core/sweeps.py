@@ -12,13 +12,15 @@ import pandas as pd
 from core import doors, jobs, stages
 from core.jobs import Job
 from core.store import Store
-from core.sweep import Cell, Sweep, cell_key, cells, key, parse, text
+from core.sweep import SAME, Cell, Sweep, base_of, cell_key, cells, key, parse, text
 
 __all__ = [
     "FIGURES",
+    "SAME",
     "Cell",
     "Plan",
     "Sweep",
+    "base_of",
     "cell_key",
     "cells",
     "find",

@@ -46,6 +46,8 @@ COLUMNS = {
     "AP": "average precision: precision over all cuts through the target class's ranking; no budget touches it. "
     "All-to-all, the mean over the classes",
     "Covers removed": "images that carry the trigger and their true label: not poison, but made by the attacker",
+    "TPR at 1% FPR": "share of the poisoned images that score above all but 1% of the clean ones of the target class",
+    "Spectral gap": "leading singular value of a class's centred representations over the next one",
 }
 
 
@@ -162,6 +164,7 @@ def explain(column: str) -> str:
 def columns() -> dict[str, Any]:
     """A table's columns with what each means, for st.dataframe; shares come as percentages (see `percent`)."""
     formats = dict.fromkeys(("Nat1", "ASR1", "Nat2", "ASR2", "TPR", "FPR", "Precision"), "%.1f%%")
+    formats["TPR at 1% FPR"] = "%.1f%%"
     formats |= {"AUROC": "%.3f", "AP": "%.3f", "#Pois left": "localized", "Clean removed": "localized"}
     return {name: st.column_config.NumberColumn(format=format, help=explain(name)) for name, format in formats.items()}
 
