@@ -571,6 +571,13 @@ def sweep_table(
     print(found.to_json(orient="records")) if as_json else _tell_sweep(found, wanted)
 
 
+@sweeping.command("record")
+def sweep_record(file: SweepFile) -> None:
+    """Write the figures of the finished runs beside the file, as those in assets/sweeps/ are."""
+    _sweep(file)
+    out.print(str(sweeps.record(file)), markup=False, highlight=False, soft_wrap=True)
+
+
 def _to_do(cost: sweeps.Plan) -> str:
     if cost.stored == cost.cells:
         return f"all {cost.cells} runs are finished"
