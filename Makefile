@@ -48,9 +48,10 @@ $(VENV)/.installed: requirements.txt constraints.txt | $(BIN)/python
 	@$(PIP) -r requirements.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
-	@echo "Installing the packages of requirements-dev.txt"
-	@$(PIP) -r requirements.txt -r requirements-dev.txt
+# The tests start a cluster of two nodes, so the checks need what sweeps on a cluster need.
+$(VENV)/.installed-dev: requirements-dev.txt requirements-cluster.txt $(VENV)/.installed
+	@echo "Installing the packages of requirements-dev.txt and requirements-cluster.txt"
+	@$(PIP) -r requirements.txt -r requirements-dev.txt -r requirements-cluster.txt
 	@touch $@
 
 setup: $(VENV)/.installed ## the environment with all that the app needs
@@ -115,7 +116,7 @@ bench: setup ## every benchmark, one after the other
 lock: setup-dev ## constraints.txt anew, with the newest versions that the ranges allow
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	  --no-config --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
-	  requirements.txt requirements-dev.txt --output-file constraints.txt
+	  requirements.txt requirements-dev.txt requirements-cluster.txt --output-file constraints.txt
 
 clean: ## removes caches and test output; keeps the environment, data and runs
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis test-output

@@ -26,7 +26,10 @@ _DOORS = {
         *("BadRequest", "Cancelled", "DamagedArtefact", "DataUnavailable", "Dataset", "Detection", "Event"),
         *("PoisonedSet", "PoisonscopeError", "Truth"),
     ),
-    "core.config": ("AttackConfig", "DatasetConfig", "DefenceConfig", "RunConfig", "TrainingConfig", "class_names"),
+    "core.config": (
+        *("MOST_TRIGGERS", "AttackConfig", "DatasetConfig", "DefenceConfig", "RunConfig", "TrainingConfig"),
+        *("TriggerConfig", "class_names"),
+    ),
     "core.registry": ("DATASETS", "DETECTORS", "MODELS", "TRIGGERS", "Entry", "Parameter"),
     "core.recipes": ("RECIPES", "resolve"),
     "core.stages": ("benign_key", "run_key"),
@@ -105,7 +108,16 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
         triggers,
         views,
     )
-    from core.config import AttackConfig, DatasetConfig, DefenceConfig, RunConfig, TrainingConfig, class_names
+    from core.config import (
+        MOST_TRIGGERS,
+        AttackConfig,
+        DatasetConfig,
+        DefenceConfig,
+        RunConfig,
+        TrainingConfig,
+        TriggerConfig,
+        class_names,
+    )
     from core.detectors import detect
     from core.doors import (
         Estimate,

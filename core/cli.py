@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from core import cluster as clusters
 from core import jobs, outcomes, pictures, stages, sweeps, tables
 from core import reproduce as reproducing
 from core.config import RunConfig
@@ -80,6 +81,9 @@ def run(
     ratio: Annotated[float, typer.Option(help="Poisoning ratio, 0 to 1; 0 is the clean control.")] = 0.1,
     ratio_of: Annotated[str, typer.Option(help="target_class or training_set.")] = "target_class",
     placement: Annotated[str, typer.Option(help="add (stamped copies) or replace (the originals).")] = "add",
+    labels: Annotated[str, typer.Option(help="all_to_one, clean_label or all_to_all.")] = "all_to_one",
+    cover_ratio: Annotated[float, typer.Option(help="Covers, stamped but truly labelled, a poisoned image.")] = 0.0,
+    also: Annotated[list[str] | None, typer.Option(help="A further trigger, as name or name,setting=value,...")] = None,
     recipe: Annotated[str, typer.Option(help=f"One of {', '.join(RECIPES)}.")] = "quick",
     training_set: Annotated[
         list[str] | None, typer.Option("--training", help="A number of the recipe, as name=value.")
@@ -100,7 +104,8 @@ def run(
     """Attack, train, detect, clean, retrain and compare; the same request again answers from the store."""
     config = configure(
         dataset=dataset, trigger=trigger, trigger_parameters=_settings(trigger_set), target=target, source=source,
-        ratio=ratio, ratio_of=ratio_of, placement=placement, recipe=recipe, training=_settings(training_set),
+        ratio=ratio, ratio_of=ratio_of, placement=placement, labels=labels, cover_ratio=cover_ratio,
+        also=[_trigger(one) for one in also or []], recipe=recipe, training=_settings(training_set),
         detector=detector, detector_parameters=_settings(detector_set), representation=representation,
         assumed_ratio=assumed_ratio, multiplier=multiplier, scope=scope, cut=cut, seed=seed,
     )  # fmt: skip
@@ -132,6 +137,12 @@ def _settings(given: list[str] | None) -> dict[str, Any]:
         except json.JSONDecodeError:
             settings[name] = value
     return settings
+
+
+def _trigger(given: str) -> dict[str, Any]:
+    """A trigger with its settings: name,setting=value,..."""
+    name, *pairs = given.split(",")
+    return {"trigger": name, "parameters": _settings(pairs)}
 
 
 def _file(path: Path) -> str:
@@ -229,14 +240,13 @@ def _row(job: jobs.Job) -> dict[str, Any]:
 
 def describe(job: jobs.Job) -> str:
     """A run in a few words."""
-    names = DATASETS[job.config.dataset.name].facts["class_names"]
     attack, training = job.config.attack, job.config.training
     words = f"{job.config.dataset.name} {training.recipe} seed {job.config.seed}"
     if job.kind == "benign":
         return f"benign reference, {words}"
     if job.kind != "run":
         words = f"{job.kind} filter's reference, {words}"
-    return f"{attack.trigger} to {names[attack.target]} {attack.ratio:.3g}, {job.config.defence.title}, {words}"
+    return f"{attack.title} to {job.config.target_name} {attack.ratio:.3g}, {job.config.defence.title}, {words}"
 
 
 def find(name: str) -> jobs.Job:
@@ -480,6 +490,13 @@ def sweep_run(
     cluster: Annotated[
         str | None, typer.Option(help="A Ray cluster's address, or auto; else this machine's worker.")
     ] = None,
+    share: Annotated[
+        str | None, typer.Option(help="With a cluster: a URL that artefacts go through, s3://bucket/folder, say.")
+    ] = None,
+    cpus_per_run: Annotated[float | None, typer.Option(help="With a cluster: cores a run; 1 if left out.")] = None,
+    gpus_per_run: Annotated[
+        float | None, typer.Option(help="With a cluster: GPUs a run, or a fraction of one; 1 where there are any.")
+    ] = None,
     here: Annotated[bool, typer.Option("--here", help="Compute in this process, not in the worker.")] = False,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu; needs --here.")] = "auto",
     to: Annotated[Path | None, typer.Option(help="A CSV file to write the figures into.")] = None,
@@ -489,8 +506,12 @@ def sweep_run(
     if device != "auto" and not here:
         raise BadRequest("--device needs --here: the worker chooses its device itself")
     wanted = _sweep(file)
-    if cluster is not None:
-        wanted = wanted.model_copy(update={"cluster": cluster})
+    where = _where(cluster or wanted.cluster, share=share, cpus=cpus_per_run, gpus=gpus_per_run)
+    if device != "auto" and where is not None:
+        raise BadRequest(
+            "--device is for this machine: on a cluster a run computes on the GPU that it got, or on the CPU"
+        )
+    wanted = wanted.model_copy(update={"cluster": where})
     if not as_json:
         err.print(_to_do(sweeps.plan(wanted)))
     try:
@@ -505,6 +526,16 @@ def sweep_run(
     print(found.to_json(orient="records")) if as_json else _tell_sweep(found, wanted)
     if failed:
         raise PoisonscopeError(failed)
+
+
+def _where(cluster: str | None, **options: Any) -> str | None:
+    """A cluster's address with the options that were given."""
+    chosen = {name: value for name, value in options.items() if value is not None}
+    if cluster is None:
+        if chosen:
+            raise BadRequest("--share, --cpus-per-run and --gpus-per-run need --cluster")
+        return None
+    return str(clusters.checked(replace(clusters.place(cluster), **chosen)))
 
 
 def _carried_out(wanted: sweeps.Sweep, here: bool, device: str, watch: Watcher) -> str | None:
@@ -538,6 +569,13 @@ def sweep_table(
     if to is not None:
         _write_csv(found, to)
     print(found.to_json(orient="records")) if as_json else _tell_sweep(found, wanted)
+
+
+@sweeping.command("record")
+def sweep_record(file: SweepFile) -> None:
+    """Write the figures of the finished runs beside the file, as those in assets/sweeps/ are."""
+    _sweep(file)
+    out.print(str(sweeps.record(file)), markup=False, highlight=False, soft_wrap=True)
 
 
 def _to_do(cost: sweeps.Plan) -> str:

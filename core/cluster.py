@@ -1,19 +1,57 @@
-"""A sweep on a Ray cluster: one task a cell."""
+"""A sweep on a Ray cluster: one task a cell, on whichever node is free, its results in the store that asked.
+
+Where and how is one line of text, a Ray address with options behind it (`place`):
+
+    auto                                       the cluster of this machine, on a folder that all nodes share
+    10.0.0.1:6379?cpus=4&gpus=0.5              four cores and half a GPU a run
+    auto?share=s3://bucket/poisonscope         nodes without a common folder: artefacts go through object storage
+
+A node that dies takes nothing along but what was unfinished: Ray gives its cells to others, and what was stored is
+found. Ray is imported when a sweep wants it and not before (requirements-cluster.txt).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+import hashlib
+import importlib
+import io
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import parse_qsl, urlencode
 
-from core.sweep import Cell, Sweep
-from core.types import BadRequest, Watcher
+from core import datasets, home, stages
+from core.config import RunConfig
+from core.shared import Share, SharedStore
+from core.store import Artefact, Store
+from core.sweep import Cell, Sweep, cell_key
+from core.threads import share_cores
+from core.types import BadRequest, Cancelled, DataUnavailable, Event, PoisonscopeError
+
+PARTS = "parts"  # the stage of the list of all that a cell has read or written
+POLL = 0.5  # seconds between looks at the tasks
+PATIENCE = 60.0  # seconds that a network file system may take to show what another node has written
+GRACE = 15.0  # seconds for a cancelled task to put its things away
+
+log = logging.getLogger(__name__)
 
 
 class Told(Protocol):
     """Who hears how far the cells are (core.sweeping)."""
 
-    def of(self, cell: Cell, retrain: bool) -> Watcher:
-        """The watcher of a cell's own run."""
+    def at_once(self, shares: Sequence[float], retrain: bool, message: str) -> None:
+        """Several cells are under way, each as far as its run says."""
 
     def done(self, cell: Cell) -> None:
         """A cell has ended."""
@@ -22,6 +60,422 @@ class Told(Protocol):
         """What went wrong, as a sentence that has been told."""
 
 
-def carry_out(sweep: Sweep, todo: Sequence[Cell], told: Told) -> dict[str, str]:
-    """Compute cells on the sweep's cluster; returns what went wrong by the cells' keys."""
-    raise BadRequest(f"no cluster can be used yet, got {sweep.cluster!r}")
+# --- where and how ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cluster and what a run gets of it.
+
+    address: Ray's, or auto. cpus: cores a run, which are also its threads. gpus: GPUs or a fraction of one a run;
+    None: one where the cluster has any. retries: how many lost nodes a run survives. share: the URL that artefacts
+    go through; None where all nodes and this machine have the same POISONSCOPE_HOME.
+    """
+
+    address: str = "auto"
+    cpus: float = 1.0
+    gpus: float | None = None
+    retries: int = 5
+    share: str | None = None
+
+    def __str__(self) -> str:
+        """The line of text that `place` reads."""
+        changed = {name: value for name, value in asdict(self).items() if value != getattr(Place(), name)}
+        changed.pop("address", None)
+        return self.address + (f"?{urlencode(changed, safe=':/')}" if changed else "")
+
+
+def place(text: str) -> Place:
+    """Read an address with its options; BadRequest says what does not fit."""
+    address, _, options = text.strip().partition("?")
+    kinds = {"cpus": float, "gpus": float, "retries": int, "share": str}
+    chosen: dict[str, Any] = {}
+    for name, value in parse_qsl(options, keep_blank_values=True):
+        if name not in kinds:
+            raise BadRequest(f"a cluster's options are {', '.join(kinds)}, got {name!r}")
+        try:
+            chosen[name] = kinds[name](value)
+        except ValueError:
+            raise BadRequest(f"{name} of a cluster must be a number, got {value!r}") from None
+    return checked(Place(address=address, **chosen))
+
+
+def checked(wanted: Place) -> Place:
+    """The same place, if its numbers can be meant."""
+    if not wanted.address:
+        raise BadRequest("a cluster needs an address: auto, or host:port of its head node")
+    if not 0 < wanted.cpus < 10_000 or wanted.retries < 0:
+        raise BadRequest(f"cpus must be above 0 and retries at least 0, got {wanted.cpus} and {wanted.retries}")
+    if wanted.gpus is not None and (not 0 <= wanted.gpus < 100 or (wanted.gpus > 1 and wanted.gpus % 1)):
+        raise BadRequest(f"gpus must be a fraction of one or a whole number, got {wanted.gpus}")
+    return wanted
+
+
+# --- the side that asks ----------------------------------------------------------------------------------
+
+
+def carry_out(sweep: Sweep, todo: Sequence[Cell], store: Store, told: Told) -> dict[str, str]:
+    """Compute cells on the sweep's cluster and bring them into the store; what went wrong, by the cells' keys.
+
+    Raises BadRequest where there is no such cluster, and what `told` raises after the tasks have been stopped: at
+    once, or, where it was raised between two cells, when those under way have ended.
+    """
+    where = place(sweep.cluster or "auto")
+    share = None if where.share is None else Share(where.share)
+    if share is not None:
+        todo = [cell for cell in todo if not _brought_home(cell, sweep, share, store, told)]
+    if not todo:
+        return {}
+    with _connected(where) as ray, _seen_by_all(store) as token:
+        node = {"home": str(home.home()), "store": str(store.folder), "token": token} if share is None else {}
+        driver = _Driver(ray, where, sweep, store, told, share, {**node, "share": where.share, "cpus": where.cpus})
+        return driver.carry_out(todo)
+
+
+def _brought_home(cell: Cell, sweep: Sweep, share: Share, store: Store, told: Told) -> bool:
+    """Whether a cell was in the share already, from an earlier attempt, and now is in the store."""
+    key = cell_key(cell.config, sweep)
+    try:
+        if not share.holds("cell", key):
+            return False
+        bring_home(key, share, store)
+    except PoisonscopeError as trouble:
+        log.warning("%s", trouble)
+        return False
+    told.done(cell)
+    return True
+
+
+def bring_home(key: str, share: Share, store: Store) -> None:
+    """Fetch a cell and everything that its screens need, its figures last; PoisonscopeError where something is gone."""
+    parts = share.fetch(PARTS, key, store)
+    needed = [] if parts is None else [(stage, part) for stage, part in parts.document["parts"]]
+    for stage, part in needed:
+        if not store.has(stage, part) and share.fetch(stage, part, store) is None:
+            parts = None
+    if parts is None or share.fetch("cell", key, store) is None:
+        share.forget("cell", key)  # so that it is computed again
+        raise PoisonscopeError(f"a result at {share.url} was incomplete or damaged; resume computes it again")
+
+
+class _Driver:
+    """Sends the cells out and takes in what comes back.
+
+    Of the cells that need the same poisoned network one goes first, and the others when it is stored: else each
+    would train it, since a lock binds only those on the same file system.
+    """
+
+    def __init__(
+        self, ray: Any, where: Place, sweep: Sweep, store: Store, told: Told, share: Share | None, node: dict[str, Any]
+    ) -> None:
+        self.ray, self.sweep, self.store, self.told, self.share = ray, sweep, store, told, share
+        self.board = _board(ray)
+        gpus = float(ray.cluster_resources().get("GPU", 0) > 0) if where.gpus is None else where.gpus
+        self.node = {**node, "device": "auto" if gpus else "cpu"}
+        self.wants = {"CPU": where.cpus, "GPU": gpus}
+        self.task = ray.remote(_measure).options(num_cpus=where.cpus, num_gpus=gpus, max_retries=where.retries)
+        self.running: dict[Any, Cell] = {}
+        self.waiting: dict[str, list[Cell]] = {}
+        self.errors: dict[str, str] = {}
+        self.stopped: Cancelled | None = None
+
+    def carry_out(self, todo: Sequence[Cell]) -> dict[str, str]:
+        for cell in todo:
+            model = stages.model_key(cell.config)
+            if model in self.waiting:
+                self.waiting[model].append(cell)
+                continue
+            self._send(cell)
+            if not (self.store.has("model", model) or (self.share is not None and self.share.holds("model", model))):
+                self.waiting[model] = []
+        try:
+            while self.running:
+                ready, _ = self.ray.wait(list(self.running), timeout=POLL)
+                for task in ready:
+                    self._take_in(task, self.running.pop(task))
+                if not ready:
+                    self._tell()
+        finally:
+            self._stop(list(self.running))
+        if self.stopped is not None:
+            raise self.stopped
+        return self.errors
+
+    def _send(self, cell: Cell) -> None:
+        config, sweep = cell.config.model_dump_json(), self.sweep.model_dump_json()
+        self.running[self.task.remote(config, sweep, json.dumps(self.node), self.board)] = cell
+
+    def _take_in(self, task: Any, cell: Cell) -> None:
+        key = cell_key(cell.config, self.sweep)
+        try:
+            error = self._outcome(task, key)
+        except PoisonscopeError as trouble:
+            error = trouble
+        if error is not None:
+            self.errors[key] = self.told.failed(cell, error)
+        others = self.waiting.get(stages.model_key(cell.config), [])
+        may_go = len(others) if error is None else 1
+        for other in others[:may_go]:
+            self._send(other)
+        del others[:may_go]
+        try:
+            self.told.done(cell)
+        except Cancelled as stop:
+            self._let_end(stop)
+
+    def _outcome(self, task: Any, key: str) -> PoisonscopeError | None:
+        """What went wrong with a cell, or None and the cell is in the store."""
+        try:
+            said = self.ray.get(task)
+        except self.ray.exceptions.RayError as error:  # its nodes died, once too often, or its process did
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raised = isinstance(error, self.ray.exceptions.RayTaskError)  # by the node, before our code could catch it
+            return PoisonscopeError(f"the cluster could not do it: {lines[-1 if raised else 0]}")
+        if said is not None:
+            return PoisonscopeError(said)
+        if self.share is not None:
+            bring_home(key, self.share, self.store)
+            return None
+        deadline = time.monotonic() + PATIENCE
+        while not self.store.has("cell", key):
+            if time.monotonic() > deadline:
+                return PoisonscopeError(f"a node stored it, but it does not appear in {self.store.folder}")
+            time.sleep(POLL)
+        return None
+
+    def _let_end(self, stop: Cancelled) -> None:
+        """Begin nothing more, and wait for what is under way."""
+        if self.stopped is None:
+            self.stopped = stop
+            begun = self._news()
+            idle = [task for task, cell in self.running.items() if cell_key(cell.config, self.sweep) not in begun]
+            self._stop(idle)
+            self.running = {task: cell for task, cell in self.running.items() if task not in idle}
+        self.waiting.clear()
+
+    def _tell(self) -> None:
+        news = self._news()
+        under_way = [
+            (cell, *news[key]) for cell in self.running.values() if (key := cell_key(cell.config, self.sweep)) in news
+        ]
+        told = "; ".join(f"{cell.name}: {said}" for cell, _, said in under_way[:3])
+        more = f" and {len(under_way) - 3} more" if len(under_way) > 3 else ""
+        message = f"{len(under_way)} under way ({told}{more})" if under_way else self._why_none()
+        self.told.at_once([share for _, share, _ in under_way], self.sweep.retrain, message)
+
+    def _why_none(self) -> str:
+        """What the tasks wait for; a cluster that grows may get a node that is large enough."""
+        for node in self.ray.nodes():
+            if node["Alive"] and all(node["Resources"].get(name, 0) >= wanted for name, wanted in self.wants.items()):
+                return "waiting for a place on the cluster"
+        wanted = " and ".join(f"{wanted:g} {name}" for name, wanted in self.wants.items() if wanted)
+        return f"waiting for a node with {wanted}; the cluster has none"
+
+    def _news(self) -> dict[str, tuple[float, str]]:
+        """How far the cells are by their keys; nothing where the board is away just now."""
+        try:
+            news: dict[str, tuple[float, str]] = self.ray.get(self.board.read.remote(), timeout=2.0)
+        except self.ray.exceptions.RayError:
+            return {}
+        return news
+
+    def _stop(self, tasks: list[Any]) -> None:
+        """Interrupt tasks, so that they put their things away; end those that do not."""
+        for force in (False, True):
+            for task in tasks:
+                with suppress(self.ray.exceptions.RayError, ValueError):
+                    self.ray.cancel(task, force=force)
+            if tasks:
+                _, tasks = self.ray.wait(tasks, num_returns=len(tasks), timeout=GRACE)
+
+
+class _Board:
+    """Where tasks write how far they are: an actor. Losing it loses no result."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str, tuple[float, str]] = {}
+
+    def write(self, key: str, share: float, message: str) -> None:
+        self.notes[key] = (share, message)
+
+    def read(self) -> dict[str, tuple[float, str]]:
+        return self.notes
+
+
+def _board(ray: Any) -> Any:
+    """A board, on our own node if it can be, since others may die."""
+    strategies = importlib.import_module("ray.util.scheduling_strategies")
+    here = strategies.NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    return ray.remote(_Board).options(num_cpus=0, max_restarts=-1, scheduling_strategy=here).remote()
+
+
+@contextmanager
+def _connected(where: Place) -> Iterator[Any]:
+    """Ray, connected to a cluster whose nodes get this program's code; BadRequest where that cannot be."""
+    try:
+        ray: Any = importlib.import_module("ray")
+    except ImportError:
+        raise BadRequest(
+            "a cluster needs Ray, which is not installed here; "
+            "python -m pip install -r requirements-cluster.txt -c constraints.txt"
+        ) from None
+    if ray.is_initialized():  # by whoever calls us from a program of their own
+        yield ray
+        return
+    code = {"py_modules": [str(Path(__file__).resolve().parent)], "excludes": ["**/__pycache__"]}
+    _reachable(where.address)
+    with redirect_stdout(_Logged()):
+        try:
+            with _own_signals():
+                ray.init(address=where.address, runtime_env=code, log_to_driver=False, logging_level=logging.WARNING)
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise BadRequest(f"no Ray cluster can be used at {where.address!r}: {first}") from error
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+def _reachable(address: str) -> None:
+    """BadRequest where nobody listens at host:port; Ray itself would try for minutes, and cannot be stopped."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10.0).close()
+        except (OSError, OverflowError) as error:
+            raise BadRequest(f"no Ray cluster can be used at {address!r}: {error}") from None
+
+
+class _Logged(io.TextIOBase):
+    """Where Ray's printing goes: a node's last words shall not stand among the figures that a command prints."""
+
+    def write(self, text: str) -> int:
+        """Take a piece of text."""
+        if text.strip():
+            log.info("%s", text.rstrip())
+        return len(text)
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Ray puts a handler of its own in the place of the worker's, which stops a job in good order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ours = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, ours)
+
+
+@contextmanager
+def _seen_by_all(store: Store) -> Iterator[str]:
+    """A file in the store's folder by which a node can tell that it is the same folder."""
+    store.folder.mkdir(parents=True, exist_ok=True)
+    token = store.folder / f".shared-{secrets.token_hex(8)}"
+    token.touch()
+    try:
+        yield str(token)
+    finally:
+        token.unlink(missing_ok=True)
+
+
+# --- the side that computes ------------------------------------------------------------------------------
+
+
+def _measure(config: str, sweep: str, node: str, board: Any) -> str | None:
+    """A task: one cell, stored where the one who asks finds it; what went wrong, if anything did."""
+    asked, whole, here = RunConfig.model_validate_json(config), Sweep.model_validate_json(sweep), json.loads(node)
+    key, name = cell_key(asked, whole), str(importlib.import_module("ray.util").get_node_ip_address())
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
+    os.environ["OMP_NUM_THREADS"] = str(max(1, int(here["cpus"])))
+    share_cores()
+    log.info("begins cell %s on %s", key, name)
+    told = _Reporter(board, key, name)
+    try:
+        if here["share"] is None:
+            _measure_here(asked, whole, here, told)
+        else:
+            _measure_apart(asked, whole, here, told)
+    except Exception as error:  # whatever it is, it is told, and the other cells go on
+        log.exception("cell %s failed", key)
+        said = str(error) if isinstance(error, PoisonscopeError) else f"{type(error).__name__}: {error}"
+        return f"{said} (on {name})"
+    return None
+
+
+def _measure_here(config: RunConfig, sweep: Sweep, node: dict[str, Any], told: _Reporter) -> None:
+    """A cell in the folder that all share."""
+    if not Path(node["token"]).exists():
+        raise BadRequest(
+            f"this node does not see the folder {node['store']} of the machine that asks; put {home.VARIABLE} on a "
+            f"file system that all of them share, or give the cluster a share=URL"
+        )
+    os.environ[home.VARIABLE] = node["home"]
+    from core.cell import measure  # torch, which only a task waits for
+
+    store = _Noting(Path(node["store"]))
+    _have_data(config, store)
+    measure(config, sweep, store, told, node["device"])
+
+
+def _measure_apart(config: RunConfig, sweep: Sweep, node: dict[str, Any], told: _Reporter) -> None:
+    """A cell in this node's own folder, through the share; there the list of its parts goes first, the cell last."""
+    from core.cell import measure
+
+    key, share = cell_key(config, sweep), Share(node["share"])
+    if share.holds("cell", key):
+        return
+    store = _NotingShared(share, own=("cell",))
+    store.delete("cell", key)  # of another sweep, perhaps: its parts shall go through this store
+    _have_data(config, store)
+    measure(config, sweep, store, told, node["device"])
+    store.write(PARTS, key, document={"parts": sorted(store.touched)})
+    cell = store.read("cell", key)
+    if cell is None:
+        raise PoisonscopeError("the cell's figures were damaged as soon as they were written; resume tries again")
+    share.send(cell, "cell", key)
+
+
+def _have_data(config: RunConfig, store: Store) -> None:
+    """Fetch the data set where this node lacks it; one task a node does it."""
+    name = config.dataset.name
+    with store.lock("data", hashlib.sha256(name.encode()).hexdigest()):
+        if datasets.available(name):
+            return
+        try:
+            datasets.prepare(name)
+        except DataUnavailable as error:
+            raise DataUnavailable(
+                f"this node has no {name} and cannot fetch it; on the node: python -m core data {name} ({error})"
+            ) from error
+
+
+class _Reporter:
+    """A run's watcher on a node: what it hears goes to the board, once a second and no more."""
+
+    def __init__(self, board: Any, key: str, name: str) -> None:
+        self._board, self._key, self._name = board, key, name
+        self._last = float("-inf")
+
+    def __call__(self, event: Event) -> None:
+        if time.monotonic() - self._last >= 1.0:
+            self._last = time.monotonic()
+            message = f"{event.message or event.stage} on {self._name}"
+            self._board.write.remote(self._key, float(event.data.get("overall") or 0.0), message)
+
+
+class _Noting(Store):
+    """A store that notes in the node's log what was computed and is stored now."""
+
+    def write(self, stage: str, key: str, **content: Any) -> Artefact:
+        """Store a result, and say so."""
+        written = super().write(stage, key, **content)
+        log.info("stored %s %s", stage, key)
+        return written
+
+
+class _NotingShared(_Noting, SharedStore):
+    """The same with a share."""

@@ -158,7 +158,8 @@ def submit(asked: Asked, kind: str = "run", *, start: bool = True) -> Job:
     with open_ledger(write=True) as ledger:
         ledger.execute(
             "INSERT INTO jobs (kind, key, config, status, created, queued, started, finished, fraction)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind, key) DO NOTHING",
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET config = excluded.config"
+            " WHERE kind = 'sweep'",  # where it is carried out may have changed
             (
                 *(kind, key, asked.model_dump_json(), "done" if stored else "queued", now, now),
                 *((now, now, 1.0) if stored else (None, None, 0.0)),

@@ -50,7 +50,7 @@ class Profile:
 
     sizes [k] are the classes', scopes the classes that each scope looks at, gap [k] how many images of each class
     lie beyond the detector's own cut (None where it offers none). auroc, average_precision and tpr_at_1 are of the
-    target class and need no budget; None where they are not defined.
+    class that holds poison, or means over several, and need no budget; None where they are not defined.
     """
 
     tally: views.Tally
@@ -92,7 +92,7 @@ class Profile:
         return self.scopes[scope]
 
 
-def profile(detection: Detection, labels: Labels, poisoned: Mask, target: int, classes: int) -> Profile:
+def profile(detection: Detection, labels: Labels, poisoned: Mask, classes: int) -> Profile:
     """A detection ranked against the truth: labels [n] below `classes`, poisoned [n]."""
     if len(detection.scores) != len(labels) or len(labels) != len(poisoned):
         raise BadRequest(
@@ -103,7 +103,7 @@ def profile(detection: Detection, labels: Labels, poisoned: Mask, target: int, c
     scopes = ("every_class", "suspicious_class") if names else ("every_class",)
     cut = detection.cut
     beyond = None if cut is None else np.bincount(labels[detection.scores > cut[labels]], minlength=classes)
-    ranking = metrics.ranking(detection.scores, labels, poisoned, target)
+    ranking = metrics.ranking(detection.scores, labels, poisoned)
     return Profile(
         tally=views.tally(views.rank(detection.scores, labels, classes), poisoned),
         sizes=np.bincount(labels, minlength=classes),
@@ -112,7 +112,7 @@ def profile(detection: Detection, labels: Labels, poisoned: Mask, target: int, c
         gap=beyond,
         auroc=ranking.auroc,
         average_precision=ranking.average_precision,
-        tpr_at_1=metrics.tpr_at(FPR, detection.scores, labels, poisoned, target),
+        tpr_at_1=metrics.tpr_at(FPR, detection.scores, labels, poisoned),
     )
 
 
@@ -127,7 +127,7 @@ def by_budget(
     detection: Detection, labels: Labels, poisoned: Mask, shares: Shares, multiplier: float, scope: str = "every_class"
 ) -> Decisions:
     """What a detector's filter does for each assumed ratio [s]; for many questions of the same scores see `profile`."""
-    found = profile(detection, labels, poisoned, int(labels[0]), int(labels.max()) + 1)
+    found = profile(detection, labels, poisoned, int(labels.max()) + 1)
     return found.by_budget(budgets(labels, shares, multiplier), scope)
 
 

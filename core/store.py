@@ -241,17 +241,33 @@ class Store:
 
         Raises PoisonscopeError where the disk is full or may not be written; nothing is left behind then.
         """
-        place = self._place(stage, key)
         with self._prepared(stage, key, arrays or {}, weights, document) as prepared:
-            for _ in range(10):
-                place.parent.mkdir(parents=True, exist_ok=True)
-                if _renamed(prepared, place):
-                    home.sync_folder(place.parent)
-                    break
-                if self.read(stage, key) is not None:
-                    break
-            else:
-                raise PoisonscopeError(f"{place} is damaged and could not be moved away; remove it by hand")
+            return self._put(stage, key, prepared)
+
+    def take(self, stage: str, key: str, fill: Callable[[Path], None]) -> Artefact:
+        """Store an artefact of another store: `fill` puts its files, DONE among them, into a folder.
+
+        One that is there already and intact stays. DamagedArtefact where the files are not those of its DONE.
+        """
+        with _explained(self.folder), self._scratch(stage) as scratch:
+            received = scratch / "artefact"
+            received.mkdir()
+            fill(received)
+            _open(received, stage, key)
+            return self._put(stage, key, received)
+
+    def _put(self, stage: str, key: str, prepared: Path) -> Artefact:
+        """Rename a whole artefact into its place, unless an intact one is there."""
+        place = self._place(stage, key)
+        for _ in range(10):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if _renamed(prepared, place):
+                home.sync_folder(place.parent)
+                break
+            if Store.read(self, stage, key) is not None:
+                break
+        else:
+            raise PoisonscopeError(f"{place} is damaged and could not be moved away; remove it by hand")
         return Artefact(place, _document(place))
 
     @contextmanager
@@ -520,10 +536,9 @@ def _seal(done: Mapping[str, Any]) -> str:
     return hashlib.sha256(_canonical(done)).hexdigest()
 
 
-def _done(folder: Path, stage: str, key: str) -> dict[str, Any]:
-    """What the DONE marker of a folder says, or DamagedArtefact."""
-    with _damage(folder / DONE):
-        content = (folder / DONE).read_bytes()
+def read_marker(content: bytes, stage: str, key: str) -> dict[str, Any]:
+    """What a DONE marker says of its artefact, or DamagedArtefact where it was altered or is another's."""
+    with _damage(Path(DONE)):
         done = json.loads(content)
         seal = done.pop("seal")
         # Another spelling of the same values is an alteration, too.
@@ -534,6 +549,12 @@ def _done(folder: Path, stage: str, key: str) -> dict[str, Any]:
         if done["versions"]["format"] != FORMAT:
             raise DamagedArtefact(f"its format is {done['versions']['format']}, this version reads {FORMAT}")
         return dict(done)
+
+
+def _done(folder: Path, stage: str, key: str) -> dict[str, Any]:
+    """What the DONE marker of a folder says, or DamagedArtefact."""
+    with _damage(folder / DONE):
+        return read_marker((folder / DONE).read_bytes(), stage, key)
 
 
 def _sizes_agree(folder: Path, stage: str, key: str) -> dict[str, Any]:

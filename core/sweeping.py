@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from core import cluster
 from core.cell import measure
@@ -26,12 +26,13 @@ def carry_out(sweep: Sweep, store: Store, watch: Watcher = ignore, device: str =
     """Compute what is not stored of a sweep, here or on its cluster; CellsFailed at the end where some cells failed.
 
     watch hears of the whole, with data["overall"], of a cell that failed, with data["failed"], and between two
-    cells, with data["between"]: whoever is told may raise Cancelled then and lose nothing.
+    cells, with data["between"]: whoever is told may raise Cancelled then and lose nothing. On a cluster the cells
+    under way are finished first then.
     """
     todo = [cell for cell in cells(sweep) if not store.has("cell", cell_key(cell.config, sweep))]
     told = Told(watch, sweep.count, sweep.count - len(todo))
     if sweep.cluster is not None:
-        errors = cluster.carry_out(sweep, todo, told)
+        errors = cluster.carry_out(sweep, todo, store, told)
     else:
         errors = _one_by_one(sweep, todo, store, told, device)
     if errors:
@@ -59,15 +60,27 @@ class Told:
         self.watch, self.total, self.finished = watch, total, finished
 
     def of(self, cell: Cell, retrain: bool) -> Watcher:
-        """The watcher of a cell's own run; a pipeline counts the retraining in, whether it comes or not."""
-        whole = 1.0 if retrain else SCORED
+        """The watcher of a cell's own run.
+
+        A pipeline counts the retraining in, whether it comes or not, and begins again for a reference.
+        """
+        whole, furthest = 1.0 if retrain else SCORED, 0.0
 
         def watch(event: Event) -> None:
-            within = min(1.0, float(event.data.get("overall") or 0.0) / whole)
+            nonlocal furthest
+            furthest = max(furthest, min(1.0, float(event.data.get("overall") or 0.0) / whole))
             message = f"{self.finished + 1} of {self.total}, {cell.name}: {event.message or event.stage}"
-            self.watch(Event(event.stage, event.fraction, message, {"overall": self._share(within)}))
+            self.watch(Event(event.stage, event.fraction, message, {"overall": self._share(furthest)}))
 
         return watch
+
+    def at_once(self, shares: Sequence[float], retrain: bool, message: str) -> None:
+        """Several cells are under way, each as far as its run says."""
+        whole = 1.0 if retrain else SCORED
+        overall = self._share(sum(min(1.0, share / whole) for share in shares))
+        self.watch(
+            Event("cluster", overall, f"{self.finished} of {self.total} are done, {message}", {"overall": overall})
+        )
 
     def done(self, cell: Cell) -> None:
         """A cell has ended."""

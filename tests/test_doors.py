@@ -44,6 +44,19 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- settings ---------------------------------------------------------------------------------------------
 
 
+def test_settings_of_an_unusual_attack_become_a_configuration() -> None:
+    further = {"trigger": "pattern", "parameters": {"row": 5}}
+    attack = core.configure(labels="clean_label", cover_ratio=2, also=[further, {"trigger": "pixel"}]).attack
+    assert (attack.labels, attack.cover_ratio, attack.source) == ("clean_label", 2.0, None)
+    assert [one.trigger for one in attack.triggers] == ["pixel", "pattern", "pixel"]
+    assert attack.also[0].parameters == {**core.TRIGGERS["pattern"].settle({}), "row": 5}
+    assert attack.title == "clean-label pixel and 2 more with covers"
+    assert not attack.plain
+    usual = core.configure().attack
+    assert usual.plain
+    assert usual.title == "pixel"
+
+
 def test_settings_become_a_configuration() -> None:
     asked = core.configure(
         dataset="digits",

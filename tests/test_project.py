@@ -17,7 +17,7 @@ import core
 from core.registry import REGISTRIES
 
 ROOT = Path(__file__).resolve().parents[1]
-REQUIREMENT_FILES = ("requirements.txt", "requirements-dev.txt")
+REQUIREMENT_FILES = ("requirements.txt", "requirements-dev.txt", "requirements-cluster.txt")
 
 
 def stated(file: str) -> list[str]:

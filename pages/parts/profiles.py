@@ -56,7 +56,7 @@ def _profile(
         return None
     poisoned, config = _result.poisoned, _result.config
     classes = len(core.class_names(config.dataset.name))
-    return core.sensitivity.profile(detection, poisoned.labels, poisoned.truth.poisoned, config.attack.target, classes)
+    return core.sensitivity.profile(detection, poisoned.labels, poisoned.truth.poisoned, classes)
 
 
 def seconds(detector: str, images: int) -> float:
