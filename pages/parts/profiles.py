@@ -83,6 +83,5 @@ def named(result: Result, found: Profile) -> str:
     classes = [int(label) for label in found.scopes["suspicious_class"]]
     if not classes:
         return "nothing found"
-    target, poisons = result.config.attack.target, found.poisons
-    right = bool(poisons) and classes == [target]
+    right = bool(found.poisons) and classes == found.poisoned_classes
     return f"{'✓' if right else '✗'} " + ", ".join(words.class_name(result.config, label) for label in classes)
