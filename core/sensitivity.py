@@ -63,6 +63,11 @@ class Profile:
     tpr_at_1: float | None
 
     @property
+    def poisoned_classes(self) -> list[int]:
+        """The classes that hold poison."""
+        return [label for label, running in enumerate(self.tally.poisons) if running[-1]]
+
+    @property
     def names_classes(self) -> bool:
         """Whether the detector says which classes are poisoned."""
         return "suspicious_class" in self.scopes
@@ -177,8 +182,8 @@ def spectral_gaps(spectrum: NDArray[np.float64] | None) -> Shares | None:
     return _share(spectrum[:, 0], spectrum[:, 1])
 
 
-def contrast(gaps: Sequence[float] | Shares, target: int) -> tuple[float, float]:
-    """The target class's spectral gap and the widest of the other classes: what the eye compares."""
-    values = np.asarray(gaps, float)
-    others = np.delete(values, target)
-    return float(values[target]), float(np.nanmax(others)) if np.isfinite(others).any() else float("nan")
+def contrast(gaps: Shares, targets: Sequence[int] | Counts) -> tuple[float, float]:
+    """The target classes' spectral gap, their mean, and the widest of the others; NaN where there is none."""
+    poisoned = np.isin(np.arange(len(gaps)), targets)
+    own, others = gaps[poisoned & np.isfinite(gaps)], gaps[~poisoned & np.isfinite(gaps)]
+    return float(own.mean()) if len(own) else float("nan"), float(others.max()) if len(others) else float("nan")

@@ -195,7 +195,7 @@ def base_of(config: RunConfig, without: Collection[str] = ()) -> Settings:
         for name, value in found.items()
         if name not in gone
         and name.partition(".")[0] not in {"trigger", "detector"} & gone
-        and (name in SPELT_OUT or name not in usual or value != usual[name])
+        and (name in SPELT_OUT or name not in usual or (value != usual[name] and value != []))
     }
 
 

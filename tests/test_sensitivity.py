@@ -129,8 +129,10 @@ def test_a_share_of_nothing_is_not_a_number():
 def test_a_gap_is_the_first_singular_value_over_the_second():
     gaps = sensitivity.spectral_gaps(np.array([[6.0, 2.0, 1.0], [4.0, 4.0, 0.0], [0.0, 0.0, 0.0]]))
     np.testing.assert_array_equal(gaps, [3.0, 1.0, np.nan])
-    assert sensitivity.contrast(gaps, 0) == (3.0, 1.0)
-    assert sensitivity.contrast(gaps, 1) == (1.0, 3.0)
+    assert sensitivity.contrast(gaps, [0]) == (3.0, 1.0)
+    assert sensitivity.contrast(gaps, [1]) == (1.0, 3.0)
+    assert sensitivity.contrast(np.array([3.0, 5.0, 1.0]), [0, 1]) == (4.0, 1.0)
+    assert np.isnan(sensitivity.contrast(gaps, [0, 1, 2])[1])
     assert sensitivity.spectral_gaps(None) is None
     assert sensitivity.spectral_gaps(np.ones((3, 1))) is None
 

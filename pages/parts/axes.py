@@ -22,6 +22,26 @@ MOVED = {
     "crop": {"training.flip": False, "training.crop": 4},
     "flip and crop": {"training.flip": True, "training.crop": 4},
 }
+ATTACKS = {
+    "pixel": {"trigger": "pixel"},
+    "pattern": {"trigger": "pattern"},
+    "patch": {"trigger": "patch"},
+    "blended": {"trigger": "blended"},
+    "sinusoid": {"trigger": "sinusoid"},
+    "warp": {"trigger": "warp"},
+    "clean-label": {"trigger": "sinusoid", "labels": "clean_label", "placement": "replace", "ratio": 0.4},
+    "three pixels": {
+        "trigger": "pixel",
+        "also": [
+            {"trigger": "pixel", "parameters": {"row": -2, "column": 1}},
+            {"trigger": "pixel", "parameters": {"row": 1, "column": -2}},
+        ],
+    },
+    "all-to-all": {"trigger": "pattern", "labels": "all_to_all", "ratio": 0.2},
+    "covered": {"trigger": "pattern", "cover_ratio": 1.0},
+    "none": {"trigger": "pattern", "ratio": 0.0, "assumed_ratio": 0.1},
+}
+KIND = ("also", "labels", "cover_ratio", "source")  # what makes an attack of another kind
 
 
 class Axis(NamedTuple):
@@ -54,7 +74,12 @@ AXES: dict[str, Axis] = {
         "ratio", lambda config: [0.005, 0.01, 0.02, 0.05, 0.1, 0.2],
         "Shares, or percentages with their sign: 0.05 or 5%.",
     ),
-    "Trigger (attack)": Axis(
+    "Attack": Axis(
+        "attack", lambda config: list(ATTACKS)[:6],
+        "Each with its usual settings; those of another kind with a ratio at which they work.",
+        lambda config: list(ATTACKS), ATTACKS,
+    ),
+    "Trigger": Axis(
         "trigger", lambda config: [name for name in core.TRIGGERS if name != "drawing"][:4],
         "Each with its usual settings.", lambda config: list(core.TRIGGERS),
     ),
@@ -71,6 +96,10 @@ AXES: dict[str, Axis] = {
     "Placement": Axis(
         "placement", lambda config: ["add", "replace"], "Copies added, or originals stamped.",
         lambda config: ["add", "replace"],
+    ),
+    "Covers": Axis(
+        "cover_ratio", lambda config: [0.0, 0.5, 1.0, 2.0],
+        "Stamped images that keep their true label, for each poisoned one: the adaptive attack of Qi et al.",
     ),
     "Augmentation": Axis(
         "augmentation", lambda config: list(MOVED), "As the only defence: look at ASR before the filter.",
@@ -130,10 +159,15 @@ def values(axis: Axis, chosen: Sequence[Any]) -> Values:
 
 
 def settings(chosen: Mapping[str, Values]) -> Collection[str]:
-    """All settings that axes set."""
+    """The settings that axes set at every point, so that the base need not."""
     found: dict[str, None] = {}
     for name, given in chosen.items():
-        found |= dict.fromkeys([name] if isinstance(given, list) else [key for one in given.values() for key in one])
+        if isinstance(given, list):
+            found[name] = None
+        else:
+            found |= {key: None for key in next(iter(given.values())) if all(key in one for one in given.values())}
+        if name == "attack":
+            found |= dict.fromkeys(KIND)
     return list(found)
 
 

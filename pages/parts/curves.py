@@ -13,7 +13,7 @@ from . import colours
 
 HEIGHT, SMALL = 460, 15  # pixels: a picture and its type
 MOST_LINES = 6
-MARKS = 10  # steps of a curve between two of its marks
+MARKS = 10  # on a curve
 
 
 class Style(NamedTuple):
@@ -72,12 +72,11 @@ def figure(x: str, y: str, *, percent_x: bool = False, percent_y: bool = False, 
 def line(
     made: go.Figure, x: Sequence[float], y: Sequence[float], name: str, look: Style, hover: str, **more: Any
 ) -> None:
-    """A curve, with a mark every few steps so that its colour is not needed."""
+    """A curve, with a few marks on it so that its colour is not needed."""
     made.add_scatter(
         x=list(x), y=list(y), name=name, mode="lines+markers", hovertemplate=f"{name}: {hover}<extra></extra>",
         line=dict(color=look.colour, dash=look.dash, width=3),
-        marker=dict(symbol=look.symbol, size=[9 if step % MARKS == 0 else 0 for step in range(len(x))],
-                    color=look.colour, line=dict(width=0)),
+        marker=dict(symbol=look.symbol, size=9, color=look.colour, maxdisplayed=MARKS),
         **more,
     )  # fmt: skip
 

@@ -125,7 +125,7 @@ def _gaps(
 def row(result: Result, layer: Layer, detector: str) -> dict[str, Any]:
     own = " (this run)" if layer.name == result.config.defence.representation else ""
     found = profiles.of(layer.seen, detector) if layer.scored else None
-    gap, other = (None, None) if layer.gaps is None else core.sensitivity.contrast(layer.gaps, target(result))
+    gap, other = (None, None) if layer.gaps is None else core.sensitivity.contrast(layer.gaps, targets(result))
     left, clean = (None, None) if found is None else rivals.cut_of(layer.seen, detector, found)
     return {
         "Layer": f"{layer.name}{own}",
@@ -140,12 +140,15 @@ def row(result: Result, layer: Layer, detector: str) -> dict[str, Any]:
     }
 
 
-def target(result: Result) -> int:
-    return result.config.attack.target
+def targets(result: Result) -> list[int]:
+    """The classes that hold poison; where none does, the one that was aimed at."""
+    poisoned = result.poisoned
+    found = np.unique(poisoned.labels[poisoned.truth.poisoned]).tolist()
+    return found or [result.config.attack.target]
 
 
 def columns() -> dict[str, Any]:
-    help = "spectral gap of the target class"
+    help = "spectral gap of the poisoned class, of several the mean"
     gaps = {
         "Spectral gap": st.column_config.NumberColumn(format="%.2f", help=f"{help}: {words.explain('Spectral gap')}"),
         "Widest other gap": st.column_config.NumberColumn(format="%.2f", help="the same, widest of the other classes"),
@@ -162,6 +165,7 @@ def draw(result: Result, layers: list[Layer]) -> None:
         st.info("No layer's singular values are stored yet: the buttons below compute them.")
         return
     names, poisons = core.class_names(result.config.dataset.name), result.poisoned.truth.count
+    wanted = targets(result)
     picture = curves.figure("spectral gap of a class", "", height=150 + 56 * len(layers))
     kinds = [("benign class", colours.BENIGN, "circle", 13, False)]
     if poisons:
@@ -171,7 +175,7 @@ def draw(result: Result, layers: list[Layer]) -> None:
             (float(layer.gaps[label]), layer.name, names[label])
             for layer in layers
             for label in np.flatnonzero(np.isfinite(layer.gaps))
-            if (poisons and label == target(result)) == poisoned
+            if bool(poisons and label in wanted) == poisoned
         ]
         picture.add_scatter(
             x=[gap for gap, _, _ in points], y=[layer for _, layer, _ in points], mode="markers", name=kind,
@@ -188,9 +192,10 @@ def draw(result: Result, layers: list[Layer]) -> None:
 def spoken(result: Result, layers: list[Layer]) -> str:
     said = []
     for layer in layers:
-        gap, other = core.sensitivity.contrast(layer.gaps, target(result))
+        gap, other = core.sensitivity.contrast(layer.gaps, targets(result))
         said.append(f"{layer.name} {gap:.2f}, widest other {other:.2f}")
-    return f"Spectral gap of {words.class_name(result.config, target(result))} at each layer: {'; '.join(said)}."
+    names = ", ".join(words.class_name(result.config, label) for label in targets(result))
+    return f"Spectral gap of {names} at each layer: {'; '.join(said)}."
 
 
 def as_csv(result: Result, table: pd.DataFrame, layers: list[Layer]) -> bytes:

@@ -140,8 +140,8 @@ def bounds(result: Result, own: Profile) -> list[dict[str, Any]]:
     scope = defence.scope if defence.scope in own.scopes else "every_class"
     budget = np.array([core.filter.budget(labels, defence)])
     guess, know = core.sensitivity.chance(own, budget, scope), core.sensitivity.perfect(own, budget, scope)
-    target = result.config.attack.target
-    share = float(own.tally.poisons[target][-1] / max(int(own.sizes[target]), 1))
+    shares = [own.tally.poisons[label][-1] / own.sizes[label] for label in own.poisoned_classes]
+    share = float(np.mean(shares)) if shares else 0.0
     there = own.poisons > 0
     return [
         {

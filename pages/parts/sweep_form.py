@@ -31,7 +31,7 @@ def show(result: Result) -> None:
         st.error(words.sentence(str(error)), icon=":material/error:")
         return
     if sweep is not None and plan is not None:
-        st.markdown(price(plan))
+        st.markdown(price(plan, sweep.cluster))
         start(sweep, plan)
         file(sweep)
 
@@ -70,6 +70,11 @@ def put_together(result: Result) -> Sweep:
             persist_state="session",
             help="The assumed ratio is the attacker's own at every point, as in the report's tables.",
         )  # fmt: skip
+        cluster = st.text_input(
+            "Ray cluster", key="sweep cluster", placeholder="none: this machine", width=220, persist_state="session",
+            help="The address of a cluster that shall do it: auto, or host:port; with options behind a question mark, "
+            "as in auto?cpus=2&gpus=0.5. Empty: this machine's own worker.",
+        )  # fmt: skip
     base = core.sweeps.base_of(result.config, axes.settings(chosen))
     if same:
         base["assumed_ratio"] = core.sweeps.SAME
@@ -77,7 +82,7 @@ def put_together(result: Result) -> Sweep:
                f"{result.config.defence.title}.")  # fmt: skip
     sweep = Sweep(
         name=" ".join(name.split()) or usual_name(chosen), base=base, axes=chosen, seeds=tuple(range(int(seeds))),
-        retrain=retrain,
+        retrain=retrain, cluster=(cluster or "").strip() or None,
     )  # fmt: skip
     if sweep.count > axes.MOST_CELLS:
         raise core.BadRequest(f"a sweep from here has at most {axes.MOST_CELLS:,} runs, got {sweep.count:,}")
@@ -135,17 +140,24 @@ def _cost(home: str, text: str, _sweep: Sweep) -> Plan:
     return core.sweeps.plan(_sweep)
 
 
-def price(plan: Plan) -> str:
+HERE_DONE = (
+    "One after the other by this machine's worker, also when this tab is closed; a run that you start meanwhile on the "
+    "Attack screen goes first."
+)
+THERE_DONE = "That is on this machine; the cluster does as many at once as it has room for."
+
+
+def price(plan: Plan, cluster: str | None = None) -> str:
     """How many trainings, and about how long."""
     runs = words.count(plan.cells, "run")
     if plan.stored == plan.cells:
         return f"**{runs}, all stored already**: nothing needs to be trained."
     basis = "measured on this machine" if plan.measured else "a guess; the first will tell"
+    where = HERE_DONE if cluster is None else THERE_DONE
     stored = f" {words.count(plan.stored, 'run')} of them stored already." if plan.stored else ""
     return (
         f"**{runs}, {words.count(plan.trainings, 'training')} to do**, about **{words.duration(plan.seconds)}** "
-        f"({basis}).{stored} One after the other by this machine's worker, also when this tab is closed; a run that "
-        "you start meanwhile on the Attack screen goes first."
+        f"({basis}).{stored} {where}"
     )
 
 

@@ -6,6 +6,7 @@ Asks the ledger every two seconds, and only while the sweep waits or runs.
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -20,9 +21,18 @@ EVERY = 2.0  # seconds between two looks
 STRIKE = "sweep to strike"  # in session state: the job that shall go once it has stopped
 
 
+class Listed(NamedTuple):
+    """A sweep of the list: of the ledger, or one whose figures come with the program."""
+
+    sweep: Sweep
+    job: Job | None
+
+
 def show() -> None:
     """Which sweep, and all about it."""
-    known = {job.key[: sweep_form.SHORT]: job for job in core.sweeps.listing() if job.sweep is not None}
+    known = {job.key[: sweep_form.SHORT]: Listed(job.sweep, job) for job in core.sweeps.listing() if job.sweep}
+    shipped = {key: Listed(sweep, None) for key, sweep in _shipped(str(core.sweeps.RECORDS)).items()}
+    known |= {key: one for key, one in shipped.items() if key not in known}
     if not known:
         st.caption("No sweep yet.")
         return
@@ -36,15 +46,35 @@ def show() -> None:
         on_change=lambda: cuts.set_option(sweep_form.PARAMETER, st.session_state["sweep picker"], ""),
         help="Newest first; the link names the chosen one.",
     )  # fmt: skip
-    job = known[st.session_state["sweep picker"]]
-    st.fragment(watch, run_every=EVERY if job.active else None)(job.id, job.active)
+    sweep, job = known[st.session_state["sweep picker"]]
+    if job is None:
+        st.fragment(recorded)(sweep)
+    else:
+        st.fragment(watch, run_every=EVERY if job.active else None)(job.id, job.active)
 
 
-def label(job: Job) -> str:
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _shipped(folder: str) -> dict[str, Sweep]:
+    """The sweeps whose figures come with the program, by their keys' beginnings."""
+    return {core.sweeps.key(sweep)[: sweep_form.SHORT]: sweep for sweep in core.sweeps.shipped().values()}
+
+
+def label(listed: Listed) -> str:
     """A sweep in one line; how far an active one is stands below, where it moves."""
+    sweep, job = listed
+    if job is None:
+        return f"{sweep.name} · {words.count(sweep.count, 'run')} · recorded"
     ended = {"done": "done", "cancelled": "paused", "failed": "failed", "lost": "lost"}.get(job.status)
-    parts = [job.name or job.sweep.name, words.count(job.sweep.count, "run"), ended, words.when(job.created)]
+    parts = [job.name or sweep.name, words.count(sweep.count, "run"), ended, words.when(job.created)]
     return " · ".join(part for part in parts if part)
+
+
+def recorded(sweep: Sweep) -> None:
+    """Figures that come with the program; to run it here, begin a new sweep with its file."""
+    table = _figures(str(core.home.home()), core.sweeps.text(sweep), "recorded", None, sweep)
+    st.caption("These figures come with the program. Its file, below, begins the same sweep here.")
+    sweep_pictures.show(sweep, table)
+    downloads(sweep, table)
 
 
 def watch(id: int, was_active: bool) -> None:

@@ -210,7 +210,8 @@ def heatmap(sweep: Sweep, table: pd.DataFrame, across: str, down: str, name: str
     figure.update_xaxes(type="category", categoryorder="array", categoryarray=x_labels, showgrid=False)
     figure.update_yaxes(type="category", categoryorder="array", categoryarray=y_labels[::-1], showgrid=False,
                         ticklabelstandoff=6)  # fmt: skip
-    figure.update_layout(clickmode="event+select")
+    title = dict(text=f"{name}, mean over the seeds", font=dict(size=curves.SMALL, color=curves.ink()), x=0, y=0.99)
+    figure.update_layout(clickmode="event+select", title=title)  # a saved picture says what it shows
     key = f"sweep grid {core.sweeps.key(sweep)[:8]} {name}"
 
     def take() -> None:

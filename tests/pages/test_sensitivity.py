@@ -195,6 +195,17 @@ def test_a_clean_set_has_no_ranking_and_may_name_nothing(own_home, open_screen) 
         fine(open_screen("sensitivity", run=job.key, look=tab))
 
 
+def test_where_every_class_is_poisoned_naming_all_is_right(own_home, open_screen) -> None:
+    job = stored.finished(stored.config(labels="all_to_all", detector="whitened-spectral"))
+    result = Result(job.config)
+    found = profiles.of(result, "whitened-spectral")
+    assert found.poisoned_classes == list(range(10))
+    assert layers.targets(result) == list(range(10))
+    for tab in (ASSUMED, DETECTORS, LAYERS):
+        app = fine(open_screen("sensitivity", run=job.key, look=tab))
+    assert len(pictures(app)) <= 1
+
+
 def test_slow_detectors_say_that_they_are() -> None:
     assert profiles.seconds("knn", 50_000) > profiles.seconds("spectral", 50_000)
     assert profiles.seconds("spectral", 25_000) == pytest.approx(profiles.seconds("spectral", 50_000) / 2)

@@ -24,6 +24,11 @@ def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "_attended", lambda job, start: job)
 
 
+@pytest.fixture(autouse=True)
+def nothing_shipped(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeps, "RECORDS", tmp_path / "no records")
+
+
 def sweep(**changes: object) -> Sweep:
     settings = dict(
         name="how little",
@@ -122,6 +127,9 @@ def test_a_run_s_settings_come_back_from_the_base() -> None:
         stored.config(),
         stored.gap_config(training={"epochs": 2, "flip": True}, source="four", placement="replace"),
         stored.config(detector="spectre", detector_parameters={"assumed_share": 0.2}, scope="every_class"),
+        stored.config(labels="all_to_all"),
+        stored.config(labels="clean_label", placement="replace", cover_ratio=0.5),
+        stored.config(also=[{"trigger": "pixel", "parameters": {"row": 1}}]),
         stored.config(trigger="drawing", representation="block2", multiplier=2.0, ratio_of="training_set", ratio=0.01),
     ):
         (cell,) = sweeps.cells(Sweep(base=sweeps.base_of(config), seeds=(config.seed,)))
@@ -207,6 +215,31 @@ def test_the_csv_has_a_row_for_each_run() -> None:
     rows = pd.read_csv(io.BytesIO(sweep_list.as_csv(sweeps.table(sweep()))))
     assert rows["status"].tolist() == ["done"] + 7 * ["waiting"]
     assert rows["trigger.size"].tolist() == 2 * [2, 2, 3, 3]
+
+
+def test_figures_that_come_with_the_program_are_shown_without_a_job(
+    finished_job: Job, open_screen, tmp_path, monkeypatch
+) -> None:
+    wanted = sweep(axes={"ratio": [0.05, 0.2]})
+    (tmp_path / "one.yaml").write_text(sweeps.text(wanted))
+    keep(wanted, 0, 1, 2, 3)
+    sweeps.record(tmp_path / "one.yaml")
+    for cell in sweeps.cells(wanted):
+        Store().delete("cell", sweeps.cell_key(cell.config, wanted))
+    monkeypatch.setattr(sweeps, "RECORDS", tmp_path)
+    app = screen(open_screen, finished_job)
+    assert app.selectbox("sweep picker").options == ["how little · 4 runs · recorded"]
+    assert "**4 of 4 runs finished**" in said(app)
+    assert not {"sweep pause", "sweep delete", "sweep resume"} & set(keys(app))
+    assert not sweeps.listing()
+
+
+def test_a_cluster_s_address_goes_into_the_sweep(finished_job: Job, open_screen) -> None:
+    app = screen(open_screen, finished_job)
+    app = fine(app.text_input("sweep cluster").set_value(" auto?cpus=2 ").run())
+    fine(app.button("sweep start").click().run())
+    (job,) = sweeps.listing()
+    assert job.sweep.cluster == "auto?cpus=2"
 
 
 def test_a_link_to_a_sweep_that_is_gone_is_explained(finished_job: Job, open_screen) -> None:
