@@ -70,6 +70,8 @@ def test_an_address_with_options(text, found):
 def test_an_address_that_cannot_be_meant(text, said):
     with pytest.raises(BadRequest, match=said):
         place(text)
+    with pytest.raises(BadRequest, match=said):  # before anything starts
+        sweeps.submit(sweep(cluster=text), start=False)
 
 
 def test_the_command_line_puts_its_options_into_the_address():
