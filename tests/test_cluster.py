@@ -366,6 +366,25 @@ def test_a_part_that_is_damaged_makes_the_cell_be_computed_again(fake, tmp_path)
     assert Store().has("run", key)
 
 
+def test_a_share_that_fails_once_costs_one_cell(fake, tmp_path, monkeypatch):
+    share = Share((tmp_path / "share").as_uri())
+    ray = fake(lambda key: finished(share, tmp_path / "node", key))
+    bring_home, asked = cluster.bring_home, sweep(cluster=f"auto?share={share.url}")
+
+    def broken(key: str, *rest: Any) -> None:
+        if len(ray.ended) == 1:
+            raise TimeoutError("the bucket does not answer")
+        bring_home(key, *rest)
+
+    monkeypatch.setattr(cluster, "bring_home", broken)
+    with pytest.raises(sweeping.CellsFailed, match="1 of 4 runs failed, .*TimeoutError: the bucket does not answer"):
+        sweeping.carry_out(asked, Store())
+    monkeypatch.setattr(cluster, "bring_home", bring_home)
+    again = fake(stores)
+    sweeping.carry_out(asked, Store())
+    assert again.sent == []  # it was in the share
+
+
 # --- two real nodes --------------------------------------------------------------------------------------
 
 
