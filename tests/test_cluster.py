@@ -377,7 +377,7 @@ def test_a_share_that_fails_once_costs_one_cell(fake, tmp_path, monkeypatch):
         bring_home(key, *rest)
 
     monkeypatch.setattr(cluster, "bring_home", broken)
-    with pytest.raises(sweeping.CellsFailed, match="1 of 4 runs failed, .*TimeoutError: the bucket does not answer"):
+    with pytest.raises(sweeping.CellsFailed, match=r"1 of 4 runs failed, .*TimeoutError: the bucket does not answer"):
         sweeping.carry_out(asked, Store())
     monkeypatch.setattr(cluster, "bring_home", bring_home)
     again = fake(stores)
