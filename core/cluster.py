@@ -208,8 +208,9 @@ class _Driver:
     def _take_in(self, task: Any, cell: Cell) -> None:
         key = cell_key(cell.config, self.sweep)
         try:
-            error = self._outcome(task, key)
-        except PoisonscopeError as trouble:
+            error: Exception | None = self._outcome(task, key)
+        except Exception as trouble:  # a share that cannot be reached just now, say; the other cells may well come
+            log.exception("%s could not be taken in", cell.name)
             error = trouble
         if error is not None:
             self.errors[key] = self.told.failed(cell, error)

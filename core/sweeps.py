@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from core import doors, jobs, stages
+from core import cluster, doors, jobs, stages
 from core.jobs import Job
 from core.store import Store
 from core.sweep import SAME, Cell, Sweep, base_of, cell_key, cells, key, parse, text
@@ -104,8 +104,11 @@ def plan(sweep: Sweep, store: Store | None = None) -> Plan:
 def submit(sweep: Sweep, *, start: bool = True) -> Job:
     """Put a sweep into the ledger; the same sweep again joins the first, and goes on where it stopped.
 
-    Paused by jobs.cancel, resumed by jobs.resume: what is finished stays.
+    Paused by jobs.cancel, resumed by jobs.resume: what is finished stays. BadRequest where its cluster's address or
+    options cannot be meant.
     """
+    if sweep.cluster is not None:
+        cluster.place(sweep.cluster)
     return jobs.submit(sweep, "sweep", start=start)
 
 

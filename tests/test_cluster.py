@@ -70,6 +70,8 @@ def test_an_address_with_options(text, found):
 def test_an_address_that_cannot_be_meant(text, said):
     with pytest.raises(BadRequest, match=said):
         place(text)
+    with pytest.raises(BadRequest, match=said):  # before anything starts
+        sweeps.submit(sweep(cluster=text), start=False)
 
 
 def test_the_command_line_puts_its_options_into_the_address():
@@ -362,6 +364,25 @@ def test_a_part_that_is_damaged_makes_the_cell_be_computed_again(fake, tmp_path)
     sweeping.carry_out(asked, Store())
     assert ray.ended == [key]
     assert Store().has("run", key)
+
+
+def test_a_share_that_fails_once_costs_one_cell(fake, tmp_path, monkeypatch):
+    share = Share((tmp_path / "share").as_uri())
+    ray = fake(lambda key: finished(share, tmp_path / "node", key))
+    bring_home, asked = cluster.bring_home, sweep(cluster=f"auto?share={share.url}")
+
+    def broken(key: str, *rest: Any) -> None:
+        if len(ray.ended) == 1:
+            raise TimeoutError("the bucket does not answer")
+        bring_home(key, *rest)
+
+    monkeypatch.setattr(cluster, "bring_home", broken)
+    with pytest.raises(sweeping.CellsFailed, match=r"1 of 4 runs failed, .*TimeoutError: the bucket does not answer"):
+        sweeping.carry_out(asked, Store())
+    monkeypatch.setattr(cluster, "bring_home", bring_home)
+    again = fake(stores)
+    sweeping.carry_out(asked, Store())
+    assert again.sent == []  # it was in the share
 
 
 # --- two real nodes --------------------------------------------------------------------------------------
