@@ -145,6 +145,14 @@ def _trigger(given: str) -> dict[str, Any]:
     return {"trigger": name, "parameters": _settings(pairs)}
 
 
+def _files(given: list[str] | None) -> dict[str, Path]:
+    """name=path pairs."""
+    pairs = [pair.partition("=") for pair in given or []]
+    if wrong := ["".join(pair) for pair in pairs if not pair[1] or not pair[2]]:
+        raise BadRequest(f"evidence must be name=file.npy, got {wrong[0]!r}")
+    return {name: Path(path) for name, _, path in pairs}
+
+
 def _file(path: Path) -> str:
     """A small file's content in base64: a picture, say."""
     try:
@@ -317,13 +325,17 @@ def score(
     multiplier: float = 1.5,
     scope: str | None = None,
     cut: Annotated[str, typer.Option(help="budget or gap.")] = "budget",
+    evidence: Annotated[
+        list[str] | None,
+        typer.Option(help="What else a detector needs, as name=file.npy: losses [epochs, n], entropies [n, others]."),
+    ] = None,
 ) -> None:
     """Score any features with any detector and budget; nothing is trained."""
     from core.scoring import score_files
 
     flagged, total = score_files(
         features, labels, to, detector=detector, parameters=_settings(detector_set), assumed_ratio=assumed_ratio,
-        multiplier=multiplier, scope=scope, cut=cut,
+        multiplier=multiplier, scope=scope, cut=cut, evidence=_files(evidence),
     )  # fmt: skip
     out.print(f"{flagged} of {total} images flagged; written to {to}", markup=False, highlight=False, soft_wrap=True)
 

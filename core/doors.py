@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from core import datasets, jobs, progress, recorded, stages
+from core import datasets, evidence, jobs, progress, recorded, stages
 from core.config import RunConfig, explain
 from core.jobs import Job
-from core.registry import DATASETS, MODELS
+from core.registry import DATASETS, DETECTORS, MODELS
 from core.results import Result
 from core.store import Store
 from core.types import DamagedArtefact, DataUnavailable, Watcher, ignore
@@ -138,7 +138,7 @@ def estimate(config: RunConfig, *, store: Store | None = None, trained: Containe
     cost = progress.costs(config, train_size, facts.get("test_size", train_size // 5))
     model = stages.model_key(config)
     stored = {
-        "train": model in trained or store.has("model", model),
+        "train": model in trained or (store.has("model", model) and not _losses_missing(config, store, model)),
         "evaluate": model in trained or store.has("predictions", stages.predictions_key(model, config.attack)),
         "represent": model in trained
         or store.has("features", stages.features_key(model, config.defence.representation)),
@@ -146,6 +146,12 @@ def estimate(config: RunConfig, *, store: Store | None = None, trained: Containe
     cost = {stage: passes for stage, passes in cost.items() if not stored.get(stage)}
     speed, measured = _images_per_second(config.training.model, store)
     return Estimate(False, sum(cost.values()) / (progress.TRAINING_COST * speed) + 5.0, measured)
+
+
+def _losses_missing(config: RunConfig, store: Store, model: str) -> bool:
+    """Whether a stored network is trained once more, for the losses that the detector needs."""
+    needed = evidence.LOSSES in DETECTORS[config.defence.detector].needs
+    return needed and not evidence.has_losses(store, model)
 
 
 def _images_per_second(network: str, store: Store) -> tuple[float, bool]:

@@ -15,18 +15,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from core import datasets, devices, models, results, stages
+from core import datasets, devices, evidence, models, results, stages
 from core import filter as filtering
 from core import poison as attack
 from core.config import DatasetConfig, RunConfig
 from core.home import home
 from core.metrics import Quality, given
 from core.progress import Progress, costs
+from core.registry import DETECTORS
 from core.represent import predict, represent
 from core.results import quality, summarise, triggered_images
-from core.store import Artefact, Store
-from core.train import load_weights, train, weights
+from core.store import Artefact, Checkpoint, Store
+from core.train import Trained, load_weights, train, weights
 from core.types import BadRequest, DamagedArtefact, Dataset, Detection, Event, Mask, Watcher, ignore
 
 PROBE_IMAGES = 500  # test images that are looked at after every epoch
@@ -53,6 +55,7 @@ def run(config: RunConfig, store: Store, watch: Watcher = ignore, device: str = 
     began = time.perf_counter()
     line = Line(config, store, watch, device)
     fooled = line.model("train")
+    line.losses(fooled)
     before = line.quality(fooled, "evaluate")
     found = line.detection(line.features(fooled))
     keep = filtering.keep_mask(found, line.poisoned.labels, config.defence)
@@ -125,13 +128,39 @@ class Line:
         return key
 
     def detection(self, features_key: str) -> Detection:
-        """The detector's scores; it sees features, labels and logits, never the truth."""
+        """The detector's scores; it sees features, labels, logits and what else it needs, never the truth."""
         self.watch(Event("score", 0.0))
-        found = results.detection(self.store, features_key, self.poisoned.labels, self.config.defence)
+        found = results.detection(
+            self.store, features_key, self.poisoned.labels, self.config.defence, self._evidence
+        )  # fmt: skip
         if found is None:
             raise DamagedArtefact(f"the representations {features_key[:12]} vanished while the run was using them")
         self.watch(Event("score", 1.0))
         return found
+
+    def losses(self, model_key: str) -> None:
+        """See to the losses of the poisoned network's training, where the detector needs them.
+
+        They lie beside the network. Where it was stored without (by an earlier version, or recorded), it is trained
+        once more for them; the network itself stays.
+        """
+        needed = evidence.LOSSES in DETECTORS[self.config.defence.detector].needs
+        if needed and not evidence.has_losses(self.store, model_key):
+            key = stages.losses_key(model_key)
+            self._once("losses", key, "train", partial(self._repeat, key))
+
+    def _repeat(self, key: str) -> Artefact:
+        """The losses of the poisoned network's training, by repeating it."""
+        checkpoint = self.store.checkpoint("losses", key)
+        trained = self._trained("train", None, checkpoint)
+        artefact = self.store.write("losses", key, arrays=_arrays(trained))
+        checkpoint.clear()
+        return artefact
+
+    def _evidence(self) -> dict[str, NDArray[np.float32]]:
+        device, defence = self.device.type, self.config.defence
+        images = self.poisoned.images
+        return evidence.gather(self.store, self.config, defence, lambda: images, device, self.watch)
 
     def _once(self, kind: str, key: str, stage: str, compute: Callable[[], Artefact]) -> Artefact:
         """The artefact of a key: read, or computed by whoever comes first while the others wait."""
@@ -145,11 +174,7 @@ class Line:
 
     def _train(self, key: str, stage: str, keep: Mask | None) -> Artefact:
         checkpoint = self.store.checkpoint("model", key)
-        trained = train(
-            self.poisoned.images, self.poisoned.labels, self.dataset.classes, self.config.training, self.config.seed,
-            keep=keep, device=self.device, probe=self._probe, watch=self.watch, stage=stage, checkpoint=checkpoint,
-            record=keep is None,
-        )  # fmt: skip
+        trained = self._trained(stage, keep, checkpoint)
         passes = len(self.poisoned) if keep is None else int(keep.sum())
         seconds = sum(record["seconds"] for record in trained.history)
         document = {
@@ -160,12 +185,17 @@ class Line:
             "device": devices.describe(self.device),
             "torch": torch.__version__,
         }
-        arrays, losses = {}, trained.losses
-        if losses is not None and np.isfinite(losses).any(1).all():  # not where an earlier version began the training
-            arrays["losses"] = losses
+        arrays = _arrays(trained)
         artefact = self.store.write("model", key, arrays=arrays, weights=weights(trained.network), document=document)
         checkpoint.clear()
         return artefact
+
+    def _trained(self, stage: str, keep: Mask | None, checkpoint: Checkpoint) -> Trained:
+        return train(
+            self.poisoned.images, self.poisoned.labels, self.dataset.classes, self.config.training, self.config.seed,
+            keep=keep, device=self.device, probe=self._probe, watch=self.watch, stage=stage, checkpoint=checkpoint,
+            record=keep is None,
+        )  # fmt: skip
 
     def _probe(self, network: models.Network) -> dict[str, float]:
         """Nat and ASR on the first few test images, for the curves that are drawn while training."""
@@ -200,3 +230,10 @@ class Line:
         network = self._network(model_key)
         features, logits = represent(network, self.poisoned.images, representation, watch=self.watch)
         return self.store.write("features", key, arrays={"features": features, "logits": logits})
+
+
+def _arrays(trained: Trained) -> dict[str, NDArray[np.float32]]:
+    """A training's losses by name; none where some epoch has none, as after one that an earlier version began."""
+    losses = trained.losses
+    whole = losses is not None and np.isfinite(losses).any(1).all()
+    return {evidence.LOSSES: losses} if losses is not None and whole else {}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from core.config import RunConfig
+from core.registry import DETECTORS
 from core.types import Event, Watcher
 
 TRAINING_COST = 3.0  # forward and backward against a forward pass alone
@@ -18,10 +19,16 @@ def costs(config: RunConfig, train_size: int, test_size: int) -> dict[str, float
         "train": training,
         "evaluate": 2.0 * test_size,
         "represent": float(train_size),
-        "score": 0.02 * train_size,
+        "score": (0.02 + _queries(config)) * train_size,
         "retrain": training,
         "evaluate again": 2.0 * test_size,
     }
+
+
+def _queries(config: RunConfig) -> int:
+    """How often the detector asks the network about an image."""
+    asks = "entropies" in DETECTORS[config.defence.detector].needs
+    return int(config.defence.parameters["others"]) if asks else 0
 
 
 class Progress:

@@ -71,6 +71,11 @@ class Entry:
     facts: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What a detector sees beyond features, labels and logits, by the names of core.detectors.EVIDENCE."""
+        return tuple(self.facts.get("needs", ()))
+
     def load(self) -> Callable[..., Any]:
         """The function behind the entry."""
         if callable(self.make):
@@ -353,6 +358,24 @@ DETECTORS = Registry(
             "core.detectors.forest:isolation_forest",
             {"trees": Parameter(100, "how many trees the forest has", 10, 1000)},
             facts={"scope": "every_class"},
+        ),
+        "loss-isolation": Entry(
+            "Loss in early training: what is learned sooner than the rest of its class is suspicious",
+            "Li, Lyu, Koren, Lyu, Li, Ma, Anti-backdoor learning: Training clean models on poisoned data, NeurIPS 2021",
+            "core.detectors.isolation:loss_isolation",
+            {"epochs": Parameter(4, "how many epochs count as early training", 1, 1000)},
+            facts={"scope": "every_class", "needs": ("losses",)},
+        ),
+        "strip": Entry(
+            "Each image superimposed with others: the network's answer stays sure where a trigger decides it",
+            "Gao, Xu, Wang, Chen, Ranasinghe, Nepal, STRIP: A defence against trojan attacks on deep neural networks, "
+            "ACSAC 2019",
+            "core.detectors.strip:strip",
+            {
+                "others": Parameter(8, "how many images of the training set each image is superimposed with", 1, 100),
+                "seed": Parameter(0, "of the choice of those images", 0, 2**31 - 1),
+            },
+            facts={"scope": "every_class", "needs": ("entropies",)},
         ),
     },
 )

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from core import datasets, metrics, recorded, stages, triggers
+from core import datasets, evidence, metrics, recorded, stages, triggers
 from core import filter as filtering
 from core import poison as attack
 from core.config import DefenceConfig, RunConfig, class_names
 from core.detectors import detect
 from core.store import Artefact, Store
-from core.types import Dataset, DataUnavailable, Detection, Features, Images, Labels, Logits, Mask, PoisonedSet
+from core.types import (
+    BadRequest,
+    Dataset,
+    DataUnavailable,
+    Detection,
+    Features,
+    Images,
+    Labels,
+    Logits,
+    Mask,
+    PoisonedSet,
+)
 
 if TYPE_CHECKING:
     from core.models import Network
@@ -116,8 +129,25 @@ class Result:
         return stages.features_key(stages.model_key(self.config), self.config.defence.representation)
 
     def detection(self, defence: DefenceConfig | None = None) -> Detection | None:
-        """Scores by the run's detector or another one; no training. None where features are missing."""
-        return detection(self.store, self.features_key, self.poisoned.labels, defence or self.config.defence)
+        """Scores by the run's detector or another one; no training. None where features are missing.
+
+        BadRequest where the detector needs what is neither stored nor can be asked of the network; see `lacks`.
+        """
+        asked = defence or self.config.defence
+        given = partial(self._evidence, asked)
+        return detection(self.store, self.features_key, self.poisoned.labels, asked, given)
+
+    def lacks(self, defence: DefenceConfig | None = None) -> str | None:
+        """Why the run's detector or another one cannot score this run, in words; None where nothing is in the way."""
+        asked = defence or self.config.defence
+        return None if self.has_scores(asked) else evidence.lacking(self.store, self.config, asked)
+
+    def _evidence(self, defence: DefenceConfig) -> dict[str, NDArray[np.float32]]:
+        """What a detector needs beyond features, labels and logits."""
+        why = evidence.lacking(self.store, self.config, defence)
+        if why is not None:
+            raise BadRequest(why)
+        return evidence.gather(self.store, self.config, defence, lambda: self.poisoned.images)
 
     def has_scores(self, defence: DefenceConfig | None = None) -> bool:
         """Whether the scores of the run's detector or another one are stored, so that `detection` only reads."""
@@ -170,8 +200,17 @@ def quality(config: RunConfig, dataset: Dataset, clean: Logits, triggered: Logit
     return metrics.quality(*answers, dataset.test_labels, wanted, config.attack.source)
 
 
-def detection(store: Store, features_key: str, labels: Labels, defence: DefenceConfig) -> Detection | None:
-    """A detector's scores, from the store or computed now and kept there; None where features are missing."""
+def detection(
+    store: Store,
+    features_key: str,
+    labels: Labels,
+    defence: DefenceConfig,
+    given: Callable[[], Mapping[str, NDArray[np.float32]]] = dict,
+) -> Detection | None:
+    """A detector's scores, from the store or computed now and kept there; None where features are missing.
+
+    given() is the evidence that the detector needs besides; asked for only where scores are computed.
+    """
     key = stages.scores_key(features_key, defence)
     known = store.read("scores", key)
     if known is None:
@@ -179,7 +218,7 @@ def detection(store: Store, features_key: str, labels: Labels, defence: DefenceC
         if features is None:
             return None
         arrays = features.array("features"), labels, features.array("logits")
-        known = _keep(store, key, detect(defence.detector, *arrays, defence.parameters))
+        known = _keep(store, key, detect(defence.detector, *arrays, defence.parameters, given()))
     return _detection(known)
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from core import filter as filtering
 from core.config import DefenceConfig, explain
-from core.detectors import detect
+from core.detectors import EVIDENCE, detect
 from core.types import BadRequest
 
 
@@ -28,8 +28,12 @@ def score_files(
     multiplier: float,
     scope: str | None,
     cut: str = "budget",
+    evidence: Mapping[str, Path] | None = None,
 ) -> tuple[int, int]:
-    """Score features.npy [n, d] with labels.npy [n], write `id,label,score,flagged`; returns (flagged, n)."""
+    """Score features.npy [n, d] with labels.npy [n], write `id,label,score,flagged`; returns (flagged, n).
+
+    evidence: files of what the detector needs besides, by the names of core.detectors.EVIDENCE.
+    """
     settings = {
         "detector": detector,
         "parameters": dict(parameters),
@@ -43,7 +47,11 @@ def score_files(
     except ValidationError as error:
         raise explain(error) from None
     matrix, given = _load(features), _load(labels)
-    found = detect(defence.detector, matrix, given, None, defence.parameters)
+    more = {name: _load(path) for name, path in (evidence or {}).items()}
+    unknown = sorted(set(more) - set(EVIDENCE))
+    if unknown:
+        raise BadRequest(f"unknown evidence {unknown}; allowed are {sorted(EVIDENCE)}")
+    found = detect(defence.detector, matrix, given, None, defence.parameters, more)
     flagged = ~filtering.keep_mask(found, given.astype(np.int64), defence)
     rows = {"id": np.arange(len(given)), "label": given, "score": found.scores, "flagged": flagged}
     pd.DataFrame(rows).to_csv(to, index=False)

@@ -1,6 +1,7 @@
 """The names of results: each stage's key is the SHA-256 of all that its result depends on.
 
     model (dataset + attack + training) -> features (+ representation) -> scores (+ detector)
+    model -> losses, entropies (+ how they are drawn), for the detectors that need them
     model (the same training + the keep-mask) -> predictions (+ triggers)
     run: the whole chain, under which the summary is kept
 
@@ -24,6 +25,7 @@ TRAINING_VERSION = 2
 PREDICTIONS_VERSION = 1
 REFERENCE_VERSION = 1
 SUMMARY_VERSION = 1
+SUPERIMPOSE_VERSION = 1
 
 
 def canonical(value: Any) -> str:
@@ -102,6 +104,17 @@ def reference_key(config: RunConfig, which: str) -> str:
 def features_key(model: str, representation: str) -> str:
     """The key of a network's representations of its whole training set."""
     return stage_key("features", model=model, representation=representation)
+
+
+def losses_key(model: str) -> str:
+    """The key of the losses of a training that was repeated for them; else they lie beside the network."""
+    return stage_key("losses", model=model)
+
+
+def entropies_key(model: str, defence: DefenceConfig) -> str:
+    """The key of a network's answers to its training set, superimposed as a detector's parameters say."""
+    drawn = {name: defence.parameters[name] for name in ("others", "seed")}
+    return stage_key("entropies", model=model, **drawn, version=SUPERIMPOSE_VERSION)
 
 
 def scores_key(features: str, defence: DefenceConfig) -> str:

@@ -209,13 +209,16 @@ class Store:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = home.store_folder() if folder is None else Path(folder)
 
-    def has(self, stage: str, key: str) -> bool:
-        """Whether a finished artefact is there, by its marker and the sizes of its files; contents are not read."""
+    def has(self, stage: str, key: str, file: str | None = None) -> bool:
+        """Whether a finished artefact is there, by its marker and the sizes of its files; contents are not read.
+
+        file: and whether a file of that name is part of it.
+        """
         try:
-            _sizes_agree(self._place(stage, key), stage, key)
+            done = _sizes_agree(self._place(stage, key), stage, key)
         except DamagedArtefact:
             return False
-        return True
+        return file is None or file in done["files"]
 
     def read(self, stage: str, key: str) -> Artefact | None:
         """A checked artefact, or None: it is not there, or it was damaged and is now in quarantine."""

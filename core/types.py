@@ -20,6 +20,7 @@ Ids = NDArray[np.int64]  # [n], rows of a poisoned training set
 Mask = NDArray[np.bool_]  # [n]
 Features = NDArray[np.float32]  # [n, d]
 Logits = NDArray[np.float32]  # [n, k]
+Entropies = NDArray[np.float32]  # [n, m], of the softmax, in bits, for each image superimposed with m others
 Losses = NDArray[np.float32]  # [epochs, n], cross-entropy in training; NaN where an id was not seen in an epoch
 Scores = NDArray[np.float64]  # [n], higher = more suspicious
 

@@ -177,6 +177,44 @@ def test_losses_of_the_poisoned_training_are_kept(store: Store, summary: dict[st
     assert not list(after.folder.glob("losses*"))  # no detector asks for those of the retraining
 
 
+def test_strip_asks_the_network_once(store: Store, summary: dict[str, Any], calls: Calls) -> None:
+    asked = config(detector="strip", detector_parameters={"others": 4})
+    told: list[Event] = []
+    found = pipeline.run(asked, store, told.append)
+    assert found["auroc"] > 0.9
+    assert any(event.stage == "score" and 0 < event.fraction < 1 and "superimposed" in event.message for event in told)
+    assert calls["train"] == 1  # the retraining
+    key = stages.entropies_key(stages.model_key(asked), asked.defence)
+    artefact = store.read("entropies", key)
+    assert artefact is not None
+    assert artefact.array("entropies").shape == (10 * PER_CLASS + POISONS, 4)
+    assert Result(asked, store).detection() is not None
+
+
+def test_losses_of_an_earlier_version_s_network_come_of_training_once_more(
+    store: Store, summary: dict[str, Any], tmp_path: Path, calls: Calls
+) -> None:
+    asked = config(detector="loss-isolation")
+    key = stages.model_key(asked)
+    kept = store.read("model", key)
+    assert kept is not None
+    old = Store(tmp_path)
+    old.write("model", key, weights=kept.weights(), document=kept.document)
+    lacks = Result(asked, old).lacks()
+    assert lacks is not None
+    assert "none were kept with this network" in lacks
+    found = pipeline.run(asked, old)
+    assert calls["train"] == 2  # for the losses, and the retraining
+    assert np.isfinite(found["auroc"])
+    assert Result(asked, old).lacks() is None
+    again = old.read("losses", stages.losses_key(key))
+    assert again is not None
+    np.testing.assert_array_equal(again.array("losses"), kept.array("losses"))
+    plain = pipeline.run(asked, store)  # where the training kept them, nothing is repeated
+    assert not store.has("losses", stages.losses_key(key))
+    assert plain["auroc"] == found["auroc"]
+
+
 def test_a_source_class_has_its_own_rate(tmp_path: Path) -> None:
     asked = small(source=7)
     found = pipeline.run(asked, Store(tmp_path))

@@ -138,3 +138,17 @@ def test_settings_that_do_not_fit_are_refused_before_any_file_is_read(change, me
     nowhere = tmp_path / "nowhere.npy"
     with pytest.raises(BadRequest, match=message):
         score_files(nowhere, nowhere, nowhere, **{**SETTINGS, **change})
+
+
+def test_a_detector_that_needs_more_takes_it_from_a_file_and_says_so_where_there_is_none(files):
+    settings = {**SETTINGS, "detector": "loss-isolation"}
+    with pytest.raises(BadRequest, match="loss-isolation needs losses: the losses of the training"):
+        score_files(*files, **settings)
+    losses = np.ones((2, 400), np.float32)
+    losses[1, [2, 6]] = 0.01
+    np.save(files[0].parent / "losses.npy", losses)
+    score_files(*files, **settings, evidence={"losses": files[0].parent / "losses.npy"})
+    scores = pd.read_csv(files[2])["score"]
+    assert set(np.flatnonzero(scores > 1)) == {2, 6}
+    with pytest.raises(BadRequest, match=r"unknown evidence \['loss'\]; allowed are \['entropies', 'losses'\]"):
+        score_files(*files, **settings, evidence={"loss": files[0].parent / "losses.npy"})

@@ -4,14 +4,19 @@ One file each. A detector is a function
 
     detector(features [n, d] float32, labels [n] int64, logits [n, k] float32, **parameters) -> Detection
 
-that sees what the defender has and nothing else: never the truth.
+that sees what the defender has and nothing else: never the truth. Some need more; their entry names it (fact "needs",
+names of EVIDENCE) and the function takes it by name:
+
+    detector(features, labels, logits, *, losses [epochs, n] float32, **parameters) -> Detection
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.registry import DETECTORS
 from core.types import BadRequest, Detection, Features, Labels, Logits
@@ -20,14 +25,41 @@ MOST_CLASSES = 10_000  # a label far beyond any class would ask for the memory o
 LARGEST = float(np.finfo(np.float32).max)  # the squares of larger features could not be summed
 
 
+class Kind(NamedTuple):
+    """Evidence beyond features, labels and logits: what it is, how to get it, and which of its two axes is n."""
+
+    what: str
+    how: str
+    axis: int
+
+
+EVIDENCE = {
+    "losses": Kind(
+        "the losses of the training, [epochs, n]",
+        "a run with this detector keeps them while it trains (array `losses` of its network)",
+        1,
+    ),
+    "entropies": Kind(
+        "the entropies of the network's answers to superimposed images, [n, others]",
+        "a run with this detector asks its network (core.superimpose)",
+        0,
+    ),
+}
+
+
 def detect(
     detector: str,
     features: Features,
     labels: Labels,
     logits: Logits | None = None,
     parameters: Mapping[str, int | float | bool | str] | None = None,
+    evidence: Mapping[str, NDArray[Any]] | None = None,
 ) -> Detection:
-    """Score features [n, d] with a registered detector, after checking that they fit together."""
+    """Score features [n, d] with a registered detector, after checking that they fit together.
+
+    evidence: what its entry `needs` besides, by the names of EVIDENCE; what it does not need is not looked at.
+    BadRequest where some is missing, or is not of these images.
+    """
     entry = DETECTORS[detector]
     features, labels = np.asarray(features), np.asarray(labels)
     if features.ndim != 2 or labels.shape != (len(features),) or not features.size:
@@ -45,8 +77,22 @@ def detect(
         logits = np.zeros((len(labels), int(labels.max()) + 1), np.float32)
     if np.ndim(logits) != 2 or len(logits) != len(labels):
         raise BadRequest(f"logits must be [n, k] with n = {len(labels)}; got shape {np.shape(logits)}")
-    detection: Detection = entry.load()(features, labels.astype(np.int64), logits, **entry.settle(parameters or {}))
+    given = {name: _evidence(detector, name, evidence or {}, len(labels)) for name in entry.needs}
+    settings = entry.settle(parameters or {})
+    detection: Detection = entry.load()(features, labels.astype(np.int64), logits, **given, **settings)
     return detection
+
+
+def _evidence(detector: str, name: str, evidence: Mapping[str, NDArray[Any]], count: int) -> NDArray[np.float32]:
+    kind = EVIDENCE[name]
+    if name not in evidence:
+        raise BadRequest(f"{detector} needs {name}: {kind.what}; {kind.how}")
+    array = np.asarray(evidence[name])
+    if array.ndim != 2 or array.shape[kind.axis] != count or not array.size:
+        raise BadRequest(f"{name} must be {kind.what}, with n = {count}; got shape {array.shape}")
+    if array.dtype.kind not in "fiu":
+        raise BadRequest(f"{name} must be real numbers, got dtype {array.dtype}")
+    return array.astype(np.float32, copy=False)
 
 
 def _check_finite(features: Features) -> None:

@@ -53,6 +53,7 @@ def detectors(result: Result) -> None:
     """The registered detectors on this network's representations; see `assumed`."""
     for name in _asked(result):
         _score(result, name)
+    lacks = {name: result.lacks(cuts.defence_of(result, name)) for name in core.DETECTORS}
     missing = [name for name in core.DETECTORS if not result.has_scores(cuts.defence_of(result, name))]
     rows = [_blank(name, result) if name in missing else _known(name, result) for name in core.DETECTORS]
     table = pd.DataFrame(rows).astype(WHOLE)
@@ -62,8 +63,11 @@ def detectors(result: Result) -> None:
     )  # fmt: skip
     if not result.store.has("features", result.features_key):
         current.offer_again("the representations")
-    elif missing:
-        _offer(result, missing)
+        return
+    if able := [name for name in missing if not lacks[name]]:
+        _offer(result, able)
+    for why in filter(None, lacks.values()):
+        st.caption(words.sentence(why))
 
 
 def _offer(result: Result, missing: list[str]) -> None:

@@ -22,6 +22,10 @@ TYPED = "threshold typed"  # in session state
 def need_scores(result: Result) -> Scored:
     """The scores of the chosen detector; ends the page where they cannot be had."""
     detector = cuts.chosen(result).detector
+    if (why := result.lacks(cuts.defence_of(result, detector))) is not None:
+        st.info(f"{words.sentence(why)} Choose another detector to see its scores.", icon=":material/search_off:")
+        back_to_own(result, detector)
+        st.stop()
     try:
         with scoring(result, detector):
             found = cuts.scored(result, detector)
@@ -32,6 +36,13 @@ def need_scores(result: Result) -> Scored:
         current.offer_again("this run's representations")
         st.stop()
     return found
+
+
+def back_to_own(result: Result, detector: str) -> None:
+    """A button for the run's own detector, where another is chosen."""
+    own = cuts.usual(result, result.config.defence.detector)
+    if detector != own.detector:
+        st.button(f"Back to {own.detector}", key="own detector", on_click=lambda: cuts.choose(result, own))
 
 
 def scoring(result: Result, detector: str) -> AbstractContextManager[Any]:
@@ -58,7 +69,8 @@ def detector(result: Result) -> None:
         format_func=lambda name: f"{name} (this run's)" if name == own else name,
         on_change=change,
         help=core.DETECTORS[cut.detector].summary
-        + ". Any detector scores the stored features: at once, or in some seconds the first time.",
+        + ". Any detector scores the stored features: at once, or in some seconds the first time. Some need more: the "
+        "losses of the training, or the network itself.",
         width=280,
     )
 

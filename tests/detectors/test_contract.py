@@ -10,11 +10,13 @@ import pytest
 
 from core import filter as filtering
 from core.config import DefenceConfig
-from core.detectors import detect
+from core.detectors import EVIDENCE, detect
 from core.registry import DETECTORS
 from core.types import BadRequest, Detection, Features, Labels, Logits, PoisonedSet, Truth
+from tests.detectors import made_up
 
 every_detector = pytest.mark.parametrize("detector", DETECTORS)
+needing_more = pytest.mark.parametrize("detector", [name for name, entry in DETECTORS.items() if entry.needs])
 
 
 def ordinary(n: int = 240, d: int = 6, classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -22,6 +24,11 @@ def ordinary(n: int = 240, d: int = 6, classes: int = 4, seed: int = 0) -> tuple
     labels = rng.permutation(np.arange(n) % classes)
     features = (rng.normal(size=(n, d)) * np.linspace(3, 1, d) + labels[:, None]).astype(np.float32)
     return features, labels, rng.normal(size=(n, classes)).astype(np.float32)
+
+
+def scored(detector: str, features: np.ndarray, labels: np.ndarray, logits: np.ndarray | None = None) -> Detection:
+    """What a detector says at its usual settings, with made-up evidence where it needs some."""
+    return detect(detector, features, labels, logits, evidence=made_up.evidence(detector, features, labels))
 
 
 def check(found: Detection, n: int, classes: int) -> Detection:
@@ -46,9 +53,9 @@ def check(found: Detection, n: int, classes: int) -> Detection:
 def test_scores_are_finite_one_an_image_and_the_same_twice(detector):
     features, labels, logits = ordinary()
     before = features.tobytes(), labels.tobytes(), logits.tobytes()
-    found = check(detect(detector, features, labels, logits), 240, 4)
+    found = check(scored(detector, features, labels, logits), 240, 4)
     assert found.scores.std() > 0
-    assert np.array_equal(found.scores, detect(detector, features, labels, logits).scores)
+    assert np.array_equal(found.scores, scored(detector, features, labels, logits).scores)
     assert (features.tobytes(), labels.tobytes(), logits.tobytes()) == before, "the input is left as it was"
 
 
@@ -57,8 +64,8 @@ def test_scores_are_finite_one_an_image_and_the_same_twice(detector):
 def test_scores_follow_their_rows_wherever_they_stand(detector, seed):
     features, labels, logits = ordinary()
     order = np.random.default_rng(seed).permutation(len(labels))
-    straight = detect(detector, features, labels, logits)
-    shuffled = detect(detector, features[order], labels[order], logits[order])
+    straight = scored(detector, features, labels, logits)
+    shuffled = scored(detector, features[order], labels[order], logits[order])
     np.testing.assert_allclose(shuffled.scores, straight.scores[order], rtol=1e-6, atol=1e-6)
     if straight.class_statistic is not None:
         np.testing.assert_allclose(shuffled.class_statistic, straight.class_statistic, rtol=1e-6, atol=1e-6)
@@ -70,16 +77,16 @@ def test_a_row_far_from_its_class_has_the_highest_score_of_it(detector):
     features, labels, logits = ordinary()
     odd = np.flatnonzero(labels == 2)[5:13]
     features[odd] += 40.0
-    scores = detect(detector, features, labels, logits).scores
+    scores = scored(detector, features, labels, logits).scores
     members = np.flatnonzero(labels == 2)
     assert set(members[np.argsort(-scores[members])[:8]]) == set(odd)
 
 
 @every_detector
-def test_a_detector_is_given_features_labels_logits_and_its_settings_and_nothing_else(detector):
+def test_a_detector_is_given_features_labels_logits_what_it_needs_its_settings_and_nothing_else(detector):
     entry = DETECTORS[detector]
     given = list(inspect.signature(entry.load()).parameters)
-    assert given == ["features", "labels", "logits", *entry.parameters]
+    assert given == ["features", "labels", "logits", *entry.needs, *entry.parameters]
     hints = typing.get_type_hints(entry.load())
     assert [hints[name] for name in given[:3]] == [Features, Labels, Logits]
     assert hints["return"] is Detection
@@ -91,36 +98,36 @@ def test_a_class_of_two_images_or_of_one_is_no_obstacle(detector):
     features, labels, logits = ordinary()
     labels[labels == 3] = 0
     labels[[4, 9]] = 3
-    check(detect(detector, features, labels, logits), 240, 4)
+    check(scored(detector, features, labels, logits), 240, 4)
     labels[9] = 0
-    check(detect(detector, features, labels, logits), 240, 4)
+    check(scored(detector, features, labels, logits), 240, 4)
 
 
 @every_detector
 def test_every_class_may_be_tiny(detector):
     features, labels, logits = ordinary(n=8)
-    check(detect(detector, features, labels, logits), 8, 4)
+    check(scored(detector, features, labels, logits), 8, 4)
 
 
 @every_detector
 @pytest.mark.parametrize("value", [0.0, 7.0, -1e30, 1e-30])
 def test_features_that_never_vary_are_no_obstacle(detector, value):
     _, labels, logits = ordinary()
-    check(detect(detector, np.full((240, 6), value, np.float32), labels, logits), 240, 4)
+    check(scored(detector, np.full((240, 6), value, np.float32), labels, logits), 240, 4)
 
 
 @every_detector
 def test_one_class_that_never_varies_among_others_that_do_is_no_obstacle(detector):
     features, labels, logits = ordinary()
     features[labels == 1] = 3.0
-    check(detect(detector, features, labels, logits), 240, 4)
+    check(scored(detector, features, labels, logits), 240, 4)
 
 
 @every_detector
 def test_some_features_that_never_vary_are_no_obstacle(detector):
     features, labels, logits = ordinary()
     features[:, 2:5] = 0.0  # dead units
-    check(detect(detector, features, labels, logits), 240, 4)
+    check(scored(detector, features, labels, logits), 240, 4)
 
 
 @every_detector
@@ -130,27 +137,27 @@ def test_many_rows_that_are_the_same_are_no_obstacle(detector):
     labels = np.arange(600) % 3
     features[labels == 0] = 0.0
     features[np.flatnonzero(labels == 0)[:7], 1] = 1.0
-    check(detect(detector, features, labels, None), 600, 3)
+    check(scored(detector, features, labels, None), 600, 3)
 
 
 @every_detector
 def test_one_feature_is_enough(detector):
     features, labels, logits = ordinary(d=1)
-    check(detect(detector, features, labels, logits), 240, 4)
+    check(scored(detector, features, labels, logits), 240, 4)
 
 
 @every_detector
 def test_fewer_images_than_features_are_no_obstacle(detector):
     features, labels, logits = ordinary(n=40, d=64)
-    check(detect(detector, features, labels, logits), 40, 4)
+    check(scored(detector, features, labels, logits), 40, 4)
 
 
 @every_detector
 def test_a_class_that_is_absent_has_a_place_but_no_say(detector):
     features, labels, logits = ordinary()
     spread = np.array([1, 2, 5, 8])[labels]
-    found = check(detect(detector, features, spread, np.zeros((240, 9), np.float32)), 240, 9)
-    dense = detect(detector, features, labels, logits)
+    found = check(scored(detector, features, spread, np.zeros((240, 9), np.float32)), 240, 9)
+    dense = scored(detector, features, labels, logits)
     np.testing.assert_allclose(found.scores, dense.scores, rtol=1e-9, atol=1e-12)
     for row in (0, 3, 4, 6, 7):
         assert found.spectrum is None or not found.spectrum[row].any()
@@ -160,21 +167,21 @@ def test_a_class_that_is_absent_has_a_place_but_no_say(detector):
 @every_detector
 def test_a_single_class_is_no_obstacle(detector):
     features, _, _ = ordinary()
-    check(detect(detector, features, np.zeros(240, int), None), 240, 1)
+    check(scored(detector, features, np.zeros(240, int), None), 240, 1)
 
 
 @every_detector
 @pytest.mark.parametrize("scale", [1e-12, 1e12])
 def test_very_small_and_very_large_features_are_no_obstacle(detector, scale):
     features, labels, logits = ordinary()
-    check(detect(detector, features.astype(np.float64) * scale, labels, logits), 240, 4)
+    check(scored(detector, features.astype(np.float64) * scale, labels, logits), 240, 4)
 
 
 @every_detector
 def test_the_scope_that_its_entry_names_can_be_carried_out(detector):
     features, labels, logits = ordinary()
     defence = DefenceConfig(detector=detector)
-    keep = filtering.keep_mask(detect(detector, features, labels, logits), labels, defence)
+    keep = filtering.keep_mask(scored(detector, features, labels, logits), labels, defence)
     assert keep.shape == labels.shape
     assert keep.dtype == bool
 
@@ -226,3 +233,42 @@ def test_an_unknown_detector_or_setting_is_refused():
 def test_lists_and_small_integers_are_taken_as_they_are():
     as_lists = detect("spectral", FEATURES.tolist(), LABELS.astype(np.uint8))
     np.testing.assert_allclose(as_lists.scores, detect("spectral", FEATURES, LABELS).scores)
+
+
+# ---------------------------------------------------------------- evidence
+
+
+def test_every_need_is_explained():
+    assert {name for entry in DETECTORS.values() for name in entry.needs} == set(EVIDENCE)
+
+
+@needing_more
+def test_missing_evidence_is_asked_for_with_how_to_get_it(detector):
+    for name in DETECTORS[detector].needs:
+        with pytest.raises(BadRequest, match=f"{detector} needs {name}: the .*; a run with this detector "):
+            detect(detector, FEATURES, LABELS)
+
+
+@needing_more
+def test_evidence_on_other_images_is_refused(detector):
+    made = made_up.evidence(detector, FEATURES, LABELS)
+    for name in made:
+        axis = EVIDENCE[name].axis
+        for wrong in (np.delete(made[name], 0, axis), made[name].take(0, axis), made[name][:0]):
+            with pytest.raises(BadRequest, match=f"{name} must be the .*, with n = 12; got shape"):
+                detect(detector, FEATURES, LABELS, evidence={**made, name: wrong})
+        with pytest.raises(BadRequest, match=f"{name} must be real numbers, got dtype <U"):
+            detect(detector, FEATURES, LABELS, evidence={**made, name: made[name].astype(str)})
+
+
+def test_evidence_that_a_detector_does_not_need_is_not_looked_at():
+    found = detect("spectral", FEATURES, LABELS, evidence={"losses": np.zeros(3)})
+    assert np.array_equal(found.scores, detect("spectral", FEATURES, LABELS).scores)
+
+
+@needing_more
+def test_evidence_is_left_as_it_was(detector):
+    made = made_up.evidence(detector, FEATURES, LABELS)
+    before = {name: array.tobytes() for name, array in made.items()}
+    detect(detector, FEATURES, LABELS, evidence=made)
+    assert {name: array.tobytes() for name, array in made.items()} == before

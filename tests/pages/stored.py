@@ -31,7 +31,8 @@ def gap_config(**changes: object) -> RunConfig:
 def finished(wanted: RunConfig, asr1: float = ASR1, weights: bool = False) -> Job:
     """Put every artefact of a run into the store, and the run into the ledger, which finds it done.
 
-    weights stores real networks too; they are as they were drawn, so their answers are not those stored.
+    weights stores real networks too; they are as they were drawn, so their answers are not those stored. And it
+    stores losses of the poisoned one's training; without it, as for an earlier version's, there are none.
     """
     store = Store()
     result = Result(wanted, store)
@@ -65,7 +66,8 @@ def _network(result: Result, key: str, nat: float, asr: float, weights: bool = F
     epochs = range(1, wanted.training.epochs + 1)
     history = [{"epoch": e, "loss": 1 / e, "accuracy": nat, "nat": nat, "asr": asr, "seconds": 5.0} for e in epochs]
     document = {"history": history, "images_per_second": 500.0, "network": "none"}
-    store.write("model", key, document=document, weights=_weights(result, key) if weights else None)
+    losses = {"losses": _losses(result)} if weights and key == stages.model_key(wanted) else {}
+    store.write("model", key, arrays=losses, document=document, weights=_weights(result, key) if weights else None)
     labels, target = result.dataset.test_labels, result.aims
     clean = _first(np.ones(len(labels), bool), nat)
     fooled = _first(labels != target, asr)
@@ -86,6 +88,13 @@ def _weights(result: Result, key: str) -> dict[str, np.ndarray]:
     network = models.build(result.config.training.model, result.dataset.classes, int(key[:6], 16))
     network.calibrate(step.to_float(torch.from_numpy(np.array(result.dataset.train_images[:100]))))
     return train.weights(network)
+
+
+def _losses(result: Result) -> np.ndarray:
+    """Losses of a training that learns the poisoned images first."""
+    truth, epochs = result.poisoned.truth.poisoned, result.config.training.epochs
+    noise = np.random.default_rng(0).uniform(0.5, 1.5, (epochs, len(truth)))
+    return np.where(truth, 0.01 * noise, noise).astype(np.float32)
 
 
 def _first(candidates: np.ndarray, share: float) -> np.ndarray:

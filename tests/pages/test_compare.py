@@ -150,6 +150,9 @@ def scoring_buttons(screen: AppTest) -> list[str]:
     return [button.key for button in screen.button if (button.key or "").startswith("score ")]
 
 
+NEEDING_MORE = [name for name, entry in core.DETECTORS.items() if entry.needs]
+
+
 def test_every_detector_is_listed_and_what_is_stored_is_shown_at_once() -> None:
     job = stored.finished(stored.config())
     found = core.Result(job.config).summary
@@ -161,7 +164,11 @@ def test_every_detector_is_listed_and_what_is_stored_is_shown_at_once() -> None:
     assert rows.loc["whitened-spectral", "Removed from"] == "named classes"
     others = [name for name in core.DETECTORS if name != "spectral"]
     assert rows.loc[others, ["AUROC", "AP", "#Pois left", "Clean removed"]].isna().all(axis=None), "nobody has asked"
-    assert scoring_buttons(screen) == [*(f"score {name}" for name in others), "score all"]
+    able = [name for name in others if name not in NEEDING_MORE]
+    assert scoring_buttons(screen) == [*(f"score {name}" for name in able), "score all"]
+    said = [caption.value for caption in screen.caption]
+    assert any(why.startswith("Loss-isolation reads the losses of the training, and none were kept") for why in said)
+    assert any("Strip asks the network" in why and "the network is not stored" in why for why in said)
 
 
 def test_a_detector_scores_when_it_is_asked_and_its_figures_stay() -> None:
@@ -179,10 +186,11 @@ def test_a_detector_scores_when_it_is_asked_and_its_figures_stay() -> None:
 
 
 def test_all_detectors_score_at_one_click() -> None:
-    job = stored.finished(stored.config())
+    job = stored.finished(stored.config(), weights=True)
     screen = fine(compare(job.key, OTHERS).button("score all").click().run())
     rows = table(screen, "Detector")
     assert rows["AUROC"].notna().all()
+    assert rows.loc["loss-isolation", "AUROC"] == 1.0
     assert rows.loc["scan", "AUROC"] > 0.95
     assert not scoring_buttons(screen)
     assert not screen.warning
@@ -194,7 +202,7 @@ def test_a_detector_that_cannot_score_says_why_and_the_others_do(monkeypatch: py
     screen = fine(compare(job.key, OTHERS).button("score all").click().run())
     assert screen.warning[0].value == "knn: Too many images."
     rows = table(screen, "Detector")
-    assert rows["AUROC"].isna().tolist() == [name == "knn" for name in core.DETECTORS]
+    assert rows["AUROC"].isna().tolist() == [name in ("knn", *NEEDING_MORE) for name in core.DETECTORS]
     assert scoring_buttons(screen) == ["score knn"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -104,8 +105,27 @@ def test_back_to_the_usual_budget(finished_job: Job, open_screen) -> None:
     assert "budget" not in app.query_params
 
 
+NEEDING_MORE = [name for name, entry in core.DETECTORS.items() if entry.needs]
+
+
+@pytest.mark.parametrize("detector", NEEDING_MORE)
+@pytest.mark.parametrize("screen", ["scores", "flagged"])
+def test_a_detector_without_its_evidence_says_so_and_leads_back(
+    finished_job: Job, open_screen, screen: str, detector: str
+) -> None:
+    app = open_screen(screen, run=finished_job.key, detector=detector)
+    assert not app.exception
+    assert not app.error
+    assert app.info[0].value.endswith("Choose another detector to see its scores.")
+    app.button(key="own detector").click().run()
+    assert not app.exception
+    assert not app.info
+    assert "detector" not in app.query_params
+
+
 @pytest.mark.parametrize("detector", list(core.DETECTORS))
-def test_every_detector_scores_at_once(finished_job: Job, open_screen, detector: str) -> None:
+def test_every_detector_scores_at_once(own_home: Path, open_screen, detector: str) -> None:
+    finished_job = stored.finished(stored.config(), weights=bool(core.DETECTORS[detector].needs))
     app = open_screen("scores", run=finished_job.key)
     app.selectbox(key="detector picker").set_value(detector).run()
     assert not app.exception

@@ -1,0 +1,122 @@
+"""Where the evidence beyond features, labels and logits (core.detectors.EVIDENCE) comes from, and whether it is there.
+
+    losses       are noted while a network is trained and lie beside it; one of an earlier version and a recorded one
+                 have none, until it is trained once more, which makes an artefact of their own
+    entropies    are asked of the stored network, with the images of the training set, and stored then
+
+Loads no torch before a network is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core import datasets, stages
+from core.config import DefenceConfig, RunConfig, class_names
+from core.registry import DETECTORS
+from core.store import WEIGHTS, Store
+from core.types import Entropies, Images, Losses, Watcher, ignore
+
+LOSSES, ENTROPIES = "losses", "entropies"  # their arrays, too
+
+
+def has_losses(store: Store, model_key: str) -> bool:
+    """Whether the losses of a network's training are stored."""
+    return any(store.has(stage, key, f"{LOSSES}.npy") for stage, key in _places(model_key))
+
+
+def losses(store: Store, model_key: str) -> Losses | None:
+    """The losses of a network's training [epochs, n], or None: none were kept."""
+    for stage, key in _places(model_key):
+        if store.has(stage, key, f"{LOSSES}.npy") and (artefact := store.read(stage, key)) is not None:
+            return artefact.array(LOSSES)
+    return None
+
+
+def _places(model_key: str) -> tuple[tuple[str, str], ...]:
+    return ("model", model_key), ("losses", stages.losses_key(model_key))
+
+
+def lacking(store: Store, config: RunConfig, defence: DefenceConfig) -> str | None:
+    """Why a detector cannot score the training set of a stored run, in words; None where the evidence can be had."""
+    model, needs = stages.model_key(config), DETECTORS[defence.detector].needs
+    if LOSSES in needs and not has_losses(store, model):
+        return (
+            f"{defence.detector} reads the losses of the training, and none were kept with this network: it is a "
+            "recorded one, or of an earlier version. Start the run with this detector: it trains once more and keeps "
+            "them"
+        )
+    if ENTROPIES in needs and not store.has("entropies", stages.entropies_key(model, defence)):
+        asks = f"{defence.detector} asks the network about every image of the training set"
+        if not datasets.available(config.dataset.name):
+            return (
+                f"{asks}, and {config.dataset.name} is not on this machine: python -m core data {config.dataset.name}"
+            )
+        if not store.has("model", model, WEIGHTS):
+            return f"{asks}, and the network is not stored. Start the run again"
+    return None
+
+
+def gather(
+    store: Store,
+    config: RunConfig,
+    defence: DefenceConfig,
+    images: Callable[[], Images],
+    device: str = "auto",
+    watch: Watcher = ignore,
+) -> dict[str, NDArray[np.float32]]:
+    """What a detector needs of a run with the training set images() [n, h, w, 3]; what cannot be had is left out."""
+    needs = DETECTORS[defence.detector].needs
+    found: dict[str, NDArray[np.float32] | None] = {}
+    if LOSSES in needs:
+        found[LOSSES] = losses(store, stages.model_key(config))
+    if ENTROPIES in needs:
+        found[ENTROPIES] = entropies(store, config, defence, images, device, watch)
+    return {name: array for name, array in found.items() if array is not None}
+
+
+def entropies(
+    store: Store,
+    config: RunConfig,
+    defence: DefenceConfig,
+    images: Callable[[], Images],
+    device: str = "auto",
+    watch: Watcher = ignore,
+) -> Entropies | None:
+    """A run's entropies [n, others], stored or asked of its network now; None where the network is not stored.
+
+    images() is the run's training set, [n, h, w, 3].
+    """
+    model = stages.model_key(config)
+    key = stages.entropies_key(model, defence)
+    with store.lock("entropies", key):
+        known = store.read("entropies", key)
+        if known is None:
+            network = store.read("model", model)
+            if network is None or not network.has_weights:
+                return None
+            found = _answers(config, defence, network.weights(), images(), device, watch)
+            known = store.write("entropies", key, arrays={ENTROPIES: found})
+    return known.array(ENTROPIES)
+
+
+def _answers(
+    config: RunConfig,
+    defence: DefenceConfig,
+    weights: Mapping[str, Any],
+    images: Images,
+    device: str,
+    watch: Watcher,
+) -> Entropies:
+    from core import devices, models, superimpose
+    from core.train import load_weights
+
+    place, classes = devices.choose(device), len(class_names(config.dataset.name))
+    network = load_weights(models.build(config.training.model, classes, config.seed, place), weights)
+    others, seed = (int(defence.parameters[name]) for name in ("others", "seed"))
+    bf16 = devices.use_bf16(config.training.precision, place)
+    return superimpose.entropies(network, images, others, seed, bf16=bf16, watch=watch)
