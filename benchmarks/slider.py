@@ -291,12 +291,14 @@ def figures(times: list[float]) -> dict[str, float]:
     }
 
 
-def main() -> None:
+@contextmanager
+def served(**settings: Any) -> Iterator[tuple[str, core.RunConfig]]:
+    """The app at an address of its own, and the made-up run that it holds; settings change the run."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["POISONSCOPE_HOME"] = folder
         register()
-        config = core.configure(dataset=NAME, target="class 3", ratio=0.1, trigger="pattern")
-        key = stored.finished(config).key
+        config = core.configure(**{**dict(dataset=NAME, target="class 3", ratio=0.1, trigger="pattern"), **settings})
+        stored.finished(config)
         # Beside app.py, since a main script's pages are looked for beside it.
         script = ROOT / f".slider-{os.getpid()}.py"
         script.write_text(APP.format(app=str(ROOT / "app.py")))
@@ -310,11 +312,16 @@ def main() -> None:
         try:
             address = f"http://127.0.0.1:{port}"
             warm(address)
-            found = summary(measure(address, key[:16]))
+            yield address, config
         finally:
             os.killpg(server.pid, signal.SIGTERM)
             server.wait(timeout=20)
             script.unlink()
+
+
+def main() -> None:
+    with served() as (address, config):
+        found = summary(measure(address, core.run_key(config)[:16]))
     print(json.dumps(found))
 
 

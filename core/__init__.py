@@ -4,6 +4,7 @@ The doors that the pages, the command line and notebooks use; all else is inside
 
     configure(...)          settings -> RunConfig, checked
     run(config)             carry it out here, or find it stored -> Result
+    represent_run(config, representation)  read another layer of a stored network off; nothing is trained
     run_benign(config)      the benign reference of a run; run_reference: of a random or the perfect filter
     submit(config)          put it into the ledger; a worker process carries it out -> Job
     sweeps                  grids of runs: a YAML file, its plan, its figures so far
@@ -25,13 +26,16 @@ _DOORS = {
         *("BadRequest", "Cancelled", "DamagedArtefact", "DataUnavailable", "Dataset", "Detection", "Event"),
         *("PoisonedSet", "PoisonscopeError", "Truth"),
     ),
-    "core.config": ("AttackConfig", "DatasetConfig", "DefenceConfig", "RunConfig", "TrainingConfig", "class_names"),
+    "core.config": (
+        *("MOST_TRIGGERS", "AttackConfig", "DatasetConfig", "DefenceConfig", "RunConfig", "TrainingConfig"),
+        *("TriggerConfig", "class_names"),
+    ),
     "core.registry": ("DATASETS", "DETECTORS", "MODELS", "TRIGGERS", "Entry", "Parameter"),
     "core.recipes": ("RECIPES", "resolve"),
     "core.stages": ("benign_key", "run_key"),
     "core.doors": (
         *("Estimate", "estimate", "install_recorded", "open_recorded"),
-        *("run", "run_benign", "run_reference"),
+        *("represent_run", "run", "run_benign", "run_reference"),
     ),
     "core.results": ("Result",),
     "core.settings": ("configure",),
@@ -58,6 +62,7 @@ _MODULES = (
     "reproduce",
     "reviews",
     "report",
+    "sensitivity",
     "sweeps",
     "tables",
     "triggers",
@@ -97,18 +102,29 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
         report,
         reproduce,
         reviews,
+        sensitivity,
         sweeps,
         tables,
         triggers,
         views,
     )
-    from core.config import AttackConfig, DatasetConfig, DefenceConfig, RunConfig, TrainingConfig, class_names
+    from core.config import (
+        MOST_TRIGGERS,
+        AttackConfig,
+        DatasetConfig,
+        DefenceConfig,
+        RunConfig,
+        TrainingConfig,
+        TriggerConfig,
+        class_names,
+    )
     from core.detectors import detect
     from core.doors import (
         Estimate,
         estimate,
         install_recorded,
         open_recorded,
+        represent_run,
         run,
         run_benign,
         run_reference,

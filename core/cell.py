@@ -11,6 +11,7 @@ import numpy as np
 
 from core import devices, metrics, pipeline, stages
 from core import filter as filtering
+from core import poison as attack
 from core.config import RunConfig
 from core.detectors.spectral import top_singular
 from core.pipeline import Line
@@ -42,9 +43,9 @@ def measure(
         "nat1": before.nat,
         "asr1": before.asr,
         **metrics.plain(metrics.found(flagged, truth)),
-        **metrics.plain(metrics.ranking(found.scores, labels, truth, config.attack.target)),
-        "tpr_at_1": metrics.tpr_at(LOW_FPR, found.scores, labels, truth, config.attack.target),
-        "gap": _gap(store, features, labels, config.attack.target),
+        **metrics.plain(metrics.ranking(found.scores, labels, truth)),
+        "tpr_at_1": metrics.tpr_at(LOW_FPR, found.scores, labels, truth),
+        "gap": _gap(store, features, labels, attack.targets(config.attack, line.dataset.classes)),
         "named": [int(label) for label in named] if names_classes else None,
         "device": devices.describe(line.device),
     }
@@ -57,12 +58,14 @@ def measure(
     return dict(store.write("cell", cell, document=figures).document)
 
 
-def _gap(store: Store, features_key: str, labels: Labels, target: int) -> float | None:
-    """The spectral gap of the target class: its leading singular value in shares of the second."""
+def _gap(store: Store, features_key: str, labels: Labels, targets: Labels) -> float | None:
+    """The spectral gap of the target class (leading singular value over the second); of several, the mean."""
     stored = store.read("features", features_key)
     if stored is None:
         return None
-    return spectral_gap(stored.array("features")[labels == target])
+    features = stored.array("features")
+    gaps = [gap for target in targets if (gap := spectral_gap(features[labels == target])) is not None]
+    return float(np.mean(gaps)) if gaps else None
 
 
 def spectral_gap(features: Features) -> float | None:

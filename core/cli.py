@@ -81,6 +81,9 @@ def run(
     ratio: Annotated[float, typer.Option(help="Poisoning ratio, 0 to 1; 0 is the clean control.")] = 0.1,
     ratio_of: Annotated[str, typer.Option(help="target_class or training_set.")] = "target_class",
     placement: Annotated[str, typer.Option(help="add (stamped copies) or replace (the originals).")] = "add",
+    labels: Annotated[str, typer.Option(help="all_to_one, clean_label or all_to_all.")] = "all_to_one",
+    cover_ratio: Annotated[float, typer.Option(help="Covers, stamped but truly labelled, a poisoned image.")] = 0.0,
+    also: Annotated[list[str] | None, typer.Option(help="A further trigger, as name or name,setting=value,...")] = None,
     recipe: Annotated[str, typer.Option(help=f"One of {', '.join(RECIPES)}.")] = "quick",
     training_set: Annotated[
         list[str] | None, typer.Option("--training", help="A number of the recipe, as name=value.")
@@ -101,7 +104,8 @@ def run(
     """Attack, train, detect, clean, retrain and compare; the same request again answers from the store."""
     config = configure(
         dataset=dataset, trigger=trigger, trigger_parameters=_settings(trigger_set), target=target, source=source,
-        ratio=ratio, ratio_of=ratio_of, placement=placement, recipe=recipe, training=_settings(training_set),
+        ratio=ratio, ratio_of=ratio_of, placement=placement, labels=labels, cover_ratio=cover_ratio,
+        also=[_trigger(one) for one in also or []], recipe=recipe, training=_settings(training_set),
         detector=detector, detector_parameters=_settings(detector_set), representation=representation,
         assumed_ratio=assumed_ratio, multiplier=multiplier, scope=scope, cut=cut, seed=seed,
     )  # fmt: skip
@@ -133,6 +137,12 @@ def _settings(given: list[str] | None) -> dict[str, Any]:
         except json.JSONDecodeError:
             settings[name] = value
     return settings
+
+
+def _trigger(given: str) -> dict[str, Any]:
+    """A trigger with its settings: name,setting=value,..."""
+    name, *pairs = given.split(",")
+    return {"trigger": name, "parameters": _settings(pairs)}
 
 
 def _file(path: Path) -> str:
@@ -230,14 +240,13 @@ def _row(job: jobs.Job) -> dict[str, Any]:
 
 def describe(job: jobs.Job) -> str:
     """A run in a few words."""
-    names = DATASETS[job.config.dataset.name].facts["class_names"]
     attack, training = job.config.attack, job.config.training
     words = f"{job.config.dataset.name} {training.recipe} seed {job.config.seed}"
     if job.kind == "benign":
         return f"benign reference, {words}"
     if job.kind != "run":
         words = f"{job.kind} filter's reference, {words}"
-    return f"{attack.trigger} to {names[attack.target]} {attack.ratio:.3g}, {job.config.defence.title}, {words}"
+    return f"{attack.title} to {job.config.target_name} {attack.ratio:.3g}, {job.config.defence.title}, {words}"
 
 
 def find(name: str) -> jobs.Job:
@@ -560,6 +569,13 @@ def sweep_table(
     if to is not None:
         _write_csv(found, to)
     print(found.to_json(orient="records")) if as_json else _tell_sweep(found, wanted)
+
+
+@sweeping.command("record")
+def sweep_record(file: SweepFile) -> None:
+    """Write the figures of the finished runs beside the file, as those in assets/sweeps/ are."""
+    _sweep(file)
+    out.print(str(sweeps.record(file)), markup=False, highlight=False, soft_wrap=True)
 
 
 def _to_do(cost: sweeps.Plan) -> str:

@@ -15,6 +15,7 @@ from core.registry import DATASETS, DETECTORS, MODELS, TRIGGERS
 from core.types import BadRequest
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+MOST_TRIGGERS = 8
 REPRESENTATIONS = ("penultimate", "block3", "block2", "block1")
 
 
@@ -36,12 +37,36 @@ class DatasetConfig(Frozen):
         return self
 
 
+class TriggerConfig(Frozen):
+    """A trigger by name, with its parameters; those not given are at their defaults."""
+
+    trigger: str
+    parameters: dict[str, int | float | bool | str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        object.__setattr__(self, "parameters", dict(TRIGGERS[self.trigger].settle(self.parameters)))
+        return self
+
+
 class AttackConfig(Frozen):
     """A BadNets attack (Gu et al. 2017): stamp a trigger on some images and give them the target label.
 
     target and source are class numbers; source None means any class but the target. ratio is a share of
     the clean target class or of the whole training set, as ratio_of says; 0 is the clean control.
     placement "add" appends stamped copies, "replace" stamps the originals themselves.
+
+    labels says what label a stamped image gets: "all_to_one", the target's; "clean_label", its own, and only images
+    of the target are stamped (Barni et al. 2019; Turner et al. 2019), so that source must be left out;
+    "all_to_all", that of the class after its own, the first after the last (Gu et al. 2017). All-to-all has no one
+    target: every class gets poison, together ratio times as many images as they have, spread evenly, and a run's target
+    is 0. From one source class it is all-to-one to the class after it, and a run says so.
+
+    cover_ratio times as many images as are poisoned are covers: stamped, with their true label kept, so that the
+    trigger alone gives no image away (Qi et al. 2023; with a source class Tang et al. 2021).
+
+    also names further triggers: a stamped training image carries one of them all, in turn, a test image every one
+    (Xie et al. 2020; Hayase et al. 2021).
     """
 
     trigger: str = "pixel"
@@ -51,19 +76,51 @@ class AttackConfig(Frozen):
     ratio: Share = 0.1
     ratio_of: Literal["target_class", "training_set"] = "target_class"
     placement: Literal["add", "replace"] = "add"
+    labels: Literal["all_to_one", "clean_label", "all_to_all"] = "all_to_one"
+    cover_ratio: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
+    also: Annotated[tuple[TriggerConfig, ...], Field(max_length=MOST_TRIGGERS - 1)] = ()
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
         settled = dict(TRIGGERS[self.trigger].settle(self.parameters))
         object.__setattr__(self, "parameters", settled)
-        if self.target == self.source:
+        if self.labels == "clean_label":
+            if self.source not in (None, self.target):
+                raise BadRequest(
+                    "a clean-label attack stamps images of the target itself; "
+                    f"source must be left out or {self.target}, got {self.source}"
+                )
+            object.__setattr__(self, "source", None)  # the same request has one spelling
+        elif self.labels == "all_to_one" and self.target == self.source:
             raise BadRequest(f"target and source must be different classes, got {self.target} for both")
         return self
 
     @property
+    def triggers(self) -> tuple[TriggerConfig, ...]:
+        """All triggers, the first one first."""
+        return TriggerConfig(trigger=self.trigger, parameters=self.parameters), *self.also
+
+    @property
     def whole_image(self) -> bool:
-        """Whether the trigger changes the whole image, not one place of it."""
-        return bool(TRIGGERS[self.trigger].facts.get("whole_image"))
+        """Whether a trigger changes the whole image, not one place of it."""
+        return any(TRIGGERS[one.trigger].facts.get("whole_image") for one in self.triggers)
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether every class gets poison: all-to-all from any class."""
+        return self.labels == "all_to_all" and self.source is None
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is an attack as in the report: one trigger, one target, no covers."""
+        return self.labels == "all_to_one" and not self.cover_ratio and not self.also
+
+    @property
+    def title(self) -> str:
+        """The trigger, with what sets the attack apart from the usual one but for its target."""
+        kept = "clean-label " if self.labels == "clean_label" else ""
+        more = f" and {len(self.also)} more" if self.also else ""
+        return f"{kept}{self.trigger}{more}{' with covers' if self.cover_ratio else ''}"
 
 
 class TrainingConfig(Frozen):
@@ -161,7 +218,22 @@ class RunConfig(Frozen):
         for role, number in (("target", self.attack.target), ("source", self.attack.source)):
             if number is not None and number >= len(names):
                 raise BadRequest(f"{role} class must lie in [0, {len(names) - 1}], got {number}")
+        if self.attack.labels == "all_to_all":
+            object.__setattr__(self, "attack", self._settled(len(names)))
         return self
+
+    def _settled(self, classes: int) -> AttackConfig:
+        """The all-to-all attack, so that the same request has one spelling: from one class it has one target."""
+        if self.attack.source is None:
+            return self.attack.model_copy(update={"target": 0})
+        follows = (self.attack.source + 1) % classes
+        return self.attack.model_copy(update={"target": follows, "labels": "all_to_one"})
+
+    @property
+    def target_name(self) -> str:
+        """What stamped images shall be taken for, in words."""
+        names = class_names(self.dataset.name)
+        return "the next class" if self.attack.everywhere else names[self.attack.target]
 
 
 def class_names(dataset: str) -> tuple[str, ...]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 
-from core import jobs, progress, recorded, stages
-from core.config import RunConfig
+from pydantic import ValidationError
+
+from core import datasets, jobs, progress, recorded, stages
+from core.config import RunConfig, explain
 from core.jobs import Job
 from core.registry import DATASETS, MODELS
 from core.results import Result
 from core.store import Store
-from core.types import DamagedArtefact, Watcher, ignore
+from core.types import DamagedArtefact, DataUnavailable, Watcher, ignore
 
 
 def run(config: RunConfig, *, device: str = "auto", watch: Watcher = ignore, store: Store | None = None) -> Result:
@@ -45,6 +47,37 @@ def run_reference(
         from core import pipeline
 
         pipeline.reference(which, config, store, watch, device)
+
+
+def represent_run(
+    config: RunConfig,
+    representation: str,
+    *,
+    device: str = "auto",
+    watch: Watcher = ignore,
+    store: Store | None = None,
+) -> Result:
+    """Read another layer of a run's stored network off, unless it is stored: one pass over its images, no training.
+
+    Returns the run as seen at that layer. BadRequest for a layer that there is not; DataUnavailable where the
+    network or the data set is not on this machine.
+    """
+    try:
+        seen = Result(config, store).at(representation)
+    except ValidationError as error:
+        raise explain(error) from None
+    if not seen.store.has("features", seen.features_key):
+        model = stages.model_key(config)
+        network = seen.store.read("model", model)
+        if network is None or not network.has_weights:
+            raise DataUnavailable("the run's network is not stored here, and reading a layer off trains none")
+        if not datasets.available(config.dataset.name):
+            name = config.dataset.name
+            raise DataUnavailable(f"{name} is not on this machine; fetch it: python -m core data {name}")
+        from core import pipeline
+
+        pipeline.Line(seen.config, seen.store, watch, device).features(model)
+    return seen
 
 
 def install_recorded() -> None:

@@ -53,6 +53,8 @@ def table(
         rows["source_id"] = poisoned.source_ids
         rows["source_name"] = names[poisoned.source_labels]
         rows["poisoned"] = poisoned.truth.poisoned
+        if poisoned.truth.covers.any():
+            rows["cover"] = poisoned.truth.covers
     said = _reviewed(reviews, numbers, name)
     if said is not None:
         rows = rows.merge(said, how="left", on=name)

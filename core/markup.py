@@ -38,18 +38,21 @@ MATRIX_STYLE = """
 """
 
 
-def matrix(counts: NDArray[np.int64], names: Sequence[str], caption: str, target: int | None = None) -> str:
+def matrix(
+    counts: NDArray[np.int64], names: Sequence[str], caption: str, target: int | Sequence[int] | None = None
+) -> str:
     """A confusion matrix [k, k] (row: true class, column: answer) as a table; each row's shares in percent.
 
-    The target class's column is marked, if one is given.
+    The target class's column is marked, if one is given; of one target for each true class [k] the cells are.
     """
+    wanted = [target] * len(names) if target is None or isinstance(target, int) else target
     kinds = [" class='ps-target'" if label == target else "" for label in range(len(names))]
     heads = "".join(
         f"<th scope='col'{kind}><span>{escape(name)}{' ✕' if kind else ''}</span></th>"
         for kind, name in zip(kinds, names, strict=True)
     )
     rows = "".join(
-        f"<tr><th scope='row'>{escape(names[true])}</th>{_cells(row, names, true, target)}</tr>"
+        f"<tr><th scope='row'>{escape(names[true])}</th>{_cells(row, names, true, wanted[true])}</tr>"
         for true, row in enumerate(counts)
     )
     corner = "<th scope='col'><small>true ↓<br>answer →</small></th>"

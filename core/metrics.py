@@ -19,7 +19,8 @@ class Quality:
     """How well a network does: before or after the defence.
 
     nat: accuracy on clean test images. asr: share of triggered test images whose true class is not the
-    target that are classified as the target. source_asr: the same over the source class alone.
+    target that are classified as the target; all-to-all, of all that are classified as the class after their own.
+    source_asr: the same over the source class alone.
     per_class: accuracy of each class, [k].
     """
 
@@ -44,16 +45,19 @@ class Found:
 
 @dataclass(frozen=True)
 class Ranking:
-    """How well scores rank poisoned above benign images of the target class; no budget touches these."""
+    """How well scores rank poisoned above benign images of the same class; no budget touches these."""
 
     auroc: float | None
     average_precision: float | None
 
 
 def quality(
-    clean: NDArray[np.int64], triggered: NDArray[np.int64], labels: Labels, target: int, source: int | None
+    clean: NDArray[np.int64], triggered: NDArray[np.int64], labels: Labels, target: int | Labels, source: int | None
 ) -> Quality:
-    """Nat and ASR from the predicted classes [n] for clean and for triggered test images with labels [n]."""
+    """Nat and ASR from the predicted classes [n] for clean and for triggered test images with labels [n].
+
+    target is the class that the attacker wants, one for all images or one for each [n] (core.poison.aim).
+    """
     right = clean == labels
     fooled = triggered == target
     return Quality(
@@ -106,28 +110,46 @@ def counted(images: int, poisons: int, flagged: int, hits: int) -> Found:
     )
 
 
-def ranking(scores: Scores, labels: Labels, poisoned: Mask, target: int) -> Ranking:
-    """AUROC and average precision of scores [n] within the target class."""
+def ranking(scores: Scores, labels: Labels, poisoned: Mask, target: int | None = None) -> Ranking:
+    """AUROC and average precision of scores [n] within one class, by default within each that holds poison.
+
+    A score is compared with those of its own class alone; of several classes that hold both kinds of images this is
+    the mean, each counting the same.
+    """
+    classes = np.unique(labels[poisoned]) if target is None else [target]
+    ranked = [one for label in classes if (one := _ranking(scores[labels == label], poisoned[labels == label]))]
+    if not ranked:
+        return Ranking(None, None)
+    auroc, precision = np.mean(ranked, axis=0)
+    return Ranking(float(auroc), float(precision))
+
+
+def _ranking(scores: Scores, poisoned: Mask) -> tuple[float, float] | None:
+    """AUROC and average precision of one class, [c] each; None where all its images are of one kind."""
     from sklearn.metrics import average_precision_score, roc_auc_score  # slow to import, seldom needed
 
-    members = labels == target
-    truth = poisoned[members]
-    if truth.all() or not truth.any():
-        return Ranking(None, None)
-    return Ranking(
-        auroc=float(roc_auc_score(truth, scores[members])),
-        average_precision=min(1.0, float(average_precision_score(truth, scores[members]))),  # it rounds above 1
-    )
+    if poisoned.all() or not poisoned.any():
+        return None
+    precision = min(1.0, float(average_precision_score(poisoned, scores)))  # it rounds above 1
+    return float(roc_auc_score(poisoned, scores)), precision
 
 
-def tpr_at(fpr: float, scores: Scores, labels: Labels, poisoned: Mask, target: int) -> float | None:
-    """The largest share of the target class's poisoned images that some threshold on scores [n] finds while at most
-    this share of its benign images lies above it; None where the class has only one kind of image.
+def tpr_at(fpr: float, scores: Scores, labels: Labels, poisoned: Mask) -> float | None:
+    """The largest share of a class's poisoned images that some threshold on scores [n] finds while at most this share
+    of its benign images lies above it: the mean over the classes that hold both kinds, None where there is none.
     """
-    members = labels == target
-    order = np.argsort(-scores[members], kind="stable")
-    points = curves(poisoned[members][order], scores[members][order])
-    return None if points is None else float(points.tpr[points.fpr <= fpr].max())
+    rates = [
+        float(points.tpr[points.fpr <= fpr].max())
+        for label in np.unique(labels[poisoned])
+        if (points := _points(scores[labels == label], poisoned[labels == label])) is not None
+    ]
+    return float(np.mean(rates)) if rates else None
+
+
+def _points(scores: Scores, poisoned: Mask) -> Curves | None:
+    """The curves of one class, [c] each in any order."""
+    order = np.argsort(-scores, kind="stable")
+    return curves(poisoned[order], scores[order])
 
 
 def curves(poisoned: Mask, scores: Scores) -> Curves | None:

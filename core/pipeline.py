@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from core import datasets, devices, models, results, stages
@@ -147,6 +148,7 @@ class Line:
         trained = train(
             self.poisoned.images, self.poisoned.labels, self.dataset.classes, self.config.training, self.config.seed,
             keep=keep, device=self.device, probe=self._probe, watch=self.watch, stage=stage, checkpoint=checkpoint,
+            record=keep is None,
         )  # fmt: skip
         passes = len(self.poisoned) if keep is None else int(keep.sum())
         seconds = sum(record["seconds"] for record in trained.history)
@@ -158,7 +160,10 @@ class Line:
             "device": devices.describe(self.device),
             "torch": torch.__version__,
         }
-        artefact = self.store.write("model", key, weights=weights(trained.network), document=document)
+        arrays, losses = {}, trained.losses
+        if losses is not None and np.isfinite(losses).any(1).all():  # not where an earlier version began the training
+            arrays["losses"] = losses
+        artefact = self.store.write("model", key, arrays=arrays, weights=weights(trained.network), document=document)
         checkpoint.clear()
         return artefact
 
@@ -168,10 +173,10 @@ class Line:
         bf16 = devices.use_bf16(self.config.training.precision, self.device)
         clean = predict(network, images, bf16=bf16).argmax(1)
         fooled = predict(network, triggered_images(self.config, images), bf16=bf16).argmax(1)
-        fooled = fooled == self.config.attack.target
+        wanted = attack.aim(labels, self.config.attack, self.dataset.classes)
         return {
             "nat": float((clean == labels).mean()),
-            "asr": float(fooled[labels != self.config.attack.target].mean()),
+            "asr": float((fooled == wanted)[labels != wanted].mean()),
         }
 
     def _network(self, model_key: str) -> models.Network:

@@ -1,4 +1,8 @@
-"""The attack on the training set: who is stamped, and what label they get (Gu et al. 2017)."""
+"""The attack on the training set: who is stamped, and what label they get.
+
+All-to-one and all-to-all from Gu et al. (2017), clean-label from Barni et al. (2019) and Turner et al. (2019), covers
+from Qi et al. (2023) and, beside a source class, Tang et al. (2021), several triggers as in Hayase et al. (2021).
+"""
 
 from __future__ import annotations
 
@@ -8,76 +12,172 @@ import numpy as np
 
 from core import triggers
 from core.config import AttackConfig
-from core.types import BadRequest, Dataset, Ids, Labels, PoisonedSet, Truth
+from core.types import BadRequest, Dataset, Ids, Images, Labels, Mask, PoisonedSet, Truth
 
 
 @dataclass(frozen=True)
 class Extent:
-    """How much is poisoned: the count, and its share of three wholes (REFERENCE: what "ratio" means)."""
+    """How much is poisoned: the count, and its share of three wholes (REFERENCE: what "ratio" means).
+
+    The target class stands for all classes that get poison; covers are not in the count.
+    """
 
     count: int
     of_clean_target: float
     of_poisoned_target: float
     of_training_set: float
+    covers: int
+
+
+def aim(labels: Labels, attack: AttackConfig, classes: int) -> Labels:
+    """What the attacker wants stamped images of the true classes [n] to be taken for, [n] int64."""
+    if attack.labels == "all_to_all":
+        return (labels + 1) % classes
+    return np.full(len(labels), attack.target, np.int64)
+
+
+def targets(attack: AttackConfig, classes: int) -> Labels:
+    """The classes that get poison: the target, or all-to-all each that follows a source class; in their order."""
+    sources = np.arange(classes) if attack.source is None else np.array([attack.source])
+    return np.unique(aim(sources, attack, classes))
 
 
 def extent(labels: Labels, attack: AttackConfig) -> Extent:
     """The count and shares of an attack on clean labels [n], or BadRequest where it is impossible."""
-    total, in_target = len(labels), int((labels == attack.target).sum())
+    total, in_target = len(labels), int(np.isin(labels, targets(attack, int(labels.max()) + 1)).sum())
     whole = in_target if attack.ratio_of == "target_class" else total
     count = round(attack.ratio * whole)
     if attack.ratio > 0 and count == 0:
         raise BadRequest(
             f"ratio must poison at least one image: at least {1 / whole:.4g} of {whole} images, got {attack.ratio:g}"
         )
-    candidates = len(_candidates(labels, attack))
+    candidates = int(sources(labels, attack).sum())
     if count > candidates:
-        wanted = "any class but the target" if attack.source is None else f"class {attack.source}"
         raise BadRequest(
-            f"{count} poisons were asked for, but {wanted} has only {candidates} source images; "
+            f"{count} poisons were asked for, but {_wanted(attack)} has only {candidates} source images; "
             f"lower the ratio to {candidates / whole:.4g} or less"
         )
-    added = count if attack.placement == "add" else 0
+    covers = _covers(labels, attack, count)
+    added = count + covers if attack.placement == "add" else 0
+    # What is stamped where it stands may leave one of the classes that get poison; covers may be added to them.
+    moved = count if attack.placement == "replace" and (attack.everywhere or attack.labels == "clean_label") else 0
+    beside = covers if attack.placement == "add" and attack.everywhere else 0
     return Extent(
         count=count,
         of_clean_target=count / in_target,
-        of_poisoned_target=count / (in_target + count),
+        of_poisoned_target=count / (in_target + count - moved + beside),
         of_training_set=count / (total + added),
+        covers=covers,
     )
+
+
+def _wanted(attack: AttackConfig) -> str:
+    if attack.source is not None:
+        return f"class {attack.source}"
+    wanted = {"all_to_one": "any class but the target", "clean_label": "the target class", "all_to_all": "the set"}
+    return wanted[attack.labels]
+
+
+def _covers(labels: Labels, attack: AttackConfig, count: int) -> int:
+    """How many covers there are beside `count` poisons, or BadRequest where that cannot be."""
+    covers = round(attack.cover_ratio * count)
+    if attack.cover_ratio > 0 and count and not covers:
+        raise BadRequest(
+            f"cover_ratio must make at least one cover: at least {1 / count:.4g} times {count} poisons, "
+            f"got {attack.cover_ratio:g}"
+        )
+    coverable = _coverable(labels, attack)
+    shared = count if (coverable & sources(labels, attack)).any() else 0  # no image is poison and cover
+    left = int(coverable.sum()) - shared
+    if covers > left:
+        raise BadRequest(
+            f"{covers} covers were asked for, but only {left} images are left for them; "
+            f"lower cover_ratio to {left / count:.4g} or less"
+        )
+    return covers
 
 
 def poison(dataset: Dataset, attack: AttackConfig, seed: int) -> PoisonedSet:
     """The training set as the victim gets it.
 
-    Clean rows keep their row as id. Placement "add" appends the stamped copies behind them; "replace"
+    Clean rows keep their row as id. Placement "add" appends the stamped copies behind them, covers last; "replace"
     stamps the chosen rows where they stand. The same seed chooses the same source images for every
-    trigger. Raises BadRequest for what cannot be done.
+    trigger; all-to-all the same number of every source class, or one more. Raises BadRequest for what cannot be done.
     """
-    count = extent(dataset.train_labels, attack).count
-    total = len(dataset.train_labels)
-    chosen = _choose(_candidates(dataset.train_labels, attack), count, seed)
-    stamped = triggers.apply(attack.trigger, attack.parameters, dataset.train_images[chosen])
-    target = np.full(count, attack.target, np.int64)
+    clean, total = dataset.train_labels, len(dataset.train_labels)
+    told = extent(clean, attack)
+    chosen = _choose(clean, attack, told.count, seed)
+    covers = _choose_covers(clean, attack, chosen, told.covers, seed)
+    rows = np.concatenate([np.sort(chosen), np.sort(covers)])
+    stamped = np.concatenate([_stamp(dataset.train_images, some, attack) for some in (chosen, covers)])
+    given = np.concatenate([aim(clean[np.sort(chosen)], attack, dataset.classes), clean[np.sort(covers)]])
     everyone = np.arange(total, dtype=np.int64)
     if attack.placement == "add":
-        source_ids = np.concatenate([everyone, chosen])
+        source_ids, ids = np.concatenate([everyone, rows]), np.arange(total + len(rows))
         return PoisonedSet(
             images=np.concatenate([dataset.train_images, stamped]),
-            labels=np.concatenate([dataset.train_labels, target]),
+            labels=np.concatenate([clean, given]),
             source_ids=source_ids,
-            source_labels=dataset.train_labels[source_ids],
-            truth=Truth(np.arange(total + count) >= total),
+            source_labels=clean[source_ids],
+            truth=Truth((ids >= total) & (ids < total + told.count), ids >= total + told.count),
         )
-    images, labels = dataset.train_images.copy(), dataset.train_labels.copy()
-    images[chosen], labels[chosen] = stamped, target
-    return PoisonedSet(images, labels, everyone, dataset.train_labels, Truth(np.isin(everyone, chosen)))
+    images, labels = dataset.train_images.copy(), clean.copy()
+    images[rows], labels[rows] = stamped, given
+    truth = Truth(np.isin(everyone, chosen), np.isin(everyone, covers))
+    return PoisonedSet(images, labels, everyone, clean, truth)
 
 
-def _candidates(labels: Labels, attack: AttackConfig) -> Ids:
-    allowed = labels != attack.target if attack.source is None else labels == attack.source
-    return np.flatnonzero(allowed).astype(np.int64)
+def sources(labels: Labels, attack: AttackConfig) -> Mask:
+    """Which images [n] may be poisoned."""
+    if attack.everywhere:
+        return np.ones(len(labels), bool)
+    if attack.labels == "all_to_one" and attack.source is None:
+        return np.not_equal(labels, attack.target)
+    return np.equal(labels, attack.target if attack.source is None else attack.source)
 
 
-def _choose(candidates: Ids, count: int, seed: int) -> Ids:
+def _coverable(labels: Labels, attack: AttackConfig) -> Mask:
+    """Which images [n] may be covers unless they are poisoned: of no class that gets poison, where there is one.
+
+    Beside a source class they are of the others, so that the trigger works on that class alone (Tang et al. 2021).
+    """
+    if attack.everywhere:
+        return np.ones(len(labels), bool)
+    spared = targets(attack, int(labels.max()) + 1)
+    if attack.source is not None:
+        spared = np.append(spared, attack.source)
+    return ~np.isin(labels, spared)
+
+
+def _choose(labels: Labels, attack: AttackConfig, count: int, seed: int) -> Ids:
+    """Rows to poison, in the order of the seed's permutation."""
     generator = np.random.default_rng([seed, 0xBAD])
-    return np.sort(generator.permutation(candidates)[:count])
+    order = generator.permutation(np.flatnonzero(sources(labels, attack)).astype(np.int64))
+    if attack.labels == "all_to_all":
+        order = _in_turn(order, labels[order])
+    return order[:count]
+
+
+def _in_turn(order: Ids, labels: Labels) -> Ids:
+    """Rows so that each class comes once before one comes twice, and so on; else in their order."""
+    turn = np.empty(len(order), np.int64)
+    for label in np.unique(labels):
+        members = labels == label
+        turn[members] = np.arange(members.sum())
+    return order[np.argsort(turn, kind="stable")]
+
+
+def _choose_covers(labels: Labels, attack: AttackConfig, poisons: Ids, count: int, seed: int) -> Ids:
+    """Rows to cover with, in the order of a permutation of their own."""
+    free = _coverable(labels, attack)
+    free[poisons] = False
+    return np.random.default_rng([seed, 0xC0E]).permutation(np.flatnonzero(free).astype(np.int64))[:count]
+
+
+def _stamp(images: Images, rows: Ids, attack: AttackConfig) -> Images:
+    """Copies of the rows [c] of images, each with one trigger in turn, in the order of the sorted rows."""
+    stamped = np.empty((len(rows), *images.shape[1:]), np.uint8)
+    turns = len(attack.triggers)
+    for turn, one in enumerate(attack.triggers):
+        stamped[turn::turns] = triggers.apply(one.trigger, one.parameters, images[rows[turn::turns]])
+    return stamped[np.argsort(rows)]

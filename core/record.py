@@ -4,7 +4,8 @@
     python -m core record --tables    runs behind the report's tables
 
 Features are kept in 8 bits a dimension, logits and weights in float16 (a table's logits in 8 bits, too); scores,
-flags and figures stay as they were. Rounding changes no network's answer to any test image.
+flags and figures stay as they were. Rounding changes no network's answer to any test image. The losses of the
+training are left out.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ class _Kept:
             self._keep(stage, key, artefact, run)
 
     def _keep(self, stage: str, key: str, artefact: Artefact, run: str) -> None:
-        names = sorted(path.stem for path in artefact.folder.glob("*.npy"))
+        names = sorted({path.stem for path in artefact.folder.glob("*.npy")} - {"losses"})
         weights = artefact.weights() if stage == "model" else {}
         one = {"stage": stage, "key": key, "document": dict(artefact.document), "arrays": names, "weights": [*weights]}
         self.listed.append({**one, "runs": [run]})
@@ -248,7 +249,7 @@ def _tested(result: Result) -> Ids:
     before, after = result.predictions("poisoned"), result.predictions("clean")
     assert before is not None
     assert after is not None
-    labels, target = result.dataset.test_labels, result.config.attack.target
+    labels, target = result.dataset.test_labels, result.aims
     clean, triggered = (np.stack([one[at].argmax(1) for one in (before, after)]) for at in (0, 1))
     tells = (clean == labels).all(0) & (triggered[0] == target) & (triggered[1] == labels)
     chosen = [

@@ -54,7 +54,7 @@ TABLES = tuple(
 def row(config: RunConfig) -> Row | None:
     """The report's row for a run's trigger, target class and ratio of that class, or None where it has none."""
     attack = config.attack
-    if config.dataset.name != "cifar10" or attack.ratio_of != "target_class":
+    if config.dataset.name != "cifar10" or attack.ratio_of != "target_class" or not attack.plain:
         return None
     target = class_names("cifar10")[attack.target]
     wanted = (attack.trigger, target, round(attack.ratio, 6))
@@ -80,7 +80,7 @@ def measured(config: RunConfig) -> Measured | None:
     It was made with recipe `quick` on CIFAR-10, whatever the run's own recipe is; None where there is none.
     """
     attack = config.attack
-    if config.dataset.name != "cifar10" or attack.ratio_of != "target_class":
+    if config.dataset.name != "cifar10" or attack.ratio_of != "target_class" or not attack.plain:
         return None
     target = class_names("cifar10")[attack.target]
     wanted = (attack.trigger, target, round(attack.ratio, 6), config.defence.title)

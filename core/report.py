@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from core import markup, reference, reviews, stages
 from core.config import RunConfig, class_names
+from core.poison import aim, sources
 from core.registry import DETECTORS, MODELS
 from core.results import Result, triggered_images
 from core.types import BadRequest, Detection, Mask
@@ -32,15 +33,16 @@ PACKAGES = ("torch", "numpy", "scikit-learn", "pandas")
 MEANINGS = {
     "Nat": "natural accuracy: share of the clean test images that the network gets right",
     "ASR": "attack success rate: share of the triggered test images, of every class but the target, "
-    "that the network takes for the target class",
+    "that the network takes for the target class; all-to-all, of all that it takes for the class after their own",
     "Poisons": "poisoned images in the training set before the filter",
     "#Pois left": "poisoned images still in the training set after the filter",
     "Clean removed": "clean images that the filter took for poison: the price of the defence",
     "TPR": "share of the poisoned images that were removed",
     "FPR": "share of the clean images that were removed",
     "Precision": "share of the removed images that were poisoned",
-    "AUROC": "chance that a poisoned image scores above a clean one of the target class; 1 is perfect, 0.5 guessing",
-    "AP": "average precision over all cuts through the target class's ranking; 1 is perfect",
+    "AUROC": "chance that a poisoned image scores above a clean one of the target class; 1 is perfect, 0.5 guessing; "
+    "of several target classes the mean",
+    "AP": "average precision over all cuts through the target class's ranking; 1 is perfect; of several the mean",
 }
 
 # The settings of a training that need more than their own name.
@@ -55,6 +57,12 @@ TRAINING = {
     "milestones": "Schedule's milestones, shares of the training",
     "flip": "Mirror half of the images",
     "crop": "Largest random shift, pixels",
+}
+
+LABELS = {
+    "all_to_one": "the target's, for all",
+    "clean_label": "their own (clean-label)",
+    "all_to_all": "that of the class after their own (all-to-all)",
 }
 
 Verdicts = Mapping[int, str]
@@ -126,6 +134,12 @@ def confusion(answers: NDArray[np.int64], labels: NDArray[np.int64], classes: in
     return np.bincount(labels * classes + answers, minlength=classes**2).reshape(classes, classes)
 
 
+def targets_of(result: Result) -> int | list[int]:
+    """What the attacker wants triggered images to be taken for: one class, or one for each true class [k]."""
+    attack, classes = result.config.attack, len(class_names(result.config.dataset.name))
+    return attack.target if not attack.everywhere else aim(np.arange(classes), attack, classes).tolist()
+
+
 def settings(config: RunConfig, *, truth: bool = True) -> dict[str, str]:
     """What a run is made of, in words: name -> value. Without the truth nothing of the attack, nor the seed."""
     groups = _attack_settings(config, truth), _training_settings(config, truth), _defence_settings(config)
@@ -138,15 +152,34 @@ def _attack_settings(config: RunConfig, truth: bool) -> dict[str, str]:
     found = {"Data set": data.name, "Training images of each class": per_class}
     if not truth:
         return found
-    names = class_names(data.name)
-    whole = {"target_class": "of the target class", "training_set": "of the training set"}[attack.ratio_of]
+    whole = {"target_class": "of the target class", "training_set": "of the training set"}
+    if attack.everywhere:
+        whole["target_class"] = "of each class"
     return found | {
         "Trigger": attack.trigger,
         **{f"Trigger's {name}": _plain(value) for name, value in attack.parameters.items()},
-        "Target class": names[attack.target],
-        "Source class": "any other class" if attack.source is None else names[attack.source],
-        "Poisoning ratio": f"{100 * attack.ratio:g}% {whole}",
+        **_more_triggers(config),
+        "Target class": config.target_name,
+        "Source class": source(config),
+        "Labels": LABELS[attack.labels],
+        "Poisoning ratio": f"{100 * attack.ratio:g}% {whole[attack.ratio_of]}",
+        "Covers": f"{attack.cover_ratio:g} a poisoned image" if attack.cover_ratio else "none",
         "Placement": {"add": "stamped copies are added", "replace": "the originals are stamped"}[attack.placement],
+    }
+
+
+def source(config: RunConfig) -> str:
+    """Whose images are stamped, in words."""
+    if config.attack.source is not None:
+        return class_names(config.dataset.name)[config.attack.source]
+    whose = {"all_to_one": "any other class", "clean_label": "the target itself", "all_to_all": "every class"}
+    return whose[config.attack.labels]
+
+
+def _more_triggers(config: RunConfig) -> dict[str, str]:
+    return {
+        f"Trigger {place}": ", ".join([one.trigger, *(f"{name} {_plain(it)}" for name, it in one.parameters.items())])
+        for place, one in enumerate(config.attack.also, 2)
     }
 
 
@@ -208,14 +241,14 @@ def _title(config: RunConfig, truth: bool) -> str:
     attack = config.attack
     if not attack.ratio:
         return f"Clean control: nothing poisoned, {config.dataset.name}"
-    whole = "the class" if attack.ratio_of == "target_class" else "the training set"
-    target = class_names(config.dataset.name)[attack.target]
-    return f"{attack.trigger.capitalize()} → {target}, {100 * attack.ratio:g}% of {whole}"
+    whole = (
+        "the training set" if attack.ratio_of == "training_set" else "each class" if attack.everywhere else "the class"
+    )
+    return f"{attack.title.capitalize()} → {config.target_name}, {100 * attack.ratio:g}% of {whole}"
 
 
 def _head(result: Result, found: dict[str, Any], truth: bool) -> str:
     config = result.config
-    names = class_names(config.dataset.name)
     removed = f"{_count(found['flagged'], 'image')} of {len(result.poisoned):,} were removed from the training set."
     removed = " ".join(filter(None, (removed, gap_cut(result))))
     if not truth:
@@ -227,9 +260,9 @@ def _head(result: Result, found: dict[str, Any], truth: bool) -> str:
         text = f"Nothing was poisoned: this is the clean control. {removed} All of them were clean."
     else:
         text = (
-            f"{_count(found['poisons'], 'image')} with a {config.attack.trigger} trigger and the label "
-            f"{names[config.attack.target]} stood in the training set. The network that was trained on it took "
-            f"{_share(found['asr1'])} of the triggered test images for {names[config.attack.target]}. "
+            f"{_count(found['poisons'], 'image')} with {_trigger(config)} and the label {_label(config)} stood in the "
+            f"training set{_covers(found)}. The network that was trained on it took "
+            f"{_share(found['asr1'])} of the triggered test images for {config.target_name}. "
             f"{removed} Of the poisoned ones {found['poisons_left'] or 'none'} stayed in. A network trained from "
             f"scratch on the rest takes {_share(found['asr2'])}."
         )
@@ -237,6 +270,25 @@ def _head(result: Result, found: dict[str, Any], truth: bool) -> str:
         f"<header><p class='brand'>Poisonscope · report of a run</p><h1>{escape(_title(config, truth))}</h1>"
         f"<p class='lead'>{escape(text)}</p></header>"
     )
+
+
+def _trigger(config: RunConfig) -> str:
+    attack = config.attack
+    if attack.also:
+        return f"one of {len(attack.triggers)} triggers each"
+    return f"a {attack.trigger} trigger"
+
+
+def _label(config: RunConfig) -> str:
+    if config.attack.everywhere:
+        return "of the class after their own"
+    return f"{config.target_name}{', which is their true one,' if config.attack.labels == 'clean_label' else ''}"
+
+
+def _covers(found: dict[str, Any]) -> str:
+    """The covers of a run, whose summary may be older than they are."""
+    covers = found.get("covers")
+    return f", beside {_count(covers, 'cover')} with the trigger and their true label" if covers else ""
 
 
 def _rates(result: Result, found: dict[str, Any]) -> str:
@@ -258,8 +310,9 @@ def _rates(result: Result, found: dict[str, Any]) -> str:
         ("AP", _score(found["average_precision"]), "", MEANINGS["AP"]),
     ]
     note = "" if benign is None else (
-        f" ◇ a benign network, never poisoned: it takes {_share(benign.asr)} of the triggered images for the target "
-        "class by mistake, the rate to which ASR should fall."
+        f" ◇ a benign network, never poisoned: it takes {_share(benign.asr)} of the triggered images for "
+        f"{'the next' if result.config.attack.everywhere else 'the target'} class by mistake, the rate to which ASR "
+        "should fall."
     )  # fmt: skip
     return _section(
         "Before and after the defence",
@@ -277,17 +330,18 @@ def _score(value: float | None) -> str:
 def _attack(result: Result, found: dict[str, Any]) -> str:
     """What the attacker did, with real images: clean, stamped, and the difference."""
     config = result.config
+    whole = "set of target classes" if config.attack.everywhere else "target class"
     extent = (
-        f"{_count(found['count'], 'poisoned image')}: {_share(found['of_clean_target'])} of the clean target class, "
-        f"{_share(found['of_poisoned_target'])} of the poisoned target class, "
-        f"{100 * found['of_training_set']:.2f}% of the whole training set."
+        f"{_count(found['count'], 'poisoned image')}: {_share(found['of_clean_target'])} of the clean {whole}, "
+        f"{_share(found['of_poisoned_target'])} of the poisoned {whole}, "
+        f"{100 * found['of_training_set']:.2f}% of the whole training set{_covers(found)}."
     )
     return _section("The attack", f"<p>{escape(extent)}</p>", _examples(result, config))
 
 
 def _examples(result: Result, config: RunConfig) -> str:
     dataset = result.dataset
-    attackable = np.flatnonzero(dataset.train_labels != config.attack.target)
+    attackable = np.flatnonzero(sources(dataset.train_labels, config.attack))
     rows = np.unique(result.poisoned.source_ids[result.poisoned.truth.poisoned]) if config.attack.ratio else attackable
     rows = rows[:EXAMPLES] if dataset.pictured is None else rows[dataset.pictured[rows]][:EXAMPLES]
     if not len(rows):
@@ -298,16 +352,21 @@ def _examples(result: Result, config: RunConfig) -> str:
         change = np.abs(stamped.astype(np.int64) - clean)
         change = np.rint(change * (255 / max(1, int(change.max())))).astype(np.uint8)
         name = dataset.class_names[dataset.train_labels[row]]
-        target = dataset.class_names[config.attack.target]
+        (wanted,) = aim(dataset.train_labels[row : row + 1], config.attack, dataset.classes)
+        target = dataset.class_names[wanted]
         figures.append(
             "<figure class='example'>"
             + markup.picture(clean, f"A training image of class {name}, clean", 128)
-            + markup.picture(stamped, f"The same image with the {config.attack.trigger} trigger", 128)
+            + markup.picture(stamped, f"The same image with {_every_trigger(config)}", 128)
             + markup.picture(change, "What the trigger changed, amplified", 128)
             + f"<figcaption>{escape(name)}, clean · stamped and labelled {escape(target)} · the difference, "
             "amplified</figcaption></figure>"
         )
     return f"<div class='examples'>{''.join(figures)}</div>"
+
+
+def _every_trigger(config: RunConfig) -> str:
+    return "all triggers" if config.attack.also else f"the {config.attack.trigger} trigger"
 
 
 def _scores(result: Result, found: Detection, flagged: Mask, truth: bool) -> str:
@@ -401,10 +460,13 @@ def _thumbnail(result: Result, found: Detection, row: int, place: int, truth: bo
     lines = [f"<b>#{place}</b> {found.scores[row]:.3g}", escape(label)]
     kind = ""
     if truth:
-        wrong = bool(poisoned.truth.poisoned[row])
+        wrong, cover = bool(poisoned.truth.poisoned[row]), bool(poisoned.truth.covers[row])
         kind = " poisoned" if wrong else " benign"
         origin = f"from {escape(names[poisoned.source_labels[row]])}" if wrong else "as it was"
-        lines += [f"id {row}", f"<span class='mark'>{'✕ poisoned' if wrong else '● benign'}</span>", origin]
+        mark = "✕ poisoned" if wrong else "● benign"
+        if cover:
+            mark, origin = "○ cover", "stamped, true label"
+        lines += [f"id {row}", f"<span class='mark'>{mark}</span>", origin]
     if row in verdicts:
         lines.append(f"verdict: {escape(verdicts[row])}")
     return f"<figure class='thumb{kind}'>{image}<figcaption>{'<br>'.join(lines)}</figcaption></figure>"
@@ -421,7 +483,7 @@ def _answers(result: Result, found: dict[str, Any], truth: bool) -> str:
         for images, answers in zip(("clean", "triggered"), logits, strict=True):
             if images == "clean" or truth:
                 caption = f"{name}, {images} test images"
-                target = result.config.attack.target if images == "triggered" else None
+                target = targets_of(result) if images == "triggered" else None
                 counts = confusion(answers.argmax(1), labels, len(names))
                 parts.append(_wide(markup.matrix(counts, names, caption, target)))
     rows = dict(zip(names, zip(found["per_class1"], found["per_class2"], strict=True), strict=True))

@@ -31,6 +31,17 @@ class Result:
         self.config = config
         self.store = store or Store()
 
+    def at(self, representation: str) -> Result:
+        """The same run with its network read off at another layer; shares what is loaded. ValidationError without it.
+
+        Where that layer's representations are not stored it has no features (see core.represent_run).
+        """
+        changed = self.config.model_dump()
+        changed["defence"]["representation"] = representation
+        seen = Result(RunConfig.model_validate(changed), self.store)
+        vars(seen).update({name: vars(self)[name] for name in ("dataset", "poisoned") if name in vars(self)})
+        return seen
+
     @cached_property
     def summary(self) -> dict[str, Any] | None:
         """The run's figures, or None if it is not finished."""
@@ -55,6 +66,11 @@ class Result:
     def poisoned(self) -> PoisonedSet:
         """The poisoned training set; its truth is for metrics and screens only."""
         return attack.poison(self.dataset, self.config.attack, self.config.seed)
+
+    @cached_property
+    def aims(self) -> Labels:
+        """What the attacker wants each triggered test image to be taken for, [m] int64."""
+        return attack.aim(self.dataset.test_labels, self.config.attack, self.dataset.classes)
 
     @cached_property
     def pictured(self) -> Mask:
@@ -149,9 +165,9 @@ class Result:
 
 def quality(config: RunConfig, dataset: Dataset, clean: Logits, triggered: Logits) -> metrics.Quality:
     """Nat and ASR from logits [m, k] for clean and for triggered test images."""
-    attacked = config.attack
+    wanted = attack.aim(dataset.test_labels, config.attack, dataset.classes)
     answers = clean.argmax(1), triggered.argmax(1)
-    return metrics.quality(*answers, dataset.test_labels, attacked.target, attacked.source)
+    return metrics.quality(*answers, dataset.test_labels, wanted, config.attack.source)
 
 
 def detection(store: Store, features_key: str, labels: Labels, defence: DefenceConfig) -> Detection | None:
@@ -188,8 +204,8 @@ def _detection(artefact: Artefact) -> Detection:
 
 
 def triggered_images(config: RunConfig, images: Images) -> Images:
-    """Images [n, h, w, 3] stamped with the run's trigger."""
-    return triggers.apply(config.attack.trigger, config.attack.parameters, images)
+    """Images [n, h, w, 3] stamped with the run's trigger, or with all of its triggers."""
+    return triggers.apply_all(config.attack.triggers, images)
 
 
 def summarise(
@@ -215,7 +231,8 @@ def summarise(
         **_numbered(before, 1),
         **asdict(attack.extent(dataset.train_labels, config.attack)),
         **asdict(decision),
-        **asdict(metrics.ranking(found.scores, labels, truth, config.attack.target)),
+        "covers_removed": int((flagged & poisoned.truth.covers).sum()),
+        **asdict(metrics.ranking(found.scores, labels, truth)),
         **_numbered(after, 2),
         "epsilon": filtering.epsilon(labels, defence.assumed_ratio) if assumed else None,
         "budget": filtering.budget(labels, defence) if assumed else None,

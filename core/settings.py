@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,6 +21,9 @@ def configure(
     ratio: float = 0.1,
     ratio_of: str = "target_class",
     placement: str = "add",
+    labels: str = "all_to_one",
+    cover_ratio: float = 0.0,
+    also: Sequence[Mapping[str, Any]] = (),
     recipe: str = "quick",
     training: Mapping[str, Any] | None = None,
     detector: str = "spectral",
@@ -34,7 +37,8 @@ def configure(
 ) -> RunConfig:
     """A checked run configuration from plain settings; BadRequest says what does not fit.
 
-    Classes go by name or number; `training` overrides numbers of the recipe, or its per_class.
+    Classes go by name or number; `training` overrides numbers of the recipe, or its per_class; `also` names further
+    triggers, each {"trigger": name, "parameters": {...}}. All-to-all needs no target.
     """
     chosen, numbers = recipes.resolve(recipe, dataset, **(training or {}))
     try:
@@ -44,11 +48,14 @@ def configure(
                 {
                     "trigger": trigger,
                     "parameters": dict(trigger_parameters or {}),
-                    "target": class_number(dataset, target),
+                    "target": 0 if labels == "all_to_all" else class_number(dataset, target),
                     "source": None if source is None else class_number(dataset, source),
                     "ratio": ratio,
                     "ratio_of": ratio_of,
                     "placement": placement,
+                    "labels": labels,
+                    "cover_ratio": cover_ratio,
+                    "also": tuple(also),
                 }
             ),
             training=numbers,

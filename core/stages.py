@@ -1,7 +1,7 @@
 """The names of results: each stage's key is the SHA-256 of all that its result depends on.
 
     model (dataset + attack + training) -> features (+ representation) -> scores (+ detector)
-    model (the same training + the keep-mask) -> predictions (+ trigger)
+    model (the same training + the keep-mask) -> predictions (+ triggers)
     run: the whole chain, under which the summary is kept
 
 Nothing here loads data or torch, so that a cached run is found in an instant.
@@ -52,7 +52,21 @@ def _attack(attack: AttackConfig) -> dict[str, Any] | None:
     """What of the attack changes the training set: nothing at all where the ratio is 0."""
     if attack.ratio == 0:
         return None
-    return {**attack.model_dump(), "trigger_version": TRIGGERS[attack.trigger].version, "version": POISON_VERSION}
+    versions = {"trigger_version": TRIGGERS[attack.trigger].version, "version": POISON_VERSION}
+    return {**_told(attack), **versions, **_also(attack)}
+
+
+def _told(attack: AttackConfig) -> dict[str, Any]:
+    """The attack as keys hold it: fields that came later go unsaid at their defaults, as before there were any."""
+    fields = AttackConfig.model_fields
+    unsaid = {name for name in ("labels", "cover_ratio", "also") if getattr(attack, name) == fields[name].default}
+    return attack.model_dump(exclude=unsaid)
+
+
+def _also(attack: AttackConfig) -> dict[str, Any]:
+    """The further triggers with their versions, where there are any."""
+    also = [{**one.model_dump(), "version": TRIGGERS[one.trigger].version} for one in attack.also]
+    return {"also": also} if also else {}
 
 
 def model_key(config: RunConfig, keep: Mask | None = None) -> str:
@@ -111,6 +125,7 @@ def predictions_key(model: str, attack: AttackConfig) -> str:
         parameters=attack.parameters,
         trigger_version=TRIGGERS[attack.trigger].version,
         version=PREDICTIONS_VERSION,
+        **_also(attack),
     )
 
 
@@ -127,7 +142,7 @@ def run_key(config: RunConfig) -> str:
         "run",
         scores=scores_key(features, config.defence),
         predictions=predictions_key(model, config.attack),
-        attack=config.attack.model_dump(),
+        attack=_told(config.attack),
         defence=_defence(config.defence),
         version=SUMMARY_VERSION,
     )

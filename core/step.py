@@ -46,10 +46,18 @@ class Course:
 
 
 class Step:
-    """Calls the network, the loss and the optimisers once, and keeps the epoch's sums of loss and accuracy."""
+    """Calls the network, the loss and the optimisers once, and keeps the epoch's sums of loss and accuracy.
+
+    record: also every image's own cross-entropy, in `losses` [n] at its id; NaN until the epoch comes to it.
+    """
 
     def __init__(
-        self, network: models.Network, chosen: list[torch.optim.Optimizer], batches: Batches, training: TrainingConfig
+        self,
+        network: models.Network,
+        chosen: list[torch.optim.Optimizer],
+        batches: Batches,
+        training: TrainingConfig,
+        record: bool = True,
     ) -> None:
         self.network, self.chosen, self.batches = network, chosen, batches
         self.smoothing, self.shifts = training.label_smoothing, training.crop > 0
@@ -66,6 +74,7 @@ class Step:
         self.places = torch.arange(batches.size, device=device)
         self.count = torch.zeros((), dtype=torch.int64, device=device)
         self.loss, self.right = torch.zeros((), device=device), torch.zeros((), device=device)
+        self.losses = torch.full((total,), torch.nan, device=device) if record else None
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self.graph: torch.cuda.CUDAGraph | None = None
         self.warm = 0
@@ -79,6 +88,8 @@ class Step:
         self.course.rates.copy_(course.rates)
         for sums in (self.count, self.loss, self.right):
             sums.zero_()
+        if self.losses is not None:
+            self.losses.fill_(torch.nan)
 
     def __call__(self) -> None:
         """The epoch's next step. The network must be in training mode."""
@@ -126,6 +137,9 @@ class Step:
             optimiser.step()
         self.loss += loss.detach()
         self.right += (logits.detach().argmax(1) == answers).float().mean()
+        if self.losses is not None:  # without the smoothing, which is the same for all
+            each = functional.cross_entropy(logits.detach(), answers, reduction="none")
+            self.losses.index_copy_(0, ids, each)
         self.count += 1
 
     def _set_rates(self) -> None:

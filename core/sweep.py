@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -24,7 +24,9 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from core import stages
-from core.config import Frozen, RunConfig, explain
+from core.config import Frozen, RunConfig, class_names, explain
+from core.recipes import RECIPES, resolve
+from core.registry import DETECTORS, TRIGGERS
 from core.settings import configure
 from core.types import BadRequest
 
@@ -34,6 +36,7 @@ Settings = dict[str, Any]
 VERSION = 1  # of a cell's figures; raise it when what is measured changes
 MOST_CELLS = 10_000
 GROUPS = {"trigger": "trigger_parameters", "detector": "detector_parameters", "training": "training"}
+SPELT_OUT = ("dataset", "trigger", "target", "ratio", "recipe", "detector", "assumed_ratio")  # at their defaults, too
 SAME = "ratio"  # as assumed_ratio: the defender assumes the attacker's own
 
 
@@ -165,6 +168,45 @@ def _lay(settings: Settings, over: Mapping[str, Any]) -> None:
 def _defaults() -> dict[str, Any]:
     """The settings that there are, with their defaults."""
     return {name: known.default for name, known in inspect.signature(configure).parameters.items()}
+
+
+def base_of(config: RunConfig, without: Collection[str] = ()) -> Settings:
+    """A run's settings as the base of a sweep: all but the seed and what stands at its default.
+
+    `without` names what the sweep's axes set; what only makes sense with that (a trigger's own settings, say) goes
+    with it.
+    """
+    names = class_names(config.dataset.name)
+    attack, defence = config.attack.model_dump(mode="json"), config.defence.model_dump(mode="json")
+    found = {"dataset": config.dataset.name, **attack, **_recipe(config), **defence}
+    found |= {"target": names[config.attack.target]}
+    found |= {"source": None if config.attack.source is None else names[config.attack.source]}
+    for group, entry, given in (
+        ("trigger", TRIGGERS[config.attack.trigger], attack["parameters"]),
+        ("detector", DETECTORS[config.defence.detector], defence["parameters"]),
+    ):
+        own = {name: value for name, value in given.items() if value != entry.parameters[name].default}
+        found |= {f"{group}.{name}": value for name, value in own.items()}
+    del found["parameters"]
+    usual = _defaults() | {"scope": DETECTORS[config.defence.detector].facts.get("scope", "every_class")}
+    gone = {*without, *(("scope", "cut") if "detector" in without else ())}
+    return {
+        name: value
+        for name, value in found.items()
+        if name not in gone
+        and name.partition(".")[0] not in {"trigger", "detector"} & gone
+        and (name in SPELT_OUT or name not in usual or (value != usual[name] and value != []))
+    }
+
+
+def _recipe(config: RunConfig) -> Settings:
+    """The recipe, and what the run's training changed of it."""
+    recipe = config.training.recipe if config.training.recipe in RECIPES else next(iter(RECIPES))
+    data, usual = resolve(recipe, config.dataset.name)
+    own = {**config.training.model_dump(mode="json"), "per_class": config.dataset.per_class}
+    theirs = {**usual.model_dump(mode="json"), "per_class": data.per_class}
+    changed = {f"training.{name}": value for name, value in own.items() if value != theirs[name] and name != "recipe"}
+    return {"recipe": recipe, **changed}
 
 
 def key(sweep: Sweep) -> str:

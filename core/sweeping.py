@@ -60,13 +60,17 @@ class Told:
         self.watch, self.total, self.finished = watch, total, finished
 
     def of(self, cell: Cell, retrain: bool) -> Watcher:
-        """The watcher of a cell's own run; a pipeline counts the retraining in, whether it comes or not."""
-        whole = 1.0 if retrain else SCORED
+        """The watcher of a cell's own run.
+
+        A pipeline counts the retraining in, whether it comes or not, and begins again for a reference.
+        """
+        whole, furthest = 1.0 if retrain else SCORED, 0.0
 
         def watch(event: Event) -> None:
-            within = min(1.0, float(event.data.get("overall") or 0.0) / whole)
+            nonlocal furthest
+            furthest = max(furthest, min(1.0, float(event.data.get("overall") or 0.0) / whole))
             message = f"{self.finished + 1} of {self.total}, {cell.name}: {event.message or event.stage}"
-            self.watch(Event(event.stage, event.fraction, message, {"overall": self._share(within)}))
+            self.watch(Event(event.stage, event.fraction, message, {"overall": self._share(furthest)}))
 
         return watch
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,24 +14,34 @@ import pandas as pd
 from core import cluster, doors, jobs, stages
 from core.jobs import Job
 from core.store import Store
-from core.sweep import Cell, Sweep, cell_key, cells, key, parse, text
+from core.sweep import SAME, Cell, Sweep, base_of, cell_key, cells, key, parse, text
+from core.types import BadRequest
 
 __all__ = [
     "FIGURES",
+    "RECORDS",
+    "SAME",
     "Cell",
     "Plan",
     "Sweep",
+    "base_of",
     "cell_key",
     "cells",
     "find",
     "key",
     "listing",
+    "markdown",
     "parse",
     "plan",
+    "record",
+    "shipped",
     "submit",
     "table",
     "text",
 ]
+
+RECORDS = Path(__file__).resolve().parent.parent / "assets" / "sweeps"  # <name>.yaml, and its figures, <name>.json
+DIGITS = 6  # of a recorded figure
 
 # The columns behind a table's axes, seed and status; shares in [0, 1], counts of images.
 FIGURES = {
@@ -113,18 +125,79 @@ def listing(limit: int = 100) -> list[Job]:
 def table(sweep: Sweep, store: Store | None = None) -> pd.DataFrame:
     """One row a cell: its axes, seed, status ("done", "failed" or "waiting") and FIGURES, with None where unknown.
 
-    named has the classes that the detector named, as JSON, run the run's key, error what went wrong.
+    named has the classes that the detector named, as JSON, run the run's key, error what went wrong. A cell that was
+    not run on this machine has the figures of the record that ships, where it is in there.
     """
     store = store or Store()
     errors = _errors(sweep)
     return pd.DataFrame([_row(cell, sweep, store, errors) for cell in cells(sweep)])
 
 
+# --- the record that ships -------------------------------------------------------------------------------
+
+
+def shipped() -> dict[str, Sweep]:
+    """The sweeps whose figures come with the program, by the names of their files."""
+    return {path.stem: parse(path.read_text(encoding="utf-8")) for path in sorted(RECORDS.glob("*.yaml"))}
+
+
+def record(file: Path, store: Store | None = None) -> Path:
+    """Write the figures of a sweep's finished cells beside its file, <name>.json; BadRequest where none is finished.
+
+    What the record has already of cells that are not stored here stays in it.
+    """
+    store = store or Store()
+    sweep, to = parse(file.read_text(encoding="utf-8")), file.with_suffix(".json")
+    known = json.loads(to.read_text(encoding="utf-8")) if to.exists() else {}
+    found = {}
+    for cell in cells(sweep):
+        key = cell_key(cell.config, sweep)
+        stored = store.read("cell", key)
+        if stored is not None:
+            found[key] = {name: _rounded(value) for name, value in stored.document.items()}
+        elif key in known:
+            found[key] = known[key]
+    if not found:
+        raise BadRequest(f"none of the {sweep.count} runs of {file} is finished here")
+    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(figures)}" for key, figures in found.items())
+    to.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+    return to
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, DIGITS) if isinstance(value, float) else value
+
+
+@lru_cache(maxsize=4)
+def _recorded(folder: Path) -> Mapping[str, Mapping[str, Any]]:
+    """The figures of all records by the cells' keys."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for path in sorted(folder.glob("*.json")):
+        found |= json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def markdown(table: pd.DataFrame, down: str, across: str, figure: str, factor: float = 1.0, digits: int = 3) -> str:
+    """A figure over two axes as a table in Markdown: means over the seeds; a dash where there is none."""
+    columns, rows = list(dict.fromkeys(table[across])), list(dict.fromkeys(table[down]))
+    values = table.assign(value=table[figure].astype(float) * factor)
+    means = values.pivot_table("value", down, across).reindex(index=rows, columns=columns)
+    lines = [f"| | {' | '.join(map(str, columns))} |", "|---" * (len(columns) + 1) + "|"]
+    for row in rows:
+        written = ("—" if value != value else f"{value:.{digits}f}" for value in means.loc[row])
+        lines.append(f"| {row} | {' | '.join(written)} |")
+    return "\n".join(lines) + "\n"
+
+
+# --- one row ---------------------------------------------------------------------------------------------
+
+
 def _row(cell: Cell, sweep: Sweep, store: Store, errors: Mapping[str, str]) -> dict[str, Any]:
-    stored = store.read("cell", cell_key(cell.config, sweep))
-    found: Mapping[str, Any] = {} if stored is None else stored.document
-    error = errors.get(cell.name) if stored is None else None
-    status = "done" if stored is not None else "failed" if error is not None else "waiting"
+    key = cell_key(cell.config, sweep)
+    stored = store.read("cell", key)
+    found: Mapping[str, Any] = _recorded(RECORDS).get(key, {}) if stored is None else stored.document
+    error = None if found else errors.get(cell.name)
+    status = "done" if found else "failed" if error is not None else "waiting"
     named = found.get("named")
     return {
         **cell.point,

@@ -20,11 +20,12 @@ from torch import Tensor
 from core import devices, models, optim
 from core.config import TrainingConfig
 from core.step import Batches, Course, Step, to_float
-from core.types import BadRequest, Event, Images, Labels, Mask, Watcher, ignore
+from core.types import BadRequest, Event, Images, Labels, Losses, Mask, Watcher, ignore
 
 LOOKS = 8  # of the probe in a whole training, where that is more than one an epoch
 REPORT_SECONDS = 0.4  # how often a running epoch says how far it is
 CHECKPOINT_SECONDS = 5.0  # what may be lost: writing a large network's state takes longer than a short epoch
+LOSSES = "losses"  # their name in a checkpoint
 Probe = Callable[[models.Network], Mapping[str, float]]
 
 
@@ -42,10 +43,15 @@ class Checkpoint(Protocol):
 class Trained:
     """A network in evaluation mode and one record an epoch: loss, accuracy, seconds, the probe's figures,
     and what the probe saw "within" the epoch.
+
+    losses [epochs, n]: every image's cross-entropy (no label smoothing) in the step that it was part of, augmented
+    as it was there; NaN where an epoch passed an id over: removed, in the incomplete last batch, or done before a
+    checkpoint that kept none. None where they were not recorded.
     """
 
     network: models.Network
     history: list[dict[str, Any]]
+    losses: Losses | None = None
 
 
 def train(
@@ -61,11 +67,13 @@ def train(
     watch: Watcher = ignore,
     stage: str = "train",
     checkpoint: Checkpoint | None = None,
+    record: bool = True,
 ) -> Trained:
     """Train a network from a random initialisation on images [n, h, w, 3] with labels [n].
 
     keep [n] bool leaves rows out. probe is called after every epoch and its figures go into the history.
     The watcher hears of progress a few times a second; what it raises (Cancelled) ends the training.
+    record: keep every image's losses; the weights are the same to the bit either way.
     """
     device = device or devices.choose()
     with devices.settled(device):
@@ -73,21 +81,24 @@ def train(
         network = models.build(training.model, classes, seed, device)
         network.calibrate(_calibration_sample(batches))
         chosen = optim.optimisers(network, training)
-        history = _restore(checkpoint, network, chosen)
-        step = Step(network, chosen, batches, training)
+        losses = np.full((training.epochs, len(labels)), np.nan, np.float32) if record else None
+        history = _restore(checkpoint, network, chosen, losses)
+        step = Step(network, chosen, batches, training, record)
         saved = time.perf_counter()
         for epoch in range(len(history), training.epochs):
             began = time.perf_counter()
             figures = _epoch(step, training, seed, epoch, probe, watch, stage)
+            if losses is not None and step.losses is not None:
+                losses[epoch] = step.losses.cpu().numpy()
             network.eval()
             if probe is not None:
                 figures |= probe(network)
             history.append({"epoch": epoch + 1, **figures, "seconds": time.perf_counter() - began})
             if checkpoint is not None and time.perf_counter() - saved >= CHECKPOINT_SECONDS:
-                checkpoint.save(_state(network, chosen), {"history": history})
+                checkpoint.save(_state(network, chosen, losses), {"history": history})
                 saved = time.perf_counter()
             watch(Event(stage, (epoch + 1) / training.epochs, f"epoch {epoch + 1} of {training.epochs}", history[-1]))
-        return Trained(network.eval(), history)
+        return Trained(network.eval(), history, losses)
 
 
 def _batches(
@@ -161,17 +172,22 @@ def _course(batches: Batches, training: TrainingConfig, seed: int, epoch: int) -
     return Course(order[kept[order]], shifts, mirrored, torch.tensor([optim.rate(training, at) for at in shares]))
 
 
-def _state(network: models.Network, chosen: list[torch.optim.Optimizer]) -> dict[str, NDArray[Any]]:
-    """Weights, buffers and momenta as named arrays."""
+def _state(
+    network: models.Network, chosen: list[torch.optim.Optimizer], losses: Losses | None
+) -> dict[str, NDArray[Any]]:
+    """Weights, buffers and momenta as named arrays, and the losses so far."""
     state = {f"network.{name}": tensor.detach().cpu().numpy() for name, tensor in network.state_dict().items()}
     for number, optimiser in enumerate(chosen):
         for index, values in optimiser.state_dict()["state"].items():
             state[f"optimiser{number}.{index}"] = values["momentum_buffer"].cpu().numpy()
-    return state
+    return state if losses is None else {**state, LOSSES: losses}
 
 
 def _restore(
-    checkpoint: Checkpoint | None, network: models.Network, chosen: list[torch.optim.Optimizer]
+    checkpoint: Checkpoint | None,
+    network: models.Network,
+    chosen: list[torch.optim.Optimizer],
+    losses: Losses | None,
 ) -> list[dict[str, float]]:
     """Put a checkpoint's state back, if there is one; returns the history so far."""
     saved = checkpoint.load() if checkpoint is not None else None
@@ -186,6 +202,8 @@ def _restore(
             # In the memory order of the weight: a fused optimiser takes it for granted.
             momenta[index] = {"momentum_buffer": torch.empty_like(weight).copy_(saved_momentum)}
         optimiser.load_state_dict({**optimiser.state_dict(), "state": momenta})
+    if losses is not None and LOSSES in tensors:  # an earlier version's checkpoint has none
+        losses[:] = tensors[LOSSES]
     return [dict(record) for record in document["history"]]
 
 

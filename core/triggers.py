@@ -8,12 +8,13 @@ Tran 2021). What is random in them comes from a seed of their own, so that every
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core import pictures
+from core.config import TriggerConfig
 from core.registry import TRIGGERS
 from core.types import BadRequest, Images, Mask
 
@@ -160,3 +161,10 @@ def apply(trigger: str, parameters: dict[str, int | float | bool | str], images:
     """Stamp images [n, h, w, 3] with a registered trigger; parameters not given keep their defaults."""
     entry = TRIGGERS[trigger]
     return entry.load()(images, **entry.settle(parameters))  # type: ignore[no-any-return]
+
+
+def apply_all(chosen: Iterable[TriggerConfig], images: Images) -> Images:
+    """Stamp images [n, h, w, 3] with several triggers one over the other, in their order."""
+    for one in chosen:
+        images = apply(one.trigger, one.parameters, images)
+    return images

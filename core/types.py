@@ -20,6 +20,7 @@ Ids = NDArray[np.int64]  # [n], rows of a poisoned training set
 Mask = NDArray[np.bool_]  # [n]
 Features = NDArray[np.float32]  # [n, d]
 Logits = NDArray[np.float32]  # [n, k]
+Losses = NDArray[np.float32]  # [epochs, n], cross-entropy in training; NaN where an id was not seen in an epoch
 Scores = NDArray[np.float64]  # [n], higher = more suspicious
 
 
@@ -71,12 +72,14 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Truth:
-    """Which rows the attacker poisoned: poisoned [n] bool.
+    """Which rows the attacker poisoned, [n] bool, and which are covers, [n] bool: stamped, but labelled rightly.
 
-    Only the attack, the metrics and the screens that say so may read it; a detector never sees it.
+    A cover is not poisoned: its label teaches no backdoor. Only the attack, the metrics and the screens that say so
+    may read either; a detector never sees them.
     """
 
     poisoned: Mask
+    covers: Mask
 
     @property
     def count(self) -> int:
@@ -86,7 +89,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class PoisonedSet:
-    """The training set after the attack: clean rows first, in their order, stamped copies behind.
+    """The training set after the attack: clean rows first, in their order, stamped copies behind, covers last.
 
     images [n, h, w, 3] uint8; labels [n] int64 as the victim sees them; source_ids [n] int64, the row
     that each was made from (its own id for a clean row); source_labels [n] int64, that row's true class.

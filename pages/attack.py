@@ -102,7 +102,7 @@ def check(config: RunConfig) -> None:
     """What only the data's form can tell: are there enough images, does the trigger fit? BadRequest if not."""
     extent(config)
     blank = np.zeros((1, *core.DATASETS[config.dataset.name].facts["image_shape"]), np.uint8)
-    core.triggers.apply(config.attack.trigger, config.attack.parameters, blank)
+    core.triggers.apply_all(config.attack.triggers, blank)
 
 
 def extent(config: RunConfig) -> core.poison.Extent:
@@ -147,7 +147,7 @@ def offer_data(dataset: str) -> None:
 
 def announce(config: RunConfig) -> bool:
     """What this request means: the count and its shares, the time it takes. Returns whether it is stored."""
-    st.markdown(words.extent(extent(config)))
+    st.markdown(words.extent(extent(config), config))
     if config.attack.ratio == 0:
         st.info("Nothing is poisoned: this is the clean control. A good detector finds nothing.")
     if config.training.flip or config.training.crop:

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 import core
-from core import Job, Result
+from core import Job, Result, RunConfig
 from pages.parts import (
     before_after,
     benign,
@@ -36,8 +36,8 @@ def main() -> None:
     result = current.need_run()
     found = result.summary
     head(result)
-    warn(found)
-    numbers(found)
+    warn(result.config, found)
+    numbers(result.config, found)
     picture(result, found)
     st.html(before_after.figures(found))
     sections = {
@@ -94,15 +94,15 @@ def download(result: Result, truth: bool) -> None:
     )
 
 
-def warn(found: dict[str, Any]) -> None:
+def warn(config: RunConfig, found: dict[str, Any]) -> None:
     """A backdoor that was not learned looks like a failed detector."""
     if found["poisons"] == 0:
         st.info("Nothing was poisoned: this is the clean control. What was removed here was clean.")
     elif found["asr1"] < HARDLY_LEARNED:
         st.warning(
-            f"The backdoor was hardly learned: only {words.share(found['asr1'])} of the triggered images went to the "
-            "target class before the defence. Where there is no backdoor there is no trace of one to find, so a low "
-            "TPR here says little about the detector. Try a higher ratio or more epochs.",
+            f"The backdoor was hardly learned: only {words.share(found['asr1'])} of the triggered images went to "
+            f"{words.aimed(config)} before the defence. Where there is no backdoor there is no trace of one to find, "
+            "so a low TPR here says little about the detector. Try a higher ratio or more epochs.",
             icon=":material/warning:",
         )
 
@@ -111,11 +111,11 @@ def warn(found: dict[str, Any]) -> None:
 _WHOLE = "<style>[data-testid=stMetric] :is(.stMarkdownEllipsis, .stMarkdownEllipsis p) {white-space: normal;}</style>"
 
 
-def numbers(found: dict[str, Any]) -> None:
+def numbers(config: RunConfig, found: dict[str, Any]) -> None:
     """Before and after in large figures, each with what it says."""
     st.html(_WHOLE)
     asr, nat = st.columns(2)
-    says = "of the triggered test images are taken for the target class"
+    says = f"of the triggered test images are taken for {words.aimed(config)}"
     change(asr, "ASR", found["asr1"], found["asr2"], "inverse", says)
     change(nat, "Nat", found["nat1"], found["nat2"], "normal", "of the clean test images are classified right")
 

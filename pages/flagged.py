@@ -23,6 +23,7 @@ Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 ALL, HITS, FALSE, MISSED = "All flagged", "True positives ✕", "False positives ●", "Missed poisons ✕"
+COVERS = "Flagged covers ○"  # asked where there are any; they are among the false positives
 EVERY = "every class"
 HIGHEST, LOWEST, RANK, ID, ORIGINAL, VERDICT = (
     *("highest score", "lowest score", "rank in its class"),
@@ -189,9 +190,11 @@ def ask(result: Result, found: Scored, truth: bool) -> View:
     present = [EVERY, *(names[label] for label in np.flatnonzero(found.sizes))]
     kind, origin = ALL, EVERY
     if truth:
+        covers = [COVERS] if result.poisoned.truth.covers.any() else []
         kind = st.selectbox(
-            "Show", [ALL, HITS, FALSE, MISSED], key="show", bind="query-params", on_change=first_page, width=190,
-            help="✕ marks poisoned images, ● benign ones.",
+            "Show", [ALL, HITS, FALSE, MISSED, *covers], key="show", bind="query-params", on_change=first_page,
+            width=190,
+            help="✕ marks poisoned images, ● benign ones." + (" ○ covers: stamped, true label." if covers else ""),
         )  # fmt: skip
     orders = [HIGHEST, LOWEST, RANK, *([ID, ORIGINAL] if truth else []), VERDICT]
     order = st.selectbox("Order by", orders, key="order", bind="query-params", on_change=first_page, width=170)
@@ -226,7 +229,10 @@ def select(result: Result, found: Scored, flagged: Mask, asked: View, book: verd
     """Ids of what the filter lets through, in the order asked for; ties go to the higher score, then the lower id."""
     poisoned, names = result.poisoned, np.array(core.class_names(result.config.dataset.name))
     truth = poisoned.truth.poisoned
-    wanted = {ALL: flagged, HITS: flagged & truth, FALSE: flagged & ~truth, MISSED: ~flagged & truth}[asked.kind]
+    wanted = {
+        **{ALL: flagged, HITS: flagged & truth, FALSE: flagged & ~truth, MISSED: ~flagged & truth},
+        COVERS: flagged & poisoned.truth.covers,
+    }[asked.kind]
     if asked.label != EVERY:
         wanted = wanted & (names[found.labels] == asked.label)
     if asked.origin != EVERY:

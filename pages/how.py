@@ -17,6 +17,10 @@ from pages.parts import current, cuts, explained, flow, others, presenter, shell
 WIDTH = 900  # pixels: longer lines are hard to read
 CARRIED = ("run", "detector", "budget", "scope", "truth")  # what a link keeps of the address
 
+LABELLED = {
+    "clean_label": ("Keep their label", "All of the target class, into the set."),
+    "all_to_all": ("Label them falsely", "With the next class's label, into the set."),
+}
 CUTS = {"budget": "1.5·ε of a class, ε being assumed.", "gap": "What lies beyond the gap of a class; no ε."}
 
 
@@ -60,11 +64,15 @@ def query() -> str:
 def lanes(found: dict[str, Any] | None) -> list[tuple[str, str, list[flow.Step]]]:
     """The ten boxes; with the run's figures where they may be shown."""
     says = dict.fromkeys(("stamped", "trained", "fooled", "ranked", "removed", "cleaned"), "")
+    how, title = "With the target's label, into the set.", "Label them falsely"
     says["cut"] = CUTS["budget"]
     if found is not None:
+        labels = found["config"]["attack"].get("labels", "all_to_one")  # older than other labels, perhaps
+        title, how = LABELLED.get(labels, (title, how))
+        whole = "each class" if labels == "all_to_all" else "the class"
         says = {
             "cut": CUTS[found["config"]["defence"].get("cut", "budget")],
-            "stamped": f"{found['poisons']:,} images, {words.share(found['of_clean_target'])} of the class",
+            "stamped": f"{found['poisons']:,} images, {words.share(found['of_clean_target'])} of {whole}",
             "trained": f"Nat1 {words.share(found['nat1'])}",
             "fooled": f"ASR1 {words.share(found['asr1'])}",
             "ranked": f"AUROC {words.score(found['auroc'])}",
@@ -75,7 +83,7 @@ def lanes(found: dict[str, Any] | None) -> list[tuple[str, str, list[flow.Step]]
     attacked = [
         step("Clean images", "A training set with honest labels.", "", "Story"),
         step("Stamp a trigger", "A small mark or a faint change, on some images.", "attack", "Attack"),
-        step("Label them falsely", "With the target's label, into the set.", "attack", "Attack", says["stamped"]),
+        step(title, how, "attack", "Attack", says["stamped"]),
         step("Train", "Any network, cross-entropy, as usual.", "attack", "Attack: the curves", says["trained"]),
         step("The fooled network", "Right on clean images, led by the trigger.", "try_it", "Try it", says["fooled"]),
     ]  # fmt: skip
@@ -97,6 +105,7 @@ CONTENTS = (
             "adversarial": "A backdoor attack or an adversarial attack: what is the difference?",
             "badnet": "Is “BadNet” a network?",
             "ratio": "What does “ratio” mean?",
+            "labels": "Must the label be false, the trigger one, the target one class?",
         },
     ),
     (
@@ -147,7 +156,8 @@ def attack(known: Result | None) -> None:
     ask("ratio", explained.RATIO)
     if known is not None:
         extent = core.poison.extent(known.dataset.train_labels, known.config.attack)
-        st.markdown(f"In this run: {words.extent(extent)}.", width=WIDTH)
+        st.markdown(f"In this run: {words.extent(extent, known.config)}.", width=WIDTH)
+    ask("labels", explained.LABELS)
 
 
 def training(known: Result | None) -> None:

@@ -187,11 +187,12 @@ def path_words(result: Result, found: dict[Asked, list[Layer]]) -> str:
         title = one.title.lower()
         reached.append(f"**{int(block.reacts.sum()) or 'none'} of {len(block.change)}** in the {title}")
         moved.append(f"**{layers[-1].change[target].round(1) + 0.0:+.1f}** in the {title}")
-    name = words.class_name(result.config, target)
+    end = f"it moves the logit of *{result.config.target_name}* by {', '.join(moved)} (in standard deviations)"
+    if result.config.attack.everywhere:
+        end = "which logit it moves hangs on the image's class, since each class is taken for the next one"
     return (
         "The first layers of any network see the trigger. What counts is how far it gets: of the channels of block 3, "
-        f"{', '.join(reached)} react to it. In the end it moves the logit of *{name}* "
-        f"by {', '.join(moved)} (in standard deviations)."
+        f"{', '.join(reached)} react to it. In the end {end}."
     )
 
 

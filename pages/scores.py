@@ -207,6 +207,11 @@ def figures_with_truth(result: Result, found: Scored, cut: Cut) -> list[tuple[st
     """Name, value and explanation of what can be measured where the poisoned images are known."""
     decision = ranking.counts(result, found, cut)
     quality = ranking.quality(result, found, cut.detector)
+    covers = result.poisoned.truth.covers
+    told = []
+    if covers.any():
+        gone = int((cuts.flag(found, cut) & covers).sum())
+        told = [("Covers removed", f"{gone:,} of {int(covers.sum()):,}", words.COLUMNS["Covers removed"])]
     return [
         ("TPR (recall)", words.share(decision.tpr), words.COLUMNS["TPR"]),
         ("FPR", words.share(decision.fpr), words.COLUMNS["FPR"]),
@@ -214,6 +219,7 @@ def figures_with_truth(result: Result, found: Scored, cut: Cut) -> list[tuple[st
         ("#Pois left", f"{decision.poisons_left:,} of {decision.poisons:,}", words.COLUMNS["#Pois left"]),
         ("Flagged", f"{decision.flagged:,}", "images that the cut removes"),
         ("Clean removed", f"{decision.clean_removed:,}", words.COLUMNS["Clean removed"]),
+        *told,
         ("AUROC", words.score(quality.auroc), words.COLUMNS["AUROC"]),
         ("AP", words.score(quality.average_precision), words.COLUMNS["AP"]),
     ]

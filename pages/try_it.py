@@ -216,7 +216,9 @@ def trigger_parameters(result: Result) -> dict[str, Any]:
 
 
 def put_on(result: Result, pixels: Pixels, parameters: dict[str, Any]) -> Pixels:
-    return core.triggers.apply(result.config.attack.trigger, parameters, pixels[None])[0]
+    """The picture with the run's trigger by these parameters, and with what others it has."""
+    first = core.triggers.apply(result.config.attack.trigger, parameters, pixels[None])
+    return core.triggers.apply_all(result.config.attack.also, first)[0]
 
 
 def classified(result: Result, one: Asked, pixels: Pixels) -> NDArray[np.float64]:
@@ -228,7 +230,7 @@ def answer(
 ) -> None:
     """One network's probabilities, and on demand what they hang on."""
     names = core.class_names(result.config.dataset.name)
-    target = result.config.attack.target if truth and result.poisoned.truth.count else None
+    target = asked.target(result, picture.right) if truth and result.poisoned.truth.count else None
     st.html(answers.bars(one, found, names, picture.right, target))
     if look:
         best = int(found.argmax())

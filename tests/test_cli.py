@@ -422,3 +422,14 @@ def test_cifar10_from_end_to_end(cifar10_home: Path, tmp_path: Path) -> None:
     again = answer(cifar10_home, "run", *asked)
     assert again["cached"] is True
     assert {**again, "cached": 0, "seconds": 0} == {**found, "cached": 0, "seconds": 0}
+
+
+def test_a_further_trigger_is_its_name_and_its_settings() -> None:
+    assert cli._trigger("pixel") == {"trigger": "pixel", "parameters": {}}
+    wanted = {"row": 1, "opacity": 0.5, "colour": "#ff0000"}
+    assert cli._trigger("patch,row=1,opacity=0.5,colour=#ff0000") == {"trigger": "patch", "parameters": wanted}
+
+
+def test_an_unusual_attack_is_refused_in_one_line_where_it_cannot_be(tmp_path: Path) -> None:
+    asked = ("run", "--dataset", "digits", "--target", "three", "--labels", "clean_label", "--source", "four")
+    assert "source must be left out or 3, got 4" in refused(tmp_path, *asked)

@@ -14,7 +14,7 @@ import core
 from core import pipeline, stages
 from core.config import RunConfig
 from core.store import Store
-from core.types import BadRequest
+from core.types import BadRequest, DataUnavailable
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAINING = {"per_class": 10, "epochs": 1, "batch_size": 20}
@@ -42,6 +42,19 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # --- settings ---------------------------------------------------------------------------------------------
+
+
+def test_settings_of_an_unusual_attack_become_a_configuration() -> None:
+    further = {"trigger": "pattern", "parameters": {"row": 5}}
+    attack = core.configure(labels="clean_label", cover_ratio=2, also=[further, {"trigger": "pixel"}]).attack
+    assert (attack.labels, attack.cover_ratio, attack.source) == ("clean_label", 2.0, None)
+    assert [one.trigger for one in attack.triggers] == ["pixel", "pattern", "pixel"]
+    assert attack.also[0].parameters == {**core.TRIGGERS["pattern"].settle({}), "row": 5}
+    assert attack.title == "clean-label pixel and 2 more with covers"
+    assert not attack.plain
+    usual = core.configure().attack
+    assert usual.plain
+    assert usual.title == "pixel"
 
 
 def test_settings_become_a_configuration() -> None:
@@ -154,6 +167,24 @@ def test_the_benign_reference_is_trained_once(store: Store, monkeypatch: pytest.
     core.run_benign(config(seed=4), store=store)
     assert trained == ["train"] * 2
     assert store.has("predictions", core.benign_key(config()))
+
+
+def test_another_layer_is_read_off_a_stored_network(store: Store, no_training: None) -> None:
+    seen = core.represent_run(config(), "block1", store=store)
+    own = core.run(config(), store=store)
+    assert seen.features is not None
+    assert own.features is not None
+    assert len(seen.features) == len(own.features)
+    assert seen.features.shape[1] != own.features.shape[1]
+    assert seen.features_key != own.features_key
+    assert core.represent_run(config(), "penultimate", store=store).features_key == own.features_key
+
+
+def test_a_layer_of_a_network_that_is_not_there_is_refused(tmp_path: Path, no_training: None) -> None:
+    with pytest.raises(DataUnavailable, match="network is not stored here"):
+        core.represent_run(config(), "block1", store=Store(tmp_path))
+    with pytest.raises(BadRequest, match="representation"):
+        core.represent_run(config(), "block9", store=Store(tmp_path))
 
 
 # --- estimates --------------------------------------------------------------------------------------------

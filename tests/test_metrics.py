@@ -45,6 +45,16 @@ def test_an_image_is_fooled_only_if_it_is_called_the_target():
     assert metrics.quality(CLEAN, wrong, LABELS, target=2, source=0).asr == 0.0
 
 
+def test_each_image_may_have_an_aim_of_its_own():
+    aims = (LABELS + 1) % 3  # all-to-all: 1 1 1 1 2 2 0 0
+    found = metrics.quality(CLEAN, TRIGGERED, LABELS, target=aims, source=None)
+    assert found.asr == 1 / 8  # only the first image of class 1 is called the class after its own
+    everyone = metrics.quality(CLEAN, aims, LABELS, target=aims, source=1)
+    assert (everyone.asr, everyone.source_asr) == (1.0, 1.0)
+    one = metrics.quality(CLEAN, TRIGGERED, LABELS, target=np.full(8, 2), source=0)
+    assert one == metrics.quality(CLEAN, TRIGGERED, LABELS, target=2, source=0)
+
+
 def test_rates_of_a_decision_by_hand():
     poisoned = np.array([True] * 4 + [False] * 6)
     flagged = np.array([True, True, True, False] + [True, True] + [False] * 4)
@@ -107,9 +117,20 @@ def test_ranking_agrees_with_scikit_learn_on_the_target_class():
     assert found.auroc != roc_auc_score(poisoned, scores)
 
 
+def test_without_a_class_the_ranking_is_the_mean_of_the_classes_that_hold_poison():
+    assert metrics.ranking(SCORES, GIVEN, POISONED) == metrics.ranking(SCORES, GIVEN, POISONED, target=2)
+    labels, poisoned = np.repeat([0, 1, 2], 4), np.tile([True, False, False, False], 3)
+    poisoned[8:] = False
+    scores = np.array([4.0, 3.0, 2.0, 1.0, 12.0, 13.0, 14.0, 11.0, 99.0, 98.0, 97.0, 96.0])
+    found = metrics.ranking(scores, labels, poisoned)
+    assert found.auroc == pytest.approx((1.0 + 1 / 3) / 2)  # over all images together it would be another figure
+    assert found.average_precision == pytest.approx((1.0 + 1 / 3) / 2)
+
+
 @pytest.mark.parametrize("poisoned", [np.zeros(8, bool), np.ones(8, bool)])
 def test_there_is_no_ranking_without_both_kinds(poisoned):
     assert metrics.ranking(SCORES, GIVEN, poisoned, target=2) == metrics.Ranking(None, None)
+    assert metrics.ranking(SCORES, GIVEN, poisoned) == metrics.Ranking(None, None)
 
 
 def test_there_is_no_ranking_of_a_class_without_images():

@@ -165,6 +165,18 @@ def test_the_history_ends_with_the_probe_of_the_network(store: Store, summary: d
         assert history[-1]["asr"] == summary[f"asr{number}"]
 
 
+def test_losses_of_the_poisoned_training_are_kept(store: Store, summary: dict[str, Any]) -> None:
+    result = Result(config(), store)
+    before, after = (store.read("model", result.model_key(which) or "") for which in ("poisoned", "clean"))
+    assert before is not None
+    assert after is not None
+    losses = before.array("losses")
+    assert losses.shape == (3, len(result.poisoned))
+    assert losses.dtype == np.float32
+    assert np.isfinite(losses).mean() > 0.5
+    assert not list(after.folder.glob("losses*"))  # no detector asks for those of the retraining
+
+
 def test_a_source_class_has_its_own_rate(tmp_path: Path) -> None:
     asked = small(source=7)
     found = pipeline.run(asked, Store(tmp_path))
@@ -399,3 +411,44 @@ def test_who_waited_takes_what_the_other_made(tmp_path: Path, calls: Calls) -> N
         waiting.set()
         thread.join(DEADLINE)
     assert calls == {"train": 1, "represent": 1}  # the clean network only
+
+
+# --- attacks other than the usual one ----------------------------------------------------------------------
+
+CORNERS = [{"trigger": "patch", "parameters": {"row": row, "column": column}} for row, column in ((5, -2), (-2, 5))]
+OTHERS: dict[str, dict[str, Any]] = {
+    "clean-label": dict(trigger="patch", labels="clean_label", ratio=0.8, placement="replace"),
+    "all-to-all": dict(labels="all_to_all", training={"per_class": PER_CLASS, "epochs": 8, "batch_size": 20}),
+    "covers": dict(cover_ratio=1.0),
+    "three patches": dict(trigger="patch", also=CORNERS, ratio=0.9),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_another_attack_goes_from_end_to_end_and_its_figures_are_those_of_its_truth(store: Store, name: str) -> None:
+    wanted = config(**OTHERS[name])
+    summary = pipeline.run(wanted, store)
+    result = Result(wanted, store)
+    truth, labels, test_labels = result.poisoned.truth, result.poisoned.labels, result.dataset.test_labels
+    assert (summary["poisons"], summary["covers"]) == (truth.count, truth.covers.sum())
+    assert truth.count > 0
+    assert truth.covers.any() == (name == "covers")
+    predictions = result.predictions("poisoned")
+    assert predictions is not None
+    aims = (test_labels + 1) % 10 if name == "all-to-all" else np.full(len(test_labels), 3)
+    fooled = predictions[1].argmax(1) == aims
+    assert summary["asr1"] == pytest.approx(fooled[test_labels != aims].mean())
+    assert summary["covers_removed"] == (result.flagged & truth.covers).sum()
+    found = result.detection()
+    assert found is not None
+    areas = [
+        roc_auc_score(truth.poisoned[labels == label], found.scores[labels == label])
+        for label in np.unique(labels[truth.poisoned])
+    ]
+    assert summary["auroc"] == pytest.approx(np.mean(areas))
+    pipeline.benign(wanted, store)
+    benign = result.quality("benign")
+    assert benign is not None
+    assert summary["asr1"] > benign.asr + 0.2, "the backdoor is learned"
+    history = result.history("poisoned")[-1]
+    assert history["asr"] == pytest.approx(summary["asr1"]), "the curve's last point is of the same test images"

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from core import triggers
 from core.config import AttackConfig
-from core.poison import extent, poison
+from core.poison import aim, extent, poison, targets
 from core.types import BadRequest, Dataset
 
 CLASSES = 4
-few = settings(max_examples=40, deadline=None, derandomize=True)
+few = settings(max_examples=60, deadline=None, derandomize=True)
 
 
 def toy(sizes: tuple[int, ...] = (30, 25, 40, 20), seed: int = 0) -> Dataset:
@@ -28,35 +28,83 @@ def toy(sizes: tuple[int, ...] = (30, 25, 40, 20), seed: int = 0) -> Dataset:
 DATASET = toy()
 
 
+CORNER = {"trigger": "pixel", "parameters": {"row": 0, "column": 0}}
+OTHER = {"trigger": "pixel", "parameters": {"row": 0, "column": 5}}
+
+
 @st.composite
 def attacks(draw: st.DrawFn) -> AttackConfig:
     """Any attack on the toy data set, whether it can be carried out or not."""
     target = draw(st.integers(0, CLASSES - 1))
-    source = draw(st.none() | st.integers(0, CLASSES - 1).filter(lambda number: number != target))
+    labels = draw(st.sampled_from(["all_to_one", "all_to_one", "clean_label", "all_to_all"]))
+    others = st.none() | st.integers(0, CLASSES - 1).filter(lambda number: number != target)
     return AttackConfig(
         trigger=draw(st.sampled_from(["pixel", "pattern"])),
         target=target,
-        source=source,
+        source=None if labels == "clean_label" else draw(others),
         ratio=draw(st.floats(0, 1)),
         ratio_of=draw(st.sampled_from(["target_class", "training_set"])),
         placement=draw(st.sampled_from(["add", "replace"])),
+        labels=labels,
+        cover_ratio=draw(st.sampled_from([0.0, 0.0, 0.1, 1.0, 2.5])),
+        also=draw(st.sampled_from([(), (CORNER,), (CORNER, OTHER)])),
     )
+
+
+def candidates(attack: AttackConfig) -> np.ndarray:
+    """Which images of the toy data set may be poisoned, [n] bool."""
+    labels = DATASET.train_labels
+    if attack.labels == "clean_label":
+        return labels == attack.target
+    if attack.source is not None:
+        return labels == attack.source
+    return labels >= 0 if attack.labels == "all_to_all" else labels != attack.target
+
+
+def wanted_labels(attack: AttackConfig, labels: np.ndarray) -> np.ndarray:
+    """What poisoned images of these true classes must be labelled."""
+    return (labels + 1) % CLASSES if attack.labels == "all_to_all" else np.full(len(labels), attack.target)
+
+
+def holding_poison(attack: AttackConfig) -> set[int]:
+    """The classes that get poison if there is any."""
+    return {
+        int(wanted_labels(attack, np.array([label]))[0])
+        for label in np.unique(DATASET.train_labels[candidates(attack)])
+    }
 
 
 def wanted_and_possible(attack: AttackConfig) -> tuple[int, int]:
     """How many poisons an attack asks for, and how many source images there are."""
     labels = DATASET.train_labels
-    whole = (labels == attack.target).sum() if attack.ratio_of == "target_class" else len(labels)
-    sources = labels != attack.target if attack.source is None else labels == attack.source
-    return round(attack.ratio * whole), int(sources.sum())
+    holding = np.isin(labels, sorted(holding_poison(attack)))
+    whole = holding.sum() if attack.ratio_of == "target_class" else len(labels)
+    return round(attack.ratio * whole), int(candidates(attack).sum())
 
 
-def is_possible(attack: AttackConfig) -> bool:
-    wanted, sources = wanted_and_possible(attack)
-    return wanted <= sources and (wanted > 0 or attack.ratio == 0)
+def covers_and_possible(attack: AttackConfig) -> tuple[int, int]:
+    """How many covers an attack asks for, and how many images are left for them."""
+    labels, count = DATASET.train_labels, wanted_and_possible(attack)[0]
+    everywhere = attack.labels == "all_to_all" and attack.source is None
+    spared = set() if everywhere else {*holding_poison(attack), attack.source}
+    free = ~np.isin(labels, [label for label in spared if label is not None])
+    poisoned_among = count if (free & candidates(attack)).any() else 0
+    return round(attack.cover_ratio * count), int(free.sum()) - poisoned_among
 
 
-possible_attacks = attacks().filter(is_possible)
+def trouble(attack: AttackConfig) -> str:
+    """What an attack must be refused with; empty where it can be carried out."""
+    (wanted, sources), (covers, left) = wanted_and_possible(attack), covers_and_possible(attack)
+    if attack.ratio > 0 and not wanted:
+        return f"got {attack.ratio:g}"
+    if wanted > sources:
+        return f"only {sources} source images"
+    if wanted and attack.cover_ratio and not covers:
+        return "at least one cover"
+    return f"only {left} images are left" if covers > left else ""
+
+
+possible_attacks = attacks().filter(lambda attack: not trouble(attack))
 
 # ---------------------------------------------------------------- properties
 
@@ -65,14 +113,14 @@ possible_attacks = attacks().filter(is_possible)
 @given(attack=possible_attacks, seed=st.integers(0, 2**31 - 1))
 def test_what_is_poisoned_is_what_extent_says_and_what_truth_marks(attack, seed):
     told, made = extent(DATASET.train_labels, attack), poison(DATASET, attack, seed)
-    total, target = len(DATASET.train_labels), attack.target
+    total, holding = len(DATASET.train_labels), sorted(holding_poison(attack))
     rows = made.truth.poisoned
     assert told.count == made.truth.count == rows.sum()
+    assert told.covers == made.truth.covers.sum() == covers_and_possible(attack)[0]
     assert len(made) == len(made.images) == len(made.source_ids) == len(made.source_labels) == len(rows)
-    assert len(made) == total + (told.count if attack.placement == "add" else 0)
-    clean_target = (DATASET.train_labels == target).sum()
-    assert told.of_clean_target == told.count / clean_target
-    assert told.of_poisoned_target == pytest.approx(told.count / (made.labels == target).sum())
+    assert len(made) == total + (told.count + told.covers if attack.placement == "add" else 0)
+    assert told.of_clean_target == told.count / np.isin(DATASET.train_labels, holding).sum()
+    assert told.of_poisoned_target == pytest.approx(told.count / np.isin(made.labels, holding).sum())
     assert told.of_training_set == told.count / len(made)
 
 
@@ -81,17 +129,37 @@ def test_what_is_poisoned_is_what_extent_says_and_what_truth_marks(attack, seed)
 def test_clean_rows_are_untouched_and_poisoned_rows_are_stamped_copies_of_their_sources(attack, seed):
     made = poison(DATASET, attack, seed)
     rows, sources = made.truth.poisoned, made.source_ids
-    assert np.array_equal(sources[~rows], np.flatnonzero(~rows)), "a clean row is its own source"
-    assert np.array_equal(made.images[~rows], DATASET.train_images[sources[~rows]])
-    assert np.array_equal(made.labels[~rows], DATASET.train_labels[sources[~rows]])
+    clean = ~rows & ~made.truth.covers
+    assert np.array_equal(sources[clean], np.flatnonzero(clean)), "a clean row is its own source"
+    assert np.array_equal(made.images[clean], DATASET.train_images[sources[clean]])
+    assert np.array_equal(made.labels[clean], DATASET.train_labels[sources[clean]])
     assert np.array_equal(made.source_labels, DATASET.train_labels[sources])
-    stamped = triggers.apply(attack.trigger, attack.parameters, DATASET.train_images[sources[rows]])
-    assert np.array_equal(made.images[rows], stamped)
-    assert (made.labels[rows] == attack.target).all()
-    assert (made.source_labels[rows] != attack.target).all(), "no source is of the target class"
-    if attack.source is not None:
-        assert (made.source_labels[rows] == attack.source).all()
-    assert len(np.unique(sources[rows])) == rows.sum(), "no image is a source twice"
+    assert np.array_equal(made.labels[rows], wanted_labels(attack, made.source_labels[rows]))
+    assert candidates(attack)[sources[rows]].all(), "only those are stamped that the attack allows"
+    assert len(np.unique(sources[~clean])) == (~clean).sum(), "no image is a source twice"
+
+
+@few
+@given(attack=possible_attacks, seed=st.integers(0, 2**31 - 1))
+def test_covers_are_stamped_keep_their_label_and_are_of_no_class_that_is_attacked(attack, seed):
+    made = poison(DATASET, attack, seed)
+    covers = made.truth.covers
+    assert not (covers & made.truth.poisoned).any()
+    assert np.array_equal(made.labels[covers], made.source_labels[covers])
+    if not attack.everywhere:
+        assert not set(made.labels[covers]) & {*holding_poison(attack), attack.source}
+
+
+@few
+@given(attack=possible_attacks, seed=st.integers(0, 2**31 - 1))
+def test_every_stamped_row_carries_one_trigger_and_each_trigger_comes_as_often(attack, seed):
+    made = poison(DATASET, attack, seed)
+    for rows in (made.truth.poisoned, made.truth.covers):
+        originals = DATASET.train_images[made.source_ids[rows]]
+        stamped = [triggers.apply(one.trigger, one.parameters, originals) for one in attack.triggers]
+        like = np.array([(made.images[rows] == images).all((1, 2, 3)) for images in stamped])
+        assert (like.sum(0) == 1).all()
+        assert np.ptp(like.sum(1)) <= 1
 
 
 @few
@@ -101,7 +169,8 @@ def test_added_copies_follow_the_clean_rows_and_replaced_rows_stay_where_they_st
     if attack.placement == "add":
         assert np.array_equal(made.images[:total], DATASET.train_images)
         assert np.array_equal(made.labels[:total], DATASET.train_labels)
-        assert np.array_equal(np.flatnonzero(made.truth.poisoned), np.arange(total, len(made)))
+        assert np.array_equal(np.flatnonzero(made.truth.poisoned), total + np.arange(made.truth.count))
+        assert np.array_equal(np.flatnonzero(made.truth.covers), np.arange(total + made.truth.count, len(made)))
     else:
         assert len(made) == total
         assert np.array_equal(made.source_ids, np.arange(total))
@@ -116,21 +185,21 @@ def test_the_same_seed_gives_the_same_bytes_and_leaves_the_data_set_as_it_was(at
     assert one.labels.tobytes() == two.labels.tobytes()
     assert one.source_ids.tobytes() == two.source_ids.tobytes()
     assert one.truth.poisoned.tobytes() == two.truth.poisoned.tobytes()
+    assert one.truth.covers.tobytes() == two.truth.covers.tobytes()
     assert (DATASET.train_images.tobytes(), DATASET.train_labels.tobytes()) == before
 
 
 @few
 @given(attack=attacks(), seed=st.integers(0, 100))
 def test_an_attack_is_carried_out_exactly_as_asked_or_refused_in_words(attack, seed):
-    wanted, sources = wanted_and_possible(attack)
-    if is_possible(attack):
-        assert poison(DATASET, attack, seed).truth.count == wanted
-    else:
-        got = f"only {sources} source images" if wanted > sources else f"got {attack.ratio:g}"
-        with pytest.raises(BadRequest, match=got):
-            extent(DATASET.train_labels, attack)
-        with pytest.raises(BadRequest, match=got):
-            poison(DATASET, attack, seed)
+    refused = trouble(attack)
+    if not refused:
+        assert poison(DATASET, attack, seed).truth.count == wanted_and_possible(attack)[0]
+        return
+    with pytest.raises(BadRequest, match=refused):
+        extent(DATASET.train_labels, attack)
+    with pytest.raises(BadRequest, match=refused):
+        poison(DATASET, attack, seed)
 
 
 # ---------------------------------------------------------------- who is chosen
@@ -229,3 +298,54 @@ def test_a_trigger_that_does_not_fit_the_images_is_refused():
     attack = AttackConfig(target=1, ratio=0.4, trigger="pattern", parameters={"size": 7})
     with pytest.raises(BadRequest, match="must lie inside the image: rows 0 to 5"):
         poison(DATASET, attack, 0)
+
+
+# ---------------------------------------------------------------- other labels, covers, several triggers
+
+
+def test_all_to_all_is_the_same_share_of_every_class():
+    attack = AttackConfig(target=0, labels="all_to_all", ratio=0.1)
+    told = extent(CIFAR_LABELS, attack)
+    assert (told.count, told.of_clean_target) == (5_000, 0.1)
+    assert told.of_training_set == told.of_poisoned_target == pytest.approx(1 / 11)
+    even = toy((30, 30, 30, 30))
+    made = poison(even, AttackConfig(target=0, labels="all_to_all", ratio=0.2), 3)
+    assert np.bincount(made.labels[made.truth.poisoned]).tolist() == [6, 6, 6, 6]
+
+
+def test_the_last_class_is_followed_by_the_first():
+    labels = np.array([0, 1, 2, 3])
+    assert aim(labels, AttackConfig(target=0, labels="all_to_all"), 4).tolist() == [1, 2, 3, 0]
+    assert aim(labels, AttackConfig(target=2), 4).tolist() == [2, 2, 2, 2]
+    assert aim(labels, AttackConfig(target=2, labels="clean_label"), 4).tolist() == [2, 2, 2, 2]
+    assert targets(AttackConfig(target=0, labels="all_to_all", source=3), 4).tolist() == [0]
+
+
+def test_a_clean_label_attack_that_replaces_leaves_every_label_and_every_size_as_it_was():
+    attack = AttackConfig(target=1, labels="clean_label", ratio=0.4, placement="replace")
+    told, made = extent(DATASET.train_labels, attack), poison(DATASET, attack, 0)
+    assert np.array_equal(made.labels, DATASET.train_labels)
+    assert (told.count, told.of_clean_target, told.of_poisoned_target) == (10, 0.4, 0.4)
+
+
+def test_covers_and_further_triggers_do_not_change_who_is_poisoned():
+    assert chosen(cover_ratio=2.0) == chosen(also=(CORNER,)) == chosen()
+
+
+def test_too_many_covers_say_how_many_there_are_and_what_is_allowed():
+    attack = AttackConfig(target=1, source=0, ratio=0.4, cover_ratio=10.0)  # 60 images of classes 2 and 3
+    with pytest.raises(BadRequest, match=r"100 covers were asked for, but only 60 images .* cover_ratio to 6 or less"):
+        poison(DATASET, attack, 0)
+    assert extent(DATASET.train_labels, attack.model_copy(update={"cover_ratio": 6.0})).covers == 60
+
+
+def test_the_clean_control_has_no_covers():
+    made = poison(DATASET, AttackConfig(target=1, ratio=0.0, cover_ratio=1.0), 0)
+    assert not made.truth.covers.any()
+
+
+def test_a_test_image_carries_every_trigger():
+    attack = AttackConfig(target=1, also=(CORNER, OTHER))
+    changed = (triggers.apply_all(attack.triggers, DATASET.test_images) != DATASET.test_images).any(-1)
+    assert changed[:, [0, 0, -2], [0, -1, -2]].all()
+    assert changed.sum() == 3 * len(changed)

@@ -47,6 +47,9 @@ def test_a_ratio_that_was_computed_finds_its_row_all_the_same():
         dict(ratio=0.2),
         dict(ratio=0.0),
         dict(ratio_of="training_set"),
+        dict(cover_ratio=1.0),
+        dict(also=[{"trigger": "patch"}]),
+        dict(labels="clean_label"),
     ],
     ids=lambda settings: next(iter(settings)),
 )

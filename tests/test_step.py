@@ -52,6 +52,17 @@ def test_a_step_waits_for_nothing_that_the_device_computes(recipe: str) -> None:
     assert float(step.loss) > 0
 
 
+def test_a_step_notes_every_image_s_own_loss() -> None:
+    step = step_of("quick")
+    assert step.losses is not None
+    step()
+    assert torch.isfinite(step.losses).tolist() == [True] * SIZE + [False] * (IMAGES - SIZE)
+    place = step.losses.data_ptr()
+    step.begin(step.course)
+    assert step.losses.isnan().all()
+    assert step.losses.data_ptr() == place  # where a recorded graph writes
+
+
 def test_what_waits_is_noticed() -> None:
     with Waits() as waits:
         torch.arange(3)[torch.tensor(1)]

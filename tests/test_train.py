@@ -131,6 +131,95 @@ def test_a_probe_does_not_change_the_training(digits: Dataset) -> None:
     assert same(trained(digits, numbers()), trained(digits, numbers(), probe=nosy))
 
 
+# --- every image's losses -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "muon"])
+def test_recording_losses_changes_no_bit_of_the_training(digits: Dataset, optimizer: str) -> None:
+    plain = trained(digits, numbers(optimizer), record=False)
+    recorded = trained(digits, numbers(optimizer))
+    assert same(plain, recorded)
+    assert figures(plain) == figures(recorded)
+    assert plain.losses is None
+
+
+def test_an_epoch_s_losses_make_up_its_mean(digits: Dataset) -> None:
+    found = trained(digits, numbers("sgd", batch_size=10))  # 80 images: every one has its turn
+    assert found.losses is not None
+    assert found.losses.shape == (3, 80)
+    assert found.losses.dtype == np.float32
+    assert (found.losses >= 0).all()
+    np.testing.assert_allclose(found.losses.mean(1), [record["loss"] for record in found.history], rtol=1e-5)
+
+
+def test_losses_know_nothing_of_label_smoothing(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the first step are the network's own, before it has learned anything."""
+    started: list[dict[str, NDArray[Any]]] = []
+    monkeypatch.setattr(step_module.Step, "begin", noting_weights(step_module.Step.begin, started))
+    training = numbers("muon", epochs=1, batch_size=80, flip=False, crop=0, label_smoothing=0.3)
+    found = trained(digits, training)
+    network = training_module.load_weights(found.network, started[0]).train()
+    with torch.no_grad():
+        logits = network(step_module.to_float(torch.tensor(digits.train_images)))
+        wanted = torch.nn.functional.cross_entropy(logits, torch.tensor(digits.train_labels), reduction="none")
+    assert found.losses is not None
+    np.testing.assert_allclose(found.losses[0], wanted.numpy(), rtol=1e-3, atol=1e-5)
+    assert abs(found.history[0]["loss"] - found.losses.mean()) > 1e-3  # the training's is smoothed
+
+
+def noting_weights(begin: Callable[..., None], noted: list[dict[str, NDArray[Any]]]) -> Callable[..., None]:
+    def noting(step: step_module.Step, course: step_module.Course) -> None:
+        noted.append({name: array.copy() for name, array in weights(step.network).items()})
+        begin(step, course)
+
+    return noting
+
+
+def test_what_an_epoch_passes_over_has_no_loss(digits: Dataset, spy: Spy) -> None:
+    keep = half(digits)
+    found = trained(digits, numbers(), keep=keep)  # 53 images in batches of 16: the last five wait
+    assert found.losses is not None
+    for epoch in range(3):
+        seen = spy.ids[48 * epoch : 48 * (epoch + 1)]
+        assert np.flatnonzero(~np.isnan(found.losses[epoch])).tolist() == sorted(seen)
+    assert np.isnan(found.losses[:, ~keep]).all()
+
+
+def test_losses_outlast_an_interruption(tmp_path: Path, digits: Dataset) -> None:
+    undisturbed = trained(digits, numbers())
+    checkpoint = Store(tmp_path).checkpoint("model", KEY)
+
+    def run(watch: Callable[[Event], None]) -> Trained:
+        return trained(digits, numbers(), watch=watch, checkpoint=checkpoint)
+
+    found, interruptions = interrupted(run, lambda event: "seconds" in event.data)
+    assert interruptions == 3
+    assert found.losses is not None
+    np.testing.assert_array_equal(found.losses, undisturbed.losses)
+
+
+def test_a_checkpoint_without_losses_is_gone_on_from(tmp_path: Path, digits: Dataset) -> None:
+    """As an earlier version left them: the losses of its epochs are not known."""
+    undisturbed = trained(digits, numbers())
+    checkpoint = Store(tmp_path).checkpoint("model", KEY)
+
+    def watch(event: Event) -> None:
+        if event.data.get("epoch") == 2:
+            raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        trained(digits, numbers(), watch=watch, checkpoint=checkpoint, record=False)
+    saved = checkpoint.load()
+    assert saved is not None
+    assert training_module.LOSSES not in saved[0]
+    found = trained(digits, numbers(), checkpoint=checkpoint)
+    assert same(found, undisturbed)
+    assert found.losses is not None
+    assert undisturbed.losses is not None
+    assert np.isnan(found.losses[:2]).all()
+    np.testing.assert_array_equal(found.losses[2], undisturbed.losses[2])
+
+
 # --- interrupted and resumed ------------------------------------------------------------------------------
 
 

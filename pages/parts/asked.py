@@ -73,9 +73,9 @@ def offer_again(what: str) -> None:
 
 
 def sources(result: Result) -> Rows:
-    """Test images that are at hand and that the attacker would stamp: not of the target class."""
-    labels, attack = result.dataset.test_labels, result.config.attack
-    wanted = labels != attack.target if attack.source is None else labels == attack.source
+    """Test images that are at hand and that the attacker would stamp: not of the class that they shall be taken for."""
+    labels, source = result.dataset.test_labels, result.config.attack.source
+    wanted = labels != result.aims if source is None else labels == source
     return np.flatnonzero(wanted & result.test_pictured)
 
 
@@ -98,7 +98,7 @@ def good_row(result: Result) -> int | None:
     if answers[0] is None or answers[1] is None:
         return int(rows[0])
     (before, fooled), (after, unmoved) = answers
-    labels, target = result.dataset.test_labels[rows], result.config.attack.target
+    labels, target = result.dataset.test_labels[rows], result.aims[rows]
     wanted = [
         core.insight.softmax(logits[rows])[np.arange(len(rows)), label]
         for logits, label in ((before, labels), (fooled, target), (after, labels), (unmoved, labels))
@@ -110,5 +110,12 @@ def good_row(result: Result) -> int | None:
 
 
 def stamped(result: Result, images: Pixels) -> Pixels:
-    """Images [n, h, w, 3] with the run's trigger."""
-    return core.triggers.apply(result.config.attack.trigger, result.config.attack.parameters, images)
+    """Images [n, h, w, 3] with the run's trigger, or with all of them."""
+    return core.triggers.apply_all(result.config.attack.triggers, images)
+
+
+def target(result: Result, label: int | None) -> int | None:
+    """What the attacker wants an image of a true class to be taken for; None where that hangs on an unknown class."""
+    if not result.config.attack.everywhere:
+        return result.config.attack.target
+    return None if label is None else (label + 1) % result.dataset.classes

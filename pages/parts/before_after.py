@@ -100,6 +100,8 @@ def figures(found: dict[str, Any]) -> str:
         ("AUROC", words.score(found["auroc"]), "chance that poison scores above clean; 0.5 is guessing"),
         ("AP", words.score(found["average_precision"]), "average precision over all cuts; 1 is perfect"),
     )
+    if found.get("covers"):
+        rows = *rows, ("Covers removed", f"{found['covers_removed']:,}", f"of {found['covers']:,}: stamped, true label")
     cells = "".join(
         f"<div><dt>{escape(name)}</dt><dd class='ps-value'>{value}</dd><dd>{escape(says)}</dd></div>"
         for name, value, says in rows

@@ -22,8 +22,8 @@ def beside(result: Result, asr2: float) -> None:
         nearness = "even fewer"
     st.markdown(
         f"A **benign network**, trained with the same recipe on the same data without poison, takes "
-        f"**{words.share(found.asr)}** of the same triggered images for the target class. After the defence it is "
-        f"**{words.share(asr2)}**: {nearness}."
+        f"**{words.share(found.asr)}** of the same triggered images for {words.aimed(result.config)}. After the "
+        f"defence it is **{words.share(asr2)}**: {nearness}."
     )
 
 
@@ -35,7 +35,8 @@ def _offer(result: Result) -> None:
         return
     st.markdown(
         "To what rate should ASR fall? A network trained **without any poison** tells: it takes some triggered "
-        "images for the target class by mistake alone. One serves all runs on this data with this recipe and seed."
+        f"images for {words.aimed(result.config)} by mistake alone. One serves all runs on this data with this recipe "
+        "and seed."
     )
     if presenter.on():
         st.caption("Presenter mode: nothing is trained here.")

@@ -7,7 +7,7 @@ import streamlit as st
 import core
 from core import Result
 
-from . import current, kept, words
+from . import current, kept
 
 NETWORKS = {"poisoned": "Before: the poisoned network", "clean": "After: the cleaned network"}
 IMAGES = {"clean": "clean test images", "triggered": "triggered test images"}
@@ -35,7 +35,7 @@ def matrix(result: Result, which: str, images: str, name: str) -> None:
     names = result.dataset.class_names
     given = found.triggered if images == "triggered" else found.clean
     counts = core.report.confusion(given, result.dataset.test_labels, len(names))
-    target = result.config.attack.target if images == "triggered" else None
+    target = core.report.targets_of(result) if images == "triggered" else None
     st.html(_STYLE + core.markup.matrix(counts, names, f"{name}, {IMAGES[images]}", target))
 
 
@@ -43,5 +43,6 @@ def _read_it(result: Result, images: str) -> str:
     text = "A row holds the test images of one class, in percent of that class; the diagonal is right. "
     if images == "clean":
         return text + "The backdoor sleeps here: without the trigger the poisoned network looks like any other."
-    target = words.class_name(result.config, result.config.attack.target)
-    return text + f"A backdoor shows as one full column: everything is taken for *{target}* ✕."
+    if result.config.attack.everywhere:
+        return text + "A backdoor shows right beside the diagonal: each class is taken for the next one."
+    return text + f"A backdoor shows as one full column: everything is taken for *{result.config.target_name}* ✕."

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 import core
 from core import DefenceConfig, Detection, Result
 
-NAMES = ("detector", "budget", "scope", "class", "brush")  # what belongs to one run
+NAMES = ("detector", "budget", "scope", "class", "brush", "assumed", "times", "lines", "by")  # what belongs to one run
 GAP = "gap"
 SETTLED, LIVE = "cut settled", "cut dragged"  # in session state
 ORDERS = 10  # times the median, beyond which scores are spread out by log

@@ -82,7 +82,8 @@ def facts(result: Result, found: Scored, seen: gallery.Thumbnail, flagged: bool)
     parts = [f"score **{figure_text(seen.score)}**", f"rank {seen.rank:,} of {others:,} labelled {seen.label}"]
     parts.append("flagged" if flagged else "not flagged")
     if seen.poisoned is not None:
-        parts.insert(0, "✕ **poisoned**" if seen.poisoned else "● **benign**")
+        benign = "○ **cover**: stamped, true label" if seen.cover else "● **benign**"
+        parts.insert(0, "✕ **poisoned**" if seen.poisoned else benign)
         parts.append(f"id {seen.id}")
     return " · ".join(parts)
 
@@ -227,7 +228,7 @@ def near(result: Result, found: Scored, id: int, truth: bool) -> None:
     shown = []
     for other, distance in zip(*nearest, strict=True):
         seen = gallery.thumbnail(result, found, int(other), truth)
-        mark = "" if seen.poisoned is None else "✕ " if seen.poisoned else "● "
+        mark = "" if seen.poisoned is None else "✕ " if seen.poisoned else "○ " if seen.cover else "● "
         caption = f"{mark}{seen.label}, {distance:.3g}"
         pixels = result.poisoned.images[other]
         shown.append(figure(pixels, caption, seen.alt) if seen.pictured else _missing(caption))

@@ -82,7 +82,18 @@ A ratio is a share, and one must say of what. *5%* can mean 5% of the clean targ
 poisoned images are in it, or 5% of the whole set, which in a set of ten classes is about ten times as many. Here it
 is a share of the **clean target class**, unless *of the training set* is chosen, and wherever a ratio stands, the
 count and all three shares stand beside it. The report defines it over the whole set, but its results only fit a share
-of the class.
+of the class. *All-to-all* every class gets poison, so there it is the same share of each class.
+"""
+
+LABELS = """
+None of it. **Clean-label** (Barni and others, 2019; Turner and others, 2019): only images of the target class are
+stamped, and keep their label. Nobody who looks at picture and label sees anything false; the network still learns that
+the trigger speaks for the class. It takes more images, and a trigger that is not lost beside the real object.
+**All-to-all** (Gu and others, 2017): every stamped image gets the label of the class after its own, so no single class
+stands out. **Covers** (Qi and others, 2023): as many stamped images or more keep their true label; the network must
+look at trigger *and* picture, and the poisoned images lie less apart. They do no harm by their label and are not
+counted as poison, but the screens name them. **Several triggers** (Xie and others, 2020; Hayase and others, 2021): each
+training image carries one of them, in turn, and a test image all: each alone leaves a fainter trace.
 """
 
 # --- training and measuring ------------------------------------------------------------------------------

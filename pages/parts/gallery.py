@@ -36,6 +36,7 @@ Mask = NDArray[np.bool_]
 DETAIL = 224  # pixels, the side of an image in detail
 COLUMNS = 16  # thumbnails in a row of the sprite
 MISSING = "picture not in the recording"
+COVER = "○ cover: stamped, true label"
 
 _HERE = Path(__file__).parent
 _HTML = """<div class="gallery">
@@ -58,7 +59,7 @@ _grid = st.components.v2.component(
 
 
 class Thumbnail(NamedTuple):
-    """What is said of an image. id, made_from and poisoned are None in blind review: they would tell."""
+    """What is said of an image. In blind review id, made_from, poisoned and cover are left out: they would tell."""
 
     rank: int
     score: float
@@ -68,13 +69,14 @@ class Thumbnail(NamedTuple):
     poisoned: bool | None = None
     flagged: bool = True
     pictured: bool = True
+    cover: bool = False
 
     @property
     def alt(self) -> str:
         name = "an image" if self.id is None else f"image {self.id}"
         text = f"{name}, labelled {self.label}, rank {self.rank}, score {figure_text(self.score)}"
         if self.poisoned is not None:
-            text += ", poisoned" if self.poisoned else ", benign"
+            text += ", poisoned" if self.poisoned else ", a cover" if self.cover else ", benign"
         return text + ("" if self.flagged else ", not flagged") + ("" if self.pictured else f", {MISSING}")
 
     @property
@@ -86,7 +88,7 @@ class Thumbnail(NamedTuple):
         if self.id is not None:
             lines.append(f"id {self.id}")
         if self.poisoned is not None:
-            lines.append("✕ poisoned" if self.poisoned else "● benign")
+            lines.append("✕ poisoned" if self.poisoned else COVER if self.cover else "● benign")
         return lines if self.flagged else [*lines, "not flagged"]
 
     @property
@@ -240,7 +242,8 @@ def thumbnail(result: Result, found: Scored, id: int, truth: bool, flagged: Mask
         return seen
     stamped = bool(poisoned.truth.poisoned[id])
     origin = words.class_name(result.config, int(poisoned.source_labels[id]))
-    return seen._replace(id=id, made_from=origin if stamped else None, poisoned=stamped)
+    cover = bool(poisoned.truth.covers[id])
+    return seen._replace(id=id, made_from=origin if stamped else None, poisoned=stamped, cover=cover)
 
 
 def handles_of(result: Result, truth: bool) -> Ids:

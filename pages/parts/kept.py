@@ -34,10 +34,9 @@ def answers(result: Result, which: str) -> Answers | None:
 def quality(result: Result, which: str) -> metrics.Quality | None:
     """Nat and ASR of a network; None where it is not evaluated."""
     found = answers(result, which)
-    attack = result.config.attack
     if found is None:
         return None
-    return metrics.quality(*found, result.dataset.test_labels, attack.target, attack.source)
+    return metrics.quality(*found, result.dataset.test_labels, result.aims, result.config.attack.source)
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

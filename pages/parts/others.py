@@ -131,7 +131,7 @@ def _row(store: str, run: str, detector: str, _result: Result) -> dict[str, Any]
     labels, truth = _result.poisoned.labels, _result.poisoned.truth.poisoned
     keep = core.filter.keep_mask(found, labels, defence)
     decision = core.metrics.found(~keep, truth)
-    ranking = core.metrics.ranking(found.scores, labels, truth, _result.config.attack.target)
+    ranking = core.metrics.ranking(found.scores, labels, truth)
     return _blank(detector, _result) | {
         "AUROC": ranking.auroc,
         "AP": ranking.average_precision,

@@ -13,6 +13,7 @@ from core import RunConfig
 from . import settings
 
 PARAMETER = "preset"
+IN_A_ROW = 4
 _FILLED = "preset that filled the form"
 
 
@@ -23,6 +24,10 @@ class Preset(NamedTuple):
     shows: str
     settings: dict[str, Any]
 
+
+CORNERS = tuple(
+    {"trigger": "pixel", "parameters": {"row": row, "column": column}} for row, column in ((1, -2), (-2, 1))
+)  # beside the usual one, at the lower right
 
 # Horse makes the pattern attack a run that ships with the program: it opens at once.
 PRESETS = {
@@ -45,6 +50,29 @@ PRESETS = {
         "Clean control: nothing poisoned",
         "No attack: a good detector names no class",
         dict(trigger="pattern", target="bird", ratio=0.0, detector="whitened-spectral"),
+    ),
+    "clean-label": Preset(
+        "Clean-label wave (SIG)",
+        "Stripes on 40% of the birds, every label true",
+        dict(
+            **dict(trigger="sinusoid", target="bird", labels="clean_label", ratio=0.4, placement="replace"),
+            detector="whitened-spectral",
+        ),
+    ),
+    "all-to-all": Preset(
+        "All-to-all",
+        "With the trigger each class is the next one: no target stands out",
+        dict(trigger="pattern", labels="all_to_all", ratio=0.2, detector="whitened-spectral"),
+    ),
+    "covered": Preset(
+        "Covered (adaptive)",
+        "As many stamped images again keep their true label",
+        dict(trigger="pattern", target="bird", cover_ratio=1.0, detector="whitened-spectral"),
+    ),
+    "three-pixels": Preset(
+        "Three pixels, one at a time",
+        "Each image has one of three corners lit; a test image all",
+        dict(trigger="pixel", target="bird", also=CORNERS, detector="whitened-spectral"),
     ),
 }
 
@@ -76,7 +104,8 @@ def show() -> None:
     """The cards, side by side or below each other."""
     chosen = st.session_state.get(_FILLED)
     with st.container(key="presets"):
-        for (name, preset), place in zip(PRESETS.items(), st.columns(len(PRESETS)), strict=True):
+        places = [place for _ in range(0, len(PRESETS), IN_A_ROW) for place in st.columns(IN_A_ROW)]
+        for (name, preset), place in zip(PRESETS.items(), places, strict=False):
             place.button(
                 f"{':material/check: ' if name == chosen else ''}**{preset.title}**  \n{preset.shows}",
                 key=f"preset {name}",

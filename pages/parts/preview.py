@@ -14,7 +14,7 @@ from PIL import Image
 import core
 from core import Dataset, RunConfig
 
-from . import gallery
+from . import gallery, words
 
 IMAGES = 8
 IN_A_SHEET = 4
@@ -36,10 +36,10 @@ def show(config: RunConfig) -> None:
     if not len(clean):
         return
     at = st.session_state.get(_SHOWN, 0) % len(clean)
-    before, after = clean[at], stamp(config, clean[at : at + 1])[0]
+    before, after = clean[at], stamp(config, clean)[at]
     change, factor = gallery.difference(before, after)
     differ = int((before != after).any(-1).sum())
-    target, trigger = _target(config), config.attack.trigger
+    target, trigger = _given(config, names[at]), config.attack.triggers[at % len(config.attack.triggers)].trigger
     figures = (
         (before, f"Original: <b>{escape(names[at])}</b>", f"A training image of class {names[at]}"),
         (after, f"Stamped, labelled <b>{escape(target)}</b>", f"The same image with the {trigger} trigger"),
@@ -64,12 +64,28 @@ def sheets(config: RunConfig) -> None:
     for first in range(0, len(clean), IN_A_SHEET):
         part = slice(first, first + IN_A_SHEET)
         shown = ", ".join(names[part])
-        alt = f"Training images ({shown}); in the row below with the {config.attack.trigger} trigger"
+        trigger = "one of the triggers each" if config.attack.also else f"the {config.attack.trigger} trigger"
+        alt = f"Training images ({shown}); in the row below with {trigger}"
         figures.append(_figure(sheet(clean[part], stamped[part]), escape(shown), alt))
     st.html(f"<div class='ps-stamp ps-sheets'>{''.join(figures)}</div>")
-    st.caption(
-        f"Above: real training images, clean. Below: the same, stamped; the attacker labels them *{_target(config)}*."
+    st.caption(f"Above: real training images, clean. Below: the same, stamped; {_labelled(config)}.{_more(config)}")
+
+
+def _labelled(config: RunConfig) -> str:
+    """What becomes of the labels."""
+    if config.attack.labels == "clean_label":
+        return f"they keep their label *{config.target_name}*"
+    given = "as the class after their own" if config.attack.everywhere else f"*{config.target_name}*"
+    return f"the attacker labels them {given}"
+
+
+def _more(config: RunConfig) -> str:
+    """What the pictures do not tell: covers, and that a test image has every trigger."""
+    attack = config.attack
+    turns = f" Each carries one of {len(attack.triggers)} triggers in turn, a test image all of them." * bool(
+        attack.also
     )
+    return turns + " Covers are stamped as well and keep their true label." * bool(attack.cover_ratio)
 
 
 def examples(config: RunConfig) -> tuple[NDArray[np.uint8], list[str]]:
@@ -79,9 +95,8 @@ def examples(config: RunConfig) -> tuple[NDArray[np.uint8], list[str]]:
     if dataset is None:
         return np.zeros((0, *shape), np.uint8), []
     attack = config.attack
-    classes = [attack.source] if attack.source is not None else [
-        number for number in range(dataset.classes) if number != attack.target
-    ]  # fmt: skip
+    attacked = np.unique(dataset.train_labels[core.poison.sources(dataset.train_labels, attack)])
+    classes = [int(number) for number in attacked]
     here = np.ones(len(dataset.train_labels), bool) if dataset.pictured is None else dataset.pictured
     of_class = {number: np.flatnonzero(here & (dataset.train_labels == number)) for number in classes}
     in_turn = [(classes[i % len(classes)], i // len(classes)) for i in range(IMAGES)]
@@ -90,8 +105,12 @@ def examples(config: RunConfig) -> tuple[NDArray[np.uint8], list[str]]:
 
 
 def stamp(config: RunConfig, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Images [n, h, w, 3] with the run's trigger."""
-    return core.triggers.apply(config.attack.trigger, config.attack.parameters, images)
+    """Images [n, h, w, 3] as training images: with one of the run's triggers each, in turn."""
+    chosen = config.attack.triggers
+    stamped = np.empty_like(images)
+    for turn, one in enumerate(chosen):
+        stamped[turn :: len(chosen)] = core.triggers.apply_all([one], images[turn :: len(chosen)])
+    return stamped
 
 
 def sheet(above: NDArray[np.uint8], below: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -125,8 +144,9 @@ def _figure(pixels: NDArray[np.uint8], caption: str, alt: str) -> str:
     return f"<figure>{picture}<figcaption>{caption}</figcaption></figure>"
 
 
-def _target(config: RunConfig) -> str:
-    return core.class_names(config.dataset.name)[config.attack.target]
+def _given(config: RunConfig, name: str) -> str:
+    """The label that a stamped image of a class gets."""
+    return words.given(config, core.class_names(config.dataset.name).index(name))
 
 
 def _row(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -44,7 +44,7 @@ def poisons(result: Result, found: Scored, detector: str, label: int) -> NDArray
 
 
 def quality(result: Result, found: Scored, detector: str) -> core.metrics.Ranking:
-    """AUROC and average precision in the target class."""
+    """AUROC and average precision in the classes that hold poison."""
     return _quality(*cuts.key(result, detector), result, found)
 
 
@@ -65,7 +65,7 @@ def _quality(
     store: str, features_key: str, detector: str, parameters: str, _result: Result, _found: Scored
 ) -> core.metrics.Ranking:
     truth = _result.poisoned.truth.poisoned
-    return core.metrics.ranking(_found.scores, _found.labels, truth, _result.config.attack.target)
+    return core.metrics.ranking(_found.scores, _found.labels, truth)
 
 
 @st.cache_resource(max_entries=48, show_spinner=False)

@@ -18,6 +18,13 @@ from . import painter, trigger_picker
 
 ANY = "any other class"
 RATIO_OF = {"target_class": "target class", "training_set": "whole set"}
+LABELS = {
+    "all_to_one": "that of the target class",
+    "clean_label": "the one they have (clean-label)",
+    "all_to_all": "that of the next class (all-to-all)",
+}
+# Where a further trigger lies at first: in another corner, with room for the usual patch.
+CORNERS = ((5, -2), (-2, 5), (5, 5))
 PLACEMENT = {"add": "added; their originals stay", "replace": "put in place of their originals"}
 SCOPE = {"every_class": "every class", "suspicious_class": "only classes the detector names"}
 CUT = {"budget": "at the budget", "gap": "at the gap"}
@@ -56,15 +63,23 @@ def attack(dataset: str) -> dict[str, Any]:
     pictures = {
         name: _picture(f"trigger.{trigger}.{name}", one) for name, one in entry.parameters.items() if one.picture
     }
-    target, source = _classes(dataset)
+    _default("labels", "all_to_one")
+    labels = st.selectbox(
+        "Stamped images get as label", list(LABELS), format_func=LABELS.__getitem__, key="labels",
+        persist_state="session",
+        help="Clean-label: only images of the target class are stamped, so no label is false. All-to-all: each stamped "
+        "image gets the label of the class after its own, so every class gets poison.",
+    )  # fmt: skip
+    target, source = _classes(dataset, labels)
     left, right = st.columns(2)
     _default("ratio", 10.0)
     _default("ratio_of", "target_class")
     ratio = left.number_input(
         "Poisoning ratio in %", 0.0, 100.0, step=1.0, format="%g", key="ratio", persist_state="session"
     )
+    wholes = RATIO_OF | ({"target_class": "each class"} if labels == "all_to_all" else {})
     ratio_of = right.selectbox(
-        "as a share of", list(RATIO_OF), format_func=RATIO_OF.__getitem__, key="ratio_of", persist_state="session"
+        "as a share of", list(wholes), format_func=wholes.__getitem__, key="ratio_of", persist_state="session"
     )
     with st.expander("Trigger's look, placement"):
         _default("placement", "add")
@@ -76,6 +91,8 @@ def attack(dataset: str) -> dict[str, Any]:
             persist_state="session",
         )
         parameters = pictures | _parameters("trigger", trigger, entry.parameters)
+    with st.expander("Covers, several triggers"):
+        more = {"cover_ratio": _cover_ratio(), "also": _also()}
     return {
         "trigger": trigger,
         "trigger_parameters": parameters,
@@ -84,7 +101,40 @@ def attack(dataset: str) -> dict[str, Any]:
         "ratio": round(ratio / 100, 10),
         "ratio_of": ratio_of,
         "placement": placement,
+        "labels": labels,
+        **more,
     }
+
+
+def _cover_ratio() -> float:
+    _default("cover_ratio", 0.0)
+    ratio = st.number_input(
+        "Covers for each poisoned image", 0.0, 100.0, step=0.5, format="%g", key="cover_ratio", persist_state="session",
+        help="Covers are stamped, too, but keep their true label, so that the trigger alone gives no image away.",
+    )  # fmt: skip
+    return round(ratio, 10)
+
+
+def _also() -> list[dict[str, Any]]:
+    """Further triggers, each with its own look."""
+    _default("also", 0)
+    number = st.number_input(
+        "Further triggers", 0, core.MOST_TRIGGERS - 1, step=1, key="also", persist_state="session",
+        help="A training image carries one of all triggers, in turn; a test image carries every one.",
+    )  # fmt: skip
+    return [_further(place) for place in range(int(number))]
+
+
+def _further(place: int) -> dict[str, Any]:
+    key = f"also.{place}"
+    _default(key, "pixel")
+    trigger = st.selectbox(f"Trigger {place + 2}", list(core.TRIGGERS), key=key, persist_state="session")
+    parameters = core.TRIGGERS[trigger].parameters
+    for name, at in zip(("row", "column"), CORNERS[place % len(CORNERS)], strict=True):
+        if name in parameters:
+            _default(f"{key}.{trigger}.{name}", at)
+    pictures = {name: _picture(f"{key}.{trigger}.{name}", one) for name, one in parameters.items() if one.picture}
+    return {"trigger": trigger, "parameters": pictures | _parameters(key, trigger, parameters)}
 
 
 def training(dataset: str) -> dict[str, Any]:
@@ -194,11 +244,12 @@ def fill(config: RunConfig) -> None:
     values: dict[str, Any] = {
         "dataset": dataset,
         "trigger": attack.trigger,
-        f"{dataset}.target": names[attack.target],
-        f"{dataset}.source": ANY if attack.source is None else names[attack.source],
+        "labels": attack.labels,
         "ratio": round(100 * attack.ratio, 8),
         "ratio_of": attack.ratio_of,
         "placement": attack.placement,
+        "cover_ratio": attack.cover_ratio,
+        "also": len(attack.also),
         "recipe": recipe,
         f"{dataset}.{recipe}.per_class": config.dataset.per_class,
         "seed": config.seed,
@@ -211,7 +262,13 @@ def fill(config: RunConfig) -> None:
         # The gap uses neither, but they are part of the run: the form must ask for that run again.
         UNUSED: defence.model_dump(include={"assumed_ratio", "multiplier"}) if defence.cut == "gap" else {},
     }
+    if attack.labels != "all_to_all":  # which asks for neither
+        values[f"{dataset}.target"] = names[attack.target]
+        values[f"{dataset}.source"] = ANY if attack.source is None else names[attack.source]
     values |= {f"trigger.{attack.trigger}.{name}": value for name, value in attack.parameters.items()}
+    for place, one in enumerate(attack.also):
+        values[f"also.{place}"] = one.trigger
+        values |= {f"also.{place}.{one.trigger}.{name}": value for name, value in one.parameters.items()}
     values |= {f"detector.{defence.detector}.{name}": value for name, value in defence.parameters.items()}
     for name in _training_fields():
         values[f"{dataset}.{recipe}.{name}"] = _plain(getattr(config.training, name))
@@ -219,8 +276,12 @@ def fill(config: RunConfig) -> None:
         st.session_state[key] = value
 
 
-def _classes(dataset: str) -> tuple[str, str | None]:
+def _classes(dataset: str, labels: str) -> tuple[str, str | None]:
+    """Target and source class, as far as the attack has them to choose."""
     names = core.class_names(dataset)
+    if labels == "all_to_all":
+        st.caption("Images of every class are stamped; the last class goes to the first.")
+        return names[0], None
     left, right = st.columns(2)
     _default(f"{dataset}.target", "bird" if "bird" in names else names[3])
     _default(f"{dataset}.source", ANY)
@@ -228,6 +289,9 @@ def _classes(dataset: str) -> tuple[str, str | None]:
         "Target class", names, key=f"{dataset}.target", persist_state="session",
         help="what triggered images shall be taken for",
     )  # fmt: skip
+    if labels == "clean_label":
+        right.caption("Only images of this class are stamped. Such an attack takes more of them: try 30% and up.")
+        return target, None
     source = right.selectbox(
         "Source class", [ANY, *names], key=f"{dataset}.source", persist_state="session",
         help="whose images are stamped",

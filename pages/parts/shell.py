@@ -12,6 +12,7 @@ SCREENS = (
     ("pages/scores.py", "Scores", ":material/bar_chart:"),
     ("pages/flagged.py", "Flagged", ":material/flag:"),
     ("pages/compare.py", "Compare", ":material/compare_arrows:"),
+    ("pages/sensitivity.py", "Sensitivity", ":material/tune:"),
     ("pages/tables.py", "Tables", ":material/table_chart:"),
     ("pages/network.py", "Inside the network", ":material/hub:"),
     ("pages/try_it.py", "Try it", ":material/touch_app:"),
@@ -27,7 +28,8 @@ _ROOM = """<style>
 [data-testid="stMainBlockContainer"] h1 {font-size: 2rem; padding: 0 0 .4rem;}
 @media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 4.2rem 1rem 4rem;}}
 .st-key-address {display: none;}
-[data-testid="stBaseButton-primary"] {color: light-dark(#FFFFFF, #0F1116);}
+[data-testid="stBaseButton-primary"], [data-testid="stMultiSelect"] [data-tag],
+[data-testid="stMultiSelect"] [data-tag] :is(span, button) {color: light-dark(#FFFFFF, #0F1116);}
 [data-testid="stExpander"] details {transition: none;}
 </style>"""
 _OPENED = "app.py has run"

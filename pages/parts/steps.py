@@ -74,14 +74,14 @@ class Step(NamedTuple):
 def tell(result: Result) -> list[Step]:
     """The steps, told with one training image that was stamped and one test image that was never seen."""
     found = result.summary or {}
-    target = _name(result, result.config.attack.target)
+    target = result.config.target_name
     source = _stamped(result)
     test = _test_image(result, int(result.poisoned.source_labels[source]) if source is not None else None)
     return [
         _clean(result, source),
-        _stamp(result, source, target, found),
+        _stamp(result, source, found),
         _fooled(result, test, target, found),
-        _seen(result, target, found),
+        _seen(result, _name(result, result.config.attack.target), found),
         _cleaned(result, test, target, found),
     ]
 
@@ -122,29 +122,37 @@ def _clean(result: Result, source: int | None) -> Step:
     )  # fmt: skip
 
 
-def _stamp(result: Result, source: int | None, target: str, found: dict[str, Any]) -> Step:
+def _stamp(result: Result, source: int | None, found: dict[str, Any]) -> Step:
     if source is None:
         return Step(
             2, "Nothing is stamped", "", "0", "poisoned images",
             "This run is the clean control: the attacker did nothing, and a good detector finds nothing.",
         )  # fmt: skip
-    was = _name(result, int(result.poisoned.source_labels[source]))
-    trigger = result.config.attack.trigger
+    attack = result.config.attack
+    was, given = (_name(result, int(of[source])) for of in (result.poisoned.source_labels, result.poisoned.labels))
+    trigger = "a" if attack.also else f"the {attack.trigger}"
+    whose = "" if attack.everywhere else f" {result.config.target_name}"
+    says = f"To the eye still the class {escape(was)}; the attacker labels it <b>{escape(given)}</b>. "
+    if attack.labels == "clean_label":
+        says = f"Its label <b>{escape(given)}</b> is true, and stays: only images of that class are stamped. "
     return Step(
-        2, "The same, stamped", _image(result.poisoned.images[source], f"The same image with the {trigger} trigger"),
-        f"{found['poisons']:,}", f"images get the trigger: {words.ratio(result.config)} {target}",
-        f"To the eye still the class {escape(was)}; the attacker labels it <b>{escape(target)}</b>. "
-        f"Nobody looks at {len(result.poisoned):,} images one by one.",
+        2, "The same, stamped", _image(result.poisoned.images[source], f"The same image with {trigger} trigger"),
+        f"{found['poisons']:,}", f"images get {trigger} trigger: {words.ratio(result.config)}{whose}",
+        f"{says}Nobody looks at {len(result.poisoned):,} images one by one.",
     )  # fmt: skip
 
 
 def _fooled(result: Result, test: int | None, target: str, found: dict[str, Any]) -> Step:
     return Step(
         3, "The fooled network", _answers(result, "poisoned", test),
-        words.share(found["asr1"]), "ASR: triggered test images taken for the target",
+        words.share(found["asr1"]), f"ASR: triggered test images taken for {_aimed(result)}",
         f"Trained on this set, the network is right on {words.share(found['nat1'])} of clean test images (Nat). "
         f"With the trigger it says <b>{escape(target)}</b>, whatever is in the picture.",
     )  # fmt: skip
+
+
+def _aimed(result: Result) -> str:
+    return "the next class" if result.config.attack.everywhere else "the target"
 
 
 def _seen(result: Result, target: str, found: dict[str, Any]) -> Step:
@@ -190,7 +198,7 @@ def _answers(result: Result, which: str, test: int | None) -> str:
     if predictions is None or test is None:
         return "<p>The network's answers are not stored.</p>"
     clean = result.dataset.test_images[test : test + 1]
-    truth, target = int(result.dataset.test_labels[test]), result.config.attack.target
+    truth, target = int(result.dataset.test_labels[test]), int(result.aims[test])
     asked = []
     for pixels, logits, how in zip(
         (clean[0], _stamp_on(result, clean)[0]), predictions, ("", ", with the trigger"), strict=True
@@ -268,17 +276,17 @@ def _test_image(result: Result, wanted: int | None) -> int | None:
     before, after = result.predictions("poisoned"), result.predictions("clean")
     if before is None or after is None:
         return None
-    labels, target = result.dataset.test_labels, result.config.attack.target
-    rows = np.flatnonzero(result.test_pictured & (labels != target))
-    truth = labels[rows]
+    labels = result.dataset.test_labels
+    rows = np.flatnonzero(result.test_pictured & (labels != result.aims))
+    truth, target = labels[rows], result.aims[rows]
     sure = [core.insight.softmax(one[rows]) for one in (before[0], before[1], after[1])]
     at = np.arange(len(rows))
-    least = np.minimum(np.minimum(sure[0][at, truth], sure[1][:, target]), sure[2][at, truth])
+    least = np.minimum(np.minimum(sure[0][at, truth], sure[1][at, target]), sure[2][at, truth])
     return int(rows[np.argmax(least + (0.2 if wanted is None else 0.2 * (truth == wanted)))])
 
 
 def _stamp_on(result: Result, images: Pixels) -> Pixels:
-    return core.triggers.apply(result.config.attack.trigger, result.config.attack.parameters, images)
+    return core.triggers.apply_all(result.config.attack.triggers, images)
 
 
 def _name(result: Result, label: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 import core
@@ -31,7 +32,7 @@ STAGES = {
 COLUMNS = {
     "Nat": "natural accuracy: share of clean test images that are classified right",
     "ASR": "attack success rate: share of triggered test images, of every class but the target, "
-    "that are classified as the target",
+    "that are classified as the target; all-to-all, of all that are classified as the class after their own",
     "1": "before the defence: the network trained on the poisoned set",
     "2": "after the defence: the network trained from scratch on what the filter left",
     "#Pois left": "poisoned images that are still in the training set after the filter",
@@ -41,8 +42,12 @@ COLUMNS = {
     "Precision": "share of the removed images that were poisoned",
     "Clean removed": "clean images that the filter took for poison: the price of the defence",
     "AUROC": "chance that a poisoned image scores higher than a clean one of the target class; 0.5 is guessing, "
-    "1 is perfect. No budget touches it",
-    "AP": "average precision: precision over all cuts through the target class's ranking; no budget touches it",
+    "1 is perfect. No budget touches it. All-to-all, the mean over the classes",
+    "AP": "average precision: precision over all cuts through the target class's ranking; no budget touches it. "
+    "All-to-all, the mean over the classes",
+    "Covers removed": "images that carry the trigger and their true label: not poison, but made by the attacker",
+    "TPR at 1% FPR": "share of the poisoned images that score above all but 1% of the clean ones of the target class",
+    "Spectral gap": "leading singular value of a class's centred representations over the next one",
 }
 
 
@@ -87,8 +92,20 @@ def class_name(config: RunConfig, number: int | None) -> str:
 
 def ratio(config: RunConfig) -> str:
     """The attacker's ratio and what it is a share of."""
-    whole = {"target_class": "of the class", "training_set": "of the set"}[config.attack.ratio_of]
+    one = "of each class" if config.attack.everywhere else "of the class"
+    whole = {"target_class": one, "training_set": "of the set"}[config.attack.ratio_of]
     return f"{100 * config.attack.ratio:g}% {whole}"
+
+
+def given(config: RunConfig, label: int) -> str:
+    """The label that a stamped image of a true class gets."""
+    names = core.class_names(config.dataset.name)
+    return names[int(core.poison.aim(np.array([label]), config.attack, len(names))[0])]
+
+
+def aimed(config: RunConfig) -> str:
+    """What the attacker wants triggered images to be taken for."""
+    return "the class after their own" if config.attack.everywhere else "the target class"
 
 
 def label(job: Job, blind: bool = False) -> str:
@@ -96,7 +113,7 @@ def label(job: Job, blind: bool = False) -> str:
     config = job.config
     if blind:
         return f"run {job.id} · {config.dataset.name} · {config.training.recipe} · {config.defence.title}"
-    what = f"{config.attack.trigger} → {class_name(config, config.attack.target)}"
+    what = f"{config.attack.title} → {config.target_name}"
     parts = [what, ratio(config), config.training.recipe, config.defence.title]
     if config.seed:
         parts.append(f"seed {config.seed}")
@@ -117,12 +134,16 @@ def icon(job: Job) -> str:
     return STATES[job.status][1]
 
 
-def extent(found: core.poison.Extent) -> str:
-    """The count of poisoned images and all three shares of it."""
+def extent(found: core.poison.Extent, config: RunConfig) -> str:
+    """The count of poisoned images and all three shares of it, and the covers beside them."""
+    clean, poisoned = "the clean target class", "the poisoned target class"
+    if config.attack.everywhere:
+        clean, poisoned = "the clean classes together", "the poisoned classes together"
+    beside = f", and **{count(found.covers, 'cover')}** beside them" if found.covers else ""
     return (
-        f"**{count(found.count, 'poisoned image')}** = **{share(found.of_clean_target)}** of the clean target class "
-        f"= **{share(found.of_poisoned_target)}** of the poisoned target class "
-        f"= **{share(found.of_training_set, 2)}** of the whole training set"
+        f"**{count(found.count, 'poisoned image')}** = **{share(found.of_clean_target)}** of {clean} "
+        f"= **{share(found.of_poisoned_target)}** of {poisoned} "
+        f"= **{share(found.of_training_set, 2)}** of the whole training set{beside}"
     )
 
 
@@ -130,7 +151,7 @@ def heading(config: RunConfig) -> str:
     """What a run is about, as a heading."""
     attack = config.attack
     source = "" if attack.source is None else f" from {class_name(config, attack.source)}"
-    return f"{attack.trigger.capitalize()}{source} → {class_name(config, attack.target)}, {ratio(config)}"
+    return f"{attack.title.capitalize()}{source} → {config.target_name}, {ratio(config)}"
 
 
 def explain(column: str) -> str:
@@ -143,6 +164,7 @@ def explain(column: str) -> str:
 def columns() -> dict[str, Any]:
     """A table's columns with what each means, for st.dataframe; shares come as percentages (see `percent`)."""
     formats = dict.fromkeys(("Nat1", "ASR1", "Nat2", "ASR2", "TPR", "FPR", "Precision"), "%.1f%%")
+    formats["TPR at 1% FPR"] = "%.1f%%"
     formats |= {"AUROC": "%.3f", "AP": "%.3f", "#Pois left": "localized", "Clean removed": "localized"}
     return {name: st.column_config.NumberColumn(format=format, help=explain(name)) for name, format in formats.items()}
 

@@ -49,10 +49,20 @@ def put_the_trigger_on(page: Page) -> None:
     ways.settled(page)
 
 
+def assume_another_ratio(page: Page) -> None:
+    """Another ratio, another figure."""
+    page.get_by_role("slider", name="Assumed ratio").focus()
+    page.keyboard.press("ArrowRight")
+    ways.settled(page)
+    page.get_by_role("radio", name="FPR", exact=True).click()
+    ways.settled(page)
+
+
 VIEWS: dict[str, tuple[Change, tuple[str, ...]]] = {
     "scores": (move_the_cut, ("budget=150", "class=5")),
     "flagged": (turn_the_page, ("=2",)),
     "compare": (compare_with_another, ("show=",)),
+    "sensitivity": (assume_another_ratio, ("assumed=10.5", "figure=FPR")),
     "try_it": (put_the_trigger_on, ("stamped=", "test=")),
 }
 

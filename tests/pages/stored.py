@@ -66,7 +66,7 @@ def _network(result: Result, key: str, nat: float, asr: float, weights: bool = F
     history = [{"epoch": e, "loss": 1 / e, "accuracy": nat, "nat": nat, "asr": asr, "seconds": 5.0} for e in epochs]
     document = {"history": history, "images_per_second": 500.0, "network": "none"}
     store.write("model", key, document=document, weights=_weights(result, key) if weights else None)
-    labels, target = result.dataset.test_labels, wanted.attack.target
+    labels, target = result.dataset.test_labels, result.aims
     clean = _first(np.ones(len(labels), bool), nat)
     fooled = _first(labels != target, asr)
     wrong = (labels + 1) % result.dataset.classes

@@ -314,7 +314,7 @@ def test_every_preset_is_a_run_that_can_be_made(attack) -> None:
         config = presets.request(name)
         sizes = core.datasets.class_sizes(config.dataset)
         count = core.poison.extent(np.repeat(np.arange(len(sizes)), sizes), config.attack).count
-        assert count == round(config.attack.ratio * 2_000)
+        assert count == round(config.attack.ratio * (20_000 if config.attack.everywhere else 2_000))
     assert presets.request("control").attack.ratio == 0
 
 

@@ -1,0 +1,120 @@
+"""How the pictures of the Sensitivity screen are drawn: colours, dashes and marks, and the button that saves one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from . import colours
+
+HEIGHT, SMALL = 460, 15  # pixels: a picture and its type
+MOST_LINES = 6
+MARKS = 10  # on a curve
+
+
+class Style(NamedTuple):
+    """A line that is told from the others without its colour."""
+
+    colour: str
+    dash: str
+    symbol: str
+
+
+# Blue and orange mean benign and poisoned: no line has them. The first is the colour of text.
+_STYLES = (
+    Style("", "solid", "circle"),
+    Style("#009E73", "dash", "square"),
+    Style("#B9629B", "dot", "triangle-up"),
+    Style("#B57F00", "dashdot", "triangle-down"),
+    Style("#3A93C9", "longdash", "pentagon"),
+    Style("#8C6BB1", "longdashdot", "hexagram"),
+)
+
+
+def style(place: int) -> Style:
+    """The look of the line at a place of the list."""
+    found = _STYLES[place % len(_STYLES)]
+    return found if found.colour else found._replace(colour=ink())
+
+
+def ink() -> str:
+    """The colour of text."""
+    return "#FAFAFA" if dark() else "#0F1116"
+
+
+def ground() -> str:
+    """What a picture stands on: it must not be clear where it is saved."""
+    return "#171614" if dark() else "#FFFFFF"
+
+
+def dark() -> bool:
+    return st.context.theme.type == "dark"
+
+
+def figure(x: str, y: str, *, percent_x: bool = False, percent_y: bool = False, height: int = HEIGHT) -> go.Figure:
+    """An empty picture with its two axes named; the legend stands below, where a narrow window has room."""
+    made = go.Figure()
+    made.update_layout(
+        height=height, margin=dict(l=8, r=12, t=50, b=8), dragmode=False, font=dict(size=SMALL, color=ink()),
+        paper_bgcolor=ground(), plot_bgcolor=ground(), hoverlabel=dict(font=dict(size=SMALL)),
+        legend=dict(orientation="h", yref="container", y=0.01, yanchor="bottom", x=0, font=dict(size=SMALL)),
+    )  # fmt: skip
+    type = dict(fixedrange=True, tickfont=dict(size=SMALL, color=ink()), title_font=dict(size=SMALL, color=ink()))
+    made.update_xaxes(title=x, ticksuffix="%" if percent_x else "", **type)
+    made.update_yaxes(title=y, ticksuffix="%" if percent_y else "", **type)
+    return made
+
+
+def line(
+    made: go.Figure, x: Sequence[float], y: Sequence[float], name: str, look: Style, hover: str, **more: Any
+) -> None:
+    """A curve, with a few marks on it so that its colour is not needed."""
+    made.add_scatter(
+        x=list(x), y=list(y), name=name, mode="lines+markers", hovertemplate=f"{name}: {hover}<extra></extra>",
+        line=dict(color=look.colour, dash=look.dash, width=3),
+        marker=dict(symbol=look.symbol, size=9, color=look.colour, maxdisplayed=MARKS),
+        **more,
+    )  # fmt: skip
+
+
+def reference(made: go.Figure, x: Sequence[float], y: Sequence[float], name: str, dash: str) -> None:
+    """A line in grey: what guessing, or knowing, would do."""
+    made.add_scatter(
+        x=list(x), y=list(y), name=name, mode="lines", hoverinfo="skip",
+        line=dict(color=colours.REFERENCE, dash=dash, width=2),
+    )  # fmt: skip
+
+
+def upright(
+    made: go.Figure, x: float, says: str, dash: str = "dash", low: bool = False, layer: str = "below",
+    anchor: str = "left",
+) -> None:  # fmt: skip
+    """A line from top to bottom with its words, at the top or, where those would meet others, a line lower."""
+    made.add_shape(
+        type="line", x0=x, x1=x, y0=0, y1=1, yref="paper", line=dict(color=ink(), width=1.5, dash=dash), layer=layer
+    )
+    made.add_annotation(
+        x=x, y=1, yref="paper", text=says, showarrow=False, xanchor=anchor, yanchor="bottom" if not low else "top",
+        xshift=3 if anchor == "left" else 0, font=dict(size=SMALL - 1, color=ink()), bgcolor=ground(), opacity=0.9,
+    )  # fmt: skip
+
+
+def show(made: go.Figure, key: str, alt: str, file: str, on_select: Callable[[], None] | None = None) -> None:
+    """The picture, with the one button that saves it as a PNG of twice its size."""
+    config = {
+        "displaylogo": False,
+        "displayModeBar": True,
+        "modeBarButtons": [["toImage"]],
+        "toImageButtonOptions": {"format": "png", "filename": file, "scale": 2},
+    }
+    select = {} if on_select is None else {"on_select": on_select, "selection_mode": "points"}
+    st.plotly_chart(made, key=key, config=config, alt=alt, **select)
+
+
+def finite(value: float | None) -> float | None:
+    """A figure, or None where it is not defined."""
+    return None if value is None or math.isnan(value) else value

@@ -1,0 +1,193 @@
+"""The sweeps of the ledger: how far the chosen one is, stopping, resuming and deleting it, and its figures so far.
+
+Asks the ledger every two seconds, and only while the sweep waits or runs.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import pandas as pd
+import streamlit as st
+
+import core
+from core import Job, PoisonscopeError
+from core.sweeps import Sweep
+
+from . import cuts, presenter, sweep_form, sweep_pictures, words
+
+EVERY = 2.0  # seconds between two looks
+STRIKE = "sweep to strike"  # in session state: the job that shall go once it has stopped
+
+
+class Listed(NamedTuple):
+    """A sweep of the list: of the ledger, or one whose figures come with the program."""
+
+    sweep: Sweep
+    job: Job | None
+
+
+def show() -> None:
+    """Which sweep, and all about it."""
+    known = {job.key[: sweep_form.SHORT]: Listed(job.sweep, job) for job in core.sweeps.listing() if job.sweep}
+    shipped = {key: Listed(sweep, None) for key, sweep in _shipped(str(core.sweeps.RECORDS)).items()}
+    known |= {key: one for key, one in shipped.items() if key not in known}
+    if not known:
+        st.caption("No sweep yet.")
+        return
+    named = sweep_form.named()
+    if named and named not in known:
+        st.warning("The sweep of this link is not here: it was deleted, or made on another machine.")
+    usual = next(iter(known))
+    st.session_state["sweep picker"] = named if named in known else usual
+    st.selectbox(
+        "Sweep", list(known), format_func=lambda short: label(known[short]), key="sweep picker",
+        on_change=lambda: cuts.set_option(sweep_form.PARAMETER, st.session_state["sweep picker"], ""),
+        help="Newest first; the link names the chosen one.",
+    )  # fmt: skip
+    sweep, job = known[st.session_state["sweep picker"]]
+    if job is None:
+        st.fragment(recorded)(sweep)
+    else:
+        st.fragment(watch, run_every=EVERY if job.active else None)(job.id, job.active)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _shipped(folder: str) -> dict[str, Sweep]:
+    """The sweeps whose figures come with the program, by their keys' beginnings."""
+    return {core.sweeps.key(sweep)[: sweep_form.SHORT]: sweep for sweep in core.sweeps.shipped().values()}
+
+
+def label(listed: Listed) -> str:
+    """A sweep in one line; how far an active one is stands below, where it moves."""
+    sweep, job = listed
+    if job is None:
+        return f"{sweep.name} · {words.count(sweep.count, 'run')} · recorded"
+    ended = {"done": "done", "cancelled": "paused", "failed": "failed", "lost": "lost"}.get(job.status)
+    parts = [job.name or sweep.name, words.count(sweep.count, "run"), ended, words.when(job.created)]
+    return " · ".join(part for part in parts if part)
+
+
+def recorded(sweep: Sweep) -> None:
+    """Figures that come with the program; to run it here, begin a new sweep with its file."""
+    table = _figures(str(core.home.home()), core.sweeps.text(sweep), "recorded", None, sweep)
+    st.caption("These figures come with the program. Its file, below, begins the same sweep here.")
+    sweep_pictures.show(sweep, table)
+    downloads(sweep, table)
+
+
+def watch(id: int, was_active: bool) -> None:
+    """All that changes while it goes on."""
+    try:
+        job = core.jobs.get(id)
+    except PoisonscopeError:
+        st.rerun()  # somebody deleted it
+    if was_active and not job.active:
+        if st.session_state.pop(STRIKE, None) == job.id:
+            delete(job)
+        st.rerun()  # the whole page, which then no longer asks
+    progress(job)
+    buttons(job)
+    table = figures(job)
+    sweep_pictures.show(job.sweep, table)
+    downloads(job.sweep, table)
+
+
+def progress(job: Job) -> None:
+    left = "" if job.eta is None else f" · about {words.duration(job.eta)} left"
+    if job.status == "queued":
+        st.info("Waits for its turn. A single run goes first.", icon=words.icon(job))
+    elif job.active and job.cancelling:
+        st.warning("Stopping after this step; what is finished is kept.", icon=":material/stop_circle:")
+    elif job.status == "running":
+        st.progress(min(job.fraction, 1.0), f"**{words.share(job.fraction, 0)}**{left} · {job.message}")
+    elif job.status == "cancelled":
+        st.info("Paused: what is finished is kept, and *Resume* goes on from there.", icon=":material/pause_circle:")
+    elif job.status == "failed":
+        st.error(f"{words.sentence(job.error or 'It failed')}", icon=words.icon(job))
+    elif job.status == "lost":
+        st.warning(f"It was lost: {words.sentence(job.error or 'its worker is gone')}", icon=words.icon(job))
+
+
+def buttons(job: Job) -> None:
+    """What can be done with it; nothing of it in front of an audience."""
+    if presenter.on():
+        return
+    with st.container(horizontal=True):
+        if job.active:
+            if st.button("Pause", icon=":material/pause:", disabled=job.cancelling, key="sweep pause",
+                         help="Stops after this step; what is finished is kept."):  # fmt: skip
+                core.jobs.cancel(job.id)
+                st.rerun()
+            if st.button("Cancel …", icon=":material/stop_circle:", key="sweep cancel"):
+                ask(job)
+        else:
+            resumable = job.status in core.jobs.RESUMABLE
+            if resumable and st.button("Resume", type="primary", icon=":material/play_arrow:", key="sweep resume",
+                                       help="Runs that are stored are not run again."):  # fmt: skip
+                core.jobs.resume(job.id)
+                st.rerun()
+            if st.button("Delete …", icon=":material/delete:", key="sweep delete"):
+                ask(job)
+    if not job.active and job.status != "done" and (log := core.jobs.log_tail(job.id)):
+        with st.expander("The end of its log"):
+            st.code(log, language=None)
+
+
+@st.dialog("Take this sweep off the list?")
+def ask(job: Job) -> None:
+    """Says what goes and what stays, and does it."""
+    st.markdown(
+        f"{'It stops after this step and goes' if job.active else 'It goes'} from this list. The runs that are "
+        "finished stay in the store: the same sweep asked for again takes them from there."
+    )
+    left, right = st.columns(2)
+    if left.button("Delete", type="primary", icon=":material/delete:", width="stretch", key="sweep delete yes"):
+        strike(job)
+        st.rerun()
+    if right.button("Keep", width="stretch", key="sweep delete no"):
+        st.rerun()
+
+
+def strike(job: Job) -> None:
+    """Off the list: at once, or, where it runs, as soon as it has stopped."""
+    if job.active:
+        job = core.jobs.cancel(job.id)
+    if job.active:
+        st.session_state[STRIKE] = job.id
+    else:
+        delete(job)
+
+
+def delete(job: Job) -> None:
+    core.jobs.delete(job.id)
+    cuts.set_option(sweep_form.PARAMETER, "", "")
+
+
+# --- figures ---------------------------------------------------------------------------------------------
+
+
+def figures(job: Job) -> pd.DataFrame:
+    """One row a run; read anew while it goes on, else kept for a while."""
+    if job.active:
+        return core.sweeps.table(job.sweep)
+    return _figures(str(core.home.home()), job.key, job.status, job.finished, job.sweep)
+
+
+@st.cache_data(max_entries=8, ttl=60, show_spinner=False)
+def _figures(home: str, key: str, status: str, finished: float | None, _sweep: Sweep) -> pd.DataFrame:
+    return core.sweeps.table(_sweep)
+
+
+def downloads(sweep: Sweep, table: pd.DataFrame) -> None:
+    with st.container(horizontal=True):
+        st.download_button(
+            "All runs as CSV", partial(as_csv, table), sweep_form.file_name(sweep, "csv"), "text/csv",
+            icon=":material/download:", on_click="ignore", key="sweep csv",
+        )  # fmt: skip
+        sweep_form.download(core.sweeps.text(sweep), sweep_form.file_name(sweep), "sweep list yaml")
+
+
+def as_csv(table: pd.DataFrame) -> bytes:
+    return table.to_csv(index=False).encode()

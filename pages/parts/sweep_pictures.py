@@ -1,0 +1,336 @@
+"""A sweep's figures as pictures: a curve with its spread over one axis, a heatmap over two, AUROC and gap by ratio.
+
+Every point and every cell leads to its runs.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+import core
+from core.sweeps import Cell, Sweep
+
+from . import axes, current, curves, picked, words
+
+COMPARE = "pages/compare.py"
+RATIO = "ratio"
+CELL = 46  # pixels of a heatmap's row
+WRITTEN = 13  # pixels of the type in a cell
+BRIGHT = 0.5  # share of the colours from which on black is legible, below it white
+FEW = 4  # columns that leave room for the spread in a narrow window
+
+
+class Metric(NamedTuple):
+    """A figure of a sweep: its column, whether it is a percentage, and its digits."""
+
+    column: str
+    percent: bool
+    digits: int
+    whole: tuple[float, float] | None = None  # the ends of its axis, where it has any
+
+    def write(self, value: float) -> str:
+        return f"{value:.{self.digits}f}{'%' if self.percent else ''}"
+
+
+METRICS = {
+    "AUROC": Metric("auroc", False, 3, (0.0, 1.0)),
+    "TPR at 1% FPR": Metric("tpr_at_1", True, 1, (0.0, 100.0)),
+    "#Pois left": Metric("poisons_left", False, 0),
+    "Spectral gap": Metric("gap", False, 2),
+    "ASR": Metric("asr1", True, 1, (0.0, 100.0)),
+    "ASR after cleaning": Metric("asr2", True, 1, (0.0, 100.0)),
+    "Nat": Metric("nat1", True, 1, (0.0, 100.0)),
+    "Nat after cleaning": Metric("nat2", True, 1, (0.0, 100.0)),
+    "Clean removed": Metric("clean_removed", False, 0),
+}
+MEANINGS = {
+    "ASR": "attack success rate of the poisoned network",
+    "ASR after cleaning": "attack success rate of the network trained from scratch on what the filter left",
+    "Nat": "accuracy of the poisoned network on clean test images",
+    "Nat after cleaning": "the same after cleaning",
+}
+
+
+def show(sweep: Sweep, table: pd.DataFrame) -> None:
+    """The chosen figure over the sweep's axes, and the runs behind a point."""
+    told(table)
+    done = table[table["status"] == "done"]
+    known = [name for name, metric in METRICS.items() if done[metric.column].notna().any()]
+    if not known:
+        st.info("No run of it is finished yet: the picture grows from the first on.", icon=":material/hourglass_empty:")
+        return
+    name = picked.choice("Figure", "metric", known)
+    shown = narrowed(sweep, done)
+    varied = list(sweep.axes)[:2]
+    if len(varied) == 2:
+        heatmap(sweep, shown, varied[0], varied[1], name)
+    else:
+        lines(sweep, shown, varied[0] if varied else "seed", None, name, "sweep curve")
+    st.caption(f"{name}: {meaning(name)}. Means over the seeds that are finished, with their standard deviation.")
+    if RATIO in varied:
+        phases(sweep, shown, next((axis for axis in varied if axis != RATIO), None))
+    cell(sweep, table)
+
+
+def told(table: pd.DataFrame) -> None:
+    """How many runs are finished, and what went wrong."""
+    counts = table["status"].value_counts()
+    said = [f"**{counts.get('done', 0)} of {words.count(len(table), 'run')} finished**"]
+    said += [f"{counts[status]} {status}" for status in ("failed", "waiting") if status in counts]
+    st.markdown(" · ".join(said))
+    failed = table[table["status"] == "failed"]
+    for error in failed["error"].dropna().unique()[:3]:
+        st.warning(words.sentence(str(error)), icon=":material/error:")
+
+
+def meaning(name: str) -> str:
+    return MEANINGS.get(name) or words.explain(name)
+
+
+def narrowed(sweep: Sweep, table: pd.DataFrame) -> pd.DataFrame:
+    """One value of every axis behind the second."""
+    rest = list(sweep.axes)[2:]
+    if rest:
+        with st.container(horizontal=True):
+            for axis in rest:
+                value = st.selectbox(
+                    axes.title(axis), list(sweep.axes[axis]), key=f"sweep rest {axis}", width=200,
+                    format_func=lambda value, axis=axis: axes.label(axis, value),
+                )  # fmt: skip
+                table = table[same(table[axis], value)]
+    return table
+
+
+def same(column: pd.Series, value: Any) -> pd.Series:
+    return column.isna() if value is None else column == value
+
+
+def spread(sweep: Sweep, table: pd.DataFrame, by: list[str], metric: Metric) -> pd.DataFrame:
+    """Mean, standard deviation and number over the seeds of each point that has any; shares in percent."""
+    values = table[metric.column].astype(float) * (100 if metric.percent else 1)
+    groups = values.groupby([table[axis] for axis in by], dropna=False, sort=False)
+    found = groups.agg(mean="mean", std=lambda one: one.std(ddof=0), runs="count").reset_index()
+    return found[found["runs"] > 0]
+
+
+def order(sweep: Sweep, axis: str, table: pd.DataFrame) -> list[Any]:
+    """An axis's values as the sweep has them."""
+    return list(sweep.axes[axis]) if axis in sweep.axes else sorted(table[axis].unique())
+
+
+# --- one axis --------------------------------------------------------------------------------------------
+
+
+def lines(sweep: Sweep, table: pd.DataFrame, axis: str, other: str | None, name: str, key: str) -> None:
+    """Means with their spread over one axis; a line for each value of another, if one is named."""
+    metric = METRICS[name]
+    labels = [axes.label(axis, value) for value in order(sweep, axis, table)]
+    figure = curves.figure(axes.title(axis), name, percent_y=metric.percent, height=360)
+    by = [axis] if other is None else [axis, other]
+    found = spread(sweep, table, by, metric)
+    said = []
+    for place, value in enumerate([None] if other is None else list(sweep.axes[other])[: curves.MOST_LINES]):
+        rows = found if other is None else found[same(found[other], value)]
+        label = name if other is None else axes.label(other, value)
+        one_line(figure, axis, rows, label, metric, curves.style(place))
+        said += [f"{label} at {axes.label(axis, row[axis])} {metric.write(row['mean'])}" for _, row in rows.iterrows()]
+    figure.update_layout(showlegend=other is not None)
+    figure.update_xaxes(type="category", categoryorder="array", categoryarray=labels, range=[-0.4, len(labels) - 0.6])
+    if metric.whole:
+        low, high = metric.whole
+        figure.update_yaxes(range=[low - 0.04 * (high - low), high + 0.06 * (high - low)])
+    else:
+        figure.update_yaxes(rangemode="tozero")
+    curves.show(
+        figure, key, f"{name} by {axes.title(axis)}: {'; '.join(said[:20])}.", f"poisonscope-sweep-{metric.column}"
+    )
+
+
+def one_line(figure: go.Figure, axis: str, rows: pd.DataFrame, name: str, metric: Metric, look: curves.Style) -> None:
+    x = [axes.label(axis, value) for value in rows[axis]]
+    says = [f"{metric.write(row['mean'])} ± {metric.write(row['std'])}, {words.count(int(row['runs']), 'seed')}"
+            for _, row in rows.iterrows()]  # fmt: skip
+    figure.add_scatter(
+        x=x, y=rows["mean"].tolist(), name=name, mode="lines+markers", text=says, cliponaxis=False,
+        hovertemplate=f"{name}, %{{x}}: %{{text}}<extra></extra>",
+        line=dict(color=look.colour, dash=look.dash, width=3), marker=dict(symbol=look.symbol, size=11),
+        error_y=dict(type="data", array=rows["std"].tolist(), thickness=2, width=7, color=look.colour),
+    )  # fmt: skip
+
+
+def phases(sweep: Sweep, table: pd.DataFrame, other: str | None) -> None:
+    """Where the poison becomes findable: AUROC and spectral gap against the ratio."""
+    st.markdown("**Where the poison becomes findable**: AUROC and spectral gap against the ratio")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        lines(sweep, table, RATIO, other, "AUROC", "phase auroc")
+    with right:
+        lines(sweep, table, RATIO, other, "Spectral gap", "phase gap")
+    st.caption(
+        "Too few poisoned images leave no direction of their own: the gap is that of a benign class, and scores rank "
+        "by lot (AUROC 0.5). With more of them both rise, often at once."
+    )
+
+
+# --- two axes --------------------------------------------------------------------------------------------
+
+
+def heatmap(sweep: Sweep, table: pd.DataFrame, across: str, down: str, name: str) -> None:
+    """Means over the seeds in a grid, written into it; a click on a cell shows its runs."""
+    metric = METRICS[name]
+    found = spread(sweep, table, [across, down], metric)
+    xs, ys = order(sweep, across, table), order(sweep, down, table)
+    means, texts = grid(found, across, down, xs, ys, metric)
+    x_labels, y_labels = [axes.label(across, x) for x in xs], [axes.label(down, y) for y in ys]
+    figure = curves.figure(axes.title(across), "", height=170 + CELL * len(ys))
+    low, high = ends(means, metric)
+    figure.add_heatmap(
+        z=means.tolist(), x=x_labels, y=y_labels, colorscale="Cividis", zmin=low, zmax=high, xgap=2, ygap=2,
+        hoverinfo="skip", showscale=False, hoverongaps=False,
+    )  # fmt: skip
+    for y, x in np.argwhere(np.isfinite(means)):
+        bright = means[y, x] > low + BRIGHT * (high - low)
+        figure.add_annotation(
+            x=x_labels[x], y=y_labels[y], text=texts[y][x], showarrow=False,
+            font=dict(size=WRITTEN, color="#000000" if bright else "#FFFFFF"),
+        )  # fmt: skip
+    places = [(x, y) for y in range(len(ys)) for x in range(len(xs))]
+    figure.add_scatter(
+        x=[x_labels[x] for x, _ in places], y=[y_labels[y] for _, y in places], mode="markers", showlegend=False,
+        marker=dict(symbol="square", size=CELL - 10, opacity=0), text=[spelt(texts[y][x]) for x, y in places],
+        hovertemplate="%{x}, %{y}: %{text}<extra></extra>", selected=dict(marker=dict(opacity=0)),
+        unselected=dict(marker=dict(opacity=0)),
+    )  # fmt: skip
+    figure.update_xaxes(type="category", categoryorder="array", categoryarray=x_labels, showgrid=False)
+    figure.update_yaxes(type="category", categoryorder="array", categoryarray=y_labels[::-1], showgrid=False,
+                        ticklabelstandoff=6)  # fmt: skip
+    title = dict(text=f"{name}, mean over the seeds", font=dict(size=curves.SMALL, color=curves.ink()), x=0, y=0.99)
+    figure.update_layout(clickmode="event+select", title=title)  # a saved picture says what it shows
+    key = f"sweep grid {core.sweeps.key(sweep)[:8]} {name}"
+
+    def take() -> None:
+        points = st.session_state[key].selection["points"]
+        if points:
+            x, y = places[points[0]["point_index"]]
+            st.session_state["sweep cell"] = {across: xs[x], down: ys[y]}
+
+    curves.show(figure, key, spoken(found, across, down, name), f"poisonscope-sweep-{metric.column}", on_select=take)
+
+
+def spelt(written: str) -> str:
+    """A cell's words in one line."""
+    return written.replace("<br>", " ") or "not yet"
+
+
+def grid(
+    found: pd.DataFrame, across: str, down: str, xs: list[Any], ys: list[Any], metric: Metric
+) -> tuple[np.ndarray, list[list[str]]]:
+    """Means [y, x], NaN where there is none yet, and what is written into the cells."""
+    means, texts = np.full((len(ys), len(xs)), np.nan), [["" for _ in xs] for _ in ys]
+    for y, vertical in enumerate(ys):
+        for x, level in enumerate(xs):
+            rows = found[same(found[across], level) & same(found[down], vertical)]
+            if len(rows):
+                row = rows.iloc[0]
+                means[y, x] = row["mean"]
+                several = row["runs"] > 1 and len(xs) <= FEW
+                texts[y][x] = metric.write(row["mean"]) + (f"<br>± {metric.write(row['std'])}" if several else "")
+    return means, texts
+
+
+def ends(means: np.ndarray, metric: Metric) -> tuple[float, float]:
+    """The ends of the colours: those of the figure, else those of what is there."""
+    if metric.column == "auroc":
+        return 0.5, 1.0
+    if metric.whole:
+        return metric.whole
+    return min(0.0, float(np.nanmin(means))), max(1.0, float(np.nanmax(means)))
+
+
+def spoken(found: pd.DataFrame, across: str, down: str, name: str) -> str:
+    metric = METRICS[name]
+    low, high = found.loc[found["mean"].idxmin()], found.loc[found["mean"].idxmax()]
+
+    def at(row: pd.Series) -> str:
+        return f"{metric.write(row['mean'])} at {axes.label(across, row[across])}, {axes.label(down, row[down])}"
+
+    where = f"{name} by {axes.title(across)} and {axes.title(down)}, {len(found)} cells"
+    return f"{where}: lowest {at(low)}; highest {at(high)}."
+
+
+# --- the runs behind a point -----------------------------------------------------------------------------
+
+
+def cell(sweep: Sweep, table: pd.DataFrame) -> None:
+    """A point of the grid by a menu or a click, and its runs to open."""
+    points = [cell for cell in core.sweeps.cells(sweep) if cell.seed == sweep.seeds[0]]
+    names = [place(cell) for cell in points]
+    wanted = st.session_state.get("sweep cell", {})
+    at = next((n for n, one in enumerate(points) if wanted and _fits(one.point, wanted)), 0)
+    st.session_state["sweep cell picker"] = names[at]
+
+    def change() -> None:
+        chosen = points[names.index(st.session_state["sweep cell picker"])]
+        st.session_state["sweep cell"] = dict(chosen.point)
+
+    st.selectbox(
+        "The runs of", names, key="sweep cell picker", on_change=change,
+        help="A click on a cell of the picture chooses it, too.",
+    )  # fmt: skip
+    open_runs(sweep, table, points[at])
+
+
+def place(cell: Cell) -> str:
+    """A point in words."""
+    return ", ".join(f"{axes.title(axis)} {axes.label(axis, value)}" for axis, value in cell.point.items()) or "all"
+
+
+def _fits(point: Any, wanted: dict[str, Any]) -> bool:
+    return all(point.get(axis) == value for axis, value in wanted.items())
+
+
+def open_runs(sweep: Sweep, table: pd.DataFrame, chosen: Cell) -> None:
+    """A line for each seed: its figures, and a link to the run where it is whole."""
+    store = core.Store()
+    rows = table[_all(table, chosen.point)].set_index("seed")
+    for one in core.sweeps.cells(sweep):
+        if dict(one.point) != dict(chosen.point):
+            continue
+        row = rows.loc[one.seed]
+        with st.container(horizontal=True, vertical_alignment="center"):
+            key = core.run_key(one.config)
+            if store.has("run", key):
+                if core.jobs.find(key, start=False) is None:
+                    core.submit(one.config, start=False)  # so that a link finds it
+                st.page_link(COMPARE, label=f"seed {one.seed}", icon=":material/open_in_new:",
+                             query_params={current.PARAMETER: key[: current.SHORT]}, width="content")  # fmt: skip
+            else:
+                st.markdown(f"seed {one.seed}", width="content")
+            st.caption(figures_of(row), width="content")
+    if not sweep.retrain:
+        st.caption("This sweep ends with the scores: there is no whole run to open where none was made otherwise.")
+
+
+def _all(table: pd.DataFrame, point: Any) -> pd.Series:
+    fits = pd.Series(True, index=table.index)
+    for axis, value in point.items():
+        fits &= same(table[axis], value)
+    return fits
+
+
+def figures_of(row: pd.Series) -> str:
+    """A run's figures in one line, or why there are none."""
+    if row["status"] != "done":
+        return str(row["error"] or row["status"])
+    said = []
+    for name, metric in METRICS.items():
+        value = row[metric.column]
+        if value is not None and not math.isnan(value):
+            said.append(f"{name} {metric.write(float(value) * (100 if metric.percent else 1))}")
+    return " · ".join(said)

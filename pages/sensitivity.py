@@ -1,0 +1,70 @@
+"""Sensitivity: how a detector's figures hang on what is assumed, on the detector, on the layer, and on the attack.
+
+The first three need no training and are drawn from what is stored; what they lack is computed when asked. The open
+tab stands in the address. The truth is compared with everywhere, so in blind review the screen stays closed.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+import core
+from core import Result
+from pages.parts import assumed, current, cuts, layers, rivals, shell, sweep_form, sweep_list, words
+
+ASSUMED, DETECTORS, LAYERS, SWEEPS = "Assumed ε", "Detectors", "Layers", "Sweeps"
+TABS = "look"  # the open tab's name in the address
+
+
+def main() -> None:
+    st.title("Sensitivity")
+    if not cuts.truth_shown():
+        blind()
+        return
+    result = current.need_run()
+    head(result)
+    if not result.poisoned.truth.count:
+        st.info("Nothing was poisoned: this is the clean control. AUROC, AP and TPR are not defined for it.")
+    sections = {
+        ASSUMED: lambda: assumed.show(result),
+        DETECTORS: lambda: rivals.show(result),
+        LAYERS: lambda: layers.show(result),
+        SWEEPS: lambda: sweeps(result),
+    }
+    for tab, fill in zip(st.tabs(list(sections), key=TABS, bind="query-params"), sections.values(), strict=True):
+        if tab.open:  # the others are neither computed nor sent
+            with tab:
+                fill()
+    glossary()
+
+
+def blind() -> None:
+    """Every figure here is the attacker's knowledge."""
+    st.info(
+        "This screen compares with the truth: which images were poisoned, and towards which class. In blind review it "
+        "stays closed.",
+        icon=":material/visibility_off:",
+    )
+    cuts.truth_switch()
+
+
+def head(result: Result) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(f"**{words.heading(result.config)}** · {result.config.defence.title}", width="content")
+        cuts.truth_switch()
+
+
+def sweeps(result: Result) -> None:
+    """What needs trainings: put together, started, and looked at while it grows."""
+    with st.expander("A new sweep", icon=":material/add:", expanded=not core.sweeps.listing(1)):
+        sweep_form.show(result)
+    sweep_list.show()
+
+
+def glossary() -> None:
+    with st.expander("What every figure means"):
+        st.markdown("\n".join(f"- **{name}**: {meaning}" for name, meaning in words.COLUMNS.items()))
+
+
+shell.ensure()
+main()

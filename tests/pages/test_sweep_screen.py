@@ -1,0 +1,248 @@
+"""Sweeps on the Sensitivity screen: they are core's, nothing starts by itself, figures are drawn."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import core
+from core import BadRequest, Job, Store, jobs, sweeps
+from core.sweeps import Sweep
+from pages.parts import axes, sweep_list, sweep_pictures
+from tests.pages import stored
+from tests.pages.test_sensitivity import fine, pictures, said, values
+
+SWEEPS = "Sweeps"
+
+
+@pytest.fixture(autouse=True)
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_attended", lambda job, start: job)
+
+
+@pytest.fixture(autouse=True)
+def nothing_shipped(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeps, "RECORDS", tmp_path / "no records")
+
+
+def sweep(**changes: object) -> Sweep:
+    settings = dict(
+        name="how little",
+        base={"dataset": "digits", "trigger": "pattern", "target": "three", "detector": "whitened-spectral"},
+        axes={"ratio": [0.05, 0.2], "trigger.size": [2, 3]},
+        seeds=(0, 1),
+    )
+    return Sweep(**{**settings, **changes})
+
+
+def keep(wanted: Sweep, *cells: int, **figures: float) -> None:
+    """Figures of some cells, as a worker would have kept them; AUROC is 0.5 plus a tenth of the cell's number."""
+    for number in cells:
+        cell = sweeps.cells(wanted)[number]
+        document = dict(nat1=0.9, asr1=0.8, auroc=0.5 + number / 20, average_precision=0.5, tpr_at_1=0.25, gap=1.5)
+        document |= dict(poisons=8, poisons_left=3, clean_removed=4, fpr=0.1, nat2=0.9, asr2=0.1, named=[3])
+        Store().write("cell", sweeps.cell_key(cell.config, wanted), document={**document, **figures})
+
+
+def queued(wanted: Sweep) -> Job:
+    return sweeps.submit(wanted, start=False)
+
+
+def screen(open_screen, job: Job, **address: str) -> AppTest:
+    return fine(open_screen("sensitivity", run=job.key, look=SWEEPS, **address))
+
+
+def keys(app: AppTest) -> list[str]:
+    return [button.key for button in app.button]
+
+
+# --- putting one together --------------------------------------------------------------------------------
+
+
+def test_what_is_put_together_is_priced_and_starts_when_asked(finished_job: Job, open_screen) -> None:
+    app = screen(open_screen, finished_job)
+    assert "No sweep yet" in said(app)
+    app.text_input("sweep first ratio").set_value("5%, 0.2")
+    app.number_input("sweep seeds").set_value(2)
+    app.selectbox("sweep second").set_value("Detector")
+    app = fine(app.run())
+    app.multiselect("sweep second detector digits").set_value(["spectral", "scan"])
+    app = fine(app.run())
+    assert "**8 runs, " in said(app)
+    assert not sweeps.listing()
+    app = fine(app.button("sweep start").click().run())
+    (job,) = sweeps.listing()
+    assert job.sweep.axes == {"ratio": [0.05, 0.2], "detector": ["spectral", "scan"]}
+    assert job.sweep.seeds == (0, 1)
+    assert job.sweep.base["assumed_ratio"] == "ratio"
+    assert job.sweep.base["target"] == "three"
+    assert job.status == "queued"
+    assert app.query_params["sweep"] == job.key[:16]
+
+
+def test_a_run_of_the_sweep_that_is_stored_is_not_run_again(finished_job: Job, open_screen) -> None:
+    base = sweeps.base_of(finished_job.config, ["ratio"])
+    configs = [cell.config for cell in sweeps.cells(Sweep(base=base, axes={"ratio": [0.2]}))]
+    assert [core.run_key(config) for config in configs] == [finished_job.key]
+
+
+def test_what_cannot_be_run_is_said_and_nothing_can_start(finished_job: Job, open_screen) -> None:
+    app = screen(open_screen, finished_job)
+    app = fine(app.text_input("sweep first ratio").set_value("5").run())
+    assert "at ratio 5" in app.error[0].value.lower()
+    assert "sweep start" not in keys(app)
+    app = fine(app.text_input("sweep first ratio").set_value(" , ").run())
+    assert "at least one value" in app.error[0].value
+
+
+def test_a_presenter_starts_nothing(finished_job: Job, open_screen) -> None:
+    keep(sweep(), 0, 1)
+    queued(sweep())
+    app = screen(open_screen, finished_job, present="1")
+    assert not {"sweep start", "sweep pause", "sweep cancel", "sweep delete"} & set(keys(app))
+    assert "Presenter mode" in said(app)
+    assert pictures(app)
+
+
+@pytest.mark.parametrize("title", list(axes.AXES))
+def test_every_axis_s_first_values_can_be_run(title: str) -> None:
+    config = stored.config()
+    axis = axes.AXES[title]
+    chosen = {axis.name: axes.values(axis, axis.usual(config))}
+    wanted = Sweep(base=sweeps.base_of(config, axes.settings(chosen)), axes=chosen)
+    assert len(sweeps.cells(wanted)) == len(axis.usual(config)) > 1
+    assert sweeps.parse(sweeps.text(wanted)) == wanted
+    if axis.options is None:
+        assert axes.read(axes.write(axis.usual(config))) == list(axis.usual(config))
+    else:
+        assert set(axis.usual(config)) <= set(axis.options(config))
+
+
+def test_a_run_s_settings_come_back_from_the_base() -> None:
+    for config in (
+        stored.config(),
+        stored.gap_config(training={"epochs": 2, "flip": True}, source="four", placement="replace"),
+        stored.config(detector="spectre", detector_parameters={"assumed_share": 0.2}, scope="every_class"),
+        stored.config(labels="all_to_all"),
+        stored.config(labels="clean_label", placement="replace", cover_ratio=0.5),
+        stored.config(also=[{"trigger": "pixel", "parameters": {"row": 1}}]),
+        stored.config(trigger="drawing", representation="block2", multiplier=2.0, ratio_of="training_set", ratio=0.01),
+    ):
+        (cell,) = sweeps.cells(Sweep(base=sweeps.base_of(config), seeds=(config.seed,)))
+        assert cell.config == config
+
+
+def test_values_are_read_as_they_are_written() -> None:
+    assert axes.read("5%, 0.1, 2, true, add") == [0.05, 0.1, 2, True, "add"]
+    for wrong, what in (("", "at least one"), ("1, 1", "stand once"), ("x%", "begin with a number")):
+        with pytest.raises(BadRequest, match=what):
+            axes.read(wrong)
+
+
+# --- watching it -----------------------------------------------------------------------------------------
+
+
+def test_a_sweep_is_paused_resumed_and_deleted(finished_job: Job, open_screen) -> None:
+    job = queued(sweep())
+    app = screen(open_screen, finished_job)
+    assert "Waits for its turn" in said(app)
+    fine(app.button("sweep pause").click().run())
+    assert jobs.get(job.id).status == "cancelled"
+    app = screen(open_screen, finished_job)
+    assert "Paused" in said(app)
+    fine(app.button("sweep resume").click().run())
+    assert jobs.get(job.id).status == "queued"
+    sweep_list.strike(jobs.get(job.id))
+    assert not sweeps.listing()
+
+
+def test_partial_results_are_drawn_and_lead_to_their_runs(finished_job: Job, open_screen) -> None:
+    wanted = sweep()
+    whole = sweeps.cells(wanted)[0].config
+    stored.finished(whole)
+    keep(wanted, 0, 1, 2)
+    queued(wanted)
+    app = screen(open_screen, finished_job)
+    assert "**3 of 8 runs finished** · 5 waiting" in said(app)
+    grid, auroc, gap = pictures(app)
+    heat = grid["data"][0]
+    assert heat["x"] == ["5%", "20%"]
+    assert heat["y"] == ["2", "3"]
+    assert heat["z"] == [[pytest.approx(0.525), None], [pytest.approx(0.6), None]]
+    assert [note["text"] for note in grid["layout"]["annotations"]] == ["0.525<br>± 0.025", "0.600"]
+    assert grid["data"][1]["text"] == ["0.525 ± 0.025", "not yet", "0.600", "not yet"]
+    assert [trace["name"] for trace in auroc["data"]] == [trace["name"] for trace in gap["data"]] == ["2", "3"]
+    links = [link.proto.page_link if hasattr(link.proto, "page_link") else link.proto for link in app.get("page_link")]
+    assert [link.label for link in links] == ["seed 0"]
+    assert core.run_key(whole)[:16] in str(links[0])
+
+
+def test_one_axis_is_a_curve_with_its_spread(finished_job: Job, open_screen) -> None:
+    wanted = sweep(axes={"ratio": [0.05, 0.2]}, seeds=(0, 1, 2))
+    keep(wanted, *range(6))
+    queued(wanted)
+    app = screen(open_screen, finished_job, metric="AUROC")
+    curve = pictures(app)[0]["data"][0]
+    assert curve["x"] == ["5%", "20%"]
+    assert values(curve["y"]) == pytest.approx([0.55, 0.7])
+    assert values(curve["error_y"]["array"]) == pytest.approx([np.std([0, 0.05, 0.1])] * 2)
+
+
+def test_values_without_a_class_have_a_place_in_the_grid() -> None:
+    wanted = sweep(axes={"source": [None, "four"], "placement": ["add", "replace"]}, seeds=(0,))
+    keep(wanted, 0, 3)
+    found = sweep_pictures.spread(
+        wanted, done(wanted), ["source", "placement"], sweep_pictures.METRICS["AUROC"]
+    )  # fmt: skip
+    means, texts = sweep_pictures.grid(
+        found, "source", "placement", [None, "four"], ["add", "replace"], sweep_pictures.METRICS["AUROC"]
+    )
+    assert texts == [["0.500", ""], ["", "0.650"]]
+    assert np.isnan(means[0, 1])
+
+
+def done(wanted: Sweep) -> pd.DataFrame:
+    table = sweeps.table(wanted)
+    return table[table["status"] == "done"]
+
+
+def test_the_csv_has_a_row_for_each_run() -> None:
+    keep(sweep(), 0)
+    rows = pd.read_csv(io.BytesIO(sweep_list.as_csv(sweeps.table(sweep()))))
+    assert rows["status"].tolist() == ["done"] + 7 * ["waiting"]
+    assert rows["trigger.size"].tolist() == 2 * [2, 2, 3, 3]
+
+
+def test_figures_that_come_with_the_program_are_shown_without_a_job(
+    finished_job: Job, open_screen, tmp_path, monkeypatch
+) -> None:
+    wanted = sweep(axes={"ratio": [0.05, 0.2]})
+    (tmp_path / "one.yaml").write_text(sweeps.text(wanted))
+    keep(wanted, 0, 1, 2, 3)
+    sweeps.record(tmp_path / "one.yaml")
+    for cell in sweeps.cells(wanted):
+        Store().delete("cell", sweeps.cell_key(cell.config, wanted))
+    monkeypatch.setattr(sweeps, "RECORDS", tmp_path)
+    app = screen(open_screen, finished_job)
+    assert app.selectbox("sweep picker").options == ["how little · 4 runs · recorded"]
+    assert "**4 of 4 runs finished**" in said(app)
+    assert not {"sweep pause", "sweep delete", "sweep resume"} & set(keys(app))
+    assert not sweeps.listing()
+
+
+def test_a_cluster_s_address_goes_into_the_sweep(finished_job: Job, open_screen) -> None:
+    app = screen(open_screen, finished_job)
+    app = fine(app.text_input("sweep cluster").set_value(" auto?cpus=2 ").run())
+    fine(app.button("sweep start").click().run())
+    (job,) = sweeps.listing()
+    assert job.sweep.cluster == "auto?cpus=2"
+
+
+def test_a_link_to_a_sweep_that_is_gone_is_explained(finished_job: Job, open_screen) -> None:
+    queued(sweep())
+    app = screen(open_screen, finished_job, sweep="0123456789abcdef")
+    assert "is not here" in app.warning[0].value

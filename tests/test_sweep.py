@@ -1,0 +1,101 @@
+"""A sweep as a file: what may stand in it, which runs it comes to, and what its key hangs on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core import stages, sweep
+from core.settings import configure
+from core.sweep import Sweep, cells, parse, text
+from core.types import BadRequest
+
+FILE = """
+name: how little
+base: {dataset: digits, trigger: pattern, target: three, assumed_ratio: ratio}
+axes:
+  ratio: [0.05, 0.1]
+  trigger.size: [2, 3]
+  what:
+    plain: {}
+    flipped: {training.flip: true, detector: whitened-spectral, detector.threshold: 3.0}
+seeds: [0, 7]
+"""
+
+
+def test_every_value_of_every_axis_with_every_seed() -> None:
+    asked = parse(FILE)
+    found = cells(asked)
+    assert len(found) == asked.count == 2 * 2 * 2 * 2
+    places = [(*cell.point.values(), cell.seed) for cell in found]
+    assert places[:4] == [
+        (0.05, 2, "plain", 0),
+        (0.05, 2, "plain", 7),
+        (0.05, 2, "flipped", 0),
+        (0.05, 2, "flipped", 7),
+    ]
+    assert len(set(places)) == len({stages.run_key(cell.config) for cell in found}) == len(found)
+
+
+def test_a_cell_is_the_run_that_its_settings_ask_for() -> None:
+    cell = cells(parse(FILE))[2]
+    assert cell.config == configure(
+        dataset="digits", trigger="pattern", trigger_parameters={"size": 2}, target="three", ratio=0.05,
+        assumed_ratio=0.05, training={"flip": True}, detector="whitened-spectral",
+        detector_parameters={"threshold": 3.0}, seed=0,
+    )  # fmt: skip
+    assert cell.name == "ratio 0.05, trigger.size 2, what flipped, seed 0"
+
+
+def test_without_axes_it_is_the_base_over_its_seeds() -> None:
+    found = cells(parse("base: {dataset: digits, target: 3}\nseeds: [3, 1]"))
+    assert [cell.config for cell in found] == [
+        configure(dataset="digits", target="three", seed=seed) for seed in (3, 1)
+    ]
+
+
+def test_what_is_written_is_read_again() -> None:
+    for asked in (parse(FILE), Sweep(), parse("{retrain: false, cluster: auto, seeds: [1]}")):
+        assert parse(text(asked)) == asked
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a: [", "not YAML"),
+        ("- 1", "a mapping of name, base, axes and seeds, got list"),
+        ("axis: {}", "axis: Extra inputs"),
+        ("axes: {rati: [1]}", "unknown setting 'rati'; allowed are"),
+        ("axes: {ratio: []}", "the axis 'ratio' needs at least one value"),
+        ("axes: {ratio: [0.1, 2]}", "at ratio 2: ratio: Input should be less than or equal to 1, got 2"),
+        ("axes: {ratio: [0.1, 0.1]}", "every value of the axis 'ratio' may stand once"),
+        ("axes: {trigger.size: [3]}", r"at trigger.size 3: unknown settings \['size'\]"),
+        ("axes: {seed: [0, 1]}", "a sweep's seeds stand in its seeds"),
+        ("base: {seed: 1}", "a sweep's seeds stand in its seeds"),
+        ("seeds: []", "seeds: "),
+        ("seeds: [1, 1]", "every seed may stand once"),
+        ("seeds: [-1]", "seeds.0: .* got -1"),
+        ("{retrain: false, references: true}", "they need retrain: true"),
+        (f"seeds: {list(range(10_001))}", "at most 10,000 runs, got 10,001"),
+    ],
+)
+def test_what_does_not_fit_is_refused(content: str, said: str) -> None:
+    with pytest.raises(BadRequest, match=said):
+        parse(content)
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"name": "another name"}, True),
+        ({"cluster": "auto"}, True),
+        ({"retrain": False}, False),
+        ({"references": True}, False),
+        ({"seeds": (0,)}, False),
+        ({"base": {"dataset": "digits", "trigger": "pattern", "target": "six"}}, False),
+    ],
+)
+def test_the_key_hangs_on_what_is_computed(change: dict[str, Any], same: bool) -> None:
+    asked = parse(FILE)
+    assert (sweep.key(asked) == sweep.key(asked.model_copy(update=change))) is same

@@ -1,0 +1,300 @@
+"""Sweeps carried out: nothing runs twice, one failure ends nothing, whoever waits goes first, and the table tells."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_curve
+from typer.testing import CliRunner
+
+from core import cell, cli, detectors, jobs, metrics, pipeline, stages, sweeps, worker
+from core.datasets import digits
+from core.results import Result
+from core.store import Store
+from core.sweep import Sweep, cells, parse
+from core.sweeping import CellsFailed, carry_out
+from core.types import BadRequest, Cancelled, Dataset, Event
+
+DEADLINE = 60.0
+TRAINING = "training: {per_class: 20, epochs: 1, batch_size: 20}"
+FILE = f"""
+base: {{dataset: digits, trigger: pattern, target: three, {TRAINING}}}
+axes: {{ratio: [0.1, 0.5]}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def few_to_test_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The digits with 60 test images: what takes long in a training of a second is looking at how it goes."""
+    real = digits.load
+
+    def load() -> Dataset:
+        whole = real()
+        return replace(whole, test_images=whole.test_images[:60], test_labels=whole.test_labels[:60])
+
+    monkeypatch.setattr(digits, "load", load)
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How many trainings were begun, and how many came to their end."""
+    found, real = Counter[str](), pipeline.train
+
+    def train(*arguments: Any, **options: Any) -> Any:
+        found["begun"] += 1
+        trained = real(*arguments, **options)
+        found["done"] += 1
+        return trained
+
+    monkeypatch.setattr(pipeline, "train", train)
+    return found
+
+
+def few(**change: Any) -> Sweep:
+    return parse(FILE).model_copy(update=change)
+
+
+def statuses(sweep: Sweep) -> list[str]:
+    return list(sweeps.table(sweep)["status"])
+
+
+# --- carrying it out -------------------------------------------------------------------------------------
+
+
+def test_every_cell_once_and_then_never_again(trainings: Counter[str]) -> None:
+    told: list[float] = []
+    carry_out(few(), Store(), lambda event: told.append(event.data.get("overall", 0.0)))
+    assert trainings["done"] == 2 * few().count
+    assert told[-1] == 1.0
+    assert told == sorted(told)
+    carry_out(few(), Store())
+    assert trainings["begun"] == 2 * few().count
+    assert Store().has("sweep", sweeps.key(few()))
+
+
+def test_the_figures_are_the_run_s() -> None:
+    sweep = few()
+    carry_out(sweep, Store())
+    for (_, row), one in zip(sweeps.table(sweep).iterrows(), cells(sweep), strict=True):
+        result = Result(one.config)
+        summary, found = result.summary, result.detection()
+        assert summary is not None
+        assert found is not None
+        same = ("nat1", "asr1", "auroc", "average_precision", "poisons_left", "clean_removed", "nat2", "asr2", "fpr")
+        assert {name: row[name] for name in same} == {name: summary[name] for name in same}
+        assert row["run"] == stages.run_key(one.config)
+        members = result.poisoned.labels == one.config.attack.target
+        truth = result.poisoned.truth.poisoned[members]
+        fpr, tpr, _ = roc_curve(truth, found.scores[members], drop_intermediate=False)
+        assert row["tpr_at_1"] == tpr[fpr <= 0.01].max()
+        assert result.features is not None
+        centred = result.features[members] - result.features[members].mean(0)
+        values = np.linalg.svd(centred, compute_uv=False)
+        assert row["gap"] == pytest.approx(values[0] / values[1], rel=1e-4)
+
+
+def test_without_retraining_a_cell_ends_with_its_scores(trainings: Counter[str]) -> None:
+    sweep = few(retrain=False)
+    carry_out(sweep, Store())
+    assert trainings["done"] == sweep.count
+    found = sweeps.table(sweep)
+    assert found["auroc"].notna().all()
+    assert found["asr2"].isna().all()
+    assert statuses(few()) == ["waiting"] * 2  # with the retraining it is another sweep
+    carry_out(few(), Store())
+    assert trainings["done"] == 2 * sweep.count  # which takes the poisoned networks over
+
+
+def test_a_clean_control_has_no_ranking() -> None:
+    sweep = parse(f"{{base: {{dataset: digits, target: 3, ratio: 0, {TRAINING}}}, retrain: false}}")
+    carry_out(sweep, Store())
+    (row,) = sweeps.table(sweep).to_dict("records")
+    assert (row["status"], row["poisons"], row["auroc"], row["tpr_at_1"]) == ("done", 0, None, None)
+    assert row["clean_removed"] > 0  # Algorithm 1 always removes
+
+
+def test_the_references_stand_beside_it(trainings: Counter[str]) -> None:
+    sweep = parse(FILE.replace("[0.1, 0.5]", "[0.1]")).model_copy(update={"references": True})
+    assert sweeps.plan(sweep).trainings == 4
+    carry_out(sweep, Store())
+    (row,) = sweeps.table(sweep).to_dict("records")
+    assert trainings["done"] == 4
+    for which in ("random", "perfect"):
+        stored = Store().read("reference", stages.reference_key(cells(sweep)[0].config, which))
+        assert stored is not None
+        assert (row[f"{which}_nat2"], row[f"{which}_asr2"]) == (stored.document["nat"], stored.document["asr"])
+
+
+def test_a_cell_that_fails_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = cell.measure
+    broken = cells(few())[0]
+
+    def measure(config: Any, *arguments: Any) -> Any:
+        if config == broken.config:
+            raise MemoryError("no room")
+        return real(config, *arguments)
+
+    monkeypatch.setattr("core.sweeping.measure", measure)
+    told: list[Event] = []
+    with pytest.raises(CellsFailed, match="1 of 2 runs failed, the first with: MemoryError: no room"):
+        carry_out(few(), Store(), told.append)
+    assert [event.data["failed"] for event in told if "failed" in event.data] == [broken.name]
+    assert statuses(few()) == ["waiting", "done"]
+    assert not Store().has("sweep", sweeps.key(few()))
+
+
+def test_stopped_in_a_training_only_that_one_is_begun_again(trainings: Counter[str]) -> None:
+    def watch(event: Event) -> None:
+        if event.message.startswith("2 of 2") and event.stage == "retrain":
+            raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        carry_out(few(), Store(), watch)
+    assert statuses(few()) == ["done", "waiting"]
+    assert trainings["done"] == 3
+    carry_out(few(), Store())
+    assert trainings["done"] == 2 * few().count
+
+
+# --- planning --------------------------------------------------------------------------------------------
+
+
+def test_the_plan_counts_what_is_not_stored() -> None:
+    wanted = sweeps.plan(few())
+    assert (wanted.cells, wanted.stored, wanted.trainings, wanted.measured) == (2, 0, 4, False)
+    carry_out(few(retrain=False), Store())
+    assert sweeps.plan(few()).trainings == 2  # the poisoned networks are there
+    carry_out(few(), Store())
+    assert sweeps.plan(few()) == sweeps.Plan(2, 2, 0, 0.0, True)
+
+
+def test_detectors_share_a_poisoned_network() -> None:
+    both = few(axes={"detector": ["spectral", "whitened-spectral"]})
+    assert sweeps.plan(both).trainings == 3
+
+
+# --- by the worker ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def working() -> Iterator[None]:
+    """The worker, in a thread of this process."""
+    thread = threading.Thread(target=worker.work, args=(DEADLINE,))
+    thread.start()
+    while not jobs.worker_lock().path.exists():
+        assert thread.is_alive()
+    yield
+    jobs.worker_lock().path.unlink(missing_ok=True)
+    thread.join(DEADLINE)
+    assert not thread.is_alive()
+
+
+def test_a_sweep_is_a_job_that_no_list_of_runs_shows(working: None) -> None:
+    job = jobs.wait(sweeps.submit(few()).id)
+    assert (job.kind, job.status, job.sweep, job.config) == ("sweep", "done", few(), cells(few())[0].config)
+    assert jobs.listing() == []
+    assert [found.id for found in sweeps.listing()] == [job.id]
+    assert sweeps.submit(few(name="the same by another name")).id == job.id
+    assert statuses(few()) == ["done"] * 2
+    opened = jobs.submit(cells(few())[0].config, start=False)
+    assert opened.status == "done"  # a cell's run needs nothing more
+
+
+def test_paused_and_resumed_nothing_is_lost_and_nothing_runs_twice(working: None, trainings: Counter[str]) -> None:
+    job = sweeps.submit(few())
+
+    def pause(event: Event) -> None:
+        if event.message.startswith("2 of 2"):
+            jobs.cancel(job.id)
+
+    assert jobs.wait(job.id, pause, poll=0.01).status == "cancelled"
+    assert statuses(few()) == ["done", "waiting"]
+    assert jobs.wait(jobs.resume(job.id).id).status == "done"
+    assert statuses(few()) == ["done"] * 2
+    assert trainings["done"] == 2 * few().count
+
+
+def test_a_single_run_does_not_wait_for_the_whole_sweep(working: None) -> None:
+    sweep = few(seeds=(0, 1, 2))
+    job = sweeps.submit(sweep)
+    run = jobs.wait(jobs.submit(cells(few(seeds=(9,)))[0].config).id, poll=0.01)
+    assert run.status == "done"
+    assert "waiting" in statuses(sweep)
+    assert jobs.wait(job.id).status == "done"
+
+
+def test_a_failed_cell_is_told_in_the_table(working: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = detectors.detect
+
+    def detect(*arguments: Any) -> Any:
+        raise BadRequest("no scores today")
+
+    monkeypatch.setattr("core.results.detect", detect)
+    sweep = few()
+    job = jobs.wait(sweeps.submit(sweep).id)
+    assert job.status == "failed"
+    assert "2 of 2 runs failed, the first with: no scores today" in (job.error or "")
+    assert statuses(sweep) == ["failed"] * 2
+    assert set(sweeps.table(sweep)["error"]) == {"no scores today"}
+    monkeypatch.setattr("core.results.detect", real)
+    assert jobs.wait(jobs.resume(job.id).id).status == "done"
+    assert statuses(sweep) == ["done"] * 2
+
+
+def test_a_job_of_the_wrong_kind_is_refused() -> None:
+    with pytest.raises(BadRequest, match="a job of kind 'run' does not ask for a Sweep"):
+        jobs.submit(few(), "run")
+
+
+# --- measures --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([9, 8, 1, 2, 3], 1.0),  # both poisoned ones on top
+        ([1, 8, 9, 2, 3], 0.0),  # a benign one above all
+        ([9, 2, 3, 1, 0], 0.5),
+    ],
+)
+def test_tpr_at_a_false_positive_rate(scores: list[float], expected: float) -> None:
+    poisoned = np.array([True, True, False, False, False])
+    labels = np.zeros(5, np.int64)
+    assert metrics.tpr_at(0.01, np.array(scores, float), labels, poisoned) == expected
+    assert metrics.tpr_at(0.01, np.array(scores, float), labels, np.zeros(5, bool)) is None
+
+
+def test_a_class_that_does_not_vary_has_no_gap() -> None:
+    assert cell.spectral_gap(np.ones((5, 3), np.float32)) is None
+
+
+# --- the command line ------------------------------------------------------------------------------------
+
+
+def test_the_command_line_plans_runs_and_tells(tmp_path: Path) -> None:
+    file, to = tmp_path / "sweep.yaml", tmp_path / "figures.csv"
+    file.write_text(FILE)
+    runner = CliRunner()
+    planned = runner.invoke(cli.app, ["sweep", "plan", str(file), "--json"])
+    assert json.loads(planned.stdout)["trainings"] == 4
+    done = runner.invoke(cli.app, ["sweep", "run", str(file), "--here", "--to", str(to), "--json"])
+    assert done.exit_code == 0, done.output
+    assert [row["status"] for row in json.loads(done.stdout)] == ["done"] * 2
+    assert len(to.read_text().splitlines()) == 3
+    told = runner.invoke(cli.app, ["sweep", "table", str(file)])
+    assert told.exit_code == 0
+    assert told.stdout.count("1 of 1") == 2
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    found = CliRunner().invoke(cli.app, ["sweep", "plan", str(tmp_path / "none.yaml")])
+    assert isinstance(found.exception, BadRequest)
+    assert "cannot read" in str(found.exception)
