@@ -459,13 +459,14 @@ class _Reporter:
 
     def __init__(self, board: Any, key: str, name: str) -> None:
         self._board, self._key, self._name = board, key, name
-        self._last = float("-inf")
+        self._last, self._furthest = float("-inf"), 0.0
 
     def __call__(self, event: Event) -> None:
+        self._furthest = max(self._furthest, float(event.data.get("overall") or 0.0))  # a reference begins again
         if time.monotonic() - self._last >= 1.0:
             self._last = time.monotonic()
             message = f"{event.message or event.stage} on {self._name}"
-            self._board.write.remote(self._key, float(event.data.get("overall") or 0.0), message)
+            self._board.write.remote(self._key, self._furthest, message)
 
 
 class _Noting(Store):

@@ -201,7 +201,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeRay]:
 
 def stores(key: str) -> None:
     """What a task does that ends well."""
-    Store().write("cell", key, document={})
+    Store().write("cell", key, document={"nat1": 0.5})
 
 
 def test_cells_of_one_network_follow_the_first(fake):
