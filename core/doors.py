@@ -144,7 +144,7 @@ def estimate(config: RunConfig, *, store: Store | None = None, trained: Containe
         or store.has("features", stages.features_key(model, config.defence.representation)),
     }
     cost = {stage: passes for stage, passes in cost.items() if not stored.get(stage)}
-    speed, measured = _images_per_second(config.training.model, store)
+    speed, measured = _images_per_second(config, store)
     return Estimate(False, sum(cost.values()) / (progress.TRAINING_COST * speed) + 5.0, measured)
 
 
@@ -154,9 +154,12 @@ def _losses_missing(config: RunConfig, store: Store, model: str) -> bool:
     return needed and not evidence.has_losses(store, model)
 
 
-def _images_per_second(network: str, store: Store) -> tuple[float, bool]:
+def _images_per_second(config: RunConfig, store: Store) -> tuple[float, bool]:
+    """The speed of a stored training of the same network on the same data set, whose batches and precision differ."""
+    network, dataset = config.training.model, config.dataset.name
     for listed in store.listing():
         artefact = store.read("model", listed.key) if listed.stage == "model" else None
-        if artefact is not None and artefact.document.get("network") == network:
-            return float(artefact.document["images_per_second"]), True
+        known = {} if artefact is None else artefact.document
+        if known.get("network") == network and known.get("dataset", dataset) == dataset:
+            return float(known["images_per_second"]), True
     return float(MODELS[network].facts.get("cpu_images_per_second", 100.0)), False

@@ -182,6 +182,7 @@ class Line:
             "seconds": seconds,
             "images_per_second": passes * self.config.training.epochs / seconds,
             "network": self.config.training.model,
+            "dataset": self.config.dataset.name,
             "device": devices.describe(self.device),
             "torch": torch.__version__,
         }

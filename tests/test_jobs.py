@@ -215,7 +215,9 @@ def test_two_processes_ask_at_the_same_moment(home: Path) -> None:
 
 
 def test_unknown_things_are_refused(home: Path) -> None:
-    with pytest.raises(BadRequest, match=r"one of \['benign', 'perfect', 'random', 'run'\], got 'sweep'"):
+    with pytest.raises(BadRequest, match=r"one of \['benign', 'perfect', 'random', 'run', 'sweep'\], got 'walk'"):
+        jobs.submit(config(), "walk")
+    with pytest.raises(BadRequest, match="a job of kind 'sweep' does not ask for a RunConfig"):
         jobs.submit(config(), "sweep")
     for use in (jobs.get, jobs.cancel, jobs.resume, jobs.delete, jobs.wait, jobs.pin):
         with pytest.raises(BadRequest, match="no job with id = 99"):
