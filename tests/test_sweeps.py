@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_curve
 from typer.testing import CliRunner
@@ -298,3 +299,52 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     found = CliRunner().invoke(cli.app, ["sweep", "plan", str(tmp_path / "none.yaml")])
     assert isinstance(found.exception, BadRequest)
     assert "cannot read" in str(found.exception)
+
+
+# --- the record that ships -------------------------------------------------------------------------------
+
+
+def test_a_record_stands_in_for_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "small.yaml"
+    file.write_text(FILE)
+    with pytest.raises(BadRequest, match="none of the 2 runs"):
+        sweeps.record(file)
+    carry_out(few(), Store())
+    here = sweeps.table(few())
+    assert sweeps.record(file) == tmp_path / "small.json"
+    for one in cells(few()):
+        Store().delete("cell", sweeps.cell_key(one.config, few()))
+    assert statuses(few()) == ["waiting"] * 2
+    monkeypatch.setattr(sweeps, "RECORDS", tmp_path)
+    assert statuses(few()) == ["done"] * 2
+    assert sweeps.table(few())["auroc"].tolist() == pytest.approx(here["auroc"].tolist(), abs=1e-6)
+    assert sweeps.shipped() == {"small": few()}
+    assert sweeps.plan(few()).stored == 0  # a record is no run
+
+
+def test_what_a_record_has_stays_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "small.yaml"
+    file.write_text(FILE)
+    first, second = (sweeps.cell_key(one.config, few()) for one in cells(few()))
+    (tmp_path / "small.json").write_text(json.dumps({first: {"auroc": 0.25}, "of another version": {}}))
+    Store().write("cell", second, document={"auroc": 1 / 3})
+    assert json.loads(sweeps.record(file).read_text()) == {first: {"auroc": 0.25}, second: {"auroc": 0.333333}}
+
+
+def test_every_shipped_figure_is_of_this_version() -> None:
+    assert sweeps.shipped()
+    for name, wanted in sweeps.shipped().items():
+        record = json.loads((sweeps.RECORDS / f"{name}.json").read_text())
+        assert set(record) <= {sweeps.cell_key(one.config, wanted) for one in cells(wanted)}
+        assert record
+
+
+def test_a_table_in_markdown_has_means_over_the_seeds() -> None:
+    rows = [
+        {"attack": "a", "detector": "x", "auroc": 0.5},
+        {"attack": "a", "detector": "x", "auroc": 1.0},
+        {"attack": "b", "detector": "x", "auroc": None},
+        {"attack": "a", "detector": "w", "auroc": 0.25},
+    ]
+    written = sweeps.markdown(pd.DataFrame(rows), "detector", "attack", "auroc")
+    assert written == "| | a | b |\n|---|---|---|\n| x | 0.750 | — |\n| w | 0.250 | — |\n"

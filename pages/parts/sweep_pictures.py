@@ -19,7 +19,9 @@ from core.sweeps import Cell, Sweep
 from . import axes, current, curves, picked, words
 
 COMPARE = "pages/compare.py"
-RATIO = "ratio"
+RATIO, DETECTOR = "ratio", "detector"
+FOUND = 0.95  # AUROC from which poison counts as found
+LEARNED = 0.5  # ASR from which a backdoor counts as learned
 CELL = 46  # pixels of a heatmap's row
 WRITTEN = 13  # pixels of the type in a cell
 BRIGHT = 0.5  # share of the colours from which on black is legible, below it white
@@ -73,6 +75,8 @@ def show(sweep: Sweep, table: pd.DataFrame) -> None:
     else:
         lines(sweep, shown, varied[0] if varied else "seed", None, name, "sweep curve")
     st.caption(f"{name}: {meaning(name)}. Means over the seeds that are finished, with their standard deviation.")
+    if DETECTOR in varied and len(varied) == 2:
+        who_finds(shown, next(axis for axis in varied if axis != DETECTOR))
     if RATIO in varied:
         phases(sweep, shown, next((axis for axis in varied if axis != RATIO), None))
     cell(sweep, table)
@@ -122,6 +126,32 @@ def spread(sweep: Sweep, table: pd.DataFrame, by: list[str], metric: Metric) -> 
 def order(sweep: Sweep, axis: str, table: pd.DataFrame) -> list[Any]:
     """An axis's values as the sweep has them."""
     return list(sweep.axes[axis]) if axis in sweep.axes else sorted(table[axis].unique())
+
+
+# --- which detector finds what ---------------------------------------------------------------------------
+
+
+def who_finds(table: pd.DataFrame, axis: str) -> None:
+    """For each value of the axis beside the detectors: the best of them, or plainly that none finds it."""
+    found, missed = [], []
+    for value, rows in table.groupby(axis, sort=False, dropna=False):
+        means = rows.assign(auroc=rows["auroc"].astype(float)).groupby("detector")["auroc"].mean().dropna()
+        if means.empty:
+            continue
+        best, auroc, asr = means.idxmax(), float(means.max()), float(rows["asr1"].astype(float).mean())
+        told = f"{axes.label(axis, value)} ({best}, {auroc:.3f}"
+        if auroc >= FOUND:
+            found.append(f"{told})")
+        else:
+            learned = "" if asr >= LEARNED else f"; hardly learned, ASR {words.share(asr, 0)}"
+            missed.append(f"{told}{learned})")
+    if found:
+        st.markdown(f"**Found**, with the best detector and its AUROC: {', '.join(found)}.")
+    if missed:
+        st.warning(
+            f"**Found by none of them** (AUROC below {FOUND:g}), with the best there is: {', '.join(missed)}.",
+            icon=":material/search_off:",
+        )
 
 
 # --- one axis --------------------------------------------------------------------------------------------

@@ -246,3 +246,14 @@ def test_a_link_to_a_sweep_that_is_gone_is_explained(finished_job: Job, open_scr
     queued(sweep())
     app = screen(open_screen, finished_job, sweep="0123456789abcdef")
     assert "is not here" in app.warning[0].value
+
+
+def test_the_page_says_which_detector_finds_what_and_what_none_does(finished_job: Job, open_screen) -> None:
+    wanted = sweep(axes={"trigger": ["pattern", "pixel"], "detector": ["spectral", "whitened-spectral"]}, seeds=(0,))
+    job = queued(wanted)
+    for number, auroc in enumerate([0.7, 0.99, 0.6, 0.8]):
+        keep(wanted, number, auroc=auroc, asr1=0.2 if number > 1 else 0.9)
+    told = said(screen(open_screen, finished_job, sweep=job.key[:16]))
+    assert "**Found**, with the best detector and its AUROC: pattern (whitened-spectral, 0.990)." in told
+    assert "**Found by none of them** (AUROC below 0.95)" in told
+    assert "pixel (whitened-spectral, 0.800; hardly learned, ASR 20%)" in told
