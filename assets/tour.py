@@ -136,6 +136,15 @@ def compare(film: Film) -> None:
     film.scroll(0.5)
 
 
+def sensitivity(film: Film) -> None:
+    """What the assumed ratio does, and which detector finds which attack."""
+    film.take(READ)
+    film.page.get_by_role("tab", name="Sweeps").click()
+    settled(film.page)
+    film.scroll(0.5)
+    film.take(READ)
+
+
 def network(film: Film) -> None:
     """The filters, and the trigger's path."""
     film.take(READ)
@@ -150,7 +159,7 @@ def try_it(film: Film) -> None:
     film.take(READ)
 
 
-WAY = (story, attack, scores, flagged, compare, network, try_it)
+WAY = (story, attack, scores, flagged, compare, sensitivity, network, try_it)
 
 
 def walk(browser: Browser, url: str) -> None:
