@@ -203,8 +203,9 @@ def phases(sweep: Sweep, table: pd.DataFrame, other: str | None) -> None:
     with right:
         lines(sweep, table, RATIO, other, "Spectral gap", "phase gap")
     st.caption(
-        "Too few poisoned images leave no direction of their own: the gap is that of a benign class, and scores rank "
-        "by lot (AUROC 0.5). With more of them both rise, often at once."
+        "Too few poisoned images leave no direction of their own: the scores follow some other trait of the class, and "
+        "AUROC may lie on either side of 0.5. From some ratio on the poison has a direction to itself and AUROC jumps; "
+        "the gap of the raw representations need not."
     )
 
 
@@ -227,7 +228,7 @@ def heatmap(sweep: Sweep, table: pd.DataFrame, across: str, down: str, name: str
     for y, x in np.argwhere(np.isfinite(means)):
         bright = means[y, x] > low + BRIGHT * (high - low)
         figure.add_annotation(
-            x=x_labels[x], y=y_labels[y], text=texts[y][x], showarrow=False,
+            x=int(x), y=len(ys) - 1 - int(y), text=texts[y][x], showarrow=False,  # by place: a name may be a number
             font=dict(size=WRITTEN, color="#000000" if bright else "#FFFFFF"),
         )  # fmt: skip
     places = [(x, y) for y in range(len(ys)) for x in range(len(xs))]
