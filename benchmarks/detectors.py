@@ -49,9 +49,10 @@ def measure(detector: str, size: int, repeats: int) -> dict[str, Any]:
 def _evidence(detector: str, count: int) -> dict[str, Any]:
     """Made-up evidence for a detector that needs some: what it does with it is timed, not what it costs to get."""
     generator = np.random.default_rng(0)
-    shapes = {"losses": (10, count), "entropies": (count, 8)}
-    needs = core.DETECTORS[detector].needs
-    return {name: generator.uniform(0.0, 3.0, shapes[name]).astype(np.float32) for name in needs}
+    entry = core.DETECTORS[detector]
+    others = entry.parameters["others"].default if "others" in entry.parameters else 0
+    shapes = {"losses": (10, count), "entropies": (count, int(others))}
+    return {name: generator.uniform(0.0, 3.0, shapes[name]).astype(np.float32) for name in entry.needs}
 
 
 def table(record: dict[str, Any]) -> str:

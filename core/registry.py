@@ -372,7 +372,7 @@ DETECTORS = Registry(
             "ACSAC 2019",
             "core.detectors.strip:strip",
             {
-                "others": Parameter(8, "how many images of the training set each image is superimposed with", 1, 100),
+                "others": Parameter(6, "how many images of the training set each image is superimposed with", 1, 100),
                 "seed": Parameter(0, "of the choice of those images", 0, 2**31 - 1),
             },
             facts={"scope": "every_class", "needs": ("entropies",)},

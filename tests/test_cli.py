@@ -244,6 +244,23 @@ def test_score(own_home: Path, tmp_path: Path) -> None:
     assert min(float(row["score"]) for row in rows[90:]) > max(float(row["score"]) for row in rows[50:90])
 
 
+def test_score_by_what_a_detector_needs_besides(own_home: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "features.npy", np.zeros((40, 2), np.float32))
+    np.save(tmp_path / "labels.npy", np.arange(40) % 2)
+    losses = np.ones((2, 40), np.float32)
+    losses[1, 6] = 0.01
+    np.save(tmp_path / "losses.npy", losses)
+    to = tmp_path / "scores.csv"
+    asked = "score", tmp_path / "features.npy", tmp_path / "labels.npy", "--to", to, "--detector", "loss-isolation"
+    ended = command(own_home, *asked, "--evidence", f"losses={tmp_path / 'losses.npy'}")
+    assert ended.returncode == 0, ended.stderr
+    assert pd.read_csv(to)["score"].argmax() == 6
+    for given, words in (((), "needs losses"), (("--evidence", "losses"), "must be name=file.npy, got 'losses'")):
+        refused = command(own_home, *asked, *given)
+        assert refused.returncode
+        assert words in " ".join(refused.stderr.split())
+
+
 # --- doctor -----------------------------------------------------------------------------------------------
 
 

@@ -186,6 +186,17 @@ def test_the_scope_that_its_entry_names_can_be_carried_out(detector):
     assert keep.dtype == bool
 
 
+@pytest.mark.parametrize("detector", [n for n, e in DETECTORS.items() if e.facts["scope"] == "suspicious_class"])
+@pytest.mark.parametrize("seed", range(3))
+def test_on_clean_data_a_detector_that_names_classes_names_none_and_removes_nothing(detector, seed):
+    features, labels, logits = ordinary(n=2000, d=16, classes=5, seed=seed)
+    found = scored(detector, features, labels, logits)
+    for cut in DETECTORS[detector].facts.get("cuts", ("budget",)):
+        defence = DefenceConfig(detector=detector, cut=cut)
+        assert filtering.suspicious_classes(labels, found, defence.scope).tolist() == []
+        assert filtering.keep_mask(found, labels, defence).all()
+
+
 # ---------------------------------------------------------------- what does not fit together
 
 FEATURES, LABELS, _ = ordinary(n=12, d=3)

@@ -20,7 +20,7 @@ def test_a_score_is_minus_the_mean_entropy() -> None:
 
 
 def test_entropies_of_another_number_of_images_are_refused() -> None:
-    with pytest.raises(BadRequest, match="entropies must be of 8 superimposed images each, got 5"):
+    with pytest.raises(BadRequest, match="entropies must be of 6 superimposed images each, got 5"):
         detect("strip", FEATURES, LABELS, evidence={"entropies": ENTROPIES})
 
 
