@@ -18,6 +18,7 @@ import inspect
 import itertools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Self
 
 import yaml
@@ -47,6 +48,11 @@ class Cell:
     point: Mapping[str, Value]
     seed: int
     config: RunConfig
+
+    @cached_property
+    def run(self) -> str:
+        """The key of its run."""
+        return stages.run_key(self.config)
 
     @property
     def name(self) -> str:
@@ -125,6 +131,12 @@ def _said(sweep: Sweep) -> set[str]:
 
 def cells(sweep: Sweep) -> list[Cell]:
     """The runs: the first axis changes slowest, seeds fastest. BadRequest names the cell that cannot be run."""
+    return list(_cells(sweep.model_dump_json()))
+
+
+@lru_cache(maxsize=16)  # screens ask at every turn, and checking a thousand configurations takes seconds
+def _cells(written: str) -> tuple[Cell, ...]:
+    sweep = Sweep.model_validate_json(written)
     places = itertools.product(*(list(values) for values in sweep.axes.values()))
     found = []
     for place in places:
@@ -135,7 +147,7 @@ def cells(sweep: Sweep) -> list[Cell]:
             except BadRequest as error:
                 where = ", ".join(f"{axis} {value}" for axis, value in point.items())
                 raise BadRequest(f"at {where}: {error}" if where else str(error)) from None
-    return found
+    return tuple(found)
 
 
 def _settings(sweep: Sweep, point: Mapping[str, Any], seed: int) -> Settings:
@@ -211,8 +223,24 @@ def _recipe(config: RunConfig) -> Settings:
 
 def key(sweep: Sweep) -> str:
     """The SHA-256, in hex, of all that a sweep computes; neither its name nor where it is computed has a part in it."""
-    parts = [cell_key(cell.config, sweep) for cell in cells(sweep)]
+    return _key(sweep.model_dump_json())
+
+
+@lru_cache(maxsize=16)
+def _key(written: str) -> str:
+    parts = [key for _, key in keyed(Sweep.model_validate_json(written))]
     return hashlib.sha256(stages.canonical({"stage": "sweep", "cells": parts}).encode()).hexdigest()
+
+
+def keyed(sweep: Sweep) -> list[tuple[Cell, str]]:
+    """The cells, each with the key of its figures."""
+    return list(_keyed(sweep.model_dump_json()))
+
+
+@lru_cache(maxsize=16)
+def _keyed(written: str) -> tuple[tuple[Cell, str], ...]:
+    sweep = Sweep.model_validate_json(written)
+    return tuple((cell, cell_key(cell.config, sweep)) for cell in cells(sweep))
 
 
 def cell_key(config: RunConfig, sweep: Sweep) -> str:

@@ -14,7 +14,7 @@ import pandas as pd
 from core import cluster, doors, jobs, stages
 from core.jobs import Job
 from core.store import Store
-from core.sweep import SAME, Cell, Sweep, base_of, cell_key, cells, key, parse, text
+from core.sweep import SAME, Cell, Sweep, base_of, cell_key, cells, key, keyed, parse, text
 from core.types import BadRequest
 
 __all__ = [
@@ -130,7 +130,7 @@ def table(sweep: Sweep, store: Store | None = None) -> pd.DataFrame:
     """
     store = store or Store()
     errors = _errors(sweep)
-    return pd.DataFrame([_row(cell, sweep, store, errors) for cell in cells(sweep)])
+    return pd.DataFrame([_row(cell, key, store, errors) for cell, key in keyed(sweep)])
 
 
 # --- the record that ships -------------------------------------------------------------------------------
@@ -150,13 +150,12 @@ def record(file: Path, store: Store | None = None) -> Path:
     sweep, to = parse(file.read_text(encoding="utf-8")), file.with_suffix(".json")
     known = json.loads(to.read_text(encoding="utf-8")) if to.exists() else {}
     found = {}
-    for cell in cells(sweep):
-        key = cell_key(cell.config, sweep)
-        stored = store.read("cell", key)
+    for _, named in keyed(sweep):
+        stored = store.read("cell", named)
         if stored is not None:
-            found[key] = {name: _rounded(value) for name, value in stored.document.items()}
-        elif key in known:
-            found[key] = known[key]
+            found[named] = {name: _rounded(value) for name, value in stored.document.items()}
+        elif named in known:
+            found[named] = known[named]
     if not found:
         raise BadRequest(f"none of the {sweep.count} runs of {file} is finished here")
     lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(figures)}" for key, figures in found.items())
@@ -192,8 +191,7 @@ def markdown(table: pd.DataFrame, down: str, across: str, figure: str, factor: f
 # --- one row ---------------------------------------------------------------------------------------------
 
 
-def _row(cell: Cell, sweep: Sweep, store: Store, errors: Mapping[str, str]) -> dict[str, Any]:
-    key = cell_key(cell.config, sweep)
+def _row(cell: Cell, key: str, store: Store, errors: Mapping[str, str]) -> dict[str, Any]:
     stored = store.read("cell", key)
     found: Mapping[str, Any] = _recorded(RECORDS).get(key, {}) if stored is None else stored.document
     error = None if found else errors.get(cell.name)
@@ -205,7 +203,7 @@ def _row(cell: Cell, sweep: Sweep, store: Store, errors: Mapping[str, str]) -> d
         "status": status,
         **{name: found.get(name) for name in FIGURES},
         "named": None if named is None else json.dumps(named),
-        "run": stages.run_key(cell.config),
+        "run": cell.run,
         "error": error,
     }
 

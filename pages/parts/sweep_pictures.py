@@ -335,7 +335,7 @@ def open_runs(sweep: Sweep, table: pd.DataFrame, chosen: Cell) -> None:
             continue
         row = rows.loc[one.seed]
         with st.container(horizontal=True, vertical_alignment="center"):
-            key = core.run_key(one.config)
+            key = one.run
             if store.has("run", key):
                 if core.jobs.find(key, start=False) is None:
                     core.submit(one.config, start=False)  # so that a link finds it
