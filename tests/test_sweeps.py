@@ -348,3 +348,18 @@ def test_a_table_in_markdown_has_means_over_the_seeds() -> None:
     ]
     written = sweeps.markdown(pd.DataFrame(rows), "detector", "attack", "auroc")
     assert written == "| | a | b |\n|---|---|---|\n| x | 0.750 | — |\n| w | 0.250 | — |\n"
+
+
+def test_the_readme_prints_what_was_measured() -> None:
+    readme = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+    measured = sweeps.table(sweeps.shipped()["detectors"])
+    attacks = measured[measured["attack"] != "none"]
+    left = attacks.assign(left=attacks["poisons_left"].astype(float) / attacks["poisons"].astype(float))
+    learned = attacks[attacks["detector"] == "spectral"].assign(what="ASR")
+    assert sweeps.markdown(attacks, "detector", "attack", "auroc") in readme
+    assert sweeps.markdown(attacks, "detector", "attack", "tpr_at_1", 100, 0) in readme
+    assert sweeps.markdown(left, "detector", "attack", "left", 100, 0) in readme
+    assert sweeps.markdown(learned, "what", "attack", "asr1", 100, 0) in readme
+    control = sweeps.table(sweeps.shipped()["control"])
+    assert (control["status"] == "done").all()
+    assert control["clean_removed"].max() == 0  # as the README says of the cut without an epsilon
