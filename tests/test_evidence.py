@@ -10,8 +10,9 @@ import pytest
 
 from core import evidence, stages
 from core.config import DefenceConfig, RunConfig
-from core.doors import configure, estimate
+from core.doors import estimate
 from core.results import Result
+from core.settings import configure
 from core.store import Store
 from core.types import BadRequest
 
