@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from benchmarks._nodes import ROOT, Nodes, two_nodes
-from core import cli, cluster, datasets, jobs, stages, sweeping, sweeps
+from core import cli_sweep, cluster, datasets, jobs, stages, sweeping, sweeps
 from core.cluster import Place, place
 from core.results import Result
 from core.shared import Share, SharedStore
@@ -75,11 +75,11 @@ def test_an_address_that_cannot_be_meant(text, said):
 
 
 def test_the_command_line_puts_its_options_into_the_address():
-    assert cli._where("auto", share="s3://bucket", cpus=2.0, gpus=None) == "auto?cpus=2.0&share=s3://bucket"
-    assert cli._where("auto?cpus=4", share=None, cpus=None, gpus=0.25) == "auto?cpus=4.0&gpus=0.25"
-    assert cli._where(None, share=None, cpus=None, gpus=None) is None
+    assert cli_sweep._where("auto", share="s3://bucket", cpus=2.0, gpus=None) == "auto?cpus=2.0&share=s3://bucket"
+    assert cli_sweep._where("auto?cpus=4", share=None, cpus=None, gpus=0.25) == "auto?cpus=4.0&gpus=0.25"
+    assert cli_sweep._where(None, share=None, cpus=None, gpus=None) is None
     with pytest.raises(BadRequest, match="need --cluster"):
-        cli._where(None, share=None, cpus=1.0, gpus=None)
+        cli_sweep._where(None, share=None, cpus=1.0, gpus=None)
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch):

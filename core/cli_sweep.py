@@ -1,0 +1,160 @@
+"""`python -m core sweep`: grids of runs, planned, carried out, looked at."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from core import cluster as clusters
+from core import jobs, sweeps
+from core.store import Store
+from core.terminal import AsJson, err, out, shown
+from core.types import BadRequest, PoisonscopeError, Watcher
+
+app = typer.Typer(no_args_is_help=True, help="Grids of runs: a YAML file with axes and seeds.")
+
+SweepFile = Annotated[Path, typer.Argument(help="A sweep as YAML: name, base, axes, seeds.")]
+
+
+def _sweep(file: Path) -> sweeps.Sweep:
+    try:
+        return sweeps.parse(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadRequest(f"cannot read {file}: {error}") from None
+
+
+@app.command("plan")
+def sweep_plan(file: SweepFile, as_json: AsJson = False) -> None:
+    """Say what there is to do, and start nothing."""
+    cost = sweeps.plan(_sweep(file))
+    print(json.dumps(asdict(cost))) if as_json else out.print(_to_do(cost))
+
+
+@app.command("run")
+def sweep_run(
+    file: SweepFile,
+    cluster: Annotated[
+        str | None, typer.Option(help="A Ray cluster's address, or auto; else this machine's worker.")
+    ] = None,
+    share: Annotated[
+        str | None, typer.Option(help="With a cluster: a URL that artefacts go through, s3://bucket/folder, say.")
+    ] = None,
+    cpus_per_run: Annotated[float | None, typer.Option(help="With a cluster: cores a run; 1 if left out.")] = None,
+    gpus_per_run: Annotated[
+        float | None, typer.Option(help="With a cluster: GPUs a run, or a fraction of one; 1 where there are any.")
+    ] = None,
+    here: Annotated[bool, typer.Option("--here", help="Compute in this process, not in the worker.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu; needs --here.")] = "auto",
+    to: Annotated[Path | None, typer.Option(help="A CSV file to write the figures into.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Carry a sweep out, or go on with it; the page shows the same sweep."""
+    if device != "auto" and not here:
+        raise BadRequest("--device needs --here: the worker chooses its device itself")
+    wanted = _sweep(file)
+    where = _where(cluster or wanted.cluster, share=share, cpus=cpus_per_run, gpus=gpus_per_run)
+    if device != "auto" and where is not None:
+        raise BadRequest(
+            "--device is for this machine: on a cluster a run computes on the GPU that it got, or on the CPU"
+        )
+    wanted = wanted.model_copy(update={"cluster": where})
+    if not as_json:
+        err.print(_to_do(sweeps.plan(wanted)))
+    try:
+        with shown("waiting for the worker") as watch:
+            failed = _carried_out(wanted, here, device, watch)
+    except KeyboardInterrupt:
+        err.print("stopped; what is finished stays, and the same command goes on from there")
+        raise typer.Exit(130) from None
+    found = sweeps.table(wanted)
+    if to is not None:
+        _write_csv(found, to)
+    print(found.to_json(orient="records")) if as_json else _tell_sweep(found, wanted)
+    if failed:
+        raise PoisonscopeError(failed)
+
+
+def _where(cluster: str | None, **options: Any) -> str | None:
+    """A cluster's address with the options that were given."""
+    chosen = {name: value for name, value in options.items() if value is not None}
+    if cluster is None:
+        if chosen:
+            raise BadRequest("--share, --cpus-per-run and --gpus-per-run need --cluster")
+        return None
+    return str(clusters.checked(replace(clusters.place(cluster), **chosen)))
+
+
+def _carried_out(wanted: sweeps.Sweep, here: bool, device: str, watch: Watcher) -> str | None:
+    """Have the worker do it, or this process; what went wrong, if anything did."""
+    if here:
+        from core.sweeping import CellsFailed, carry_out
+
+        try:
+            carry_out(wanted, Store(), watch, device)
+        except CellsFailed as error:
+            return str(error)
+        return None
+    job = sweeps.submit(wanted)
+    try:
+        job = jobs.wait(job.id, watch)
+    except KeyboardInterrupt:
+        jobs.cancel(job.id)
+        raise
+    return None if job.status == "done" else job.error or f"the sweep is {job.status}"
+
+
+@app.command("table")
+def sweep_table(
+    file: SweepFile,
+    to: Annotated[Path | None, typer.Option(help="A CSV file to write the figures into.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The figures so far."""
+    wanted = _sweep(file)
+    found = sweeps.table(wanted)
+    if to is not None:
+        _write_csv(found, to)
+    print(found.to_json(orient="records")) if as_json else _tell_sweep(found, wanted)
+
+
+@app.command("record")
+def sweep_record(file: SweepFile) -> None:
+    """Write the figures of the finished runs beside the file, as those in assets/sweeps/ are."""
+    _sweep(file)
+    out.print(str(sweeps.record(file)), markup=False, highlight=False, soft_wrap=True)
+
+
+def _to_do(cost: sweeps.Plan) -> str:
+    if cost.stored == cost.cells:
+        return f"all {cost.cells} runs are finished"
+    basis = "measured on this machine" if cost.measured else "a guess; the first run will tell"
+    minutes = f"{cost.seconds / 60:.0f} minutes" if cost.seconds >= 120 else f"{cost.seconds:.0f} seconds"
+    runs = f"{cost.cells - cost.stored} of {cost.cells} runs to do"
+    return f"{runs}, at most {cost.trainings} trainings, about {minutes} ({basis})"
+
+
+def _write_csv(found: Any, to: Path) -> None:
+    try:
+        found.to_csv(to, index=False)
+    except OSError as error:
+        raise BadRequest(f"cannot write {to}: {error.strerror}") from None
+
+
+def _tell_sweep(found: Any, wanted: sweeps.Sweep) -> None:
+    """The figures that a terminal has room for, as means over the seeds."""
+    shown = Table(title=f"{wanted.name}: means over the seeds")
+    figures = [name for name in ("nat1", "asr1", "auroc", "tpr_at_1", "poisons_left", "nat2", "asr2") if name in found]
+    for column in [*wanted.axes, "done", *figures]:
+        shown.add_column(column, justify="left" if column in wanted.axes else "right")
+    groups = found.groupby(list(wanted.axes), sort=False, dropna=False) if wanted.axes else [((), found)]
+    for place, rows in groups:
+        place = place if isinstance(place, tuple) else (place,)
+        means = (rows[name].astype(float).mean() for name in figures)
+        done = f"{(rows['status'] == 'done').sum()} of {len(rows)}"
+        shown.add_row(*map(str, place), done, *("" if mean != mean else f"{mean:.4g}" for mean in means))
+    out.print(shown)

@@ -1,0 +1,35 @@
+"""What the command line's files share: where they write, and a progress bar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from core.types import Event, Watcher
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+out, err = Console(), Console(stderr=True)
+
+
+def bar() -> Progress:
+    """A progress bar that goes when it is full."""
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    return Progress(*columns, console=err, transient=True)
+
+
+@contextmanager
+def shown(begins: str) -> Iterator[Watcher]:
+    """A progress bar, and the watcher that moves it."""
+    with bar() as drawn:
+        task = drawn.add_task(begins, total=1.0)
+
+        def watch(event: Event) -> None:
+            drawn.update(task, description=event.message or event.stage, completed=event.data.get("overall"))
+
+        yield watch
