@@ -137,8 +137,9 @@ def table(sweep: Sweep, store: Store | None = None) -> pd.DataFrame:
 
 
 def shipped() -> dict[str, Sweep]:
-    """The sweeps whose figures come with the program, by the names of their files."""
-    return {path.stem: parse(path.read_text(encoding="utf-8")) for path in sorted(RECORDS.glob("*.yaml"))}
+    """The sweeps whose figures come with the program, by the names of their files, the largest first."""
+    found = {path.stem: parse(path.read_text(encoding="utf-8")) for path in sorted(RECORDS.glob("*.yaml"))}
+    return dict(sorted(found.items(), key=lambda one: -one[1].count))
 
 
 def record(file: Path, store: Store | None = None) -> Path:

@@ -26,6 +26,8 @@ CELL = 46  # pixels of a heatmap's row
 WRITTEN = 13  # pixels of the type in a cell
 BRIGHT = 0.5  # share of the colours from which on black is legible, below it white
 FEW = 4  # columns that leave room for the spread in a narrow window
+MOST_WRITTEN = 6  # columns whose numbers have room in a narrow window; beyond, a tap on a cell tells its own
+_NARROW = "<style>@media (max-width: 640px) {.st-key-wide-grid .annotation {display: none;}}</style>"
 
 
 class Metric(NamedTuple):
@@ -251,7 +253,11 @@ def heatmap(sweep: Sweep, table: pd.DataFrame, across: str, down: str, name: str
             x, y = places[points[0]["point_index"]]
             st.session_state["sweep cell"] = {across: xs[x], down: ys[y]}
 
-    curves.show(figure, key, spoken(found, across, down, name), f"poisonscope-sweep-{metric.column}", on_select=take)
+    with st.container(key="wide-grid" if len(xs) > MOST_WRITTEN else "grid"):
+        st.html(_NARROW)
+        curves.show(
+            figure, key, spoken(found, across, down, name), f"poisonscope-sweep-{metric.column}", on_select=take
+        )
 
 
 def spelt(written: str) -> str:
