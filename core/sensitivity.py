@@ -24,7 +24,7 @@ MOST_SHARE = 0.5  # of a class that a defender could take for poisoned: the scre
 FPR = 0.01  # at which TPR is compared
 
 
-def grid(most: float = MOST_SHARE, steps: int = 100) -> Shares:
+def grid(most: float = MOST_SHARE, steps: int = 50) -> Shares:
     """The assumed ratios of a curve, [steps + 1] from 0 to `most`."""
     return np.round(np.linspace(0.0, most, steps + 1), 6)
 
