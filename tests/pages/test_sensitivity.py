@@ -109,7 +109,7 @@ def test_the_curves_go_through_the_run_s_own_point(finished_job: Job, open_scree
     assert set(lines) == {"random", "perfect", "spectral", "this run"}
     left = Result(finished_job.config).summary["poisons_left"]
     assert values(lines["this run"]["y"]) == [left]
-    assert values(lines["spectral"]["y"])[20] == left  # at 10%
+    assert values(lines["spectral"]["y"])[10] == left  # at 10%
     assert values(lines["spectral"]["y"])[0] == 31
     assert {trace["line"]["dash"] for name, trace in lines.items() if name != "this run"} == {"solid", "dot", "dashdot"}
 
