@@ -106,7 +106,7 @@ class Walk:
         self.until(lambda: sweeps.find(self.sweep), "the sweep's job")
 
     def open(self) -> None:
-        self.page.goto(f"{self.address}/sensitivity?look=Sweeps")
+        self.page.goto(f"{self.address}/sensitivity?part=Sweeps")
         self.page.get_by_text("A new sweep").wait_for(timeout=120_000)
         self.page.wait_for_timeout(2_000)
 

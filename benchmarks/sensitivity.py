@@ -74,7 +74,7 @@ def main() -> None:
             opened(page, screen)
             for sample in (by_epsilon, by_metric, by_detector):
                 take(found, sample, page)
-            opened(page, f"{screen}&look=Detectors")
+            opened(page, f"{screen}&part=Detectors")
             take(found, by_rank, page)
         machine = slider.summary({})["machine"]
     figures = {name: slider.figures(times) for name, times in found.items()}

@@ -13,7 +13,7 @@ from core import Result
 from pages.parts import assumed, current, cuts, layers, rivals, shell, sweep_form, sweep_list, words
 
 ASSUMED, DETECTORS, LAYERS, SWEEPS = "Assumed ε", "Detectors", "Layers", "Sweeps"
-TABS = "look"  # the open tab's name in the address
+TABS = "part"  # the open tab's name in the address
 
 
 def main() -> None:

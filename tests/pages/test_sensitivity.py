@@ -155,7 +155,7 @@ def test_no_two_lines_look_alike_without_their_colours() -> None:
 
 
 def test_what_is_scored_has_figures_and_the_rest_a_button(finished_job: Job, open_screen) -> None:
-    app = fine(open_screen("sensitivity", run=finished_job.key, look=DETECTORS))
+    app = fine(open_screen("sensitivity", run=finished_job.key, part=DETECTORS))
     rows = table(app, "Detector")
     summary = Result(finished_job.config).summary
     own = rows.loc["spectral (this run)"]
@@ -176,7 +176,7 @@ def test_what_is_scored_has_figures_and_the_rest_a_button(finished_job: Job, ope
 
 
 def test_the_bars_show_the_figure_that_was_chosen(finished_job: Job, open_screen) -> None:
-    app = fine(open_screen("sensitivity", run=finished_job.key, look=DETECTORS, rank="#Pois left"))
+    app = fine(open_screen("sensitivity", run=finished_job.key, part=DETECTORS, rank="#Pois left"))
     (picture,) = pictures(app)
     assert values(picture["data"][0]["x"]) == [Result(finished_job.config).summary["poisons_left"]]
     said_lines = [note["text"] for note in picture["layout"]["annotations"]]
@@ -185,14 +185,14 @@ def test_the_bars_show_the_figure_that_was_chosen(finished_job: Job, open_screen
 
 def test_a_clean_set_has_no_ranking_and_may_name_nothing(own_home, open_screen) -> None:
     job = stored.finished(stored.config(ratio=0.0, detector="whitened-spectral"))
-    app = fine(open_screen("sensitivity", run=job.key, look=DETECTORS))
+    app = fine(open_screen("sensitivity", run=job.key, part=DETECTORS))
     row = table(app, "Detector").loc["whitened-spectral (this run)"]
     assert pd.isna(row["AUROC"])
     assert row["Class named"].startswith(("nothing found", "✗"))
     assert "clean control" in said(app)
     assert "nothing was poisoned" in said(app)
     for tab in (ASSUMED, LAYERS):
-        fine(open_screen("sensitivity", run=job.key, look=tab))
+        fine(open_screen("sensitivity", run=job.key, part=tab))
 
 
 def test_where_every_class_is_poisoned_naming_all_is_right(own_home, open_screen) -> None:
@@ -202,7 +202,7 @@ def test_where_every_class_is_poisoned_naming_all_is_right(own_home, open_screen
     assert found.poisoned_classes == list(range(10))
     assert layers.targets(result) == list(range(10))
     for tab in (ASSUMED, DETECTORS, LAYERS):
-        app = fine(open_screen("sensitivity", run=job.key, look=tab))
+        app = fine(open_screen("sensitivity", run=job.key, part=tab))
     assert len(pictures(app)) <= 1
 
 
@@ -219,7 +219,7 @@ def test_a_layer_is_read_off_when_asked_and_nothing_is_trained(own_home, open_sc
 
     monkeypatch.setattr(pipeline, "train", lambda *a, **o: pytest.fail("something was trained"))
     job = stored.finished(stored.config(), weights=True)
-    app = fine(open_screen("sensitivity", run=job.key, look=LAYERS))
+    app = fine(open_screen("sensitivity", run=job.key, part=LAYERS))
     rows = table(app, "Layer")
     assert rows.index.tolist() == ["penultimate (this run)", "block3", "block2", "block1"]
     assert rows.loc["block3"].isna().all()
@@ -243,17 +243,17 @@ def test_a_layer_is_read_off_when_asked_and_nothing_is_trained(own_home, open_sc
 
 
 def test_where_the_network_is_gone_a_layer_says_so(finished_job: Job, open_screen) -> None:
-    app = fine(open_screen("sensitivity", run=finished_job.key, look=LAYERS))  # stored without weights
+    app = fine(open_screen("sensitivity", run=finished_job.key, part=LAYERS))  # stored without weights
     app = fine(app.button("read block1").click().run())
     assert "network is not stored here" in app.warning[0].value
 
 
 def test_without_the_images_no_layer_is_offered(recording: str, open_screen) -> None:
-    app = fine(open_screen("sensitivity", run=recording, look=LAYERS))
+    app = fine(open_screen("sensitivity", run=recording, part=LAYERS))
     assert "cifar10 is not on this machine" in said(app)
     assert app.button("read block1").disabled
     for tab in (ASSUMED, DETECTORS):
-        fine(open_screen("sensitivity", run=recording, look=tab))
+        fine(open_screen("sensitivity", run=recording, part=tab))
 
 
 def test_the_layers_as_csv_have_every_class_s_gap(finished_job: Job) -> None:

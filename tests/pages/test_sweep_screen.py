@@ -53,7 +53,7 @@ def queued(wanted: Sweep) -> Job:
 
 
 def screen(open_screen, job: Job, **address: str) -> AppTest:
-    return fine(open_screen("sensitivity", run=job.key, look=SWEEPS, **address))
+    return fine(open_screen("sensitivity", run=job.key, part=SWEEPS, **address))
 
 
 def keys(app: AppTest) -> list[str]:
