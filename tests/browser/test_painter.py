@@ -52,7 +52,7 @@ def test_mouse_and_keyboard_paint_and_the_preview_follows(painting: Page) -> Non
     expect(page.get_by_text("The picture must have at least one visible pixel")).to_be_visible(timeout=MINUTE)
     expect(page.get_by_role("button", name="Start")).to_be_disabled(timeout=MINUTE)
 
-    page.get_by_role("button", name="red").click()
+    page.get_by_role("button", name="red", exact=True).click()
     begin, end = cell(page, 1, 1).bounding_box(), cell(page, 1, 4).bounding_box()
     assert begin
     assert end
