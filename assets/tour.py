@@ -137,11 +137,7 @@ def compare(film: Film) -> None:
 
 
 def sensitivity(film: Film) -> None:
-    """What the assumed ratio does, and which detector finds which attack."""
-    film.take(READ)
-    film.page.get_by_role("tab", name="Sweeps").click()
-    settled(film.page)
-    film.scroll(0.5)
+    """What the assumed ratio does."""
     film.take(READ)
 
 
