@@ -15,11 +15,10 @@ from core import poison as attack
 from core.config import RunConfig
 from core.detectors.spectral import top_singular
 from core.pipeline import Line
+from core.sensitivity import FPR
 from core.store import Store
 from core.sweep import Sweep, cell_key
 from core.types import Features, Labels, Watcher, ignore
-
-LOW_FPR = 0.01  # at which the true positive rate is told
 
 
 def measure(
@@ -44,7 +43,7 @@ def measure(
         "asr1": before.asr,
         **metrics.plain(metrics.found(flagged, truth)),
         **metrics.plain(metrics.ranking(found.scores, labels, truth)),
-        "tpr_at_1": metrics.tpr_at(LOW_FPR, found.scores, labels, truth),
+        "tpr_at_1": metrics.tpr_at(FPR, found.scores, labels, truth),
         "gap": _gap(store, features, labels, attack.targets(config.attack, line.dataset.classes)),
         "named": [int(label) for label in named] if names_classes else None,
         "device": devices.describe(line.device),

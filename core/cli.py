@@ -21,7 +21,7 @@ from core.recipes import RECIPES
 from core.registry import DATASETS, DETECTORS, TRIGGERS
 from core.settings import configure
 from core.store import Store
-from core.terminal import AsJson, bar, err, out, shown
+from core.terminal import AsJson, about, bar, err, out, shown
 from core.types import BadRequest, PoisonscopeError
 
 app = typer.Typer(
@@ -419,9 +419,7 @@ def reproduce(
 def _planned(cost: reproducing.Cost, entries: int) -> str:
     if not cost.runs and not cost.trainings:
         return f"all {entries} runs are finished"
-    basis = "measured on this machine" if cost.measured else "a guess; the first run will tell"
-    minutes = f"{cost.seconds / 60:.0f} minutes" if cost.seconds >= 120 else f"{cost.seconds:.0f} seconds"
-    return f"{cost.runs} of {entries} runs to do, {cost.trainings} trainings, about {minutes} ({basis})"
+    return f"{cost.runs} of {entries} runs to do, {cost.trainings} trainings, {about(cost.seconds, cost.measured)}"
 
 
 def _figures(found: Mapping[str, float]) -> str:

@@ -13,7 +13,7 @@ from rich.table import Table
 from core import cluster as clusters
 from core import jobs, sweeps
 from core.store import Store
-from core.terminal import AsJson, err, out, shown
+from core.terminal import AsJson, about, err, out, shown
 from core.types import BadRequest, PoisonscopeError, Watcher
 
 app = typer.Typer(no_args_is_help=True, help="Grids of runs: a YAML file with axes and seeds.")
@@ -132,10 +132,8 @@ def sweep_record(file: SweepFile) -> None:
 def _to_do(cost: sweeps.Plan) -> str:
     if cost.stored == cost.cells:
         return f"all {cost.cells} runs are finished"
-    basis = "measured on this machine" if cost.measured else "a guess; the first run will tell"
-    minutes = f"{cost.seconds / 60:.0f} minutes" if cost.seconds >= 120 else f"{cost.seconds:.0f} seconds"
     runs = f"{cost.cells - cost.stored} of {cost.cells} runs to do"
-    return f"{runs}, at most {cost.trainings} trainings, about {minutes} ({basis})"
+    return f"{runs}, at most {cost.trainings} trainings, {about(cost.seconds, cost.measured)}"
 
 
 def _write_csv(found: Any, to: Path) -> None:

@@ -23,6 +23,13 @@ def bar() -> Progress:
     return Progress(*columns, console=err, transient=True)
 
 
+def about(seconds: float, measured: bool) -> str:
+    """How long something takes, and how we know."""
+    basis = "measured on this machine" if measured else "a guess; the first run will tell"
+    minutes = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
+    return f"about {minutes} ({basis})"
+
+
 @contextmanager
 def shown(begins: str) -> Iterator[Watcher]:
     """A progress bar, and the watcher that moves it."""
