@@ -60,10 +60,10 @@ def recall() -> None:
     """Show the settings that the address names, a preset's or a run's, once; from there a person may change them."""
     job = current.current_job()
     named = presets.recall()
-    if job is not None and st.session_state.get("settings of") != job.key:
+    if job is not None and st.session_state.get(settings.OF) != job.key:
         if not named:
             settings.fill(job.config)
-        st.session_state["settings of"] = job.key
+        st.session_state[settings.OF] = job.key
 
 
 def watched() -> bool:
@@ -173,7 +173,7 @@ def start(config: RunConfig | None) -> None:
     except PoisonscopeError as error:
         st.error(words.sentence(str(error)), icon=":material/error:")
         return
-    st.session_state["settings of"] = st.session_state[WATCHED] = job.key
+    st.session_state[settings.OF] = st.session_state[WATCHED] = job.key
     st.session_state[STARTED] = job.key, st.session_state.get(STARTED, ("", 0))[1] + 1
     st.session_state["from the store"] = job.key if job.status == "done" else None
     current.choose(job)

@@ -14,7 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 import core
-from core import BadRequest, Result
+from core import BadRequest, Result, TriggerConfig
 from pages.parts import answers, asked, chooser, current, cuts, own_picture, shell, words
 from pages.parts.asked import Asked
 
@@ -182,12 +182,12 @@ def stage(result: Result, there: list[Asked], picture: Picture, truth: bool) -> 
     with left:
         shown = st.container()
         on = truth and st.toggle("**Trigger on**", key="stamped", bind="query-params")
-        parameters = trigger_parameters(result) if on else {}
+        triggers = faintable(result) if on else ()
         look = st.toggle(
             "Show where they look", key="look", bind="query-params",
             help="Occlusion: a small square is covered, place after place; bright is where that costs the answer most.",
         )  # fmt: skip
-    pixels = put_on(result, picture.pixels, parameters) if on else picture.pixels
+    pixels = core.triggers.apply_all(triggers, picture.pixels[None])[0]
     caption = f"{picture.name}{', with the trigger' if on else ''}"
     shown.html(answers.large(pixels, caption, caption))
     with right:
@@ -202,23 +202,28 @@ def stage(result: Result, there: list[Asked], picture: Picture, truth: bool) -> 
                 answer(result, one, found, picture, pixels, truth, look)
 
 
-def trigger_parameters(result: Result) -> dict[str, Any]:
-    """The run's trigger, which may be made fainter here."""
-    own = result.config.attack.parameters
-    if "opacity" not in own:
+def faintable(result: Result) -> tuple[TriggerConfig, ...]:
+    """The run's triggers, which may be made fainter here; several together, in proportion."""
+    own = result.config.attack.triggers
+    opacities = [float(one.parameters["opacity"]) for one in own if "opacity" in one.parameters]
+    if not opacities:
         return own
+    trained = opacities[0]
     opacity = st.slider(
-        "Opacity", 0.0, 1.0, float(own["opacity"]), 0.05, key="opacity", bind="query-params",
+        "Opacity", 0.0, 1.0, trained, 0.05, key="opacity", bind="query-params",
         help="How much of the trigger covers the picture. The network was trained with "
-        f"{float(own['opacity']):g}: how faint may it be and still work?",
+        f"{trained:g}: how faint may it be and still work?",
     )  # fmt: skip
-    return {**own, "opacity": opacity}
+    return tuple(faded(one, opacity, trained) for one in own)
 
 
-def put_on(result: Result, pixels: Pixels, parameters: dict[str, Any]) -> Pixels:
-    """The picture with the run's trigger by these parameters, and with what others it has."""
-    first = core.triggers.apply(result.config.attack.trigger, parameters, pixels[None])
-    return core.triggers.apply_all(result.config.attack.also, first)[0]
+def faded(one: TriggerConfig, opacity: float, trained: float) -> TriggerConfig:
+    """A trigger as much fainter, or stronger, as one that was trained with some opacity and now has another."""
+    if "opacity" not in one.parameters:
+        return one
+    own = float(one.parameters["opacity"])
+    now = min(1.0, own * opacity / trained) if trained else opacity
+    return one.model_copy(update={"parameters": {**one.parameters, "opacity": now}})
 
 
 def classified(result: Result, one: Asked, pixels: Pixels) -> NDArray[np.float64]:

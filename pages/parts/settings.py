@@ -16,6 +16,7 @@ from core import DefenceConfig, Parameter, RunConfig, TrainingConfig
 
 from . import painter, trigger_picker
 
+OF = "settings of"  # in session state: the key of the run that filled the form last
 ANY = "any other class"
 RATIO_OF = {"target_class": "target class", "training_set": "whole set"}
 LABELS = {

@@ -65,6 +65,10 @@ def put_together(result: Result) -> Sweep:
             "Remove, retrain, evaluate", True, key="sweep retrain", persist_state="session",
             help="Off: a run ends with the scores. One training less for each, but no ASR after cleaning.",
         )  # fmt: skip
+        references = retrain and st.toggle(
+            "A random and the perfect filter, too", False, key="sweep references", persist_state="session",
+            help="What a filter that guesses and one that knows do with the same budget: two trainings more for each.",
+        )  # fmt: skip
         same = "assumed_ratio" not in chosen and st.toggle(
             "The defender knows the ratio", "ratio" in chosen, key=f"sweep same {'ratio' in chosen}",
             persist_state="session",
@@ -82,7 +86,7 @@ def put_together(result: Result) -> Sweep:
                f"{result.config.defence.title}.")  # fmt: skip
     sweep = Sweep(
         name=" ".join(name.split()) or usual_name(chosen), base=base, axes=chosen, seeds=tuple(range(int(seeds))),
-        retrain=retrain, cluster=(cluster or "").strip() or None,
+        retrain=retrain, references=references, cluster=(cluster or "").strip() or None,
     )  # fmt: skip
     if sweep.count > axes.MOST_CELLS:
         raise core.BadRequest(f"a sweep from here has at most {axes.MOST_CELLS:,} runs, got {sweep.count:,}")
@@ -161,7 +165,7 @@ def price(plan: Plan, cluster: str | None = None) -> str:
     )
 
 
-def start(sweep: Sweep, plan: Plan) -> None:
+def start(sweep: Sweep, plan: Plan, key: str = "sweep start") -> None:
     """The button; in front of an audience only what is stored is opened."""
     whole = plan.stored == plan.cells
     if presenter.on() and not whole:
@@ -170,7 +174,7 @@ def start(sweep: Sweep, plan: Plan) -> None:
     missing = not core.datasets.available(_dataset(sweep))
     pressed = st.button(
         "Open" if whole else f"Start {words.count(plan.trainings, 'training')}", type="primary",
-        icon=":material/open_in_new:" if whole else ":material/play_arrow:", key="sweep start",
+        icon=":material/open_in_new:" if whole else ":material/play_arrow:", key=key,
         disabled=missing and not whole,
         help="The data set is not on this machine: fetch it on the Attack screen." if missing and not whole else None,
     )  # fmt: skip

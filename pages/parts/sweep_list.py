@@ -70,11 +70,17 @@ def label(listed: Listed) -> str:
 
 
 def recorded(sweep: Sweep) -> None:
-    """Figures that come with the program; to run it here, begin a new sweep with its file."""
+    """Figures that come with the program, and what it takes to compute them here."""
     table = _figures(str(core.home.home()), core.sweeps.text(sweep), "recorded", None, sweep)
-    st.caption("These figures come with the program. Its file, below, begins the same sweep here.")
+    st.caption("These figures come with the program.")
     sweep_pictures.show(sweep, table)
     downloads(sweep, table)
+    here = st.expander("Run it on this machine", on_change="rerun", key="sweep here")
+    if here.open:  # what it costs takes a tenth of a second to count
+        with here:
+            plan = sweep_form.cost(sweep)
+            st.markdown(sweep_form.price(plan, sweep.cluster))
+            sweep_form.start(sweep, plan, "sweep run here")
 
 
 def watch(id: int, was_active: bool) -> None:

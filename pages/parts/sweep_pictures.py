@@ -16,7 +16,7 @@ import streamlit as st
 import core
 from core.sweeps import Cell, Sweep
 
-from . import axes, current, curves, picked, words
+from . import axes, current, curves, picked, settings, words
 
 COMPARE = "pages/compare.py"
 RATIO, DETECTOR = "ratio", "detector"
@@ -26,8 +26,9 @@ CELL = 46  # pixels of a heatmap's row
 WRITTEN = 13  # pixels of the type in a cell
 BRIGHT = 0.5  # share of the colours from which on black is legible, below it white
 FEW = 4  # columns that leave room for the spread in a narrow window
-MOST_WRITTEN = 6  # columns whose numbers have room in a narrow window; beyond, a tap on a cell tells its own
-_NARROW = "<style>@media (max-width: 640px) {.st-key-wide-grid .annotation {display: none;}}</style>"
+MOST_WRITTEN = 6  # columns whose numbers have room in a narrow window; a wider grid is moved sideways in its frame
+COLUMN, NAMES = 54, 170  # pixels of a column that its numbers need, and of the rows' names
+_NARROW = "<style>.st-key-wide-grid {{overflow-x: auto;}} .st-key-wide-grid > * {{min-width: {width}px;}}</style>"
 
 
 class Metric(NamedTuple):
@@ -49,6 +50,8 @@ METRICS = {
     "Spectral gap": Metric("gap", False, 2),
     "ASR": Metric("asr1", True, 1, (0.0, 100.0)),
     "ASR after cleaning": Metric("asr2", True, 1, (0.0, 100.0)),
+    "ASR after a random filter": Metric("random_asr2", True, 1, (0.0, 100.0)),
+    "ASR after the perfect filter": Metric("perfect_asr2", True, 1, (0.0, 100.0)),
     "Nat": Metric("nat1", True, 1, (0.0, 100.0)),
     "Nat after cleaning": Metric("nat2", True, 1, (0.0, 100.0)),
     "Clean removed": Metric("clean_removed", False, 0),
@@ -56,6 +59,8 @@ METRICS = {
 MEANINGS = {
     "ASR": "attack success rate of the poisoned network",
     "ASR after cleaning": "attack success rate of the network trained from scratch on what the filter left",
+    "ASR after a random filter": "the same with as many images of each class taken at random",
+    "ASR after the perfect filter": "the same with nothing but poison taken, as much as the budget allows",
     "Nat": "accuracy of the poisoned network on clean test images",
     "Nat after cleaning": "the same after cleaning",
 }
@@ -221,7 +226,7 @@ def heatmap(sweep: Sweep, table: pd.DataFrame, across: str, down: str, name: str
     xs, ys = order(sweep, across, table), order(sweep, down, table)
     means, texts = grid(found, across, down, xs, ys, metric)
     x_labels, y_labels = [axes.label(across, x) for x in xs], [axes.label(down, y) for y in ys]
-    figure = curves.figure(axes.title(across), "", height=170 + CELL * len(ys))
+    figure = curves.figure(axes.title(across), "", height=150 + CELL * len(ys))
     low, high = ends(means, metric)
     figure.add_heatmap(
         z=means.tolist(), x=x_labels, y=y_labels, colorscale="Cividis", zmin=low, zmax=high, xgap=2, ygap=2,
@@ -240,9 +245,10 @@ def heatmap(sweep: Sweep, table: pd.DataFrame, across: str, down: str, name: str
         hovertemplate="%{x}, %{y}: %{text}<extra></extra>", selected=dict(marker=dict(opacity=0)),
         unselected=dict(marker=dict(opacity=0)),
     )  # fmt: skip
-    figure.update_xaxes(type="category", categoryorder="array", categoryarray=x_labels, showgrid=False)
+    figure.update_xaxes(type="category", categoryorder="array", categoryarray=x_labels, showgrid=False,
+                        range=[-0.5, len(xs) - 0.5])  # fmt: skip
     figure.update_yaxes(type="category", categoryorder="array", categoryarray=y_labels[::-1], showgrid=False,
-                        ticklabelstandoff=6)  # fmt: skip
+                        ticklabelstandoff=6, range=[-0.5, len(ys) - 0.5])  # fmt: skip
     title = dict(text=f"{name}, mean over the seeds", font=dict(size=curves.SMALL, color=curves.ink()), x=0, y=0.99)
     figure.update_layout(clickmode="event+select", title=title)  # a saved picture says what it shows
     key = f"sweep grid {core.sweeps.key(sweep)[:8]} {name}"
@@ -254,7 +260,7 @@ def heatmap(sweep: Sweep, table: pd.DataFrame, across: str, down: str, name: str
             st.session_state["sweep cell"] = {across: xs[x], down: ys[y]}
 
     with st.container(key="wide-grid" if len(xs) > MOST_WRITTEN else "grid"):
-        st.html(_NARROW)
+        st.html(_NARROW.format(width=NAMES + COLUMN * len(xs)))
         curves.show(
             figure, key, spoken(found, across, down, name), f"poisonscope-sweep-{metric.column}", on_select=take
         )
@@ -333,7 +339,7 @@ def _fits(point: Any, wanted: dict[str, Any]) -> bool:
 
 
 def open_runs(sweep: Sweep, table: pd.DataFrame, chosen: Cell) -> None:
-    """A line for each seed: its figures, and a link to the run where it is whole."""
+    """A line for each seed: its figures, and the way to its run: a link where it is whole, else its settings."""
     store = core.Store()
     rows = table[_all(table, chosen.point)].set_index("seed")
     for one in core.sweeps.cells(sweep):
@@ -347,11 +353,20 @@ def open_runs(sweep: Sweep, table: pd.DataFrame, chosen: Cell) -> None:
                     core.submit(one.config, start=False)  # so that a link finds it
                 st.page_link(COMPARE, label=f"seed {one.seed}", icon=":material/open_in_new:",
                              query_params={current.PARAMETER: key[: current.SHORT]}, width="content")  # fmt: skip
-            else:
-                st.markdown(f"seed {one.seed}", width="content")
+            elif st.button(
+                f"seed {one.seed}", icon=":material/tune:", type="tertiary", key=f"cell {key}",
+                help="No whole run of it is stored here: opens the Attack screen with its settings, to start it there.",
+            ):  # fmt: skip
+                fill_form(one)
             st.caption(figures_of(row), width="content")
-    if not sweep.retrain:
-        st.caption("This sweep ends with the scores: there is no whole run to open where none was made otherwise.")
+
+
+def fill_form(cell: Cell) -> None:
+    """To the Attack screen, with a cell's run in the form; nothing starts."""
+    settings.fill(cell.config)
+    job = current.current_job()
+    st.session_state[settings.OF] = None if job is None else job.key  # or that screen would show the current run's
+    st.switch_page(current.ATTACK, query_params={current.PARAMETER: job.key[: current.SHORT]} if job else None)
 
 
 def _all(table: pd.DataFrame, point: Any) -> pd.Series:

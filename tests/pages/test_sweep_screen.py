@@ -181,6 +181,39 @@ def test_partial_results_are_drawn_and_lead_to_their_runs(finished_job: Job, ope
     assert core.run_key(whole)[:16] in str(links[0])
 
 
+def test_a_cell_without_a_whole_run_fills_the_attack_form(finished_job: Job, open_screen) -> None:
+    wanted = sweep(retrain=False, axes={"ratio": [0.05, 0.3]}, seeds=(4,))
+    keep(wanted, 0, 1)
+    queued(wanted)
+    app = screen(open_screen, finished_job)
+    app = fine(app.selectbox("sweep cell picker").set_value("Poisoning ratio 30%").run())
+    cell = sweeps.cells(wanted)[1]
+    app = fine(app.button(f"cell {cell.run}").click().run())
+    assert app.title[0].value == "Attack"
+    assert app.number_input("ratio").value == 30
+    assert app.number_input("seed").value == 4
+    assert app.selectbox("detector").value == "whitened-spectral"
+    assert not jobs.find(cell.run, start=False), "nothing starts by itself"
+    app = fine(app.switch_page("pages/attack.py").run())  # AppTest itself stayed where it was
+    fine(app.button("start").click().run())
+    assert jobs.find(cell.run, start=False).config == cell.config
+
+
+def test_references_are_asked_for_on_the_form_and_drawn(finished_job: Job, open_screen) -> None:
+    app = screen(open_screen, finished_job)
+    before = sweeps.plan(sweeps.Sweep(base=sweeps.base_of(finished_job.config), seeds=(7,))).trainings
+    app = fine(app.toggle("sweep references").set_value(True).run())
+    app = fine(app.button("sweep start").click().run())
+    (job,) = sweeps.listing()
+    assert before == 2
+    assert job.sweep.references
+    assert sweeps.plan(job.sweep).trainings == 4 * job.sweep.count - 1, "one cell's poisoned network is stored"
+    keep(job.sweep, 0, random_asr2=0.7, perfect_asr2=0.0)
+    app = screen(open_screen, finished_job, metric="ASR after a random filter")
+    assert values(pictures(app)[0]["data"][0]["y"]) == pytest.approx([70])
+    assert "ASR after the perfect filter 0.0%" in said(app)
+
+
 def test_one_axis_is_a_curve_with_its_spread(finished_job: Job, open_screen) -> None:
     wanted = sweep(axes={"ratio": [0.05, 0.2]}, seeds=(0, 1, 2))
     keep(wanted, *range(6))
@@ -232,6 +265,11 @@ def test_figures_that_come_with_the_program_are_shown_without_a_job(
     assert "**4 of 4 runs finished**" in said(app)
     assert not {"sweep pause", "sweep delete", "sweep resume"} & set(keys(app))
     assert not sweeps.listing()
+    app.session_state["sweep here"] = True
+    app = fine(app.run())
+    fine(app.button("sweep run here").click().run())
+    (job,) = sweeps.listing()
+    assert job.sweep == wanted
 
 
 def test_a_cluster_s_address_goes_into_the_sweep(finished_job: Job, open_screen) -> None:

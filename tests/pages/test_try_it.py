@@ -13,7 +13,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import BadRequest, Job
+from core import BadRequest, Job, TriggerConfig
 from core.results import Result, triggered_images
 from pages.parts import answers, asked, own_picture
 from tests.pages import stored
@@ -38,10 +38,14 @@ def said(app: AppTest) -> list[tuple[str, str]]:
 
 
 def expected(job: Job, row: int, stamp: bool) -> list[tuple[str, str]]:
+    image = Result(job.config).dataset.test_images[row : row + 1]
+    return answers_to(job, triggered_images(job.config, image) if stamp else image)
+
+
+def answers_to(job: Job, image: np.ndarray) -> list[tuple[str, str]]:
+    """What both networks say of one image [1, h, w, 3]."""
     result = Result(job.config)
-    image = result.dataset.test_images[row : row + 1]
-    shown = triggered_images(job.config, image) if stamp else image
-    found = [core.insight.classify(result, which, shown)[0] for which in ("poisoned", "clean")]
+    found = [core.insight.classify(result, which, image)[0] for which in ("poisoned", "clean")]
     return [(result.dataset.class_names[one.argmax()], f"{100 * one.max():.1f}%") for one in found]
 
 
@@ -85,6 +89,26 @@ def test_a_trigger_of_no_opacity_changes_nothing(job: Job, open_screen) -> None:
     assert said(app) == expected(job, shown_row(app), stamp=False)
     assert "leaves the poisoned network at" in words(app)
     assert "leaves the cleaned network at" in words(app)
+
+
+def test_several_triggers_fade_together(open_screen) -> None:
+    also = [
+        {"trigger": "pixel", "parameters": {"row": 1, "column": -2, "opacity": 0.5}},
+        {"trigger": "warp", "parameters": {}},
+    ]
+    other = stored.finished(stored.config(trigger="pixel", also=also), weights=True)
+    app = open_screen("try_it", run=other.key, stamped="true")
+    assert said(app) == expected(other, shown_row(app), stamp=True)
+    row = shown_row(app)
+    app.slider(key="opacity").set_value(0.5).run()
+    attack = other.config.attack
+    halved = [
+        TriggerConfig(trigger="pixel", parameters={**attack.parameters, "opacity": 0.5}),
+        TriggerConfig(trigger="pixel", parameters={**attack.also[0].parameters, "opacity": 0.25}),
+        attack.also[1],
+    ]
+    pixels = core.triggers.apply_all(halved, Result(other.config).dataset.test_images[[row]])
+    assert said(app) == answers_to(other, pixels)
 
 
 @pytest.mark.parametrize(("trigger", "opacities"), [("blended", [0.15]), ("warp", [])])
