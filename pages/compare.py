@@ -16,6 +16,7 @@ from pages.parts import (
     kept,
     ledger,
     others,
+    sections,
     shell,
     side_by_side,
     words,
@@ -40,17 +41,14 @@ def main() -> None:
     numbers(result.config, found)
     picture(result, found)
     st.html(before_after.figures(found))
-    sections = {
+    tabs = {
         BY_CLASS: lambda: by_class(result, found),
         FILTERS: lambda: filters(result, found),
         REPORT: lambda: report(result.config, found),
         BESIDE: lambda: side_by_side.show(result),
         RUNS: lambda: ledger.show(compare=beside),
     }
-    for tab, fill in zip(st.tabs(list(sections), key=TABS, bind="query-params"), sections.values(), strict=True):
-        if tab.open:  # the others are neither computed nor sent
-            with tab:
-                fill()
+    sections.show(tabs, TABS)
     glossary()
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 import core
 from core import Result
-from pages.parts import assumed, current, cuts, layers, rivals, shell, sweep_form, sweep_list, words
+from pages.parts import assumed, current, cuts, layers, rivals, sections, shell, sweep_form, sweep_list, words
 
 ASSUMED, DETECTORS, LAYERS, SWEEPS = "Assumed ε", "Detectors", "Layers", "Sweeps"
 TABS = "part"  # the open tab's name in the address
@@ -25,16 +25,13 @@ def main() -> None:
     head(result)
     if not result.poisoned.truth.count:
         st.info("Nothing was poisoned: this is the clean control. AUROC, AP and TPR are not defined for it.")
-    sections = {
+    tabs = {
         ASSUMED: lambda: assumed.show(result),
         DETECTORS: lambda: rivals.show(result),
         LAYERS: lambda: layers.show(result),
         SWEEPS: lambda: sweeps(result),
     }
-    for tab, fill in zip(st.tabs(list(sections), key=TABS, bind="query-params"), sections.values(), strict=True):
-        if tab.open:  # the others are neither computed nor sent
-            with tab:
-                fill()
+    sections.show(tabs, TABS)
     glossary()
 
 

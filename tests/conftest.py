@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from platformdirs import user_data_path
 
+from core import pipeline
 from core.datasets import cifar10
 from core.home import VARIABLE
 from core.threads import share_cores
@@ -51,3 +54,18 @@ def cifar10_home(own_home: Path, cifar10_cache: Path) -> Path:
     (own_home / "data").mkdir()
     (own_home / "data" / "cifar10").symlink_to(cifar10_cache, target_is_directory=True)
     return own_home
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How many trainings of a pipeline were begun, and how many came to their end."""
+    found, real = Counter[str](), pipeline.train
+
+    def train(*arguments: Any, **options: Any) -> Any:
+        found["begun"] += 1
+        trained = real(*arguments, **options)
+        found["done"] += 1
+        return trained
+
+    monkeypatch.setattr(pipeline, "train", train)
+    return found

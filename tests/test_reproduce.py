@@ -430,25 +430,7 @@ def small_cifar10(monkeypatch: pytest.MonkeyPatch) -> Dataset:
     return made
 
 
-class Trainings(Counter[str]):
-    """How often a network was trained to the end, and how often a training was begun."""
-
-
-@pytest.fixture
-def trainings(monkeypatch: pytest.MonkeyPatch) -> Trainings:
-    found, real = Trainings(), pipeline.train
-
-    def train(*arguments: Any, **options: Any) -> Any:
-        found["begun"] += 1
-        trained = real(*arguments, **options)
-        found["done"] += 1
-        return trained
-
-    monkeypatch.setattr(pipeline, "train", train)
-    return found
-
-
-def test_here_every_run_once_and_then_never_again(small_cifar10: Dataset, trainings: Trainings) -> None:
+def test_here_every_run_once_and_then_never_again(small_cifar10: Dataset, trainings: Counter[str]) -> None:
     entries = few()
     told: list[tuple[Entry, Outcome | None]] = []
     heard: list[Event] = []
@@ -472,7 +454,7 @@ def test_here_every_run_once_and_then_never_again(small_cifar10: Dataset, traini
     assert cost(entries) == reproduce.Cost(0, 0, 0.0, True)
 
 
-def test_the_references_are_what_guessing_and_knowing_leave(small_cifar10: Dataset, trainings: Trainings) -> None:
+def test_the_references_are_what_guessing_and_knowing_leave(small_cifar10: Dataset, trainings: Counter[str]) -> None:
     entries = few(detectors=["spectral"])
     reproduce.reproduce(entries, here=True, device="cpu", benign=False)
     assert trainings["done"] == 2
@@ -503,7 +485,7 @@ def doors_dataset(config: Any) -> Dataset:
 
 
 def test_a_failed_run_does_not_end_the_others(
-    small_cifar10: Dataset, trainings: Trainings, monkeypatch: pytest.MonkeyPatch
+    small_cifar10: Dataset, trainings: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = doors.run
 
@@ -568,7 +550,7 @@ def working(small_cifar10: Dataset) -> Iterator[None]:
     assert not thread.is_alive()
 
 
-def test_the_worker_never_lacks_a_next_one(working: None, trainings: Trainings) -> None:
+def test_the_worker_never_lacks_a_next_one(working: None, trainings: Counter[str]) -> None:
     entries = few(targets=["bird", "dog", "horse"], detectors=["spectral"])
     waiting: list[int] = []
 
@@ -583,7 +565,7 @@ def test_the_worker_never_lacks_a_next_one(working: None, trainings: Trainings) 
     assert waiting[-1] == 0
 
 
-def test_an_interrupted_command_goes_on_where_it_ended(working: None, trainings: Trainings) -> None:
+def test_an_interrupted_command_goes_on_where_it_ended(working: None, trainings: Counter[str]) -> None:
     entries = few(targets=["bird", "dog", "horse"], ratios=[0.05, 0.1], detectors=["spectral"])
     somebody_s = jobs.submit(entries[2].config, start=False)
     seen: list[Entry] = []
@@ -611,7 +593,7 @@ def test_an_interrupted_command_goes_on_where_it_ended(working: None, trainings:
 
 
 def test_interrupted_in_a_training_here_only_that_one_is_begun_again(
-    small_cifar10: Dataset, trainings: Trainings
+    small_cifar10: Dataset, trainings: Counter[str]
 ) -> None:
     entries = few(targets=["bird", "dog"], detectors=["spectral"])
 
@@ -627,7 +609,7 @@ def test_interrupted_in_a_training_here_only_that_one_is_begun_again(
 
 
 def test_a_job_that_fails_in_the_worker_is_told(
-    working: None, trainings: Trainings, monkeypatch: pytest.MonkeyPatch
+    working: None, trainings: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = pipeline.run
 

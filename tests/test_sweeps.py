@@ -16,7 +16,7 @@ import pytest
 from sklearn.metrics import roc_curve
 from typer.testing import CliRunner
 
-from core import cell, cli, detectors, jobs, metrics, pipeline, stages, sweeps, worker
+from core import cell, cli, detectors, jobs, metrics, stages, sweeps, worker
 from core.datasets import digits
 from core.results import Result
 from core.store import Store
@@ -42,21 +42,6 @@ def few_to_test_on(monkeypatch: pytest.MonkeyPatch) -> None:
         return replace(whole, test_images=whole.test_images[:60], test_labels=whole.test_labels[:60])
 
     monkeypatch.setattr(digits, "load", load)
-
-
-@pytest.fixture
-def trainings(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How many trainings were begun, and how many came to their end."""
-    found, real = Counter[str](), pipeline.train
-
-    def train(*arguments: Any, **options: Any) -> Any:
-        found["begun"] += 1
-        trained = real(*arguments, **options)
-        found["done"] += 1
-        return trained
-
-    monkeypatch.setattr(pipeline, "train", train)
-    return found
 
 
 def few(**change: Any) -> Sweep:
