@@ -15,7 +15,7 @@ from core import poison as attack
 from core.config import RunConfig
 from core.detectors.spectral import top_singular
 from core.pipeline import Line
-from core.sensitivity import FPR
+from core.sensitivity import FPR, spectral_gaps
 from core.store import Store
 from core.sweep import Sweep, cell_key
 from core.types import Features, Labels, Watcher, ignore
@@ -71,4 +71,5 @@ def spectral_gap(features: Features) -> float | None:
     """The leading singular value of a class's centred features [m, d] over the second; None where there is none."""
     matrix = features.astype(np.float64)
     values, _ = top_singular(matrix - matrix.mean(0), 2)
-    return float(values[0] / values[1]) if len(values) > 1 and values[1] > 0 else None
+    gaps = spectral_gaps(values[None])
+    return None if gaps is None or np.isnan(gaps[0]) else float(gaps[0])

@@ -7,6 +7,7 @@ from Qi et al. (2023) and, beside a source class, Tang et al. (2021), several tr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import ROUND_DOWN, Context
 
 import numpy as np
 
@@ -45,6 +46,8 @@ def targets(attack: AttackConfig, classes: int) -> Labels:
 def extent(labels: Labels, attack: AttackConfig) -> Extent:
     """The count and shares of an attack on clean labels [n], or BadRequest where it is impossible."""
     total, in_target = len(labels), int(np.isin(labels, targets(attack, int(labels.max()) + 1)).sum())
+    if not in_target:
+        raise BadRequest(f"target must be a class with images, one of {np.unique(labels)}, got {attack.target}")
     whole = in_target if attack.ratio_of == "target_class" else total
     count = round(attack.ratio * whole)
     if attack.ratio > 0 and count == 0:
@@ -55,7 +58,7 @@ def extent(labels: Labels, attack: AttackConfig) -> Extent:
     if count > candidates:
         raise BadRequest(
             f"{count} poisons were asked for, but {_wanted(attack)} has only {candidates} source images; "
-            f"lower the ratio to {candidates / whole:.4g} or less"
+            f"lower the ratio to {_at_most(candidates / whole)} or less"
         )
     covers = _covers(labels, attack, count)
     added = count + covers if attack.placement == "add" else 0
@@ -69,6 +72,11 @@ def extent(labels: Labels, attack: AttackConfig) -> Extent:
         of_training_set=count / (total + added),
         covers=covers,
     )
+
+
+def _at_most(value: float) -> str:
+    """A number in four digits that is not above it: what is advised must be allowed."""
+    return f"{float(Context(prec=4, rounding=ROUND_DOWN).create_decimal_from_float(value)):g}"
 
 
 def _wanted(attack: AttackConfig) -> str:
@@ -92,7 +100,7 @@ def _covers(labels: Labels, attack: AttackConfig, count: int) -> int:
     if covers > left:
         raise BadRequest(
             f"{covers} covers were asked for, but only {left} images are left for them; "
-            f"lower cover_ratio to {left / count:.4g} or less"
+            f"lower cover_ratio to {_at_most(left / count)} or less"
         )
     return covers
 

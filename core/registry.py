@@ -15,6 +15,8 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from core import pictures
 from core.types import BadRequest
 
@@ -41,6 +43,8 @@ class Parameter:
     def check(self, name: str, value: Any) -> Value:
         """The value in the parameter's own type, or BadRequest."""
         kind = type(self.default)
+        if isinstance(value, np.generic):
+            value = value.item()
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if kind is int and isinstance(value, float) and value.is_integer():
@@ -329,6 +333,7 @@ DETECTORS = Registry(
             "core.detectors.scan:scan",
             {"threshold": Parameter(7.389, "anomaly index above which a class is called poisoned; e²", 0.0, 1000.0)},
             facts={"scope": "suspicious_class", "cuts": ("budget", "gap")},
+            version=2,
         ),
         "mahalanobis": Entry(
             "Robust Mahalanobis distance to the class: minimum covariance determinant on its leading directions",
@@ -337,6 +342,7 @@ DETECTORS = Registry(
             "core.detectors.mahalanobis:mahalanobis",
             {"dimensions": Parameter(20, "principal directions of the class, at most", 1, 100)},
             facts={"scope": "every_class"},
+            version=2,
         ),
         "knn": Entry(
             "Distance to the k-th nearest neighbour within the class",

@@ -7,7 +7,7 @@ whole curves as fast as a single cut. Everything here needs the truth, and no de
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ Counts = NDArray[np.int64]
 
 MOST_SHARE = 0.5  # of a class that a defender could take for poisoned: the screens' curves end here
 FPR = 0.01  # at which TPR is compared
+NOTHING = 1e-6  # a singular value, as a share of the first, that is rounding
 
 
 def grid(most: float = MOST_SHARE, steps: int = 50) -> Shares:
@@ -128,14 +129,6 @@ def budgets(labels: Labels, shares: Shares, multiplier: float) -> Counts:
     return np.asarray(multiplier * epsilon + 1e-9, np.int64)
 
 
-def by_budget(
-    detection: Detection, labels: Labels, poisoned: Mask, shares: Shares, multiplier: float, scope: str = "every_class"
-) -> Decisions:
-    """What a detector's filter does for each assumed ratio [s]; for many questions of the same scores see `profile`."""
-    found = profile(detection, labels, poisoned, int(labels.max()) + 1)
-    return found.by_budget(budgets(labels, shares, multiplier), scope)
-
-
 def decisions(images: int, poisons: int, flagged: Counts, hits: Counts) -> Decisions:
     """Rates from counts [s]: flagged, and of these the poisoned; `images` and `poisons` are of the whole set."""
     clean = flagged - hits
@@ -156,14 +149,23 @@ def _share(part: NDArray[Any], whole: NDArray[Any] | int) -> Shares:
 
 
 def chance(found: Profile, budgets: Counts, scope: str) -> Decisions:
-    """What a filter that draws lots removes on average, at the same budgets [s] in the same classes; counts rounded."""
+    """What a filter that draws lots removes on average, at the same budgets [s] in the same classes.
+
+    The rates are those of the average; the counts are rounded.
+    """
     flagged, hits = np.zeros(len(budgets), np.int64), np.zeros(len(budgets))
     for label in found.scopes[scope]:
         size = int(found.sizes[label])
         taken = np.minimum(budgets, size)
         flagged += taken
         hits += taken * (found.tally.poisons[label][-1] / max(size, 1))
-    return decisions(int(found.sizes.sum()), found.poisons, flagged, np.rint(hits).astype(np.int64))
+    images, whole = int(found.sizes.sum()), np.rint(hits).astype(np.int64)
+    return replace(
+        decisions(images, found.poisons, flagged, whole),
+        tpr=_share(hits, found.poisons),
+        fpr=_share(flagged - hits, images - found.poisons),
+        precision=_share(hits, flagged),
+    )
 
 
 def perfect(found: Profile, budgets: Counts, scope: str) -> Decisions:
@@ -175,11 +177,13 @@ def perfect(found: Profile, budgets: Counts, scope: str) -> Decisions:
 def spectral_gaps(spectrum: NDArray[np.float64] | None) -> Shares | None:
     """The leading singular value of each class over its next [k], from a detection's spectrum [k, c].
 
-    NaN for a class whose second value is 0 (it may have no images); None without two values a class.
+    NaN for a class whose second value is 0 or rounding (it may have no images, or two); None without two values a
+    class.
     """
     if spectrum is None or spectrum.shape[1] < 2:
         return None
-    return _share(spectrum[:, 0], spectrum[:, 1])
+    first, second = spectrum[:, 0], spectrum[:, 1]
+    return _share(first, np.where(second > NOTHING * first, second, 0.0))
 
 
 def contrast(gaps: Shares, targets: Sequence[int] | Counts) -> tuple[float, float]:

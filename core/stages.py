@@ -120,12 +120,14 @@ def entropies_key(model: str, defence: DefenceConfig) -> str:
 def scores_key(features: str, defence: DefenceConfig) -> str:
     """The key of a detector's scores; budget and scope have no part in it."""
     entry = DETECTORS[defence.detector]
+    asked = {"superimpose_version": SUPERIMPOSE_VERSION} if "entropies" in entry.needs else {}
     return stage_key(
         "scores",
         features=features,
         detector=defence.detector,
         parameters=defence.parameters,
         version=entry.version,
+        **asked,
     )
 
 

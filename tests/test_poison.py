@@ -281,7 +281,7 @@ def test_more_poisons_than_source_images_says_how_many_there_are_and_what_is_all
     with pytest.raises(BadRequest, match=r"40 poisons were asked for, but class 3 has only 20 .* 0\.5 or less"):
         poison(DATASET, attack, 0)
     everyone = AttackConfig(target=2, ratio=1.0, ratio_of="training_set")
-    with pytest.raises(BadRequest, match=r"115 poisons .* any class but the target has only 75 .* 0\.6522 or less"):
+    with pytest.raises(BadRequest, match=r"115 poisons .* any class but the target has only 75 .* 0\.6521 or less"):
         poison(DATASET, everyone, 0)
 
 
@@ -292,6 +292,21 @@ def test_the_ratio_that_the_refusal_names_is_allowed(source):
     named = float(str(refused.value).split("to ")[-1].split()[0])
     allowed = AttackConfig(target=2, source=source, ratio=named, ratio_of="training_set")
     assert extent(DATASET.train_labels, allowed).count == (75 if source is None else 20)
+
+
+def test_the_cover_ratio_that_the_refusal_names_is_allowed():
+    attack = AttackConfig(target=2, ratio=0.14, ratio_of="training_set", cover_ratio=10)
+    with pytest.raises(BadRequest, match="lower cover_ratio to") as refused:
+        extent(CIFAR_LABELS, attack)
+    named = float(str(refused.value).split("to ")[-1].split()[0])
+    assert extent(CIFAR_LABELS, attack.model_copy(update={"cover_ratio": named})).covers > 37_990
+
+
+@pytest.mark.parametrize("ratio_of", ["target_class", "training_set"])
+@pytest.mark.parametrize("ratio", [0.0, 0.1])
+def test_a_target_without_images_is_refused(ratio_of, ratio):
+    with pytest.raises(BadRequest, match=r"target must be a class with images, one of \[0 1 2\], got 9"):
+        extent(np.array([0, 1, 2, 2]), AttackConfig(target=9, ratio=ratio, ratio_of=ratio_of))
 
 
 def test_a_trigger_that_does_not_fit_the_images_is_refused():

@@ -117,6 +117,9 @@ WORD = Parameter("word", "a word")
     [
         (FLOAT, 1, 1.0),
         (FLOAT, 0.25, 0.25),
+        (FLOAT, np.float64(0.25), 0.25),
+        (INTEGER, np.int64(4), 4),
+        (SWITCH, np.bool_(False), False),
         (INTEGER, 9, 9),
         (INTEGER, 4.0, 4),
         (SWITCH, False, False),

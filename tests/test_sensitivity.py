@@ -118,9 +118,22 @@ def test_guessing_and_knowing_bound_every_filter_of_the_same_budget():
     assert know.clean_removed.tolist() == [0, 0, 0, 80, 180]
 
 
+def test_what_guessing_finds_is_an_average_and_not_a_count():
+    labels, poisoned = np.zeros(100, int), np.arange(100) < 10
+    guess = sensitivity.chance(
+        sensitivity.profile(Detection(np.arange(100.0)), labels, poisoned, 1), np.array([1, 4, 6]), "every_class"
+    )
+    np.testing.assert_allclose(guess.tpr, [0.01, 0.04, 0.06])
+    np.testing.assert_allclose(guess.fpr, [0.01, 0.04, 0.06])
+    np.testing.assert_allclose(guess.precision, 0.1)
+    assert guess.poisons_left.tolist() == [10, 10, 9]
+    assert guess.clean_removed.tolist() == [1, 4, 5]
+
+
 def test_a_share_of_nothing_is_not_a_number():
     labels = np.repeat([0, 1], 10)
-    curve = sensitivity.by_budget(Detection(np.arange(20.0)), labels, np.zeros(20, bool), np.array([0.0, 0.2]), 1.0)
+    found = sensitivity.profile(Detection(np.arange(20.0)), labels, np.zeros(20, bool), 2)
+    curve = found.by_budget(sensitivity.budgets(labels, np.array([0.0, 0.2]), 1.0), "every_class")
     assert np.isnan(curve.tpr).all()
     assert np.isnan(curve.precision[0])
     assert curve.fpr.tolist() == [0.0, 0.2]
@@ -133,6 +146,7 @@ def test_a_gap_is_the_first_singular_value_over_the_second():
     assert sensitivity.contrast(gaps, [1]) == (1.0, 3.0)
     assert sensitivity.contrast(np.array([3.0, 5.0, 1.0]), [0, 1]) == (4.0, 1.0)
     assert np.isnan(sensitivity.contrast(gaps, [0, 1, 2])[1])
+    assert np.isnan(sensitivity.spectral_gaps(np.array([[1.0, 1e-9]]))).all(), "two images differ along one line"
     assert sensitivity.spectral_gaps(None) is None
     assert sensitivity.spectral_gaps(np.ones((3, 1))) is None
 

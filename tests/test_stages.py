@@ -163,6 +163,15 @@ def test_a_new_version_of_a_stage_shares_no_result_with_the_old(monkeypatch, con
     assert {stage for stage, key in KEYS.items() if key(config()) != before[stage]} == stages_changed
 
 
+def test_scores_from_superimposed_images_are_new_where_that_is_done_anew(monkeypatch):
+    strip, others = config(detector="strip"), config(detector="loss-isolation")
+    before = scores(strip), stages.run_key(strip), scores(others)
+    monkeypatch.setattr(stages, "SUPERIMPOSE_VERSION", stages.SUPERIMPOSE_VERSION + 1)
+    assert scores(strip) != before[0]
+    assert stages.run_key(strip) != before[1]
+    assert scores(others) == before[2]
+
+
 def test_another_checksum_of_the_data_shares_no_result(monkeypatch):
     before = {stage: key(config()) for stage, key in KEYS.items()}
     monkeypatch.setattr(stages, "CHECKSUMS", {"digits": {"train_images": "00"}})

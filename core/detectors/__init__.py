@@ -100,6 +100,6 @@ def _check_finite(features: Features) -> None:
         with np.errstate(over="ignore", invalid="ignore"):
             if np.isfinite(features.sum()):  # one pass; whatever is not finite makes the sum so
                 return
-    bad = ~(np.abs(features) <= LARGEST).all(1)  # also catches NaN
+    bad = ~(np.abs(features.astype(np.float64, copy=False)) <= LARGEST).all(1)  # also catches NaN
     if bad.any():
         raise BadRequest(f"features must be finite, in the range of float32; {int(bad.sum())} rows are not")

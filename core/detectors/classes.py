@@ -24,15 +24,24 @@ NORMAL = 1.4826  # a normal distribution's standard deviation, in median absolut
 def by_class(features: Features, labels: Labels) -> Iterator[tuple[int, Ids, Matrix]]:
     """Each class that is present: its label, its rows' ids [m], and those rows, centred, [m, d] float64.
 
-    The rows come in the order of their bytes: any order would do that depends on nothing but the values.
+    The rows come in the order of their bytes in float32, whatever their dtype: any order would do that depends on
+    nothing but the values.
     """
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        rows = np.ascontiguousarray(features[members])
-        order = rows.view(np.dtype((np.void, rows.strides[0]))).ravel().argsort(kind="stable")
-        matrix = rows[order].astype(np.float64)
+        order = _order(features[members])
+        members = members[order]
+        matrix = features[members].astype(np.float64)
         matrix -= matrix[0]  # so that rows which are all the same are zero, and not what is left of rounding a mean
-        yield int(label), members[order], matrix - matrix.mean(0)
+        yield int(label), members, matrix - matrix.mean(0)
+
+
+def _order(rows: Features) -> Ids:
+    """The order [m] of rows [m, d] by their bytes in float32, and of what is alike there, in float64."""
+    keys = np.ascontiguousarray(rows, np.float32)
+    if rows.dtype != np.float32:
+        keys = np.hstack([keys.view(np.uint8), np.ascontiguousarray(rows, np.float64).view(np.uint8)])
+    return np.asarray(keys.view(np.dtype((np.void, keys.strides[0]))).ravel().argsort(kind="stable"))
 
 
 def principal(matrix: Matrix, most: int) -> tuple[Matrix, Vector]:

@@ -46,7 +46,7 @@ def activation_clustering(
 
 
 def smaller_cluster(points: Matrix) -> Mask:
-    """Which of points [m, c] lie in the smaller of two clusters, [m]; of two equal ones in that of the last point."""
+    """Which of points [m, c] lie in the smaller of two clusters, [m]; of two equal ones, the one without the first."""
     # Until no point changes its cluster: then the clusters do not depend on how threads round their sums.
     found = KMeans(2, n_init=STARTS, tol=0.0, random_state=SEED).fit_predict(points)
     second: Mask = found != found[0]

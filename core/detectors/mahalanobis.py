@@ -19,6 +19,7 @@ from core.types import Detection, Features, Labels, Logits
 SEED = 0  # of the subsets that the search begins with
 IMAGES_PER_DIRECTION = 5  # fewer, and half of the class would say little about its covariance
 FEWEST = 10  # images of a class; below, its covariance is that of all of them
+FLAT = 1e-6  # added to the inner half's variances, in the class's: whoever leaves a flat direction is far away
 
 
 def mahalanobis(features: Features, labels: Labels, logits: Logits, *, dimensions: int) -> Detection:
@@ -42,6 +43,9 @@ def _distances(points: Matrix) -> Vector:
         with warnings.catch_warnings():
             # A subset whose covariance is all but singular; the search goes on with the others.
             warnings.filterwarnings("ignore", "Determinant has increased", RuntimeWarning)
-            return np.asarray(MinCovDet(random_state=SEED).fit(points).mahalanobis(points), np.float64)
+            inner = MinCovDet(random_state=SEED).fit(points)
     except ValueError:  # half of the class is one point: it has no covariance
         return plain
+    away = points - inner.location_
+    covariance = inner.covariance_ + FLAT * np.eye(points.shape[1])
+    return np.asarray((away * np.linalg.solve(covariance, away.T).T).sum(1))

@@ -28,6 +28,7 @@ from core.types import Detection, Features, Ids, Labels, Logits, Mask
 
 ROUNDS, SETTLED = 20, 1e-4  # of expectation maximisation, and the relative change of the variation that ends it
 RIDGE = 1e-2  # added to the variation's covariance, as a share of its mean variance
+LEAST = 1e-9  # the same, as a share of all there is: where classes have collapsed, the rest is rounding
 FEWEST = 20  # images of a class, below which two groups would say nothing
 STARTS, TAIL = 3, 0.1  # directions at both ends of which a group of that share of the class is tried first
 LEAST_SPREAD = 0.1  # of the classes' ratios, in shares of their median; a few classes can agree by chance
@@ -47,7 +48,8 @@ def scan(features: Features, labels: Labels, logits: Logits, *, threshold: float
 
     A score is the log likelihood of an image in the smaller of its class's two groups less that in the larger one:
     0 is the cut. class_statistic [k] is the anomaly index; above `threshold` (the paper's is e squared) the class is
-    called poisoned. A class of fewer than twenty images is not cut: its scores are squared distances to its mean.
+    called poisoned; of one or two classes neither can stand out. A class of fewer than twenty images is not cut: its
+    scores are squared distances to its mean.
     """
     count = int(labels.max()) + 1
     found = _classes(features, labels)
@@ -87,19 +89,20 @@ class _Variation:
 
     def __init__(self, found: list[Class]) -> None:
         means = np.stack([one.mean for one in found])
+        self.least = LEAST * float(1 + (means**2).mean())  # 1: the mean variance, in the unit of the classes
         scatter = sum((one.matrix.T @ one.matrix for one in found), np.zeros((means.shape[1],) * 2))
         self.images = sum(len(one.ids) for one in found)
-        self.between, self.within = _ridged(means.T @ means / len(found)), _ridged(scatter / self.images)
-        for _ in range(ROUNDS):
+        self.between, self.within = self._ridged(means.T @ means / len(found)), self._ridged(scatter / self.images)
+        for left in reversed(range(ROUNDS)):
             identities, self.whole = np.zeros_like(scatter), scatter.copy()
             for one in found:
                 square, away = self._expected(one)
                 identities += square
                 self.whole += away
-            after = _ridged(self.whole / self.images)
-            if np.abs(after - self.within).max() <= SETTLED * np.abs(after).max():
+            after = self._ridged(self.whole / self.images)
+            if not left or np.abs(after - self.within).max() <= SETTLED * np.abs(after).max():
                 break
-            self.between, self.within = _ridged(identities / len(found)), after
+            self.between, self.within = self._ridged(identities / len(found)), after
 
     def _expected(self, one: Class) -> tuple[Matrix, Matrix]:
         """The expected square of a class's identity [d, d], and of its distance to the mean, times its images."""
@@ -114,13 +117,12 @@ class _Variation:
         images = self.images - len(one.ids)
         if not images:
             return self.within
-        return _ridged((self.whole - one.matrix.T @ one.matrix - self._expected(one)[1]) / images)
+        return self._ridged((self.whole - one.matrix.T @ one.matrix - self._expected(one)[1]) / images)
 
-
-def _ridged(covariance: Matrix) -> Matrix:
-    """A covariance made symmetric and safely invertible."""
-    floor = RIDGE * np.trace(covariance) / len(covariance) + np.finfo(float).tiny ** 0.25
-    return np.asarray((covariance + covariance.T) / 2 + floor * np.eye(len(covariance)))
+    def _ridged(self, covariance: Matrix) -> Matrix:
+        """A covariance made symmetric and safely invertible."""
+        floor = RIDGE * np.trace(covariance) / len(covariance) + self.least
+        return np.asarray((covariance + covariance.T) / 2 + floor * np.eye(len(covariance)))
 
 
 def _metric(covariance: Matrix) -> Matrix:

@@ -20,13 +20,17 @@ Matrix = NDArray[np.float64]
 
 
 def spectral(features: Features, labels: Labels, logits: Logits) -> Detection:
-    """Algorithm 1: centred and squared. features [n, d], labels [n]; logits are not used."""
+    """Algorithm 1: centred and squared. features [n, d], labels [n]; logits are not used.
+
+    Scores are at least 0, in squared units of the features; spectrum [k, 10] has each class's singular values.
+    """
     return _score(features, labels, centred=True)
 
 
 def spectral_released(features: Features, labels: Labels, logits: Logits) -> Detection:
     """The released code's score: v from the centred matrix, |x . v| of the uncentred representation.
 
+    features [n, d], labels [n]; logits are not used. Scores are at least 0, in units of the features.
     Where the poison's shift opposes the class's mean this ranks the poison last; for comparison only.
     """
     return _score(features, labels, centred=False)

@@ -37,8 +37,9 @@ LEAST_SPREAD = 0.1  # of the classes' log mean scores; a few classes can agree b
 def spectre(features: Features, labels: Labels, logits: Logits, *, assumed_share: float, threshold: float) -> Detection:
     """Score features [n, d] of classes labels [n], at most `assumed_share` of each poisoned; logits are not used.
 
-    Scores are QUE scores, at least 0, without unit, about 1 in a class without poison. class_statistic [k] says by
+    Scores are QUE scores, at least 0, without unit, of order 1 in a class without poison. class_statistic [k] says by
     how many spreads a class's log mean score exceeds the classes' median; above `threshold` it is called poisoned.
+    Of one or two classes neither can stand out.
     """
     count = int(labels.max()) + 1
     scores, means = np.zeros(len(labels)), {}

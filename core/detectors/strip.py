@@ -5,8 +5,9 @@ through and decides every one of them: their entropy stays low.
 
 The authors draw the other images from a clean set held out, and superimpose a hundred. This defender has no set but
 the training set itself, so they are drawn from that: a stamped one among them makes the answers to all images surer,
-and hardly changes their order. There are six if nothing else is said, and the same for every image, so that two
-images differ by themselves alone. core.superimpose asks the network; here is what its answers say.
+and hardly changes their order. There are six if nothing else is said, and the same for every image (each of the six
+also meets itself), so that two images differ by themselves alone. They are drawn by their places in the set: in another
+order others are drawn. core.superimpose asks the network; here is what its answers say.
 """
 
 from __future__ import annotations

@@ -24,13 +24,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from core.detectors.classes import NORMAL, Matrix, Vector
 from core.detectors.spectral import SPECTRUM
 from core.types import Detection, Features, Labels, Logits
-
-Matrix = NDArray[np.float64]
-Vector = NDArray[np.float64]
 
 RIDGE = 1e-2  # added to a covariance, as a share of its mean variance
 DIRECTIONS, SHARES, QUICK_ROUNDS = 12, (0.02, 0.1), 3  # where refinement may begin
@@ -224,7 +221,7 @@ def _unusual(separation: Vector, suspects: Vector) -> Vector:
     if present.any():
         logs = np.log(np.maximum(separation[present], NO_GAP))
         usual = np.median(logs)
-        spread = max(LEAST_SPREAD, 1.4826 * float(np.median(np.abs(logs - usual))))
+        spread = max(LEAST_SPREAD, NORMAL * float(np.median(np.abs(logs - usual))))
         error = STRAY / np.maximum(suspects[present], 1.0)
         away = (logs - usual) / np.sqrt(spread**2 + error)
         unusual[present] = np.where(suspects[present] < FEWEST_NAMED, np.minimum(away, 0.0), away)

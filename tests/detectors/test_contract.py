@@ -41,6 +41,9 @@ def check(found: Detection, n: int, classes: int) -> Detection:
         assert found.class_statistic.shape == (classes,)
         assert np.isfinite(found.class_statistic).all()
         assert np.isfinite(found.class_threshold)
+    if found.cut is not None:
+        assert found.cut.shape == (classes,)
+        assert not np.isnan(found.cut).any()
     if found.spectrum is not None:
         assert found.spectrum.shape[0] == classes
         assert found.spectrum.shape[1] <= 10
@@ -69,6 +72,22 @@ def test_scores_follow_their_rows_wherever_they_stand(detector, seed):
     np.testing.assert_allclose(shuffled.scores, straight.scores[order], rtol=1e-6, atol=1e-6)
     if straight.class_statistic is not None:
         np.testing.assert_allclose(shuffled.class_statistic, straight.class_statistic, rtol=1e-6, atol=1e-6)
+
+
+def test_lots_are_drawn_by_values_where_a_class_is_too_large_for_all_of_it():
+    features, labels, _ = ordinary(n=2400)  # the forest's trees see 256 rows of 600 each
+    order = np.random.default_rng(0).permutation(len(labels))
+    straight = detect("isolation-forest", features, labels).scores
+    shuffled = detect("isolation-forest", features[order], labels[order]).scores
+    np.testing.assert_allclose(shuffled, straight[order], rtol=1e-9)
+
+
+@every_detector
+def test_the_dtype_has_no_part_in_a_score(detector):
+    features, labels, _ = ordinary()
+    expected = scored(detector, features, labels).scores
+    for dtype in (">f4", "<f8", ">f8"):
+        np.testing.assert_allclose(scored(detector, features.astype(dtype), labels).scores, expected, rtol=1e-6)
 
 
 @every_detector
@@ -107,6 +126,20 @@ def test_a_class_of_two_images_or_of_one_is_no_obstacle(detector):
 def test_every_class_may_be_tiny(detector):
     features, labels, logits = ordinary(n=8)
     check(scored(detector, features, labels, logits), 8, 4)
+
+
+@every_detector
+def test_every_class_may_be_one_image(detector):
+    features, labels, logits = ordinary(n=4)
+    check(scored(detector, features, labels, logits), 4, 4)
+
+
+@every_detector
+@pytest.mark.parametrize("spread", [0.0, 1e-12, 1e-9, 1e-7])
+def test_classes_that_have_collapsed_to_points_of_their_own_are_no_obstacle(detector, spread):
+    noise, labels, logits = ordinary()
+    features = np.eye(4, 6)[labels] + spread * noise
+    check(scored(detector, features, labels, logits), 240, 4)
 
 
 @every_detector
@@ -213,6 +246,7 @@ SPOILT[[2, 5], 1] = np.nan, np.inf
         (FEATURES, LABELS.astype(float), "labels must be integers of at least 0; got dtype float64"),
         (FEATURES, LABELS - 1, r"labels must lie in \[0, 9999\]; got -1 to 2"),
         (SPOILT, LABELS, "features must be finite, in the range of float32; 2 rows are not"),
+        (SPOILT.astype(np.float16), LABELS, "features must be finite, in the range of float32; 2 rows are not"),
         (FEATURES[:0], LABELS[:0], r"neither empty; got shapes \(0, 3\) and \(0,\)"),
         (FEATURES[:, :0], LABELS, r"neither empty; got shapes \(12, 0\) and \(12,\)"),
         (FEATURES.astype(str), LABELS, "features must be real numbers, got dtype <U"),

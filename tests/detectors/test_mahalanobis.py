@@ -35,6 +35,22 @@ def test_it_ranks_a_planted_crowd_that_pulls_the_plain_covariance_to_itself(seed
     assert robust > roc_auc_score(truth[members], plain) + 0.1
 
 
+@pytest.mark.parametrize(("benign", "poisons", "width"), [(1900, 100, 10), (54, 6, 6), (380, 20, 10)])
+def test_a_unit_that_only_the_poison_switches_on_gives_it_away(benign, poisons, width):
+    generator = np.random.default_rng(0)
+    features = np.maximum(generator.normal(size=(benign + poisons, width)) + 1.0, 0.0)
+    truth = np.arange(len(features)) >= benign
+    features[:, 0] = np.where(truth, 6.0 + generator.normal(size=len(features)), 0.0)
+    found = detect("mahalanobis", features.astype(np.float32), np.zeros(len(features), int)).scores
+    assert roc_auc_score(truth, found) > 0.9999
+
+
+def test_nearly_all_of_a_class_may_be_one_point():
+    features, labels = np.random.default_rng(0).normal(size=(180, 6)), np.arange(180) % 3
+    features[np.flatnonzero(labels == 1)[:54]] = 1.0
+    assert np.isfinite(detect("mahalanobis", features, labels).scores).all()
+
+
 def test_a_class_of_which_half_is_one_point_is_no_obstacle():
     features, labels = planted.clean(0)
     features[np.flatnonzero(labels == 1)[:300]] = 1.0
