@@ -18,7 +18,7 @@ from core.pipeline import Line
 from core.sensitivity import FPR, spectral_gaps
 from core.store import Store
 from core.sweep import Sweep, cell_key
-from core.types import Features, Labels, Watcher, ignore
+from core.types import Features, Labels, Mask, Watcher, ignore
 
 
 def measure(
@@ -30,6 +30,7 @@ def measure(
         return dict(known.document)
     line = Line(config, store, watch, device)
     fooled = line.model("train")
+    line.losses(fooled)
     before = line.quality(fooled, "evaluate")
     features = line.features(fooled)
     found = line.detection(features)
@@ -50,11 +51,19 @@ def measure(
     }
     if sweep.retrain:
         summary = pipeline.run(config, store, watch, device)
+        _look_at(config, flagged, store)
         figures |= {"nat2": summary["nat2"], "asr2": summary["asr2"]}
     for which in ("random", "perfect") if sweep.references else ():
         quality = pipeline.reference(which, config, store, watch, device)
         figures |= {f"{which}_nat2": quality.nat, f"{which}_asr2": quality.asr}
     return dict(store.write("cell", cell, document=figures).document)
+
+
+def _look_at(config: RunConfig, flagged: Mask, store: Store) -> None:
+    """Read what the cleaned network left: so a store that fetches what it reads has it, whoever made the run."""
+    cleaned = stages.model_key(config, ~flagged)
+    store.read("model", cleaned)
+    store.read("predictions", stages.predictions_key(cleaned, config.attack))
 
 
 def _gap(store: Store, features_key: str, labels: Labels, targets: Labels) -> float | None:

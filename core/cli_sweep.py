@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from core import cluster as clusters
@@ -31,7 +32,9 @@ def _sweep(file: Path) -> sweeps.Sweep:
 @app.command("plan")
 def sweep_plan(file: SweepFile, as_json: AsJson = False) -> None:
     """Say what there is to do, and start nothing."""
-    cost = sweeps.plan(_sweep(file))
+    wanted = _sweep(file)
+    _where(wanted.cluster)
+    cost = sweeps.plan(wanted)
     print(json.dumps(asdict(cost))) if as_json else out.print(_to_do(cost))
 
 
@@ -57,7 +60,8 @@ def sweep_run(
     if device != "auto" and not here:
         raise BadRequest("--device needs --here: the worker chooses its device itself")
     wanted = _sweep(file)
-    where = _where(cluster or wanted.cluster, share=share, cpus=cpus_per_run, gpus=gpus_per_run)
+    _check_target(to)
+    where = _where(wanted.cluster if cluster is None else cluster, share=share, cpus=cpus_per_run, gpus=gpus_per_run)
     if device != "auto" and where is not None:
         raise BadRequest(
             "--device is for this machine: on a cluster a run computes on the GPU that it got, or on the CPU"
@@ -71,10 +75,7 @@ def sweep_run(
     except KeyboardInterrupt:
         err.print("stopped; what is finished stays, and the same command goes on from there")
         raise typer.Exit(130) from None
-    found = sweeps.table(wanted)
-    if to is not None:
-        _write_csv(found, to)
-    print(found.to_json(orient="records")) if as_json else _tell_sweep(found, wanted)
+    _tell(wanted, to, as_json)
     if failed:
         raise PoisonscopeError(failed)
 
@@ -115,11 +116,8 @@ def sweep_table(
     as_json: AsJson = False,
 ) -> None:
     """The figures so far."""
-    wanted = _sweep(file)
-    found = sweeps.table(wanted)
-    if to is not None:
-        _write_csv(found, to)
-    print(found.to_json(orient="records")) if as_json else _tell_sweep(found, wanted)
+    _check_target(to)
+    _tell(_sweep(file), to, as_json)
 
 
 @app.command("record")
@@ -136,23 +134,35 @@ def _to_do(cost: sweeps.Plan) -> str:
     return f"{runs}, at most {cost.trainings} trainings, {about(cost.seconds, cost.measured)}"
 
 
-def _write_csv(found: Any, to: Path) -> None:
-    try:
-        found.to_csv(to, index=False)
-    except OSError as error:
-        raise BadRequest(f"cannot write {to}: {error.strerror}") from None
+def _check_target(to: Path | None) -> None:
+    """BadRequest where a file cannot be written, before anything is computed for it."""
+    if to is not None and not to.absolute().parent.is_dir():
+        raise BadRequest(f"cannot write {to}: there is no folder {to.absolute().parent}")
+
+
+def _tell(wanted: sweeps.Sweep, to: Path | None, as_json: bool) -> None:
+    """The figures so far, in the terminal and, where that is wanted, in a file."""
+    found = sweeps.table(wanted)
+    print(found.to_json(orient="records")) if as_json else _tell_sweep(found, wanted)
+    if to is not None:
+        try:
+            found.to_csv(to, index=False)
+        except OSError as error:
+            raise BadRequest(f"cannot write {to}: {error.strerror or error}") from None
 
 
 def _tell_sweep(found: Any, wanted: sweeps.Sweep) -> None:
     """The figures that a terminal has room for, as means over the seeds."""
-    shown = Table(title=f"{wanted.name}: means over the seeds")
+    shown = Table(title=escape(f"{wanted.name}: means over the seeds"))
     figures = [name for name in ("nat1", "asr1", "auroc", "tpr_at_1", "poisons_left", "nat2", "asr2") if name in found]
     for column in [*wanted.axes, "done", *figures]:
-        shown.add_column(column, justify="left" if column in wanted.axes else "right")
+        shown.add_column(escape(column), justify="left" if column in wanted.axes else "right")
     groups = found.groupby(list(wanted.axes), sort=False, dropna=False) if wanted.axes else [((), found)]
     for place, rows in groups:
         place = place if isinstance(place, tuple) else (place,)
         means = (rows[name].astype(float).mean() for name in figures)
         done = f"{(rows['status'] == 'done').sum()} of {len(rows)}"
-        shown.add_row(*map(str, place), done, *("" if mean != mean else f"{mean:.4g}" for mean in means))
+        shown.add_row(
+            *(escape(str(value)) for value in place), done, *("" if mean != mean else f"{mean:.4g}" for mean in means)
+        )
     out.print(shown)

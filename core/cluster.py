@@ -29,11 +29,11 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from core import datasets, home, stages
 from core.config import RunConfig
-from core.shared import Share, SharedStore
+from core.shared import Share, SharedStore, checked_url
 from core.store import Artefact, Store
 from core.sweep import Cell, Sweep, cell_key
 from core.threads import share_cores
@@ -43,6 +43,8 @@ PARTS = "parts"  # the stage of the list of all that a cell has read or written
 POLL = 0.5  # seconds between looks at the tasks
 PATIENCE = 60.0  # seconds that a network file system may take to show what another node has written
 GRACE = 15.0  # seconds for a cancelled task to put its things away
+LEAST_PART = 0.0001  # of a core or a GPU that Ray can give
+MOST_RETRIES = 1_000
 
 log = logging.getLogger(__name__)
 
@@ -82,21 +84,23 @@ class Place:
         """The line of text that `place` reads."""
         changed = {name: value for name, value in asdict(self).items() if value != getattr(Place(), name)}
         changed.pop("address", None)
-        return self.address + (f"?{urlencode(changed, safe=':/')}" if changed else "")
+        return self.address + (f"?{urlencode(changed, safe=':/', quote_via=quote)}" if changed else "")
 
 
 def place(text: str) -> Place:
     """Read an address with its options; BadRequest says what does not fit."""
     address, _, options = text.strip().partition("?")
-    kinds = {"cpus": float, "gpus": float, "retries": int, "share": str}
+    kinds = {"cpus": (float, "a number"), "gpus": (float, "a number"), "retries": (int, "a whole number"),
+             "share": (str, "a URL")}  # fmt: skip
     chosen: dict[str, Any] = {}
-    for name, value in parse_qsl(options, keep_blank_values=True):
+    for name, value in parse_qsl(options.replace("+", "%2B"), keep_blank_values=True):
         if name not in kinds:
             raise BadRequest(f"a cluster's options are {', '.join(kinds)}, got {name!r}")
+        kind, said = kinds[name]
         try:
-            chosen[name] = kinds[name](value)
+            chosen[name] = kind(value)
         except ValueError:
-            raise BadRequest(f"{name} of a cluster must be a number, got {value!r}") from None
+            raise BadRequest(f"{name} of a cluster must be {said}, got {value!r}") from None
     return checked(Place(address=address, **chosen))
 
 
@@ -104,10 +108,17 @@ def checked(wanted: Place) -> Place:
     """The same place, if its numbers can be meant."""
     if not wanted.address:
         raise BadRequest("a cluster needs an address: auto, or host:port of its head node")
-    if not 0 < wanted.cpus < 10_000 or wanted.retries < 0:
-        raise BadRequest(f"cpus must be above 0 and retries at least 0, got {wanted.cpus} and {wanted.retries}")
-    if wanted.gpus is not None and (not 0 <= wanted.gpus < 100 or (wanted.gpus > 1 and wanted.gpus % 1)):
-        raise BadRequest(f"gpus must be a fraction of one or a whole number, got {wanted.gpus}")
+    if not LEAST_PART <= wanted.cpus < 10_000:
+        raise BadRequest(f"cpus must be at least {LEAST_PART} and below 10,000, got {wanted.cpus:g}")
+    if not 0 <= wanted.retries <= MOST_RETRIES:
+        raise BadRequest(f"retries must lie in [0, {MOST_RETRIES}], got {wanted.retries}")
+    if wanted.gpus and (not LEAST_PART <= wanted.gpus < 100 or (wanted.gpus > 1 and wanted.gpus % 1)):
+        raise BadRequest(
+            f"gpus must be 0, a fraction of one of at least {LEAST_PART}, or a whole number below 100, "
+            f"got {wanted.gpus:g}"
+        )
+    if wanted.share is not None:
+        checked_url(wanted.share)
     return wanted
 
 
@@ -123,6 +134,7 @@ def carry_out(sweep: Sweep, todo: Sequence[Cell], store: Store, told: Told) -> d
     where = place(sweep.cluster or "auto")
     share = None if where.share is None else Share(where.share)
     if share is not None:
+        share.check()
         todo = [cell for cell in todo if not _brought_home(cell, sweep, share, store, told)]
     if not todo:
         return {}
@@ -139,7 +151,7 @@ def _brought_home(cell: Cell, sweep: Sweep, share: Share, store: Store, told: To
         if not share.holds("cell", key):
             return False
         bring_home(key, share, store)
-    except PoisonscopeError as trouble:
+    except Exception as trouble:  # a share that cannot be reached just now, say; then it is computed
         log.warning("%s", trouble)
         return False
     told.done(cell)
@@ -219,6 +231,8 @@ class _Driver:
         for other in others[:may_go]:
             self._send(other)
         del others[:may_go]
+        if error is not None:
+            return
         try:
             self.told.done(cell)
         except Cancelled as stop:

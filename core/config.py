@@ -257,8 +257,11 @@ def class_number(dataset: str, name: str | int) -> int:
 def explain(error: ValidationError) -> BadRequest:
     """pydantic's findings as one message: field, what is wrong, and what was got."""
     lines: dict[str, None] = {}  # an ordered set: a union tells of each of its members
-    for found in error.errors(include_url=False):
+    every = error.errors(include_url=False)
+    for found in every:
         place = found["loc"]
+        if found["type"] == "too_short" and any(other["loc"][:-1] == place for other in every):
+            continue  # it is short only of what is told of anyway
         cause = found.get("ctx", {}).get("error")
         if isinstance(cause, BadRequest):
             lines[str(cause)] = None

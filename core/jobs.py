@@ -431,8 +431,11 @@ def _result(kind: str, asked: Asked) -> tuple[str, bool]:
     if (kind == "sweep") != isinstance(asked, Sweep):
         raise BadRequest(f"a job of kind {kind!r} does not ask for a {type(asked).__name__}")
     key_of, stage = KINDS[kind]
-    key = key_of(asked)
-    return key, Store().has(stage, key)
+    key, store = key_of(asked), Store()
+    stored = store.has(stage, key)
+    if stored and isinstance(asked, Sweep):  # which is whole while all of its cells are there
+        stored = all(store.has("cell", cell) for _, cell in sweep.keyed(asked))
+    return key, stored
 
 
 def _mark_done(job: Job) -> None:

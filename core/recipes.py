@@ -107,13 +107,15 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-def resolve(recipe: str, dataset: str, **overrides: Any) -> tuple[DatasetConfig, TrainingConfig]:
+def resolve(recipe: str, dataset: str, /, **overrides: Any) -> tuple[DatasetConfig, TrainingConfig]:
     """The data set's subset and the training of a recipe, with an expert's overrides applied.
 
     An override is any field of TrainingConfig, or per_class (None for the whole data set).
     """
     DATASETS[dataset]
-    if recipe not in RECIPES:
+    if "recipe" in overrides:
+        raise BadRequest("a recipe's own numbers can be changed, and the recipe itself is chosen beside them")
+    if not isinstance(recipe, str) or recipe not in RECIPES:
         raise BadRequest(f"unknown recipe {recipe!r}; allowed are {sorted(RECIPES)}")
     entry = RECIPES[recipe]
     numbers: dict[str, Any] = {

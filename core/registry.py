@@ -22,6 +22,7 @@ from core.types import BadRequest
 
 Value = int | float | bool | str
 
+MOST_INTEGER = 2**53  # that a float holds exactly
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -46,7 +47,7 @@ class Parameter:
         if isinstance(value, np.generic):
             value = value.item()
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
+            value = float(value) if abs(value) <= MOST_INTEGER else math.inf
         if kind is int and isinstance(value, float) and value.is_integer():
             value = int(value)
         if type(value) is not kind:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from core import recipes
 from core.config import AttackConfig, DefenceConfig, RunConfig, class_number, explain
+from core.types import BadRequest
 
 
 def configure(
@@ -40,14 +41,16 @@ def configure(
     Classes go by name or number; `training` overrides numbers of the recipe, or its per_class; `also` names further
     triggers, each {"trigger": name, "parameters": {...}}. All-to-all needs no target.
     """
-    chosen, numbers = recipes.resolve(recipe, dataset, **(training or {}))
+    chosen, numbers = recipes.resolve(recipe, dataset, **_mapping("training", training))
+    if isinstance(also, str | Mapping) or not isinstance(also, Sequence):
+        raise BadRequest(f"also must be a list of triggers, each with trigger and parameters, got {also!r}")
     try:
         return RunConfig(
             dataset=chosen,
             attack=AttackConfig.model_validate(
                 {
                     "trigger": trigger,
-                    "parameters": dict(trigger_parameters or {}),
+                    "parameters": _mapping("trigger_parameters", trigger_parameters),
                     "target": 0 if labels == "all_to_all" else class_number(dataset, target),
                     "source": None if source is None else class_number(dataset, source),
                     "ratio": ratio,
@@ -62,7 +65,7 @@ def configure(
             defence=DefenceConfig.model_validate(
                 {
                     "detector": detector,
-                    "parameters": dict(detector_parameters or {}),
+                    "parameters": _mapping("detector_parameters", detector_parameters),
                     "representation": representation,
                     "assumed_ratio": assumed_ratio,
                     "multiplier": multiplier,
@@ -74,3 +77,12 @@ def configure(
         )
     except ValidationError as error:
         raise explain(error) from None
+
+
+def _mapping(name: str, value: Any) -> dict[str, Any]:
+    """A group of settings by their names; None is an empty one."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise BadRequest(f"{name} must be a mapping of names to values, got {value!r}")
+    return dict(value)

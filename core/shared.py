@@ -22,17 +22,32 @@ from core.types import BadRequest, DamagedArtefact
 log = logging.getLogger(__name__)
 
 
+def checked_url(url: str) -> str:
+    """The same text, if it can be a share's; without a protocol each process would take it for a folder of its own."""
+    protocol, there, rest = url.partition("://")
+    if not (protocol and there and rest):
+        raise BadRequest(f"a share is a URL, such as s3://bucket/folder or file:///folder, got {url!r}")
+    return url
+
+
 class Share:
     """The artefacts below a URL, such as s3://bucket/folder; BadRequest where fsspec cannot use it."""
 
     def __init__(self, url: str) -> None:
         import fsspec
 
-        self.url = url
+        self.url = checked_url(url)
         try:
             self._files, self._root = fsspec.url_to_fs(url)
-        except (ValueError, ImportError) as error:  # an unknown protocol, or a package that is not installed
+        except Exception as error:  # an unknown protocol, a missing package or option, a host that does not answer
             raise BadRequest(f"{url!r} cannot be used as a share: {error}") from None
+
+    def check(self) -> None:
+        """Look there; BadRequest where it cannot be reached."""
+        try:
+            self._files.exists(self._root)
+        except Exception as error:  # each file system has its own
+            raise BadRequest(f"{self.url!r} cannot be reached: {type(error).__name__}: {error}") from None
 
     def holds(self, stage: str, key: str) -> bool:
         """Whether a whole artefact is there; its files are not read."""

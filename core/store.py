@@ -292,10 +292,12 @@ class Store:
         """Remove an artefact, if it is there."""
         self._remove(self._place(stage, key))
 
-    def listing(self) -> list[Listed]:
-        """What is stored, newest first; damaged ones are left out."""
+    def listing(self, only: str | None = None) -> list[Listed]:
+        """What is stored, of one stage or of all, newest first; damaged ones are left out."""
         found = []
         for stage, key in self._places():
+            if only not in (None, stage):
+                continue
             with suppress(DamagedArtefact):
                 done = _sizes_agree(self._place(stage, key), stage, key)
                 size = sum(entry["bytes"] for entry in done["files"].values())

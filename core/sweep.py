@@ -19,6 +19,7 @@ import itertools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import isfinite
 from typing import Annotated, Any, Self
 
 import yaml
@@ -36,8 +37,30 @@ Settings = dict[str, Any]
 
 VERSION = 1  # of a cell's figures; raise it when what is measured changes
 MOST_CELLS = 10_000
+DEEPEST = 8  # of lists and mappings in each other; what leads back to itself is deeper than anything
 GROUPS = {"trigger": "trigger_parameters", "detector": "detector_parameters", "training": "training"}
 SPELT_OUT = ("dataset", "trigger", "target", "ratio", "recipe", "detector", "assumed_ratio")  # at their defaults, too
+# The columns behind a table's axes, seed and status; shares in [0, 1], counts of images.
+FIGURES = {
+    "nat1": "accuracy on clean test images of the poisoned network",
+    "asr1": "attack success rate of the poisoned network",
+    "auroc": "how well the scores rank poisoned above benign images of the target class",
+    "average_precision": "the same as average precision",
+    "tpr_at_1": "share of the poisoned images that is found at a false positive rate of 1%",
+    "gap": "leading singular value of the target class's representations over the second",
+    "poisons": "poisoned images in the training set",
+    "poisons_left": "poisoned images that the filter left",
+    "clean_removed": "benign images that the filter removed",
+    "fpr": "share of the benign images that the filter removed",
+    "nat2": "accuracy on clean test images after cleaning and retraining",
+    "asr2": "attack success rate after cleaning and retraining",
+    "random_nat2": "accuracy after a random filter of the same budget",
+    "random_asr2": "attack success rate after a random filter of the same budget",
+    "perfect_nat2": "accuracy after the perfect filter of the same budget",
+    "perfect_asr2": "attack success rate after the perfect filter of the same budget",
+}
+# What else a table of cells has columns for, on its way through the program, too: no axis of names can be called so.
+COLUMNS = ("seed", "status", "named", "run", "error", "done", "value", "mean", "std", "runs", *FIGURES)
 SAME = "ratio"  # as assumed_ratio: the defender assumes the attacker's own
 
 
@@ -77,6 +100,22 @@ class Sweep(Frozen):
     references: bool = False
     cluster: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, content: Any) -> Any:
+        """Base and axes are such as a file of text can hold, and as this one shall look."""
+        if not isinstance(content, Mapping):
+            return content
+        _check_plain("base", content.get("base", {}))
+        axes = content.get("axes", {})
+        _check_plain("axes", axes)
+        for axis, values in axes.items() if isinstance(axes, Mapping) else ():
+            if not isinstance(values, list | tuple | Mapping):
+                raise BadRequest(f"an axis is a list of values, or names with settings each; {axis!r} is {values!r}")
+            if isinstance(values, Mapping) and axis in COLUMNS:
+                raise BadRequest(f"an axis cannot be called {axis!r}, which is a column of the figures' table")
+        return content
+
     @model_validator(mode="after")
     def _sensible(self) -> Self:
         if len(set(self.seeds)) < len(self.seeds):
@@ -105,7 +144,8 @@ def parse(text: str) -> Sweep:
     """A sweep from YAML, all of its runs checked; BadRequest says what does not fit."""
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
+        # What a value's own constructor raises (a month 13, say) comes out of the library as it is.
         raise BadRequest(f"this is not YAML: {error}") from None
     if not isinstance(content, dict):
         raise BadRequest(f"a sweep is a mapping of name, base, axes and seeds, got {type(content).__name__}")
@@ -115,6 +155,22 @@ def parse(text: str) -> Sweep:
         raise explain(error) from None
     cells(sweep)
     return sweep
+
+
+def _check_plain(where: str, value: Any, depth: int = 0) -> None:
+    """BadRequest where a value is none that YAML and JSON both write, or leads too deep."""
+    if depth > DEEPEST:
+        raise BadRequest(f"{where} is nested too deeply, or leads back to itself")
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            if not isinstance(name, str):
+                raise BadRequest(f"names in {where} must be text, got {name!r}")
+            _check_plain(f"{where}.{name}", inner, depth + 1)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _check_plain(where, inner, depth + 1)
+    elif not (value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and isfinite(value))):
+        raise BadRequest(f"{where} must hold finite numbers, words, true and false, got {value!r}")
 
 
 def text(sweep: Sweep) -> str:
@@ -169,7 +225,10 @@ def _lay(settings: Settings, over: Mapping[str, Any]) -> None:
     for name, value in over.items():
         group, dot, own = name.partition(".")
         if dot and group in GROUPS:
-            settings[GROUPS[group]] = {**settings.get(GROUPS[group], {}), own: value}
+            known = settings.get(GROUPS[group]) or {}
+            if not isinstance(known, Mapping):
+                raise BadRequest(f"{GROUPS[group]} must be a mapping of names to values, got {known!r}")
+            settings[GROUPS[group]] = {**known, own: value}
         elif name in _defaults():
             settings[name] = value
         else:

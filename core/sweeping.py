@@ -27,7 +27,8 @@ def carry_out(sweep: Sweep, store: Store, watch: Watcher = ignore, device: str =
 
     watch hears of the whole, with data["overall"], of a cell that failed, with data["failed"], and between two
     cells, with data["between"]: whoever is told may raise Cancelled then and lose nothing. On a cluster the cells
-    under way are finished first then.
+    under way are finished first then. After a cell that failed nothing is between, so that sweeps which let each other
+    go first come to their ends.
     """
     todo = [cell for cell in cells(sweep) if not store.has("cell", cell_key(cell.config, sweep))]
     told = Told(watch, sweep.count, sweep.count - len(todo))
@@ -49,7 +50,8 @@ def _one_by_one(sweep: Sweep, todo: list[Cell], store: Store, told: Told, device
             raise
         except Exception as error:  # whatever it is (memory, say), the other cells may well go on
             errors[cell_key(cell.config, sweep)] = told.failed(cell, error)
-        told.done(cell)
+        else:
+            told.done(cell)
     return errors
 
 
@@ -83,7 +85,7 @@ class Told:
         )
 
     def done(self, cell: Cell) -> None:
-        """A cell has ended."""
+        """A cell has ended well."""
         self.finished += 1
         message = f"{self.finished} of {self.total} are done, the last one {cell.name}"
         self.watch(Event("between", 1.0, message, {"overall": self._share(0.0), "between": True}))
@@ -91,6 +93,7 @@ class Told:
     def failed(self, cell: Cell, error: Exception) -> str:
         """What went wrong, as a sentence that has been told."""
         said = str(error) if isinstance(error, PoisonscopeError) else f"{type(error).__name__}: {error}"
+        self.finished += 1
         self.watch(Event("failed", 1.0, f"{cell.name} failed: {said}", {"failed": cell.name, "error": said}))
         return said
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,9 +12,10 @@ from typing import Any
 import pandas as pd
 
 from core import cluster, doors, jobs, stages
+from core.config import RunConfig
 from core.jobs import Job
 from core.store import Store
-from core.sweep import SAME, Cell, Sweep, base_of, cell_key, cells, key, keyed, parse, text
+from core.sweep import FIGURES, SAME, Cell, Sweep, base_of, cell_key, cells, key, keyed, parse, text
 from core.types import BadRequest
 
 __all__ = [
@@ -42,26 +43,7 @@ __all__ = [
 
 RECORDS = Path(__file__).resolve().parent.parent / "assets" / "sweeps"  # <name>.yaml, and its figures, <name>.json
 DIGITS = 6  # of a recorded figure
-
-# The columns behind a table's axes, seed and status; shares in [0, 1], counts of images.
-FIGURES = {
-    "nat1": "accuracy on clean test images of the poisoned network",
-    "asr1": "attack success rate of the poisoned network",
-    "auroc": "how well the scores rank poisoned above benign images of the target class",
-    "average_precision": "the same as average precision",
-    "tpr_at_1": "share of the poisoned images that is found at a false positive rate of 1%",
-    "gap": "leading singular value of the target class's representations over the second",
-    "poisons": "poisoned images in the training set",
-    "poisons_left": "poisoned images that the filter left",
-    "clean_removed": "benign images that the filter removed",
-    "fpr": "share of the benign images that the filter removed",
-    "nat2": "accuracy on clean test images after cleaning and retraining",
-    "asr2": "attack success rate after cleaning and retraining",
-    "random_nat2": "accuracy after a random filter of the same budget",
-    "random_asr2": "attack success rate after a random filter of the same budget",
-    "perfect_nat2": "accuracy after the perfect filter of the same budget",
-    "perfect_asr2": "attack success rate after the perfect filter of the same budget",
-}
+RETRAINING = ("retrain", "evaluate again")  # stages of a run, and all there is to a reference
 
 
 @dataclass(frozen=True)
@@ -82,23 +64,37 @@ class Plan:
 def plan(sweep: Sweep, store: Store | None = None) -> Plan:
     """Count what is not stored of a sweep; nothing starts."""
     store = store or Store()
+    paces: dict[tuple[str, str], doors.Pace] = {}
     trained: set[str] = set()
+    known: set[str] = set()  # the cells that are stored, or will be
     stored = trainings = 0
     seconds, measured = 0.0, True
-    for cell in cells(sweep):
-        if store.has("cell", cell_key(cell.config, sweep)):
+    for cell, named in keyed(sweep):
+        if named in known or store.has("cell", named):
             stored += 1
             continue
-        model = stages.model_key(cell.config)
-        new = not (model in trained or store.has("model", model))
-        guess = doors.estimate(cell.config, store=store, trained=trained)
-        retrainings = int(sweep.retrain) + 2 * int(sweep.references)
-        half = guess.seconds if not new else guess.seconds / 2  # a training and its evaluation
-        trainings += int(new) + retrainings
-        seconds += half * (int(new) + retrainings)
-        measured &= guess.measured
-        trained.add(model)
+        config = cell.config
+        network = config.training.model, config.dataset.name
+        if network not in paces:  # looked up once: it takes a look at the whole store
+            paces[network] = doors.pace(config, store)
+        left = _left(config, sweep, store, trained)
+        trainings += sum(stage in ("train", "retrain") for stage, _ in left)
+        seconds += doors.seconds([passes for _, passes in left], paces[network])
+        measured &= paces[network].measured
+        trained.add(stages.model_key(config))
+        known.add(named)
     return Plan(sweep.count, stored, trainings, seconds, measured)
+
+
+def _left(config: RunConfig, sweep: Sweep, store: Store, trained: Container[str]) -> list[tuple[str, float]]:
+    """The stages of a cell that are still to do, and their cost in forward passes (core.progress)."""
+    left = list(doors.left(config, store, trained).items())
+    if not sweep.retrain:
+        return [(stage, passes) for stage, passes in left if stage not in RETRAINING]
+    whole = doors.costs(config)
+    references = ("random", "perfect") if sweep.references else ()
+    missing = [which for which in references if not store.has("reference", stages.reference_key(config, which))]
+    return left + [(stage, whole[stage]) for _ in missing for stage in RETRAINING]
 
 
 def submit(sweep: Sweep, *, start: bool = True) -> Job:
@@ -145,11 +141,14 @@ def shipped() -> dict[str, Sweep]:
 def record(file: Path, store: Store | None = None) -> Path:
     """Write the figures of a sweep's finished cells beside its file, <name>.json; BadRequest where none is finished.
 
-    What the record has already of cells that are not stored here stays in it.
+    What the record has already of cells that are not stored here stays in it. BadRequest, too, where something else
+    stands in its place, or it cannot be written.
     """
     store = store or Store()
     sweep, to = parse(file.read_text(encoding="utf-8")), file.with_suffix(".json")
-    known = json.loads(to.read_text(encoding="utf-8")) if to.exists() else {}
+    if to == file:
+        raise BadRequest(f"the figures go into {to}, where the sweep itself is; call it {file.stem}.yaml")
+    known = _known(to)
     found = {}
     for _, named in keyed(sweep):
         stored = store.read("cell", named)
@@ -160,8 +159,24 @@ def record(file: Path, store: Store | None = None) -> Path:
     if not found:
         raise BadRequest(f"none of the {sweep.count} runs of {file} is finished here")
     lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(figures)}" for key, figures in found.items())
-    to.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+    try:
+        to.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+    except OSError as error:
+        raise BadRequest(f"cannot write {to}: {error.strerror or error}") from None
     return to
+
+
+def _known(record: Path) -> dict[str, Any]:
+    """What a record has already; BadRequest where it is none."""
+    if not record.exists():
+        return {}
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadRequest(f"{record} is no record of a sweep's figures: {error}") from None
+    if not isinstance(content, dict) or not all(isinstance(figures, dict) for figures in content.values()):
+        raise BadRequest(f"{record} is no record of a sweep's figures; move it away, and it will be written anew")
+    return content
 
 
 def _rounded(value: Any) -> Any:

@@ -19,7 +19,7 @@ out, err = Console(), Console(stderr=True)
 
 def bar() -> Progress:
     """A progress bar that goes when it is full."""
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     return Progress(*columns, console=err, transient=True)
 
 

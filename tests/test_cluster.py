@@ -49,6 +49,7 @@ def sweep(**changes: Any) -> Sweep:
         ("10.0.0.1:6379?cpus=4&gpus=0.5", Place("10.0.0.1:6379", cpus=4, gpus=0.5)),
         ("auto?share=s3://bucket/a/folder&retries=0", Place("auto", retries=0, share="s3://bucket/a/folder")),
         ("ray://head:10001?gpus=0", Place("ray://head:10001", gpus=0)),
+        ("auto?share=s3://b/a+b%20c", Place("auto", share="s3://b/a+b c")),
     ],
 )
 def test_an_address_with_options(text, found):
@@ -62,9 +63,14 @@ def test_an_address_with_options(text, found):
         ("?cpus=1", "needs an address"),
         ("auto?cores=2", "options are cpus, gpus, retries, share, got 'cores'"),
         ("auto?cpus=many", "cpus of a cluster must be a number, got 'many'"),
-        ("auto?cpus=0", "cpus must be above 0"),
-        ("auto?gpus=1.5", "a fraction of one or a whole number, got 1.5"),
-        ("auto?gpus=nan", "a fraction of one or a whole number, got nan"),
+        ("auto?cpus=0", "cpus must be at least 0.0001 and below 10,000, got 0"),
+        ("auto?gpus=1.5", "gpus must be 0, a fraction of one .*, or a whole number below 100, got 1.5"),
+        ("auto?gpus=nan", "or a whole number below 100, got nan"),
+        ("auto?gpus=0.00001", "a fraction of one of at least 0.0001, .* got 1e-05"),
+        ("auto?retries=1.5", "retries of a cluster must be a whole number, got '1.5'"),
+        ("auto?retries=-1", r"retries must lie in \[0, 1000\], got -1"),
+        ("auto?share=", "a share is a URL, .* got ''"),
+        ("auto?share=folder", "a share is a URL, .* got 'folder'"),
     ],
 )
 def test_an_address_that_cannot_be_meant(text, said):
@@ -346,6 +352,18 @@ def test_what_an_earlier_attempt_left_in_the_share_is_brought_home_and_not_sent(
     sweeping.carry_out(asked, Store())
     assert ray.sent == []
     assert all(Store().has(stage, key) for stage in ("cell", "model", "run"))
+
+
+def test_a_share_that_does_not_answer_is_said_before_anything_is_sent(fake, tmp_path, monkeypatch):
+    ray = fake(stores)
+
+    def broken(self: Share) -> None:
+        raise BadRequest("cannot be reached")
+
+    monkeypatch.setattr(Share, "check", broken)
+    with pytest.raises(BadRequest, match="cannot be reached"):
+        sweeping.carry_out(sweep(cluster=f"auto?share={(tmp_path / 'share').as_uri()}"), Store())
+    assert ray.sent == []
 
 
 def test_a_part_that_is_damaged_makes_the_cell_be_computed_again(fake, tmp_path):

@@ -120,6 +120,30 @@ def test_a_place_that_cannot_be_used_is_refused():
         Share("nonsense://there")
 
 
+@pytest.mark.parametrize("url", ["", "foo", "/a/folder", "file://", "://x"])
+def test_what_is_no_url_is_refused(url):
+    with pytest.raises(BadRequest, match=r"a share is a URL, such as s3://bucket/folder .*, got"):
+        Share(url)
+
+
+def test_a_place_that_does_not_answer_is_said(url, monkeypatch):
+    share = Share(url)
+    share.check()
+
+    def broken(*_: object) -> None:
+        raise ConnectionError("nobody there")
+
+    monkeypatch.setattr(share._files, "exists", broken)
+    with pytest.raises(BadRequest, match="cannot be reached: ConnectionError: nobody there"):
+        share.check()
+
+
+@pytest.mark.parametrize("url", ["github://x", "zip://x"])
+def test_a_file_system_that_wants_more_is_said(url):
+    with pytest.raises(BadRequest, match="cannot be used as a share"):
+        Share(url)
+
+
 @pytest.mark.skipif(find_spec("s3fs") is not None, reason="s3fs is installed")
 def test_a_missing_package_is_named():
     with pytest.raises(BadRequest, match="s3fs"):

@@ -75,7 +75,28 @@ def test_what_is_written_is_read_again() -> None:
         ("base: {seed: 1}", "a sweep's seeds stand in its seeds"),
         ("seeds: []", "seeds: "),
         ("seeds: [1, 1]", "every seed may stand once"),
-        ("seeds: [-1]", "seeds.0: .* got -1"),
+        ("seeds: [-1]", "^seeds.0: .* got -1$"),
+        ("axes: {ratio: 0.1}", "an axis is a list of values, or names with settings each; 'ratio' is 0.1"),
+        ("axes: {nat1: {low: {ratio: 0.1}}}", "cannot be called 'nat1', which is a column"),
+        ("axes: {seed: {low: {ratio: 0.1}}}", "cannot be called 'seed', which is a column"),
+        ("base: {ratio: .nan}", "base.ratio must hold finite numbers, .* got nan"),
+        ("base: {ratio: 2020-12-24}", "base.ratio must hold finite numbers"),
+        ("base: {ratio: 2020-13-45}", "not YAML: month must be"),
+        ("base: {ratio: !!bool foo}", "not YAML: 'foo'"),
+        ("base: &a {b: *a}", "leads back to itself"),
+        ("[" * 2000 + "]" * 2000, "not YAML"),
+        (f"base: {{seed: {'9' * 5000}}}", "not YAML: Exceeds the limit"),
+        ("base: {1: 2}", "names in base must be text, got 1"),
+        ("base: {training: 3}", "training must be a mapping of names to values, got 3"),
+        ("base: {training: 3, training.epochs: 1}", "training must be a mapping of names to values, got 3"),
+        ("axes: {training: [1]}", "at training 1: training must be a mapping"),
+        ("base: {trigger_parameters: [1]}", r"trigger_parameters must be a mapping of names to values, got \[1\]"),
+        ("base: {training.recipe: quick}", "the recipe itself is chosen beside them"),
+        ("base: {training.dataset: a}", "dataset: Extra inputs are not permitted"),
+        ("base: {recipe: []}", r"unknown recipe \[\]; allowed are"),
+        ("base: {also: pixel}", "also must be a list of triggers, .* got 'pixel'"),
+        ("base: {also: 3}", "also must be a list of triggers, .* got 3"),
+        (f"base: {{trigger: pattern, trigger.opacity: 1{'0' * 400}}}", r"opacity must lie in \[0, 1\], got inf"),
         ("{retrain: false, references: true}", "they need retrain: true"),
         (f"seeds: {list(range(10_001))}", "at most 10,000 runs, got 10,001"),
     ],
@@ -83,6 +104,11 @@ def test_what_is_written_is_read_again() -> None:
 def test_what_does_not_fit_is_refused(content: str, said: str) -> None:
     with pytest.raises(BadRequest, match=said):
         parse(content)
+
+
+def test_nothing_where_a_group_of_settings_belongs_is_none_of_them() -> None:
+    (cell,) = cells(parse("base: {dataset: digits, target: 3, training: null, training.epochs: 1}"))
+    assert cell.config == configure(dataset="digits", target=3, training={"epochs": 1})
 
 
 @pytest.mark.parametrize(

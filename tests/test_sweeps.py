@@ -16,9 +16,10 @@ import pytest
 from sklearn.metrics import roc_curve
 from typer.testing import CliRunner
 
-from core import cell, cli, detectors, jobs, metrics, stages, sweeps, worker
+from core import cell, cli, detectors, jobs, metrics, stages, sweeps, terminal, worker
 from core.datasets import digits
 from core.results import Result
+from core.shared import Share, SharedStore
 from core.store import Store
 from core.sweep import Sweep, cells, parse
 from core.sweeping import CellsFailed, carry_out
@@ -150,6 +151,33 @@ def test_stopped_in_a_training_only_that_one_is_begun_again(trainings: Counter[s
     assert trainings["done"] == 2 * few().count
 
 
+def test_a_network_that_was_stored_without_losses_is_trained_once_more_for_them(trainings: Counter[str]) -> None:
+    (one,) = cells(few(axes={"detector": ["loss-isolation"]}, retrain=False))
+    model = stages.model_key(one.config)
+    carry_out(few(axes={}, retrain=False), Store())
+    without = Store().read("model", model)
+    assert without is not None
+    document, network = without.document, without.weights()
+    Store().delete("model", model)
+    Store().write("model", model, document=document, weights=network)  # as an earlier version did, and a recording
+    sweep = few(axes={"detector": ["loss-isolation"]}, retrain=False)
+    assert sweeps.plan(sweep).trainings == 1
+    carry_out(sweep, Store())
+    assert statuses(sweep) == ["done"]
+    assert trainings["done"] == 2
+
+
+def test_what_a_cell_leaves_is_looked_at_whoever_made_the_run(tmp_path: Path) -> None:
+    whole = parse(FILE.replace("[0.1, 0.5]", "[0.5]"))
+    (one,) = cells(whole)
+    shares = Share((tmp_path / "share").as_uri())
+    first, successor = (SharedStore(shares, tmp_path / name, own=("cell",)) for name in ("first", "successor"))
+    cell.measure(one.config, whole, first)
+    cell.measure(one.config, whole, successor)
+    assert successor.touched == first.touched
+    assert sorted(stage for stage, _ in successor.touched).count("model") == 2
+
+
 # --- planning --------------------------------------------------------------------------------------------
 
 
@@ -160,6 +188,28 @@ def test_the_plan_counts_what_is_not_stored() -> None:
     assert sweeps.plan(few()).trainings == 2  # the poisoned networks are there
     carry_out(few(), Store())
     assert sweeps.plan(few()) == sweeps.Plan(2, 2, 0, 0.0, True)
+
+
+def test_the_plan_knows_what_a_stored_run_leaves_to_do(trainings: Counter[str]) -> None:
+    carry_out(few(), Store())
+    for one in cells(few()):
+        Store().delete("cell", sweeps.cell_key(one.config, few()))
+    assert sweeps.plan(few()) == sweeps.Plan(2, 0, 0, 0.0, True)
+    wanted = sweeps.plan(few(references=True))
+    assert (wanted.cells, wanted.stored, wanted.trainings) == (2, 0, 4)
+    assert wanted.seconds > 0
+    before = trainings["done"]
+    carry_out(few(references=True), Store())
+    assert trainings["done"] - before <= wanted.trainings
+
+
+def test_what_needs_no_training_takes_its_time_nevertheless() -> None:
+    carry_out(few(retrain=False), Store())
+    asking = few(axes={"detector": ["strip"], "ratio": [0.1, 0.5]}, retrain=False)
+    wanted = sweeps.plan(asking)
+    assert wanted.trainings == 0
+    assert wanted.seconds > 0
+    assert sweeps.plan(few(seeds=(5,), axes={"ratio": [1, 1.0]})).trainings == 2, "one run, written in two ways"
 
 
 def test_detectors_share_a_poisoned_network() -> None:
@@ -235,6 +285,37 @@ def test_a_failed_cell_is_told_in_the_table(working: None, monkeypatch: pytest.M
     assert statuses(sweep) == ["done"] * 2
 
 
+def test_two_sweeps_in_which_something_fails_come_to_their_ends(working: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, tried = cell.measure, Counter[int]()
+
+    def measure(config: Any, *arguments: Any) -> Any:
+        tried[config.seed] += 1
+        if config.seed in (0, 10):
+            raise MemoryError("no room")
+        return real(config, *arguments)
+
+    monkeypatch.setattr("core.sweeping.measure", measure)
+    asked = [few(seeds=seeds, axes={}, retrain=False) for seeds in ((0, 1, 2), (10, 11, 12))]
+    both = [sweeps.submit(one).id for one in asked]
+    ended = [jobs.wait(id) for id in both]
+    assert [job.status for job in ended] == ["failed"] * 2
+    assert all("1 of 3 runs failed" in (job.error or "") for job in ended)
+    assert [statuses(one) for one in asked] == [["failed", "done", "done"]] * 2
+    assert max(tried.values()) <= 3, "at most once for each that ended well, and once more"
+
+
+def test_a_sweep_that_lost_a_cell_is_completed_when_it_is_asked_for_again(
+    working: None, trainings: Counter[str]
+) -> None:
+    job = jobs.wait(sweeps.submit(few()).id)
+    Store().delete("cell", sweeps.cell_key(cells(few())[0].config, few()))
+    again = sweeps.submit(few())
+    assert (again.id, again.status) == (job.id, "queued")
+    assert jobs.wait(again.id).status == "done"
+    assert statuses(few()) == ["done"] * 2
+    assert trainings["done"] == 4, "its run was still there"
+
+
 def test_a_job_of_the_wrong_kind_is_refused() -> None:
     with pytest.raises(BadRequest, match="a job of kind 'run' does not ask for a Sweep"):
         jobs.submit(few(), "run")
@@ -280,6 +361,41 @@ def test_the_command_line_plans_runs_and_tells(tmp_path: Path) -> None:
     assert told.stdout.count("1 of 1") == 2
 
 
+def test_names_are_printed_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.yaml"
+    odd = FILE.replace("axes: {ratio: [0.1, 0.5]}", 'axes: {"x[/]": {"[red]low": {ratio: 0.1}}}')
+    file.write_text(f'{odd}name: "a [/b] c"')
+    told = CliRunner().invoke(cli.app, ["sweep", "table", str(file)])
+    assert told.exit_code == 0, told.output
+    assert all(name in told.stdout for name in ("a [/b] c", "x[/]", "[red]low"))
+
+
+def test_a_progress_bar_says_what_it_is_told() -> None:
+    with terminal.shown("begins [/]") as watch:
+        watch(Event("train", 0.5, "x[/] of [b]"))
+
+
+def test_a_csv_that_cannot_be_written_is_said_before_anything_is_computed(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text(FILE)
+    for command in ("run", "table"):
+        arguments = ["--here"] if command == "run" else []
+        found = CliRunner().invoke(
+            cli.app, ["sweep", command, str(file), *arguments, "--to", str(tmp_path / "no" / "x.csv")]
+        )
+        assert isinstance(found.exception, BadRequest)
+        assert "there is no folder" in str(found.exception)
+    assert statuses(few()) == ["waiting"] * 2
+
+
+@pytest.mark.parametrize("cluster", ["", "auto?gpus=1.5", "auto?share=here"])
+def test_a_plan_looks_at_the_cluster_s_address(tmp_path: Path, cluster: str) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text(f"{FILE}\ncluster: '{cluster}'")
+    found = CliRunner().invoke(cli.app, ["sweep", "plan", str(file)])
+    assert isinstance(found.exception, BadRequest)
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     found = CliRunner().invoke(cli.app, ["sweep", "plan", str(tmp_path / "none.yaml")])
     assert isinstance(found.exception, BadRequest)
@@ -305,6 +421,21 @@ def test_a_record_stands_in_for_the_store(tmp_path: Path, monkeypatch: pytest.Mo
     assert sweeps.table(few())["auroc"].tolist() == pytest.approx(here["auroc"].tolist(), abs=1e-6)
     assert sweeps.shipped() == {"small": few()}
     assert sweeps.plan(few()).stored == 0  # a record is no run
+
+
+@pytest.mark.parametrize("content", ["[1]", '{"a": 1}', "{", "\udcff"])
+def test_a_record_takes_no_other_file_s_place(tmp_path: Path, content: str) -> None:
+    file, beside = tmp_path / "small.yaml", tmp_path / "small.json"
+    file.write_text(FILE)
+    beside.write_text(content, errors="surrogateescape")
+    before = beside.read_bytes()
+    Store().write("cell", sweeps.cell_key(cells(few())[0].config, few()), document={"auroc": 0.5})
+    with pytest.raises(BadRequest, match="no record of a sweep's figures"):
+        sweeps.record(file)
+    assert beside.read_bytes() == before
+    written = file.rename(tmp_path / "sweep.json")
+    with pytest.raises(BadRequest, match=r"where the sweep itself is; call it sweep\.yaml"):
+        sweeps.record(written)
 
 
 def test_what_a_record_has_stays_in_it(tmp_path: Path) -> None:
