@@ -476,10 +476,13 @@ def test_the_readme_prints_what_was_measured() -> None:
     assert sweeps.markdown(attacks, "detector", "attack", "tpr_at_1", 100, 0) in readme
     assert sweeps.markdown(left, "detector", "attack", "left", 100, 0) in readme
     assert sweeps.markdown(learned, "what", "attack", "asr1", 100, 0) in readme
-    cleaned = sweeps.table(sweeps.shipped()["cleaning"])
-    ours = cleaned[cleaned["detector"] == "whitened-spectral"].assign(what="ASR after")
-    assert (ours["status"] == "done").all()
-    assert sweeps.markdown(ours, "what", "attack", "asr2", 100, 0) in readme
+    cleaned, filters = (sweeps.table(sweeps.shipped()[name]) for name in ("cleaning", "filters"))
+    references = [
+        filters.assign(detector=f"a {which} filter", asr2=filters[f"{which}_asr2"]) for which in ("random", "perfect")
+    ]
+    after = pd.concat([cleaned, *references])
+    assert (after["status"] == "done").all()
+    assert sweeps.markdown(after, "detector", "attack", "asr2", 100, 0) in readme
     control = sweeps.table(sweeps.shipped()["control"])
     assert (control["status"] == "done").all()
     assert control["clean_removed"].max() == 0  # as the README says of the cut without an epsilon

@@ -22,6 +22,7 @@ COMPARE = "pages/compare.py"
 RATIO, DETECTOR = "ratio", "detector"
 FOUND = 0.95  # AUROC from which poison counts as found
 LEARNED = 0.5  # ASR from which a backdoor counts as learned
+GONE = 0.1  # ASR after cleaning below which it counts as gone; a benign network's is 1 to 3%
 CELL = 46  # pixels of a heatmap's row
 WRITTEN = 13  # pixels of the type in a cell
 BRIGHT = 0.5  # share of the colours from which on black is legible, below it white
@@ -83,7 +84,9 @@ def show(sweep: Sweep, table: pd.DataFrame) -> None:
         lines(sweep, shown, varied[0] if varied else "seed", None, name, "sweep curve")
     st.caption(f"{name}: {meaning(name)}. Means over the seeds that are finished, with their standard deviation.")
     if DETECTOR in varied and len(varied) == 2:
-        who_finds(shown, next(axis for axis in varied if axis != DETECTOR))
+        other = next(axis for axis in varied if axis != DETECTOR)
+        who_finds(shown, other)
+        who_cleans(shown, other)
     if RATIO in varied:
         phases(sweep, shown, next((axis for axis in varied if axis != RATIO), None))
     cell(sweep, table)
@@ -159,6 +162,24 @@ def who_finds(table: pd.DataFrame, axis: str) -> None:
             f"**Found by none of them** (AUROC below {FOUND:g}), with the best there is: {', '.join(missed)}.",
             icon=":material/search_off:",
         )
+
+
+def who_cleans(table: pd.DataFrame, axis: str) -> None:
+    """For each value of the axis beside the detectors, of those that were learned: after whose filter ASR is gone."""
+    gone, stays = [], []
+    for value, rows in table[table["asr2"].notna()].groupby(axis, sort=False, dropna=False):
+        if rows["asr1"].astype(float).mean() < LEARNED:
+            continue
+        after = rows.assign(asr2=rows["asr2"].astype(float)).groupby("detector", sort=False)["asr2"].mean()
+        by = [str(name) for name, asr in after.items() if asr < GONE]
+        if by:
+            gone.append(f"{axes.label(axis, value)} ({', '.join(by)})")
+        else:
+            stays.append(f"{axes.label(axis, value)} (at best {words.share(float(after.min()), 0)}, {after.idxmin()})")
+    if gone:
+        st.markdown(f"**Gone after cleaning** (mean ASR below {words.share(GONE, 0)}), and by whom: {'; '.join(gone)}.")
+    if stays:
+        st.warning(f"**Left by all of them**, though learned: {'; '.join(stays)}.", icon=":material/search_off:")
 
 
 # --- one axis --------------------------------------------------------------------------------------------
