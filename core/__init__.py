@@ -34,9 +34,10 @@ _DOORS = {
     "core.recipes": ("RECIPES", "resolve"),
     "core.stages": ("benign_key", "run_key"),
     "core.doors": (
-        *("Estimate", "estimate", "install_recorded", "open_recorded"),
+        *("install_recorded", "open_recorded"),
         *("represent_run", "run", "run_benign", "run_reference"),
     ),
+    "core.estimates": ("Estimate", "estimate"),
     "core.results": ("Result",),
     "core.settings": ("configure",),
     "core.detectors": ("detect",),
@@ -119,16 +120,8 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
         class_names,
     )
     from core.detectors import detect
-    from core.doors import (
-        Estimate,
-        estimate,
-        install_recorded,
-        open_recorded,
-        represent_run,
-        run,
-        run_benign,
-        run_reference,
-    )
+    from core.doors import install_recorded, open_recorded, represent_run, run, run_benign, run_reference
+    from core.estimates import Estimate, estimate
     from core.jobs import Job, submit
     from core.recipes import RECIPES, resolve
     from core.registry import DATASETS, DETECTORS, MODELS, TRIGGERS, Entry, Parameter

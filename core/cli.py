@@ -12,17 +12,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from core import cli_sweep, jobs, outcomes, pictures, stages, tables
 from core import reproduce as reproducing
 from core.config import RunConfig
+from core.files import writing
 from core.recipes import RECIPES
 from core.registry import DATASETS, DETECTORS, TRIGGERS
 from core.settings import configure
 from core.store import Store
 from core.terminal import AsJson, about, bar, err, out, shown
-from core.types import BadRequest, PoisonscopeError
+from core.types import BadRequest, DataUnavailable, PoisonscopeError
 
 app = typer.Typer(
     add_completion=False,
@@ -185,7 +187,10 @@ def _benign_rates(config: RunConfig) -> dict[str, float | None]:
         return {"benign_nat": None, "benign_asr": None}
     from core.results import Result  # loads the data set; a run without a reference answers sooner
 
-    quality = Result(config).quality("benign")
+    try:
+        quality = Result(config).quality("benign")
+    except DataUnavailable:  # the summary is there all the same
+        quality = None
     nat, asr = (None, None) if quality is None else (quality.nat, quality.asr)
     return {"benign_nat": nat, "benign_asr": asr}
 
@@ -214,7 +219,7 @@ def list_runs(limit: int = 30, as_json: AsJson = False) -> None:
     for column in ("run", "status", "what", "key"):
         table.add_column(column)
     for job in found:
-        table.add_row(str(job.id), f"{job.status} {job.fraction:.0%}", job.name or describe(job), job.key[:12])
+        table.add_row(str(job.id), f"{job.status} {job.fraction:.0%}", escape(job.name or describe(job)), job.key[:12])
     out.print(table)
 
 
@@ -240,7 +245,7 @@ def find(name: str) -> jobs.Job:
     found = [job for job in known if name in (str(job.id), job.name)] or [
         job
         for job in known
-        if job.key.startswith(name)  # a number is no key's beginning where a run has that number
+        if name and job.key.startswith(name)  # a number is no key's beginning where a run has that number
     ]
     if len(found) != 1:
         raise BadRequest(f"{name!r} names {len(found)} runs; `python -m core list` shows which there are")
@@ -257,7 +262,7 @@ def show(name: RunName, as_json: AsJson = False) -> None:
     elif as_json:
         print(json.dumps(_row(job)))
     else:
-        out.print(f"{describe(job)}: {job.status}, {job.fraction:.0%} {job.message}")
+        out.print(f"{describe(job)}: {job.status}, {job.fraction:.0%} {job.message}", markup=False)
         if job.error:
             out.print(jobs.log_tail(job.id), markup=False)
 
@@ -274,9 +279,10 @@ def export(
     from core.results import Result
 
     result = Result(find(name).config)
-    written = exporting.files(result, to, truth=truth)
-    page = report.html(result, truth=truth, verdicts=report.verdicts_of(result))
-    (to / "report.html").write_text(page, encoding="utf-8")
+    with writing(to):
+        written = exporting.files(result, to, truth=truth)
+        page = report.html(result, truth=truth, verdicts=report.verdicts_of(result))
+        (to / "report.html").write_text(page, encoding="utf-8")
     for path in (*written, to / "report.html"):
         out.print(str(path), markup=False, highlight=False, soft_wrap=True)
 

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from core import cluster as clusters
 from core import jobs, sweeps
+from core.files import check_target, writing
 from core.store import Store
 from core.terminal import AsJson, about, err, out, shown
 from core.types import BadRequest, PoisonscopeError, Watcher
@@ -60,7 +61,7 @@ def sweep_run(
     if device != "auto" and not here:
         raise BadRequest("--device needs --here: the worker chooses its device itself")
     wanted = _sweep(file)
-    _check_target(to)
+    check_target(to)
     where = _where(wanted.cluster if cluster is None else cluster, share=share, cpus=cpus_per_run, gpus=gpus_per_run)
     if device != "auto" and where is not None:
         raise BadRequest(
@@ -116,7 +117,7 @@ def sweep_table(
     as_json: AsJson = False,
 ) -> None:
     """The figures so far."""
-    _check_target(to)
+    check_target(to)
     _tell(_sweep(file), to, as_json)
 
 
@@ -134,21 +135,13 @@ def _to_do(cost: sweeps.Plan) -> str:
     return f"{runs}, at most {cost.trainings} trainings, {about(cost.seconds, cost.measured)}"
 
 
-def _check_target(to: Path | None) -> None:
-    """BadRequest where a file cannot be written, before anything is computed for it."""
-    if to is not None and not to.absolute().parent.is_dir():
-        raise BadRequest(f"cannot write {to}: there is no folder {to.absolute().parent}")
-
-
 def _tell(wanted: sweeps.Sweep, to: Path | None, as_json: bool) -> None:
     """The figures so far, in the terminal and, where that is wanted, in a file."""
     found = sweeps.table(wanted)
     print(found.to_json(orient="records")) if as_json else _tell_sweep(found, wanted)
     if to is not None:
-        try:
+        with writing(to):
             found.to_csv(to, index=False)
-        except OSError as error:
-            raise BadRequest(f"cannot write {to}: {error.strerror or error}") from None
 
 
 def _tell_sweep(found: Any, wanted: sweeps.Sweep) -> None:

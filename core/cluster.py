@@ -52,8 +52,8 @@ log = logging.getLogger(__name__)
 class Told(Protocol):
     """Who hears how far the cells are (core.sweeping)."""
 
-    def at_once(self, shares: Sequence[float], retrain: bool, message: str) -> None:
-        """Several cells are under way, each as far as its run says."""
+    def at_once(self, shares: Sequence[float], message: str) -> None:
+        """Several cells are under way, each as far as its share says."""
 
     def done(self, cell: Cell) -> None:
         """A cell has ended."""
@@ -276,7 +276,7 @@ class _Driver:
         told = "; ".join(f"{cell.name}: {said}" for cell, _, said in under_way[:3])
         more = f" and {len(under_way) - 3} more" if len(under_way) > 3 else ""
         message = f"{len(under_way)} under way ({told}{more})" if under_way else self._why_none()
-        self.told.at_once([share for _, share, _ in under_way], self.sweep.retrain, message)
+        self.told.at_once([share for _, share, _ in under_way], message)
 
     def _why_none(self) -> str:
         """What the tasks wait for; a cluster that grows may get a node that is large enough."""
@@ -473,14 +473,13 @@ class _Reporter:
 
     def __init__(self, board: Any, key: str, name: str) -> None:
         self._board, self._key, self._name = board, key, name
-        self._last, self._furthest = float("-inf"), 0.0
+        self._last = float("-inf")
 
     def __call__(self, event: Event) -> None:
-        self._furthest = max(self._furthest, float(event.data.get("overall") or 0.0))  # a reference begins again
         if time.monotonic() - self._last >= 1.0:
             self._last = time.monotonic()
             message = f"{event.message or event.stage} on {self._name}"
-            self._board.write.remote(self._key, self._furthest, message)
+            self._board.write.remote(self._key, float(event.data.get("overall") or 0.0), message)
 
 
 class _Noting(Store):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -26,10 +27,19 @@ def findings() -> Iterator[Finding]:
     """Everything that can be found wrong, in the order in which one would look."""
     yield from _machine()
     for name in DATASETS:
-        ready = datasets.available(name)
-        yield Finding(f"data {name}", True, "ready" if ready else f"not here yet: python -m core data {name}")
+        yield _data(name)
     yield from _store()
     yield from _ledger()
+
+
+def _data(name: str) -> Finding:
+    if datasets.available(name):
+        return Finding(f"data {name}", True, "ready")
+    fetch = f"python -m core data {name}"
+    folder = home.data_folder() / name
+    if folder.is_dir() and any(folder.iterdir()):
+        return Finding(f"data {name}", False, f"incomplete or damaged in {folder}; anew: {fetch}")
+    return Finding(f"data {name}", True, f"not here yet: {fetch}")
 
 
 def _machine() -> Iterator[Finding]:
@@ -54,7 +64,7 @@ def _store() -> Iterator[Finding]:
 
 
 def _ledger() -> Iterator[Finding]:
-    runs = jobs.listing(10_000)
-    counts = {status: sum(job.status == status for job in runs) for status in {job.status for job in runs}}
-    words = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no runs yet"
-    yield Finding("ledger", not counts.get("lost"), words + (" (resume them)" if counts.get("lost") else ""))
+    for what, listed in (("runs", jobs.listing(10_000)), ("sweeps", jobs.listing(10_000, sweeps=True))):
+        counts = Counter(job.status for job in listed)
+        words = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or f"no {what} yet"
+        yield Finding(what, not counts["lost"], words + (" (resume them)" if counts["lost"] else ""))

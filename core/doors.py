@@ -1,22 +1,15 @@
-"""What the doors do: a run in this process, the recorded runs, an estimate before it starts."""
+"""What the doors do: a run in this process, the recorded runs."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container
-from dataclasses import dataclass
-from typing import NamedTuple
-
 from pydantic import ValidationError
 
-from core import datasets, evidence, jobs, progress, recorded, stages
+from core import datasets, jobs, recorded, stages
 from core.config import RunConfig, explain
 from core.jobs import Job
-from core.registry import DATASETS, DETECTORS, MODELS
 from core.results import Result
 from core.store import Store
 from core.types import DamagedArtefact, DataUnavailable, Watcher, ignore
-
-BESIDE = 5.0  # seconds that a run takes beside its passes
 
 
 def run(config: RunConfig, *, device: str = "auto", watch: Watcher = ignore, store: Store | None = None) -> Result:
@@ -111,80 +104,3 @@ def open_recorded(key: str) -> Job | None:
         return None
     recorded.unpack(Store(), recorded.TABLES, found)
     return jobs.submit(shipped[found], start=False)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What starting a run would mean: whether it is stored already, and about how many seconds it takes.
-
-    measured says whether the seconds come from a training of the same network in this store, or from the
-    figure that the registry gives for two CPU cores.
-    """
-
-    cached: bool
-    seconds: float
-    measured: bool
-
-
-def estimate(config: RunConfig, *, store: Store | None = None, trained: Container[str] = ()) -> Estimate:
-    """About how long a run would take from here, counting only the stages that are not stored.
-
-    `trained` has the keys of networks that runs before it in a plan will have trained and represented.
-    """
-    store = store or Store()
-    if store.has("run", stages.run_key(config)):
-        return Estimate(cached=True, seconds=0.0, measured=True)
-    speed = pace(config, store)
-    return Estimate(False, seconds(left(config, store, trained).values(), speed), speed.measured)
-
-
-def left(config: RunConfig, store: Store, trained: Container[str] = ()) -> dict[str, float]:
-    """The stages of a run that are not stored, and their cost in forward passes; `trained` as in `estimate`."""
-    if store.has("run", stages.run_key(config)):
-        return {}
-    model = stages.model_key(config)
-    stored = {
-        "train": model in trained or (store.has("model", model) and not _losses_missing(config, store, model)),
-        "evaluate": model in trained or store.has("predictions", stages.predictions_key(model, config.attack)),
-        "represent": model in trained
-        or store.has("features", stages.features_key(model, config.defence.representation)),
-    }
-    return {stage: passes for stage, passes in costs(config).items() if not stored.get(stage)}
-
-
-def costs(config: RunConfig) -> dict[str, float]:
-    """What each stage of a run costs, in forward passes; no data set is loaded for it."""
-    facts = DATASETS[config.dataset.name].facts
-    whole = sum(facts.get("class_sizes", (1_000,)))
-    per_class = config.dataset.per_class
-    train_size = whole if per_class is None else per_class * len(facts["class_names"])
-    return progress.costs(config, train_size, facts.get("test_size", train_size // 5))
-
-
-class Pace(NamedTuple):
-    """How many images a second a network trains on, and whether that was measured in this store."""
-
-    images_per_second: float
-    measured: bool
-
-
-def seconds(passes: Collection[float], pace: Pace) -> float:
-    """About how long stages of so many forward passes take."""
-    return sum(passes) / (progress.TRAINING_COST * pace.images_per_second) + BESIDE if passes else 0.0
-
-
-def _losses_missing(config: RunConfig, store: Store, model: str) -> bool:
-    """Whether a stored network is trained once more, for the losses that the detector needs."""
-    needed = evidence.LOSSES in DETECTORS[config.defence.detector].needs
-    return needed and not evidence.has_losses(store, model)
-
-
-def pace(config: RunConfig, store: Store) -> Pace:
-    """The speed of a stored training of the same network on the same data set, whose batches and precision differ."""
-    network, dataset = config.training.model, config.dataset.name
-    for listed in store.listing("model"):
-        artefact = store.read("model", listed.key)
-        known = {} if artefact is None else artefact.document
-        if known.get("network") == network and known.get("dataset", dataset) == dataset:
-            return Pace(float(known["images_per_second"]), True)
-    return Pace(float(MODELS[network].facts.get("cpu_images_per_second", 100.0)), False)

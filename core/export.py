@@ -46,8 +46,9 @@ def table(
             "flagged": flagged,
         }
     )
-    ranks = rows.groupby("label")["score"].rank(method="first", ascending=False).astype(int)
-    rows.insert(4, "rank", ranks)
+    # By what the images are called here, where scores are alike: by id it would tell what the handles hide.
+    ordered = rows.sort_values(["score", name], ascending=[False, True])
+    rows.insert(4, "rank", ordered.groupby("label").cumcount() + 1)
     if truth:
         rows["dataset_row"] = result.dataset.train_rows[poisoned.source_ids]
         rows["source_id"] = poisoned.source_ids

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
+from core.types import BadRequest
+
 VARIABLE = "POISONSCOPE_HOME"
 
 
@@ -15,7 +17,11 @@ def home() -> Path:
     """The folder of data, runs and ledger, made if missing."""
     chosen = os.environ.get(VARIABLE)
     folder = Path(chosen).expanduser() if chosen else user_data_path("poisonscope", appauthor=False)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadRequest(f"{folder} cannot be the folder of data and results: {error.strerror or error}; "
+                         f"set {VARIABLE} to one that can be written") from None  # fmt: skip
     return folder.resolve()
 
 

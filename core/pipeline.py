@@ -7,7 +7,7 @@ in the line never repeats what comes early.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core import datasets, devices, evidence, models, results, stages
+from core import datasets, devices, estimates, evidence, models, results, stages
 from core import filter as filtering
 from core import poison as attack
 from core.config import DatasetConfig, RunConfig
 from core.home import home
 from core.metrics import Quality, given
-from core.progress import Progress, costs
+from core.progress import Progress
 from core.registry import DETECTORS
 from core.represent import predict, represent
 from core.results import quality, summarise, triggered_images
@@ -47,13 +47,18 @@ def execute(kind: str, config: RunConfig, store: Store, watch: Watcher = ignore,
     jobs[kind](config, store, watch, device)
 
 
-def run(config: RunConfig, store: Store, watch: Watcher = ignore, device: str = "auto") -> dict[str, Any]:
-    """Attack, train, detect, clean, retrain and compare; returns the summary, which the store keeps."""
+def run(
+    config: RunConfig, store: Store, watch: Watcher = ignore, device: str = "auto", line: Line | None = None
+) -> dict[str, Any]:
+    """Attack, train, detect, clean, retrain and compare; returns the summary, which the store keeps.
+
+    line: that of the same run, where its first stages are done already.
+    """
     key = stages.run_key(config)
     if (known := store.read("run", key)) is not None:
         return dict(known.document)
     began = time.perf_counter()
-    line = Line(config, store, watch, device)
+    line = line or Line(config, store, watch, device)
     fooled = line.model("train")
     line.losses(fooled)
     before = line.quality(fooled, "evaluate")
@@ -69,7 +74,9 @@ def run(config: RunConfig, store: Store, watch: Watcher = ignore, device: str = 
 
 def benign(config: RunConfig, store: Store, watch: Watcher = ignore, device: str = "auto") -> Quality:
     """Train the benign reference of a run and show it the run's triggered images."""
-    line = Line(stages.benign(config), store, watch, device)
+    config = stages.benign(config)
+    ahead = {stage: cost for stage, cost in estimates.left(config, store).items() if stage in ("train", "evaluate")}
+    line = Line(config, store, watch, device, ahead)
     return line.quality(line.model("train"), "evaluate")
 
 
@@ -78,11 +85,14 @@ def reference(which: str, config: RunConfig, store: Store, watch: Watcher = igno
 
     The run itself is carried out first where it is not stored, since its filter says what the budget was.
     """
+    if which not in ("random", "perfect"):
+        raise BadRequest(f"a reference filter is random or perfect, got {which!r}")
     run(config, store, watch, device)
     finished = store.read("run", stages.run_key(config))
     if finished is None:
         raise DamagedArtefact("the run's flags were damaged and have been set aside; start it again")
-    line = Line(config, store, watch, device)
+    costs = estimates.costs(config)
+    line = Line(config, store, watch, device, {stage: costs[stage] for stage in estimates.RETRAINING})
     flagged, poisoned = finished.array("flagged"), line.poisoned
     if which == "random":
         keep = filtering.random_keep(poisoned.labels, flagged, config.seed)
@@ -100,14 +110,19 @@ def _dataset(config: DatasetConfig, place: Path) -> Dataset:
 
 
 class Line:
-    """The stages of one run. Each returns the key of its artefact, or what is in it, computing it if need be."""
+    """The stages of one run. Each returns the key of its artefact, or what is in it, computing it if need be.
 
-    def __init__(self, config: RunConfig, store: Store, watch: Watcher, device: str) -> None:
+    ahead: what the stages that will be computed cost (core.progress); by default those that are not stored.
+    """
+
+    def __init__(
+        self, config: RunConfig, store: Store, watch: Watcher, device: str, ahead: Mapping[str, float] | None = None
+    ) -> None:
         self.config, self.store = config, store
         self.device = devices.choose(device)
         self.dataset = _dataset(config.dataset, home())
         self.poisoned = attack.poison(self.dataset, config.attack, config.seed)
-        self.watch = Progress(watch, costs(config, len(self.poisoned), len(self.dataset.test_labels)))
+        self.watch = Progress(watch, estimates.left(config, store) if ahead is None else ahead)
 
     def model(self, stage: str, keep: Mask | None = None) -> str:
         """Train on the poisoned set, or on what the keep-mask leaves of it."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from core.config import RunConfig
 from core.registry import DETECTORS
 from core.types import Event, Watcher
 
+STAGES = ("train", "evaluate", "represent", "score", "retrain", "evaluate again")  # of a run, in their order
 TRAINING_COST = 3.0  # forward and backward against a forward pass alone
 
 
@@ -32,16 +33,32 @@ def _queries(config: RunConfig) -> int:
 
 
 class Progress:
-    """A watcher that passes events on with data["overall"], the fraction of the whole job."""
+    """A watcher that passes events on with data["overall"], the fraction of the whole job.
 
-    def __init__(self, watch: Watcher, stage_costs: Mapping[str, float]) -> None:
+    ahead: what each stage that is still to do costs; the others take no time.
+    """
+
+    def __init__(self, watch: Watcher, ahead: Mapping[str, float]) -> None:
         self.watch = watch
-        total = sum(stage_costs.values())
-        self.share = {stage: cost / total for stage, cost in stage_costs.items()}
-        order = list(self.share)
-        self.start = {stage: sum(self.share[s] for s in order[:i]) for i, stage in enumerate(order)}
+        total = sum(ahead.values())
+        self.share = {stage: ahead.get(stage, 0.0) / total if total else 0.0 for stage in STAGES}
+        self.start = {stage: sum(self.share[before] for before in STAGES[:i]) for i, stage in enumerate(STAGES)}
 
     def __call__(self, event: Event) -> None:
         """Pass an event on, with how far the whole job is."""
         overall = self.start[event.stage] + event.fraction * self.share[event.stage]
         self.watch(replace(event, data={**event.data, "overall": overall}))
+
+
+def in_turn(watch: Watcher, costs: Sequence[float]) -> list[Watcher]:
+    """Watchers of jobs that come one after another, each told of its own; `watch` hears how far all of them are."""
+    total = sum(costs) or 1.0
+
+    def one(before: float, cost: float) -> Watcher:
+        def told(event: Event) -> None:
+            own = float(event.data.get("overall") or 0.0)
+            watch(replace(event, data={**event.data, "overall": (before + own * cost) / total}))
+
+        return told
+
+    return [one(sum(costs[:place]), cost) for place, cost in enumerate(costs)]

@@ -75,7 +75,8 @@ def unpack(store: Store, folder: Path | None = None, run: str | None = None) -> 
         arrays = files[one["file"]]
         kept = {name: restore(arrays, f"{one['key']}/{name}") for name in one["arrays"]}
         weights = {name: restore(arrays, f"{one['key']}/{name}") for name in one["weights"]}
-        store.write(one["stage"], one["key"], arrays=kept, weights=weights or None, document=one["document"])
+        document = one["document"] | ({"recorded": True} if one["stage"] == "model" else {})  # not this machine's pace
+        store.write(one["stage"], one["key"], arrays=kept, weights=weights or None, document=document)
 
 
 def dataset(config: DatasetConfig) -> Dataset | None:

@@ -68,14 +68,13 @@ LABELS = {
 Verdicts = Mapping[int, str]
 
 
-def html(result: Result, *, truth: bool = True, flagged: Mask | None = None, verdicts: Verdicts | None = None) -> str:
+def html(result: Result, *, truth: bool = True, verdicts: Verdicts | None = None) -> str:
     """A finished run as a self-contained page, under 1.5 MB.
 
-    `flagged` [n] bool shows another cut than the run's own; `verdicts` gives a reviewer's word on images by
-    id. BadRequest where the run is not finished or its scores are gone.
+    `verdicts` gives a reviewer's word on images by id. BadRequest where the run is not finished or its scores are gone.
     """
     summary, found = result.summary, result.detection()
-    removed = result.flagged if flagged is None else flagged
+    removed = result.flagged
     if summary is None or found is None or removed is None:
         raise BadRequest("this run is not finished, or a part of it is gone; there is nothing to report yet")
     parts = [_head(result, summary, truth)]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from core import datasets, doors, jobs, reference, settings, stages
+from core import datasets, doors, estimates, jobs, reference, settings, stages
 from core.config import RunConfig
 from core.outcomes import FILTERS, READINGS, Entry, Outcome, outcome
 from core.store import Store
@@ -110,7 +110,7 @@ def _config(
 class Cost:
     """What carrying a plan out from here means: runs and trainings to do, and about how many seconds.
 
-    measured says whether the seconds come from a training in this store (see doors.Estimate).
+    measured says whether the seconds come from a training in this store (see estimates.Estimate).
     """
 
     runs: int
@@ -131,7 +131,7 @@ def cost(
             if kind == "run":
                 model = stages.model_key(entry.config)
                 new = not (model in trained or store.has("model", model))
-                guess = doors.estimate(entry.config, store=store, trained=trained)
+                guess = estimates.estimate(entry.config, store=store, trained=trained)
                 runs, trainings = runs + 1, trainings + 1 + new
             else:
                 model = stages.model_key(stages.benign(entry.config)) if kind == "benign" else f"{kind} {entry.key}"
@@ -144,10 +144,10 @@ def cost(
     return Cost(runs, trainings, seconds, measured)
 
 
-def _one_training(config: RunConfig, store: Store) -> doors.Estimate:
+def _one_training(config: RunConfig, store: Store) -> estimates.Estimate:
     """A training and its evaluation: what is left of a run that nobody stored, but for its poisoned network."""
     unknown = config.model_copy(update={"seed": 2**31 - 1})
-    return doors.estimate(unknown, store=store, trained={stages.model_key(unknown)})
+    return estimates.estimate(unknown, store=store, trained={stages.model_key(unknown)})
 
 
 # --- carrying it out -------------------------------------------------------------------------------------
@@ -183,18 +183,21 @@ def reproduce(
     tasks = [task for _, group in groups for task in group]
     carry: _Here | _Worker = _Here(device) if here else _Worker(tasks)
     failures: dict[str, str] = {}
+    without_budget: set[str] = set()  # the entries whose run failed
     told = _Told(watch, len(tasks))
     try:
         for entry, group in groups:
             for task in group:
                 kind = task[0]
                 error: str | None = None
-                if kind in FILTERS and entry.key in failures:
-                    carry.skip(task)  # there is no budget to spend
+                if kind in FILTERS and entry.key in without_budget:
+                    carry.skip(task)
                 else:
                     error = carry.out(task, told.of(kind, entry))
                 told.place += 1
                 if error is not None:
+                    if kind == "run":
+                        without_budget.add(entry.key)
                     failures[entry.key] = error if kind == "run" else f"its {kind} reference: {error}"
                     if failed is not None:
                         failed(entry, failures[entry.key])

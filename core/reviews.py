@@ -48,7 +48,7 @@ class Agreement:
     """How often verdicts "poisoned" and "clean" agree with a second opinion, over the images that have both.
 
     counts[verdict][opinion]; share is None where nothing can be compared, kappa (Cohen 1960, agreement beyond
-    chance, 1 = full) also where either side only ever says one thing.
+    chance, 1 = full) also where both sides only ever say one and the same thing.
     """
 
     counts: Mapping[str, Mapping[str, int]]
@@ -71,9 +71,7 @@ def judge(run: str, images: Iterable[int], verdict: str | None, reviewer: str) -
             " ON CONFLICT DO UPDATE SET verdict = excluded.verdict, time = excluded.time",
             [(run, name, int(image), verdict, now) for image in images],
         )
-        table.execute(
-            "DELETE FROM reviews WHERE run = ? AND reviewer = ? AND verdict IS NULL AND note = ''", (run, name)
-        )
+        _strike_empty(table, run, name)
 
 
 def annotate(run: str, image: int, note: str, reviewer: str) -> None:
@@ -87,9 +85,7 @@ def annotate(run: str, image: int, note: str, reviewer: str) -> None:
             " ON CONFLICT DO UPDATE SET note = excluded.note, time = excluded.time",
             (run, name, int(image), text, time.time()),
         )
-        table.execute(
-            "DELETE FROM reviews WHERE run = ? AND reviewer = ? AND verdict IS NULL AND note = ''", (run, name)
-        )
+        _strike_empty(table, run, name)
 
 
 def _strike_empty(table: sqlite3.Connection, run: str, reviewer: str) -> None:

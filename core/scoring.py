@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from core import filter as filtering
 from core.config import DefenceConfig, explain
 from core.detectors import EVIDENCE, detect
+from core.files import check_target, writing
 from core.types import BadRequest
 
 
@@ -42,6 +43,7 @@ def score_files(
         "scope": scope,
         "cut": cut,
     }
+    check_target(to)
     try:
         defence = DefenceConfig.model_validate(settings)
     except ValidationError as error:
@@ -54,7 +56,8 @@ def score_files(
     found = detect(defence.detector, matrix, given, None, defence.parameters, more)
     flagged = ~filtering.keep_mask(found, given.astype(np.int64), defence)
     rows = {"id": np.arange(len(given)), "label": given, "score": found.scores, "flagged": flagged}
-    pd.DataFrame(rows).to_csv(to, index=False)
+    with writing(to):
+        pd.DataFrame(rows).to_csv(to, index=False)
     return int(flagged.sum()), len(given)
 
 

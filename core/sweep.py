@@ -127,6 +127,14 @@ class Sweep(Frozen):
                 raise BadRequest(f"the axis {axis!r} needs at least one value")
             if isinstance(values, list) and len({(type(value), value) for value in values}) < len(values):
                 raise BadRequest(f"every value of the axis {axis!r} may stand once, got {values}")
+        taken: dict[str, str] = {}
+        for axis, values in self.axes.items():
+            for name in {axis} if isinstance(values, list) else {name for one in values.values() for name in one}:
+                if name in taken:
+                    raise BadRequest(
+                        f"the axes {taken[name]!r} and {axis!r} both set {name!r}: points would not be what they say"
+                    )
+                taken[name] = axis
         if self.count > MOST_CELLS:
             raise BadRequest(f"a sweep has at most {MOST_CELLS:,} runs, got {self.count:,}")
         return self
@@ -149,6 +157,13 @@ def parse(text: str) -> Sweep:
         raise BadRequest(f"this is not YAML: {error}") from None
     if not isinstance(content, dict):
         raise BadRequest(f"a sweep is a mapping of name, base, axes and seeds, got {type(content).__name__}")
+    if not all(isinstance(name, str) for name in content):
+        raise BadRequest(f"a sweep's fields are name, base, axes and seeds, got {list(content)}")
+    return made(**content)
+
+
+def made(**content: Any) -> Sweep:
+    """A sweep from its fields, all of its runs checked; BadRequest says what does not fit."""
     try:
         sweep = Sweep.model_validate(content)
     except ValidationError as error:

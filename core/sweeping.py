@@ -10,8 +10,6 @@ from core.store import Store
 from core.sweep import Cell, Sweep, cell_key, cells, key
 from core.types import Cancelled, Event, PoisonscopeError, Watcher, ignore
 
-SCORED = 0.55  # about the share of a run that is done when its scores are there
-
 
 class CellsFailed(PoisonscopeError):
     """Some cells failed and the others were carried out; `errors` has what went wrong by the cells' keys."""
@@ -45,7 +43,7 @@ def _one_by_one(sweep: Sweep, todo: list[Cell], store: Store, told: Told, device
     errors: dict[str, str] = {}
     for cell in todo:
         try:
-            measure(cell.config, sweep, store, told.of(cell, sweep.retrain), device)
+            measure(cell.config, sweep, store, told.of(cell), device)
         except Cancelled:
             raise
         except Exception as error:  # whatever it is (memory, say), the other cells may well go on
@@ -61,25 +59,19 @@ class Told:
     def __init__(self, watch: Watcher, total: int, finished: int) -> None:
         self.watch, self.total, self.finished = watch, total, finished
 
-    def of(self, cell: Cell, retrain: bool) -> Watcher:
-        """The watcher of a cell's own run.
-
-        A pipeline counts the retraining in, whether it comes or not, and begins again for a reference.
-        """
-        whole, furthest = 1.0 if retrain else SCORED, 0.0
+    def of(self, cell: Cell) -> Watcher:
+        """The watcher of a cell."""
 
         def watch(event: Event) -> None:
-            nonlocal furthest
-            furthest = max(furthest, min(1.0, float(event.data.get("overall") or 0.0) / whole))
+            within = min(1.0, float(event.data.get("overall") or 0.0))
             message = f"{self.finished + 1} of {self.total}, {cell.name}: {event.message or event.stage}"
-            self.watch(Event(event.stage, event.fraction, message, {"overall": self._share(furthest)}))
+            self.watch(Event(event.stage, event.fraction, message, {"overall": self._share(within)}))
 
         return watch
 
-    def at_once(self, shares: Sequence[float], retrain: bool, message: str) -> None:
-        """Several cells are under way, each as far as its run says."""
-        whole = 1.0 if retrain else SCORED
-        overall = self._share(sum(min(1.0, share / whole) for share in shares))
+    def at_once(self, shares: Sequence[float], message: str) -> None:
+        """Several cells are under way, each as far as its share says."""
+        overall = self._share(sum(shares))
         self.watch(
             Event("cluster", overall, f"{self.finished} of {self.total} are done, {message}", {"overall": overall})
         )

@@ -11,11 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from core import cluster, doors, jobs, stages
+from core import cluster, estimates, jobs, stages
 from core.config import RunConfig
+from core.estimates import RETRAINING
 from core.jobs import Job
 from core.store import Store
-from core.sweep import FIGURES, SAME, Cell, Sweep, base_of, cell_key, cells, key, keyed, parse, text
+from core.sweep import FIGURES, SAME, Cell, Sweep, base_of, cell_key, cells, key, keyed, made, parse, text
 from core.types import BadRequest
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "find",
     "key",
     "listing",
+    "made",
     "markdown",
     "parse",
     "plan",
@@ -43,7 +45,6 @@ __all__ = [
 
 RECORDS = Path(__file__).resolve().parent.parent / "assets" / "sweeps"  # <name>.yaml, and its figures, <name>.json
 DIGITS = 6  # of a recorded figure
-RETRAINING = ("retrain", "evaluate again")  # stages of a run, and all there is to a reference
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Plan:
 def plan(sweep: Sweep, store: Store | None = None) -> Plan:
     """Count what is not stored of a sweep; nothing starts."""
     store = store or Store()
-    paces: dict[tuple[str, str], doors.Pace] = {}
+    paces: dict[tuple[str, str], estimates.Pace] = {}
     trained: set[str] = set()
     known: set[str] = set()  # the cells that are stored, or will be
     stored = trainings = 0
@@ -76,10 +77,10 @@ def plan(sweep: Sweep, store: Store | None = None) -> Plan:
         config = cell.config
         network = config.training.model, config.dataset.name
         if network not in paces:  # looked up once: it takes a look at the whole store
-            paces[network] = doors.pace(config, store)
+            paces[network] = estimates.pace(config, store)
         left = _left(config, sweep, store, trained)
         trainings += sum(stage in ("train", "retrain") for stage, _ in left)
-        seconds += doors.seconds([passes for _, passes in left], paces[network])
+        seconds += estimates.seconds([passes for _, passes in left], paces[network])
         measured &= paces[network].measured
         trained.add(stages.model_key(config))
         known.add(named)
@@ -88,10 +89,10 @@ def plan(sweep: Sweep, store: Store | None = None) -> Plan:
 
 def _left(config: RunConfig, sweep: Sweep, store: Store, trained: Container[str]) -> list[tuple[str, float]]:
     """The stages of a cell that are still to do, and their cost in forward passes (core.progress)."""
-    left = list(doors.left(config, store, trained).items())
+    left = list(estimates.left(config, store, trained).items())
     if not sweep.retrain:
         return [(stage, passes) for stage, passes in left if stage not in RETRAINING]
-    whole = doors.costs(config)
+    whole = estimates.costs(config)
     references = ("random", "perfect") if sweep.references else ()
     missing = [which for which in references if not store.has("reference", stages.reference_key(config, which))]
     return left + [(stage, whole[stage]) for _ in missing for stage in RETRAINING]

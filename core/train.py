@@ -7,6 +7,7 @@ a checkpoint equals an undisturbed one, and a retraining differs from the first 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from torch import Tensor
 from core import devices, models, optim
 from core.config import TrainingConfig
 from core.step import Batches, Course, Step, to_float
-from core.types import BadRequest, Event, Images, Labels, Losses, Mask, Watcher, ignore
+from core.types import BadRequest, Event, Images, Labels, Losses, Mask, PoisonscopeError, Watcher, ignore
 
 LOOKS = 8  # of the probe in a whole training, where that is more than one an epoch
 REPORT_SECONDS = 0.4  # how often a running epoch says how far it is
@@ -88,6 +89,7 @@ def train(
         for epoch in range(len(history), training.epochs):
             began = time.perf_counter()
             figures = _epoch(step, training, seed, epoch, probe, watch, stage)
+            _check_finite(figures["loss"], epoch, training)
             if losses is not None and step.losses is not None:
                 losses[epoch] = step.losses.cpu().numpy()
             network.eval()
@@ -99,6 +101,15 @@ def train(
                 saved = time.perf_counter()
             watch(Event(stage, (epoch + 1) / training.epochs, f"epoch {epoch + 1} of {training.epochs}", history[-1]))
         return Trained(network.eval(), history, losses)
+
+
+def _check_finite(loss: float, epoch: int, training: TrainingConfig) -> None:
+    """What diverged does not come back: it ends here, with what may help."""
+    if not math.isfinite(loss):
+        rates = f"lr {training.lr:g}" + (f", muon_lr {training.muon_lr:g}" if training.optimizer == "muon" else "")
+        raise PoisonscopeError(
+            f"the training diverged in epoch {epoch + 1}: its loss is {loss}; try smaller learning rates than {rates}"
+        )
 
 
 def _batches(

@@ -22,6 +22,7 @@ def main() -> None:
         blind()
         return
     result = current.need_run()
+    cuts.forget_other_runs(result)
     head(result)
     if not result.poisoned.truth.count:
         st.info("Nothing was poisoned: this is the clean control. AUROC, AP and TPR are not defined for it.")

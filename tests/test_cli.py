@@ -17,12 +17,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
-from core import cli, jobs, pictures
+from core import cli, doctor, jobs, pictures, sweeps
 from core import reproduce as reproducing
 from core.results import Result
 from core.store import Store
-from core.types import BadRequest
+from core.types import BadRequest, DataUnavailable
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE = 240
@@ -174,6 +175,42 @@ def test_list_and_show(first: dict[str, Any], shared: Path) -> None:
     assert "done, 100%" in command(shared, "show", "2").stdout
 
 
+def test_a_name_is_printed_as_it_is(home: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POISONSCOPE_HOME", str(home))
+        jobs.rename(1, "see [/x] [bold]this")
+    listed = command(home, "list", columns=200)
+    assert listed.returncode == 0, listed.stderr
+    assert "see [/x] [bold]this" in listed.stdout
+
+
+def test_nothing_names_no_run(home: Path) -> None:
+    assert "'' names 0 runs" in refused(home, "delete", "")
+
+
+def test_a_run_s_figures_need_no_data_set(home: Path, first: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(*_: Any) -> Any:
+        raise DataUnavailable("not on this machine")
+
+    monkeypatch.setenv("POISONSCOPE_HOME", str(home))
+    monkeypatch.setattr(Result, "quality", absent)
+    shown = CliRunner().invoke(cli.app, ["show", "1", "--json"])
+    assert shown.exit_code == 0, shown.output
+    assert (json.loads(shown.stdout)["nat2"], json.loads(shown.stdout)["benign_nat"]) == (first["nat2"], None)
+
+
+def test_what_cannot_be_written_is_said(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    assert f"cannot write {file}: " in refused(home, "export", "1", "--to", file)
+    np.save(tmp_path / "labels.npy", np.zeros(4, int))
+    gone = tmp_path / "gone" / "scores.csv"
+    assert "there is no folder" in refused(
+        home, "score", tmp_path / "labels.npy", tmp_path / "labels.npy", "--to", gone
+    )
+    assert f"{file} cannot be the folder of data and results" in refused(file, "list")
+
+
 def test_delete(home: Path, first: dict[str, Any]) -> None:
     ended = command(home, "delete", first["run"])
     assert (ended.returncode, ended.stdout) == (0, "deleted run 1\n")
@@ -268,7 +305,7 @@ def test_doctor(home: Path, first: dict[str, Any]) -> None:
     healthy = command(home, "doctor")
     assert healthy.returncode == 0, healthy.stdout
     assert "PROBLEM" not in healthy.stdout
-    for words in ("data digits: ready", "store: ", "ledger: 2 done", str(home)):
+    for words in ("data digits: ready", "store: ", "runs: 2 done", "sweeps: no sweeps yet", str(home)):
         assert words in healthy.stdout
     (folder,) = (home / "store" / "features").iterdir()
     damage(folder / "features.npy")
@@ -276,6 +313,19 @@ def test_doctor(home: Path, first: dict[str, Any]) -> None:
     assert ill.returncode == 1
     assert f"PROBLEM  damaged features: {folder.name[:12]}: features.npy was altered" in ill.stdout
     assert ill.stderr == ""
+
+
+def test_the_doctor_sees_half_a_data_set_and_a_lost_sweep(own_home: Path) -> None:
+    assert all(finding.good for finding in doctor.findings())
+    (own_home / "data" / "cifar10").mkdir(parents=True)
+    (own_home / "data" / "cifar10" / "train_images.npy").write_bytes(b"half")
+    job = sweeps.submit(sweeps.Sweep(base={"dataset": "digits", "target": 3}), start=False)
+    with jobs.open_ledger(write=True) as ledger:
+        ledger.execute("UPDATE jobs SET status = 'lost' WHERE id = ?", (job.id,))
+    ill = {finding.what: finding.found for finding in doctor.findings() if not finding.good}
+    assert set(ill) == {"data cifar10", "sweeps"}
+    assert "incomplete or damaged" in ill["data cifar10"]
+    assert ill["sweeps"] == "1 lost (resume them)"
 
 
 # --- what cannot be done ----------------------------------------------------------------------------------

@@ -324,11 +324,9 @@ def test_between_two_cells_what_is_under_way_is_finished(fake):
 def test_progress_counts_all_that_is_under_way():
     events: list[Event] = []
     told = sweeping.Told(events.append, 4, 1)
-    told.at_once([0.5, 1.0], True, "2 under way")
+    told.at_once([0.5, 1.0], "2 under way")
     assert events[-1].data["overall"] == pytest.approx((1 + 1.5) / 4)
     assert events[-1].message == "1 of 4 are done, 2 under way"
-    told.at_once([sweeping.SCORED, sweeping.SCORED], False, "")
-    assert events[-1].data["overall"] == pytest.approx(3 / 4)
 
 
 # --- through a share -------------------------------------------------------------------------------------

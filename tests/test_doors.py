@@ -190,6 +190,19 @@ def test_a_layer_of_a_network_that_is_not_there_is_refused(tmp_path: Path, no_tr
 # --- estimates --------------------------------------------------------------------------------------------
 
 
+def test_a_recording_s_pace_is_not_this_machine_s(own_home: Path) -> None:
+    core.install_recorded()
+    (_, recorded), *_ = core.recorded.runs()
+    assert core.estimate(recorded).cached
+    assert not core.estimate(recorded.model_copy(update={"seed": 99})).measured
+
+
+def test_a_reference_filter_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="random or perfect, got 'radnom'"):
+        core.run_reference(config(), "radnom", store=Store(tmp_path))
+    assert Store(tmp_path).listing() == []
+
+
 def test_an_estimate_counts_what_is_not_stored(store: Store, tmp_path: Path) -> None:
     stored = core.estimate(config(), store=store)
     assert (stored.cached, stored.seconds) == (True, 0.0)
@@ -201,6 +214,8 @@ def test_an_estimate_counts_what_is_not_stored(store: Store, tmp_path: Path) -> 
     cheaper = core.estimate(config(multiplier=0.7), store=store)
     assert (cheaper.cached, cheaper.measured) == (False, True)
     assert cheaper.seconds < again.seconds  # the poisoned network is there
+    unmarked = core.estimate(config(recipe="quick", seed=9, dataset="cifar10", target="bird"), store=store)
+    assert not unmarked.measured, "another data set's pace is no measure"
     longer = core.estimate(config(training={**TRAINING, "epochs": 100}), store=Store(tmp_path))
     assert longer.seconds > 2 * fresh.seconds
 

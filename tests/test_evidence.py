@@ -10,7 +10,7 @@ import pytest
 
 from core import evidence, stages
 from core.config import DefenceConfig, RunConfig
-from core.doors import estimate
+from core.estimates import estimate
 from core.results import Result
 from core.settings import configure
 from core.store import Store

@@ -132,6 +132,8 @@ def test_equal_scores_are_not_in_the_order_of_ids_without_truth(finished):
     ties = Detection(np.zeros(len(finished.poisoned)))
     table = export.table(finished, ties, finished.flagged, truth=False)
     assert table["handle"].tolist() == list(range(len(finished.poisoned)))
+    for _, rows in table.groupby("label"):
+        assert rows["rank"].tolist() == list(range(1, len(rows) + 1)), "by handle, too"
 
 
 def test_without_truth_there_is_no_keep_list(finished, tmp_path):

@@ -245,6 +245,27 @@ def test_progress_only_grows(summary: dict[str, Any], heard: list[Event]) -> Non
     assert all(0.0 <= event.fraction <= 1.0 for event in heard)
 
 
+def test_progress_counts_what_is_still_to_do_and_nothing_else(tmp_path: Path) -> None:
+    store, told = Store(tmp_path), dict[str, list[float]]()
+
+    def watch(event: Event) -> None:
+        told.setdefault(event.stage, []).append(event.data["overall"])
+
+    pipeline.benign(small(), store, watch)
+    assert told["train"][-1] > 0.0
+    assert told["evaluate"][-1] == pytest.approx(1.0)
+    pipeline.run(small(), store)
+    told.clear()
+    pipeline.run(small(detector="whitened-spectral", scope="every_class"), store, watch)  # on the same network
+    assert told["train"][-1] == told["evaluate"][-1] == told["represent"][-1] == 0.0
+    assert told["score"][-1] < 0.1
+    assert told["evaluate again"][-1] == pytest.approx(1.0)
+    told.clear()
+    pipeline.reference("random", small(), store, watch)
+    assert told["retrain"][0] == 0.0
+    assert told["evaluate again"][-1] == pytest.approx(1.0)
+
+
 def test_every_epoch_is_told_with_its_figures(summary: dict[str, Any], heard: list[Event], store: Store) -> None:
     for stage, which in (("train", "poisoned"), ("retrain", "clean")):
         told = [dict(event.data) for event in heard if event.stage == stage and "seconds" in event.data]

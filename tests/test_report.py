@@ -101,11 +101,10 @@ def test_the_flagged_images_come_highest_score_first_each_with_the_truth(result:
     assert text.count("✕ poisoned</span>") == result.poisoned.truth.poisoned[shown].sum()
 
 
-def test_another_cut_and_a_reviewers_verdicts_are_shown(result: Result) -> None:
-    flagged = np.zeros(len(result.poisoned), bool)
-    flagged[[3, 9]] = True
-    text = report.html(result, flagged=flagged, verdicts={9: "unsure <b>", 11: "clean"})
-    assert sorted(re.findall(r"id (\d+)<br>", text)) == ["3", "9"]
+def test_a_reviewers_verdicts_are_shown_on_flagged_images(result: Result) -> None:
+    scores = np.where(result.flagged, result.detection().scores, -np.inf)
+    highest, clean = int(scores.argmax()), int(np.flatnonzero(~result.flagged)[0])
+    text = report.html(result, verdicts={highest: "unsure <b>", clean: "clean"})
     assert "verdict: unsure &lt;b&gt;" in text
     assert "verdict: clean" not in text
 

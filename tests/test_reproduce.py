@@ -509,6 +509,19 @@ def test_a_failed_run_does_not_end_the_others(
     assert trainings["done"] == 4  # of the second: poisoned, cleaned, random, perfect
 
 
+def test_a_benign_reference_that_fails_costs_no_filter(small_cifar10: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    def benign(*_: Any, **__: Any) -> None:
+        raise RuntimeError("too large")
+
+    monkeypatch.setattr(doors, "run_benign", benign)
+    (entry,) = few(targets=["dog"], detectors=["spectral"])
+    with pytest.raises(RunsFailed) as caught:
+        reproduce.reproduce([entry], here=True, references=True)
+    assert caught.value.failures == {entry.key: "its benign reference: RuntimeError: too large"}
+    for which in ("random", "perfect"):
+        assert Store().has("reference", stages.reference_key(entry.config, which))
+
+
 def test_classes_of_which_nothing_is_left(small_cifar10: Dataset) -> None:
     (entry,) = few(readings=["training_set"], detectors=["spectral"])
     assert entry.config.defence.assumed_ratio == 1.0

@@ -79,6 +79,8 @@ def test_what_is_written_is_read_again() -> None:
         ("axes: {ratio: 0.1}", "an axis is a list of values, or names with settings each; 'ratio' is 0.1"),
         ("axes: {nat1: {low: {ratio: 0.1}}}", "cannot be called 'nat1', which is a column"),
         ("axes: {seed: {low: {ratio: 0.1}}}", "cannot be called 'seed', which is a column"),
+        ("axes: {ratio: [0.1], attack: {one: {ratio: 0.4}}}", "the axes 'ratio' and 'attack' both set 'ratio'"),
+        ("1: 2", r"fields are name, base, axes and seeds, got \[1\]"),
         ("base: {ratio: .nan}", "base.ratio must hold finite numbers, .* got nan"),
         ("base: {ratio: 2020-12-24}", "base.ratio must hold finite numbers"),
         ("base: {ratio: 2020-13-45}", "not YAML: month must be"),

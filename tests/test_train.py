@@ -18,7 +18,7 @@ from core.config import DatasetConfig, TrainingConfig
 from core.represent import predict
 from core.store import Checkpoint, Store
 from core.train import Trained, train, weights
-from core.types import BadRequest, Cancelled, Dataset, Event, Images, Labels, Mask
+from core.types import BadRequest, Cancelled, Dataset, Event, Images, Labels, Mask, PoisonscopeError
 
 CPU = torch.device("cpu")
 KEY = "ab" * 32
@@ -86,6 +86,19 @@ def test_the_same_training_twice(digits: Dataset, optimizer: str) -> None:
     assert same(one, two)
     assert figures(one) == figures(two)
     assert not same(one, trained(digits, numbers(optimizer), seed=1))
+
+
+def test_what_diverges_ends_at_once_with_what_may_help(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, epochs = training_module._epoch, []
+
+    def epoch(step: Any, training: Any, seed: int, number: int, *rest: Any) -> dict[str, Any]:
+        epochs.append(number)
+        return real(step, training, seed, number, *rest) | ({"loss": float("nan")} if number == 1 else {})
+
+    monkeypatch.setattr(training_module, "_epoch", epoch)
+    with pytest.raises(PoisonscopeError, match=r"diverged in epoch 2: its loss is nan; try smaller .* than lr 0\."):
+        trained(digits, numbers(epochs=3))
+    assert epochs == [0, 1]
 
 
 def test_the_global_generator_is_left_alone(digits: Dataset) -> None:

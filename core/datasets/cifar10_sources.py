@@ -47,7 +47,7 @@ LARGEST_FILE = 200_000_000  # bytes; no file of any format is larger
 # What a source that is absent, broken or cut off may raise: the next one is tried then. Pillow tells of a
 # broken PNG with SyntaxError.
 FAILURES = (
-    *(OSError, EOFError, ValueError, SyntaxError, KeyError, zlib.error),
+    *(OSError, EOFError, ValueError, TypeError, OverflowError, SyntaxError, KeyError, zlib.error),
     *(tarfile.TarError, http.client.HTTPException, subprocess.SubprocessError, DataUnavailable),
 )
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import core
 from core import Result
 
-from . import colours, current, presenter
+from . import colours, current
 
 Rows = NDArray[np.int64]
 Pixels = NDArray[np.uint8]
@@ -60,16 +60,8 @@ def networks(result: Result, truth: bool) -> list[Asked]:
         there = [one for one in wanted if core.insight.stored(result, one.which)]
     lost = [one for one in wanted if one not in there and one.which != "benign"]
     if lost:
-        offer_again(" and ".join(f"the {one.title.lower()}" for one in lost))
+        current.offer_again(" and ".join(f"the {one.title.lower()}" for one in lost))
     return there
-
-
-def offer_again(what: str) -> None:
-    """Says that a network is not there; in front of an audience without the button that trains."""
-    if presenter.on():
-        st.info(f"What was stored of {what} is damaged or missing.", icon=":material/build:")
-    else:
-        current.offer_again(what)
 
 
 def sources(result: Result) -> Rows:

@@ -73,7 +73,7 @@ def show(result: Result) -> None:
 
 
 def ratio(result: Result) -> float:
-    """The assumed ratio in percent; at first the run's own."""
+    """The assumed ratio in percent; at first the run's own, or the nearest that the curves have."""
     own = 100 * result.config.defence.assumed_ratio
     st.session_state["assumed slider"] = number("assumed", own, 0.0, MOST)
 
@@ -87,7 +87,7 @@ def ratio(result: Result) -> float:
 
 
 def multiplier(result: Result) -> float:
-    """How many times ε goes; at first as in the run."""
+    """How many times ε goes; at first as in the run, or as near as the curves come."""
     own = result.config.defence.multiplier
     st.session_state["times number"] = number("times", own, LEAST_TIMES, MOST_TIMES)
 
@@ -175,17 +175,20 @@ def said(result: Result, share: float, times: float) -> str:
     labels = result.poisoned.labels
     epsilon = core.filter.epsilon(labels, share / 100)
     budget = int(core.sensitivity.budgets(labels, np.array([share / 100]), times)[0])
+    each = ", in each class" if result.config.attack.everywhere else ""
     return (
         f"**At an assumed ratio of {share:g}%**: ε = {epsilon:,}, so {times:g}·ε = **{budget:,}** images go from each "
         f"class in scope. In truth {words.count(result.poisoned.truth.count, 'image')} are poisoned "
-        f"({true_share(result):.1f}% of a class of median size); no detector is told so."
+        f"({true_share(result):.1f}% of a class of median size{each}); no detector is told so."
     )
 
 
 def true_share(result: Result) -> float:
-    """The number of poisoned images, in percent of a class of median size, as the defender's ratio is."""
-    sizes = np.bincount(result.poisoned.labels)
-    return float(100 * result.poisoned.truth.count / np.median(sizes[sizes > 0]))
+    """The poisoned images of a poisoned class, in percent of a class of median size, as the defender's ratio is."""
+    labels, poisoned = result.poisoned.labels, result.poisoned.truth.poisoned
+    sizes = np.bincount(labels)
+    classes = max(1, len(np.unique(labels[poisoned])))
+    return float(100 * poisoned.sum() / classes / np.median(sizes[sizes > 0]))
 
 
 # --- the picture -----------------------------------------------------------------------------------------

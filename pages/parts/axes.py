@@ -178,7 +178,7 @@ def title(name: str) -> str:
 
 def label(name: str, value: Any) -> str:
     """A value on an axis in words."""
-    if value is None:
+    if value is None or value != value:  # a table has NaN for None
         return "any class" if name == "source" else "none"
     if name in ("ratio", "assumed_ratio") and isinstance(value, int | float):
         return f"{100 * value:g}%"

@@ -90,7 +90,12 @@ def need_run() -> Result:
 
 
 def offer_again(what: str = "a part of this run") -> None:
-    """Says that something stored was damaged or is missing, and offers to compute it again."""
+    """Says that something stored was damaged or is missing; but in front of an audience, offers to compute it again."""
+    from . import presenter  # which knows the current run, too
+
+    if presenter.on():
+        st.info(f"What was stored of {what} is damaged or missing.", icon=":material/build:")
+        return
     job = current_job()
     st.warning(
         f"What was stored of {what} is damaged or missing. It has been set aside; nothing else is lost, and "
@@ -135,11 +140,12 @@ def picker() -> None:
     """The sidebar's list of runs."""
     job, blind = current_job(), not cuts.truth_shown()  # first: a run behind the tables enters the ledger by it
     known = {job.key[:SHORT]: job for job in runs()}
+    labels = words.labels(known, blind)
     st.session_state["picked run"] = None if job is None else job.key[:SHORT]
     st.sidebar.selectbox(
         "Run",
         list(known),
-        format_func=lambda key: words.label(known[key], blind) if key in known else key,
+        format_func=lambda key: labels.get(key, key),
         key="picked run",
         placeholder="Choose a run" if known else "No run yet",
         disabled=not known,

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 import core
 from core import DefenceConfig, Detection, Result
 
-NAMES = ("detector", "budget", "scope", "class", "brush", "assumed", "times", "lines", "by")  # what belongs to one run
+NAMES = ("detector", "budget", "scope", "class", "brush", "assumed", "times", "lines", "by")  # belong to a run
 GAP = "gap"
 SETTLED, LIVE = "cut settled", "cut dragged"  # in session state
 ORDERS = 10  # times the median, beyond which scores are spread out by log
@@ -215,7 +215,7 @@ def threshold(found: Scored, cut: Cut, label: int) -> float | None:
 
 def chosen(result: Result) -> Cut:
     """The tab's cut; what the address or an earlier run left that does not fit here is passed over."""
-    _forget_other_runs(result)
+    forget_other_runs(result)
     detector = _recall("detector")
     if detector not in core.DETECTORS:
         detector = result.config.defence.detector
@@ -276,7 +276,8 @@ def truth_switch() -> bool:
     )
 
 
-def _forget_other_runs(result: Result) -> None:
+def forget_other_runs(result: Result) -> None:
+    """Let go of what belongs to the run that the tab looked at before."""
     key = core.run_key(result.config)
     if st.session_state.get("cut run", key) != key:
         for name in NAMES:

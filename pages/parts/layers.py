@@ -52,7 +52,7 @@ def show(result: Result) -> None:
     st.download_button(
         "Layers as CSV", lambda: as_csv(result, table, layers),
         f"poisonscope-layers-{detector}-{core.run_key(result.config)[:8]}.csv", "text/csv",
-        icon=":material/download:", on_click="ignore", help="The table, and below it the gap of every class.",
+        icon=":material/download:", on_click="ignore", help="The table, and beside it the gap of every class.",
     )  # fmt: skip
     offer(result, [layer for layer in layers if not (layer.read and layer.scored and layer.gaps is not None)], detector)
 
@@ -262,6 +262,6 @@ def read_off(result: Result, name: str, detector: str) -> None:
         with st.spinner(f"Reading {name} off the network, once …", show_time=True):
             seen = core.represent_run(result.config, name, store=result.store)
         for one in dict.fromkeys((PLAIN, detector)):
-            rivals.score(seen, one)
+            profiles.score(seen, one)
     except PoisonscopeError as error:
         st.warning(f"{name}: {words.sentence(str(error))}", icon=":material/warning:")

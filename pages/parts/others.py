@@ -14,10 +14,8 @@ import streamlit as st
 import core
 from core import PoisonscopeError, Result
 
-from . import current, cuts, picked, words
+from . import current, cuts, profiles, words
 
-ASKED = "detectors asked"  # in session state: the run's key and the detectors whose button was pressed
-EVERY = "Score with all detectors"
 WHOLE = {"#Pois left": "Int64", "Clean removed": "Int64", "AUROC": "Float64", "AP": "Float64"}  # or missing
 
 
@@ -42,7 +40,7 @@ def same_budget(summary: dict[str, Any]) -> pd.DataFrame:
 def assumed(result: Result) -> str:
     """How much each detector of the table removes, in a sentence."""
     defence = result.config.defence
-    ratio = words.share(defence.assumed_ratio, 0)
+    ratio = words.exact(defence.assumed_ratio)
     if defence.cut == "gap":
         return f"This run is cut at the gap, the others at {defence.multiplier:g}·ε for an assumed ratio of {ratio}."
     return f"All at {defence.multiplier:g}·ε for the same assumed ratio, {ratio}."
@@ -51,9 +49,8 @@ def assumed(result: Result) -> str:
 @st.fragment
 def detectors(result: Result) -> None:
     """The registered detectors on this network's representations; see `assumed`."""
-    for name in _asked(result):
-        _score(result, name)
-    lacks = {name: result.lacks(cuts.defence_of(result, name)) for name in core.DETECTORS}
+    for name in profiles.asked(result):
+        profiles.score(result, name)
     missing = [name for name in core.DETECTORS if not result.has_scores(cuts.defence_of(result, name))]
     rows = [_blank(name, result) if name in missing else _known(name, result) for name in core.DETECTORS]
     table = pd.DataFrame(rows).astype(WHOLE)
@@ -63,40 +60,8 @@ def detectors(result: Result) -> None:
     )  # fmt: skip
     if not result.store.has("features", result.features_key):
         current.offer_again("the representations")
-        return
-    if able := [name for name in missing if not lacks[name]]:
-        _offer(result, able)
-    for why in filter(None, lacks.values()):
-        st.caption(words.sentence(why))
-
-
-def _offer(result: Result, missing: list[str]) -> None:
-    """A button for every detector that has not scored this network yet, and one for all of them."""
-    st.caption("A dash: not scored yet. A detector takes from a second to a minute, once, and its scores are kept:")
-    run = core.run_key(result.config)
-    with st.container(horizontal=True):
-        for name in missing:
-            st.button(name, key=f"score {name}", on_click=_ask, args=(run, [name]), icon=":material/play_arrow:")
-        if len(missing) > 1:
-            st.button(EVERY, key="score all", on_click=_ask, args=(run, missing), icon=":material/playlist_play:")
-
-
-def _ask(run: str, names: list[str]) -> None:
-    st.session_state[ASKED] = run, names
-
-
-def _asked(result: Result) -> list[str]:
-    """The detectors that a person has just asked to score this run."""
-    run, names = st.session_state.pop(ASKED, ("", []))
-    return names if run == core.run_key(result.config) else []
-
-
-def _score(result: Result, detector: str) -> None:
-    try:
-        with picked.scoring(result, detector):
-            result.detection(cuts.defence_of(result, detector))
-    except PoisonscopeError as error:
-        st.warning(f"{detector}: {words.sentence(str(error))}")
+    elif missing:
+        profiles.offer(result, missing, "score")
 
 
 def _known(detector: str, result: Result) -> dict[str, Any]:

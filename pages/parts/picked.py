@@ -170,7 +170,7 @@ def back(result: Result, found: Scored, cut: Cut, standard: Cut) -> None:
         if standard.at == cuts.GAP
         else (
             f"Back to {defence.multiplier:g}·ε",
-            f"ε = {epsilon:,} is what the defender assumes: {words.share(defence.assumed_ratio, 0)} of the median "
+            f"ε = {epsilon:,} is what the defender assumes: {words.exact(defence.assumed_ratio)} of the median "
             "class. It is not the attacker's true number.",
         )
     )

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 import core
 from core import DefenceConfig, PoisonscopeError, Result
 from core.sensitivity import Profile
 
-from . import cuts, words
+from . import cuts, picked, words
 
-ASKED = "sensitivity asked"  # in session state: the run's key and what a person asked to have scored
+ASKED = "detectors asked"  # in session state: the run's key and what a person asked to have scored
 
-# Seconds on two cores for 50,000 images, roughly, and the power of the number of images that they grow by.
+# Seconds on two cores for 50,000 images (benchmarks/detectors.py), and the power of their number that they grow by.
 _SECONDS = {
-    "spectral": (0.7, 1),
-    "spectral-released": (0.7, 1),
-    "spectral-top-k": (1, 1),
-    "whitened-spectral": (6, 1),
-    "spectre": (12, 1),
-    "activation-clustering": (60, 1),
-    "scan": (15, 1),
-    "mahalanobis": (25, 1),
-    "knn": (30, 2),
-    "lof": (30, 2),
-    "isolation-forest": (4, 1),
+    "spectral": (0.3, 1),
+    "spectral-released": (0.3, 1),
+    "spectral-top-k": (0.6, 1),
+    "whitened-spectral": (2.5, 1),
+    "spectre": (7, 1),
+    "activation-clustering": (4, 1),
+    "scan": (5, 1),
+    "mahalanobis": (11, 1),
+    "knn": (8, 2),
+    "lof": (8, 2),
+    "isolation-forest": (2, 1),
+    "loss-isolation": (0.1, 1),
+    "strip": (100, 1),  # by `quick`'s network, which it asks six times an image
 }
 _USUAL = (10, 1)
 
@@ -74,6 +78,36 @@ def asked(result: Result) -> tuple[str, ...]:
     """What was asked of this run, once."""
     run, wanted = st.session_state.pop(ASKED, ("", ()))
     return wanted if run == core.run_key(result.config) else ()
+
+
+def score(result: Result, detector: str) -> None:
+    """Have a detector score the run's images; what keeps it from that is said."""
+    try:
+        with picked.scoring(result, detector):
+            result.detection(cuts.defence_of(result, detector))
+    except PoisonscopeError as error:
+        st.warning(f"{detector}: {words.sentence(str(error))}", icon=":material/warning:")
+
+
+def offer(result: Result, missing: Sequence[str], key: str) -> None:
+    """A button for every detector that has not scored this network and can, and one for all; the others say why not."""
+    lacks = {name: result.lacks(cuts.defence_of(result, name)) for name in missing}
+    able = {name: seconds(name, len(result.poisoned)) for name in missing if not lacks[name]}
+    if able:
+        st.caption("A dash: not scored yet. Nothing is trained for it, and the scores are kept. Roughly, on two cores:")
+    with st.container(horizontal=True):
+        for name, time in able.items():
+            st.button(
+                f"{name} ({words.duration(time)})", key=f"{key} {name}", on_click=ask, args=(result, name),
+                icon=":material/play_arrow:",
+            )  # fmt: skip
+        if len(able) > 1:
+            st.button(
+                f"All {len(able)} ({words.duration(sum(able.values()))})", key=f"{key} all", on_click=ask,
+                args=(result, *able), icon=":material/playlist_play:",
+            )  # fmt: skip
+    for why in filter(None, lacks.values()):
+        st.caption(words.sentence(why))
 
 
 def named(result: Result, found: Profile) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 import core
-from core import PoisonscopeError, Result
+from core import Result
 from core.sensitivity import Profile
 
 from . import current, curves, cuts, picked, profiles, words
@@ -41,7 +41,7 @@ REAL = dict.fromkeys(("AUROC", "AP", "TPR at 1% FPR"), "Float64")
 def show(result: Result) -> None:
     """The picture, the table, and a button for every detector that has not scored yet."""
     for name in profiles.asked(result):
-        score(result, name)
+        profiles.score(result, name)
     known = profiles.stored(result)
     missing = [name for name in core.DETECTORS if name not in known]
     table = pd.DataFrame(rows(result, known)).astype(WHOLE | REAL)
@@ -58,40 +58,14 @@ def show(result: Result) -> None:
     if not result.store.has("features", result.features_key):
         current.offer_again("the representations")
     elif missing:
-        offer(result, missing)
-
-
-def score(result: Result, detector: str) -> None:
-    try:
-        with picked.scoring(result, detector):
-            result.detection(cuts.defence_of(result, detector))
-    except PoisonscopeError as error:
-        st.warning(f"{detector}: {words.sentence(str(error))}", icon=":material/warning:")
-
-
-def offer(result: Result, missing: list[str]) -> None:
-    """A button for every detector that has not scored this network, and one for all; each says how long, roughly."""
-    images = len(result.poisoned)
-    times = {name: profiles.seconds(name, images) for name in missing}
-    st.caption("A dash: not scored yet. Nothing is trained for it, and the scores are kept. Roughly, on two cores:")
-    with st.container(horizontal=True):
-        for name in missing:
-            st.button(
-                f"{name} ({words.duration(times[name])})", key=f"rank {name}", on_click=profiles.ask,
-                args=(result, name), icon=":material/play_arrow:",
-            )  # fmt: skip
-        if len(missing) > 1:
-            st.button(
-                f"All {len(missing)} ({words.duration(sum(times.values()))})", key="rank all", on_click=profiles.ask,
-                args=(result, *missing), icon=":material/playlist_play:",
-            )  # fmt: skip
+        profiles.offer(result, missing, "rank")
 
 
 def assumptions(result: Result) -> str:
     defence = result.config.defence
     cut = "at its own gap" if defence.cut == "gap" else f"at {defence.multiplier:g}·ε"
     return (
-        f"*#Pois left* and *Clean removed* are for an assumed ratio of {words.share(defence.assumed_ratio, 0)} and "
+        f"*#Pois left* and *Clean removed* are for an assumed ratio of {words.exact(defence.assumed_ratio)} and "
         f"{defence.multiplier:g}·ε; this run's own detector (◆) is cut {cut}. The other figures need no budget."
     )
 

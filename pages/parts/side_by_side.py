@@ -59,8 +59,9 @@ def _pick(result: Result, others: dict[str, Job]) -> Job | None:
     if not wanted:
         wanted = _nearest(result, others)
     st.session_state["second run"] = None if wanted == NONE else wanted
+    labels = words.labels(others)
     short = st.selectbox(
-        "Second run", list(others), index=None, format_func=lambda key: words.label(others[key]), key="second run",
+        "Second run", list(others), index=None, format_func=labels.__getitem__, key="second run",
         placeholder="Choose a run", on_change=_remember, help="All other finished runs; the link names the chosen one.",
     )  # fmt: skip
     return others.get(short) if short else None

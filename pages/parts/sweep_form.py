@@ -27,7 +27,7 @@ def show(result: Result) -> None:
     try:
         sweep = put_together(result) if how == HERE else from_file()
         plan = None if sweep is None else cost(sweep)
-    except ValueError as error:  # BadRequest, and what pydantic finds
+    except core.BadRequest as error:
         st.error(words.sentence(str(error)), icon=":material/error:")
         return
     if sweep is not None and plan is not None:
@@ -40,7 +40,7 @@ def show(result: Result) -> None:
 
 
 def put_together(result: Result) -> Sweep:
-    """A sweep of one axis or two on top of the current run's settings; ValueError where it does not fit."""
+    """A sweep of one axis or two on top of the current run's settings; BadRequest where it does not fit."""
     chosen: dict[str, axes.Values] = {}
     first, second = st.columns(2, gap="medium")
     with first:
@@ -84,8 +84,8 @@ def put_together(result: Result) -> Sweep:
         base["assumed_ratio"] = core.sweeps.SAME
     st.caption(f"Everything else as in this run: {words.heading(result.config)}, {result.config.training.recipe}, "
                f"{result.config.defence.title}.")  # fmt: skip
-    sweep = Sweep(
-        name=" ".join(name.split()) or usual_name(chosen), base=base, axes=chosen, seeds=tuple(range(int(seeds))),
+    sweep = core.sweeps.made(
+        name=" ".join(name.split()) or usual_name(chosen), base=base, axes=chosen, seeds=list(range(int(seeds))),
         retrain=retrain, references=references, cluster=(cluster or "").strip() or None,
     )  # fmt: skip
     if sweep.count > axes.MOST_CELLS:
@@ -135,7 +135,7 @@ def from_file() -> Sweep | None:
 
 
 def cost(sweep: Sweep) -> Plan:
-    """What is not stored of it, and how long that takes; ValueError where a run of it is not possible."""
+    """What is not stored of it, and how long that takes."""
     return _cost(str(core.home.home()), core.sweeps.text(sweep), sweep)
 
 

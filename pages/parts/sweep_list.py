@@ -30,6 +30,7 @@ class Listed(NamedTuple):
 
 def show() -> None:
     """Which sweep, and all about it."""
+    strike_stopped()
     known = {job.key[: sweep_form.SHORT]: Listed(job.sweep, job) for job in core.sweeps.listing() if job.sweep}
     shipped = {key: Listed(sweep, None) for key, sweep in _shipped(str(core.sweeps.RECORDS)).items()}
     known |= {key: one for key, one in shipped.items() if key not in known}
@@ -40,10 +41,12 @@ def show() -> None:
     if named and named not in known:
         st.warning("The sweep of this link is not here: it was deleted, or made on another machine.")
     usual = next(iter(known))
+    lines = {short: label(one) for short, one in known.items()}
+    labels = words.apart(lines, {short: None if one.job is None else one.job.id for short, one in known.items()})
     st.session_state["sweep picker"] = named if named in known else usual
     st.selectbox(
-        "Sweep", list(known), format_func=lambda short: label(known[short]), key="sweep picker",
-        on_change=lambda: cuts.set_option(sweep_form.PARAMETER, st.session_state["sweep picker"], ""),
+        "Sweep", list(known), format_func=labels.__getitem__, key="sweep picker",
+        on_change=changed,
         help="Newest first; the link names the chosen one.",
     )  # fmt: skip
     sweep, job = known[st.session_state["sweep picker"]]
@@ -51,6 +54,12 @@ def show() -> None:
         st.fragment(recorded)(sweep)
     else:
         st.fragment(watch, run_every=EVERY if job.active else None)(job.id, job.active)
+
+
+def changed() -> None:
+    """Another sweep: what was looked at in the one before says nothing here."""
+    cuts.set_option(sweep_form.PARAMETER, st.session_state["sweep picker"], "")
+    sweep_pictures.forget()
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -90,8 +99,6 @@ def watch(id: int, was_active: bool) -> None:
     except PoisonscopeError:
         st.rerun()  # somebody deleted it
     if was_active and not job.active:
-        if st.session_state.pop(STRIKE, None) == job.id:
-            delete(job)
         st.rerun()  # the whole page, which then no longer asks
     progress(job)
     buttons(job)
@@ -132,6 +139,7 @@ def buttons(job: Job) -> None:
             resumable = job.status in core.jobs.RESUMABLE
             if resumable and st.button("Resume", type="primary", icon=":material/play_arrow:", key="sweep resume",
                                        help="Runs that are stored are not run again."):  # fmt: skip
+                st.session_state.pop(STRIKE, None)
                 core.jobs.resume(job.id)
                 st.rerun()
             if st.button("Delete …", icon=":material/delete:", key="sweep delete"):
@@ -163,6 +171,16 @@ def strike(job: Job) -> None:
     if job.active:
         st.session_state[STRIKE] = job.id
     else:
+        delete(job)
+
+
+def strike_stopped() -> None:
+    """Take off the list what was to go as soon as it had stopped."""
+    id = st.session_state.get(STRIKE)
+    job = next((job for job in core.sweeps.listing() if job.id == id), None)
+    if job is None or not job.active:
+        st.session_state.pop(STRIKE, None)
+    if job is not None and not job.active:
         delete(job)
 
 

