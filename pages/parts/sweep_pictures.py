@@ -63,10 +63,10 @@ METRICS = {
 MEANINGS = {
     "ASR": "attack success rate of the poisoned network",
     "ASR after cleaning": "attack success rate of the network trained from scratch on what the filter left",
-    "ASR after a random filter": "the same with as many images of each class taken at random",
-    "ASR after the perfect filter": "the same with nothing but poison taken, as much as the budget allows",
+    "ASR after a random filter": "attack success rate after a filter that takes as many images of each class by lot",
+    "ASR after the perfect filter": "attack success rate after a filter that knows the truth and takes only poison",
     "Nat": "accuracy of the poisoned network on clean test images",
-    "Nat after cleaning": "the same after cleaning",
+    "Nat after cleaning": "accuracy on clean test images of the network trained from scratch on what was left",
 }
 
 
@@ -80,7 +80,8 @@ def show(sweep: Sweep, table: pd.DataFrame) -> None:
         return
     name = picked.choice("Figure", "metric", known)
     fixed = rest(sweep)
-    shown = done[_all(done, fixed)]
+    here = done[_all(done, fixed)]
+    shown = here[here[METRICS[name].column].notna()]
     varied = list(sweep.axes)[:2]
     if not len(shown):
         st.info("Nothing of this part of the grid is finished yet.", icon=":material/hourglass_empty:")
@@ -92,10 +93,10 @@ def show(sweep: Sweep, table: pd.DataFrame) -> None:
         st.caption(f"{name}: {meaning(name)}. Means over the seeds that are finished, with their standard deviation.")
     if DETECTOR in varied and len(varied) == 2:
         other = next(axis for axis in varied if axis != DETECTOR)
-        who_finds(shown, other, len(sweep.axes[DETECTOR]))
-        who_cleans(shown, other, len(sweep.axes[DETECTOR]))
-    if RATIO in varied and len(shown):
-        phases(sweep, shown, next((axis for axis in varied if axis != RATIO), None))
+        who_finds(here, other, len(sweep.axes[DETECTOR]))
+        who_cleans(here, other, len(sweep.axes[DETECTOR]))
+    if RATIO in varied and len(here):
+        phases(sweep, here, next((axis for axis in varied if axis != RATIO), None))
     cell(sweep, table, fixed)
 
 

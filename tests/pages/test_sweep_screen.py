@@ -263,6 +263,17 @@ def test_a_third_axis_is_looked_at_one_value_at_a_time(finished_job: Job, open_s
     assert [dict(cell.point) for cell in points][3] == {"ratio": 0.2, "trigger.size": 3, "multiplier": 2.0}
 
 
+def test_a_figure_that_is_nowhere_in_a_part_of_the_grid_is_no_obstacle(finished_job: Job, open_screen) -> None:
+    wanted = sweep(axes={"ratio": [0.0, 0.2], "trigger.size": [2, 3], "multiplier": [1.0, 2.0]}, seeds=(0,))
+    keep(wanted, 1)
+    keep(wanted, 0, auroc=None, tpr_at_1=None)
+    job = queued(wanted)
+    app = screen(open_screen, finished_job, sweep=job.key[:16], metric="AUROC")
+    assert "Nothing of this part of the grid is finished yet" in said(app)
+    assert len(pictures(app)) == 2, "AUROC and gap by ratio"
+    assert len(pictures(screen(open_screen, finished_job, sweep=job.key[:16], metric="AUROC", axis3="1"))) == 3
+
+
 def test_an_axis_with_no_class_in_particular_has_its_words_everywhere(finished_job: Job, open_screen) -> None:
     wanted = sweep(axes={"source": [None, "four"], "detector": ["spectral", "scan"]}, seeds=(0,))
     keep(wanted, 0, 1, 2, 3)
