@@ -478,7 +478,8 @@ def test_the_readme_prints_what_was_measured() -> None:
     assert sweeps.markdown(learned, "what", "attack", "asr1", 100, 0) in readme
     cleaned, filters = (sweeps.table(sweeps.shipped()[name]) for name in ("cleaning", "filters"))
     references = [
-        filters.assign(detector=f"a {which} filter", asr2=filters[f"{which}_asr2"]) for which in ("random", "perfect")
+        filters.assign(detector=f"{article} {which} filter", asr2=filters[f"{which}_asr2"])
+        for article, which in (("a", "random"), ("the", "perfect"))
     ]
     after = pd.concat([cleaned, *references])
     assert (after["status"] == "done").all()
