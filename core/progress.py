@@ -35,7 +35,8 @@ def _queries(config: RunConfig) -> int:
 class Progress:
     """A watcher that passes events on with data["overall"], the fraction of the whole job.
 
-    ahead: what each stage that is still to do costs; the others take no time.
+    ahead: what each stage that is still to do costs; the others take no time. A stage that is told of again, since it
+    was looked up once more, takes nothing back.
     """
 
     def __init__(self, watch: Watcher, ahead: Mapping[str, float]) -> None:
@@ -43,11 +44,12 @@ class Progress:
         total = sum(ahead.values())
         self.share = {stage: ahead.get(stage, 0.0) / total if total else 0.0 for stage in STAGES}
         self.start = {stage: sum(self.share[before] for before in STAGES[:i]) for i, stage in enumerate(STAGES)}
+        self.furthest = 0.0
 
     def __call__(self, event: Event) -> None:
         """Pass an event on, with how far the whole job is."""
-        overall = self.start[event.stage] + event.fraction * self.share[event.stage]
-        self.watch(replace(event, data={**event.data, "overall": overall}))
+        self.furthest = max(self.furthest, self.start[event.stage] + event.fraction * self.share[event.stage])
+        self.watch(replace(event, data={**event.data, "overall": self.furthest}))
 
 
 def in_turn(watch: Watcher, costs: Sequence[float]) -> list[Watcher]:

@@ -482,7 +482,9 @@ def command(nodes: Nodes, home: Path, file: Path) -> Iterator[subprocess.Popen[s
     """`python -m core sweep run`, from a shared folder."""
     words = ["-m", "core", "sweep", "run", str(file), "--cluster", nodes.address, "--here", "--json"]
     environment = {**nodes.environment, "POISONSCOPE_HOME": str(home)}
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits deaf ears
     process = subprocess.Popen([sys.executable, *words], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     try:
         yield process
     finally:
