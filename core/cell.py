@@ -20,8 +20,6 @@ from core.store import Store
 from core.sweep import Sweep, cell_key
 from core.types import Features, Labels, Mask, Watcher, ignore
 
-REFERENCES = ("random", "perfect")
-
 
 def measure(
     config: RunConfig, sweep: Sweep, store: Store, watch: Watcher = ignore, device: str = "auto"
@@ -30,8 +28,9 @@ def measure(
     cell = cell_key(config, sweep)
     if (known := store.read("cell", cell)) is not None:
         return dict(known.document)
-    watchers = progress.in_turn(watch, _costs(config, sweep, store))
-    line = Line(config, store, watchers[0], device, _ahead(config, sweep, store))
+    parts = estimates.parts(config, store, retrain=sweep.retrain, references=sweep.references)
+    watchers = progress.in_turn(watch, [sum(part.values()) for part in parts])
+    line = Line(config, store, watchers[0], device, parts[0])
     fooled = line.model("train")
     line.losses(fooled)
     before = line.quality(fooled, "evaluate")
@@ -56,25 +55,10 @@ def measure(
         summary = pipeline.run(config, store, watchers[0], device, line)
         _look_at(config, flagged, store)
         figures |= {"nat2": summary["nat2"], "asr2": summary["asr2"]}
-    for which, told in zip(REFERENCES if sweep.references else (), watchers[1:], strict=True):
+    for which, told in zip(stages.FILTERS if sweep.references else (), watchers[1:], strict=True):
         quality = pipeline.reference(which, config, store, told, device)
         figures |= {f"{which}_nat2": quality.nat, f"{which}_asr2": quality.asr}
     return dict(store.write("cell", cell, document=figures).document)
-
-
-def _ahead(config: RunConfig, sweep: Sweep, store: Store) -> dict[str, float]:
-    """What the stages of a cell's run that are still to do cost (core.progress), as far as the sweep asks."""
-    left = estimates.left(config, store)
-    return {stage: cost for stage, cost in left.items() if sweep.retrain or stage not in estimates.RETRAINING}
-
-
-def _costs(config: RunConfig, sweep: Sweep, store: Store) -> list[float]:
-    """What is to do of a cell's run, and of each of its references."""
-    whole = estimates.costs(config)
-    training = sum(whole[stage] for stage in estimates.RETRAINING)
-    names = REFERENCES if sweep.references else ()
-    stored = [store.has("reference", stages.reference_key(config, which)) for which in names]
-    return [sum(_ahead(config, sweep, store).values()), *(0.0 if known else training for known in stored)]
 
 
 def _look_at(config: RunConfig, flagged: Mask, store: Store) -> None:

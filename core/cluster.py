@@ -56,7 +56,7 @@ class Told(Protocol):
         """Several cells are under way, each as far as its share says."""
 
     def done(self, cell: Cell) -> None:
-        """A cell has ended."""
+        """A cell has ended well."""
 
     def failed(self, cell: Cell, error: Exception) -> str:
         """What went wrong, as a sentence that has been told."""

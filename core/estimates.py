@@ -12,7 +12,7 @@ from core.registry import DATASETS, DETECTORS, MODELS
 from core.store import Store
 
 BESIDE = 5.0  # seconds that a run takes beside its passes
-RETRAINING = ("retrain", "evaluate again")  # stages of a run, and all there is to a reference
+RETRAINING = ("retrain", "evaluate again")  # stages of a run
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,21 @@ def left(config: RunConfig, store: Store, trained: Container[str] = ()) -> dict[
         or store.has("features", stages.features_key(model, config.defence.representation)),
     }
     return {stage: passes for stage, passes in costs(config).items() if not stored.get(stage)}
+
+
+def parts(
+    config: RunConfig, store: Store, *, retrain: bool, references: bool, trained: Container[str] = ()
+) -> list[dict[str, float]]:
+    """The same of a run, without its retraining where that is not asked for, and of its references one by one."""
+    run = {stage: cost for stage, cost in left(config, store, trained).items() if retrain or stage not in RETRAINING}
+    stored = [store.has("reference", stages.reference_key(config, which)) for which in stages.FILTERS]
+    return [run, *({} if known else retraining(config) for known in stored if references)]
+
+
+def retraining(config: RunConfig) -> dict[str, float]:
+    """What training once more on a part of the images costs, in forward passes: all there is to a reference."""
+    whole = costs(config)
+    return {stage: whole[stage] for stage in RETRAINING}
 
 
 def costs(config: RunConfig) -> dict[str, float]:

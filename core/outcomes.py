@@ -23,8 +23,7 @@ HEADS = differences.HEADS  # of the report's columns
 RECORDS = reference.RECORDS  # <recipe>.json, as `document` makes it
 READINGS = ("target_class", "training_set")
 FIGURES = ("nat1", "asr1", "poisons", "poisons_left", "clean_removed", "auroc", "nat2", "asr2", "seconds")
-FILTERS = ("random", "perfect")  # references of the same budget
-MEASURED = ("benign_asr", *(f"{which}_{figure}" for which in FILTERS for figure in ("nat2", "asr2")))
+MEASURED = ("benign_asr", *(f"{which}_{figure}" for which in stages.FILTERS for figure in ("nat2", "asr2")))
 ROUNDING = 5e-5  # the report prints hundredths of a percent
 
 
@@ -165,7 +164,7 @@ def _stored(entry: Entry, store: Store) -> Outcome | None:
         return None
     summary, done = artefact.document, artefact.done
     figures = {name: float(summary[name]) for name in FIGURES if summary.get(name) is not None}
-    for which in FILTERS:
+    for which in stages.FILTERS:
         figures[f"{which}_left"] = float(summary["references"][which]["poisons_left"])
         quality = store.read("reference", stages.reference_key(config, which))
         if quality is not None:

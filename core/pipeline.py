@@ -85,14 +85,13 @@ def reference(which: str, config: RunConfig, store: Store, watch: Watcher = igno
 
     The run itself is carried out first where it is not stored, since its filter says what the budget was.
     """
-    if which not in ("random", "perfect"):
+    if which not in stages.FILTERS:
         raise BadRequest(f"a reference filter is random or perfect, got {which!r}")
     run(config, store, watch, device)
     finished = store.read("run", stages.run_key(config))
     if finished is None:
         raise DamagedArtefact("the run's flags were damaged and have been set aside; start it again")
-    costs = estimates.costs(config)
-    line = Line(config, store, watch, device, {stage: costs[stage] for stage in estimates.RETRAINING})
+    line = Line(config, store, watch, device, estimates.retraining(config))
     flagged, poisoned = finished.array("flagged"), line.poisoned
     if which == "random":
         keep = filtering.random_keep(poisoned.labels, flagged, config.seed)

@@ -17,7 +17,7 @@ import numpy as np
 
 from core import datasets, doors, estimates, jobs, reference, settings, stages
 from core.config import RunConfig
-from core.outcomes import FILTERS, READINGS, Entry, Outcome, outcome
+from core.outcomes import READINGS, Entry, Outcome, outcome
 from core.store import Store
 from core.types import BadRequest, Cancelled, Event, PoisonscopeError, Watcher, ignore
 
@@ -190,7 +190,7 @@ def reproduce(
             for task in group:
                 kind = task[0]
                 error: str | None = None
-                if kind in FILTERS and entry.key in without_budget:
+                if kind in stages.FILTERS and entry.key in without_budget:
                     carry.skip(task)
                 else:
                     error = carry.out(task, told.of(kind, entry))
@@ -216,7 +216,7 @@ def _groups(
     """What is to do for each entry, in order; entries with nothing to do are left out."""
     seen: set[tuple[str, str]] = set()
     for entry in entries:
-        kinds = [*(("benign",) if benign else ()), "run", *(FILTERS if references else ())]
+        kinds = [*(("benign",) if benign else ()), "run", *(stages.FILTERS if references else ())]
         tasks = []
         for kind in kinds:
             key_of, stage = jobs.KINDS[kind]

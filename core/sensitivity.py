@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from core import filter as filtering
 from core import metrics, views
+from core.detectors.classes import NOTHING
 from core.types import BadRequest, Detection, Labels, Mask
 
 Shares = NDArray[np.float64]
@@ -22,7 +23,6 @@ Counts = NDArray[np.int64]
 
 MOST_SHARE = 0.5  # of a class that a defender could take for poisoned: the screens' curves end here
 FPR = 0.01  # at which TPR is compared
-NOTHING = 1e-6  # a singular value, as a share of the first, that is rounding
 
 
 def grid(most: float = MOST_SHARE, steps: int = 50) -> Shares:

@@ -41,7 +41,7 @@ def configure(
     Classes go by name or number; `training` overrides numbers of the recipe, or its per_class; `also` names further
     triggers, each {"trigger": name, "parameters": {...}}. All-to-all needs no target.
     """
-    chosen, numbers = recipes.resolve(recipe, dataset, **_mapping("training", training))
+    chosen, numbers = recipes.resolve(recipe, dataset, **mapping("training", training))
     if isinstance(also, str | Mapping) or not isinstance(also, Sequence):
         raise BadRequest(f"also must be a list of triggers, each with trigger and parameters, got {also!r}")
     try:
@@ -50,7 +50,7 @@ def configure(
             attack=AttackConfig.model_validate(
                 {
                     "trigger": trigger,
-                    "parameters": _mapping("trigger_parameters", trigger_parameters),
+                    "parameters": mapping("trigger_parameters", trigger_parameters),
                     "target": 0 if labels == "all_to_all" else class_number(dataset, target),
                     "source": None if source is None else class_number(dataset, source),
                     "ratio": ratio,
@@ -65,7 +65,7 @@ def configure(
             defence=DefenceConfig.model_validate(
                 {
                     "detector": detector,
-                    "parameters": _mapping("detector_parameters", detector_parameters),
+                    "parameters": mapping("detector_parameters", detector_parameters),
                     "representation": representation,
                     "assumed_ratio": assumed_ratio,
                     "multiplier": multiplier,
@@ -79,7 +79,7 @@ def configure(
         raise explain(error) from None
 
 
-def _mapping(name: str, value: Any) -> dict[str, Any]:
+def mapping(name: str, value: Any) -> dict[str, Any]:
     """A group of settings by their names; None is an empty one."""
     if value is None:
         return {}

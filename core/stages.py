@@ -27,6 +27,8 @@ REFERENCE_VERSION = 1
 SUMMARY_VERSION = 1
 SUPERIMPOSE_VERSION = 1
 
+FILTERS = ("random", "perfect")  # references of a run's own budget
+
 
 def canonical(value: Any) -> str:
     """One spelling of a JSON value."""

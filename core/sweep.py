@@ -29,7 +29,7 @@ from core import stages
 from core.config import Frozen, RunConfig, class_names, explain
 from core.recipes import RECIPES, resolve
 from core.registry import DETECTORS, TRIGGERS
-from core.settings import configure
+from core.settings import configure, mapping
 from core.types import BadRequest
 
 Value = bool | int | float | str | None
@@ -240,9 +240,7 @@ def _lay(settings: Settings, over: Mapping[str, Any]) -> None:
     for name, value in over.items():
         group, dot, own = name.partition(".")
         if dot and group in GROUPS:
-            known = settings.get(GROUPS[group]) or {}
-            if not isinstance(known, Mapping):
-                raise BadRequest(f"{GROUPS[group]} must be a mapping of names to values, got {known!r}")
+            known = mapping(GROUPS[group], settings.get(GROUPS[group]))
             settings[GROUPS[group]] = {**known, own: value}
         elif name in _defaults():
             settings[name] = value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,8 +12,7 @@ from typing import Any
 import pandas as pd
 
 from core import cluster, estimates, jobs, stages
-from core.config import RunConfig
-from core.estimates import RETRAINING
+from core.files import writing
 from core.jobs import Job
 from core.store import Store
 from core.sweep import FIGURES, SAME, Cell, Sweep, base_of, cell_key, cells, key, keyed, made, parse, text
@@ -78,24 +77,15 @@ def plan(sweep: Sweep, store: Store | None = None) -> Plan:
         network = config.training.model, config.dataset.name
         if network not in paces:  # looked up once: it takes a look at the whole store
             paces[network] = estimates.pace(config, store)
-        left = _left(config, sweep, store, trained)
-        trainings += sum(stage in ("train", "retrain") for stage, _ in left)
-        seconds += estimates.seconds([passes for _, passes in left], paces[network])
+        parts = estimates.parts(
+            config, store, retrain=sweep.retrain, references=sweep.references, trained=trained
+        )  # fmt: skip
+        trainings += sum(stage in ("train", "retrain") for part in parts for stage in part)
+        seconds += estimates.seconds([cost for part in parts for cost in part.values()], paces[network])
         measured &= paces[network].measured
         trained.add(stages.model_key(config))
         known.add(named)
     return Plan(sweep.count, stored, trainings, seconds, measured)
-
-
-def _left(config: RunConfig, sweep: Sweep, store: Store, trained: Container[str]) -> list[tuple[str, float]]:
-    """The stages of a cell that are still to do, and their cost in forward passes (core.progress)."""
-    left = list(estimates.left(config, store, trained).items())
-    if not sweep.retrain:
-        return [(stage, passes) for stage, passes in left if stage not in RETRAINING]
-    whole = estimates.costs(config)
-    references = ("random", "perfect") if sweep.references else ()
-    missing = [which for which in references if not store.has("reference", stages.reference_key(config, which))]
-    return left + [(stage, whole[stage]) for _ in missing for stage in RETRAINING]
 
 
 def submit(sweep: Sweep, *, start: bool = True) -> Job:
@@ -160,10 +150,8 @@ def record(file: Path, store: Store | None = None) -> Path:
     if not found:
         raise BadRequest(f"none of the {sweep.count} runs of {file} is finished here")
     lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(figures)}" for key, figures in found.items())
-    try:
+    with writing(to):
         to.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
-    except OSError as error:
-        raise BadRequest(f"cannot write {to}: {error.strerror or error}") from None
     return to
 
 

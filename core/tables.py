@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from core import reference
-from core.outcomes import FILTERS, HEADS, TableRow
+from core import reference, stages
+from core.outcomes import HEADS, TableRow
 
 COLUMNS = (
     *("target", "ratio", "detector", "Nat1", "ASR1", "#Pois left", "random left", "perfect left", "clean removed"),
@@ -95,7 +95,7 @@ def remarks(row: TableRow, failures: Mapping[str, str]) -> list[str]:
     if emptied := row.emptied():
         many = f"{len(emptied)} classes" if len(emptied) > 1 else f"the class {emptied[0]}"
         found.append(f"{name}: the filter leaves nothing of {many}; the second network is trained on the rest alone.")
-    for which in FILTERS:
+    for which in stages.FILTERS:
         nat, asr = row.mean(f"{which}_nat2"), row.mean(f"{which}_asr2")
         if nat is not None and asr is not None:
             found.append(f"{name}: after the {which} filter Nat2 is {nat:.1%} and ASR2 {asr:.1%}.")

@@ -93,14 +93,14 @@ class _Variation:
         scatter = sum((one.matrix.T @ one.matrix for one in found), np.zeros((means.shape[1],) * 2))
         self.images = sum(len(one.ids) for one in found)
         self.between, self.within = self._ridged(means.T @ means / len(found)), self._ridged(scatter / self.images)
-        for left in reversed(range(ROUNDS)):
+        for turn in range(ROUNDS):
             identities, self.whole = np.zeros_like(scatter), scatter.copy()
             for one in found:
                 square, away = self._expected(one)
                 identities += square
                 self.whole += away
             after = self._ridged(self.whole / self.images)
-            if not left or np.abs(after - self.within).max() <= SETTLED * np.abs(after).max():
+            if turn == ROUNDS - 1 or np.abs(after - self.within).max() <= SETTLED * np.abs(after).max():
                 break
             self.between, self.within = self._ridged(identities / len(found)), after
 

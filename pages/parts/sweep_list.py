@@ -177,6 +177,8 @@ def strike(job: Job) -> None:
 def strike_stopped() -> None:
     """Take off the list what was to go as soon as it had stopped."""
     id = st.session_state.get(STRIKE)
+    if id is None:
+        return
     job = next((job for job in core.sweeps.listing() if job.id == id), None)
     if job is None or not job.active:
         st.session_state.pop(STRIKE, None)

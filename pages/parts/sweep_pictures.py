@@ -263,9 +263,7 @@ def dropped(values: int) -> str:
 # --- two axes --------------------------------------------------------------------------------------------
 
 
-def heatmap(
-    sweep: Sweep, table: pd.DataFrame, across: str, down: str, name: str, fixed: Mapping[str, Any] | None = None
-) -> None:
+def heatmap(sweep: Sweep, table: pd.DataFrame, across: str, down: str, name: str, fixed: Mapping[str, Any]) -> None:
     """Means over the seeds in a grid, written into it; a click on a cell shows its runs."""
     metric = METRICS[name]
     found = spread(sweep, table, [across, down], metric)
@@ -305,7 +303,7 @@ def heatmap(
         points = st.session_state[key].selection["points"]
         if points:
             x, y = places[points[0]["point_index"]]
-            choose(points_of(sweep, fixed or {}), {across: xs[x], down: ys[y]})
+            choose(points_of(sweep, fixed), {across: xs[x], down: ys[y]})
 
     with st.container(key="wide-grid" if len(xs) > MOST_WRITTEN else "grid"):
         st.html(_NARROW.format(width=NAMES + COLUMN * len(xs)))
