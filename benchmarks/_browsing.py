@@ -13,7 +13,7 @@ from typing import Any
 
 from playwright.async_api import Page
 
-from pages.parts import shell
+from pages.parts.around import shell
 
 SCREENS = {path.removeprefix("pages/").removesuffix(".py"): title for path, title, _ in shell.SCREENS}
 FIRST = next(iter(SCREENS))

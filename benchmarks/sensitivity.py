@@ -23,7 +23,7 @@ from playwright.sync_api import Page
 import core
 from benchmarks import slider
 from benchmarks.slider import take, timed
-from pages.parts import cuts
+from pages.parts.around import cuts
 
 DETECTORS = ("spectral", "spectral-released", "whitened-spectral", "spectral-top-k", "activation-clustering", "scan")
 PLOT = ".js-plotly-plot"

@@ -5,7 +5,10 @@ import streamlit as st
 
 import core
 from core import BadRequest, DataUnavailable, Job, PoisonscopeError, RunConfig
-from pages.parts import current, cuts, live, presenter, presets, preview, settings, shell, words
+from pages.parts.around import current, cuts, presenter, shell, words
+from pages.parts.attack import presets
+from pages.parts.common import live
+from pages.parts.form import preview, settings
 
 WATCHED, STARTED = "run that this tab watches", "run that this tab started last, and how many it started"
 

@@ -7,20 +7,9 @@ import streamlit as st
 
 import core
 from core import Job, Result, RunConfig
-from pages.parts import (
-    before_after,
-    benign,
-    confusion,
-    current,
-    cuts,
-    kept,
-    ledger,
-    others,
-    sections,
-    shell,
-    side_by_side,
-    words,
-)
+from pages.parts.around import current, cuts, shell, words
+from pages.parts.common import others, sections
+from pages.parts.compare import before_after, benign, confusion, kept, ledger, side_by_side
 
 HARDLY_LEARNED = 0.5
 BY_CLASS, FILTERS, REPORT, BESIDE, RUNS = "By class", "Other filters", "The report", "Another run", "All runs"

@@ -1,6 +1,6 @@
 """Flagged: the images that the cut removes, the most suspicious first, and whether they really were poisoned.
 
-The cut is the run's own until the Scores screen changes it (pages/parts/cuts.py). Filters, order, page, image
+The cut is the run's own until the Scores screen changes it (pages/parts/around/cuts.py). Filters, order, page, image
 and reviewer stand in the address, so that a link reopens the view. In blind review ids are not shown either:
 stamped copies have ids behind those of the clean images, so an id would tell.
 """
@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 import core
 from core import Result
-from pages.parts import current, cuts, detail, gallery, picked, shell, verdicts, words
-from pages.parts.cuts import Cut, Scored
+from pages.parts.around import current, cuts, shell, words
+from pages.parts.around.cuts import Cut, Scored
+from pages.parts.flagged import detail, verdicts
+from pages.parts.images import gallery, picked
 
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]

@@ -12,7 +12,9 @@ import streamlit as st
 
 import core
 from core import Result
-from pages.parts import current, cuts, explained, flow, others, presenter, shell, words
+from pages.parts.around import current, cuts, presenter, shell, words
+from pages.parts.common import others
+from pages.parts.how import explained, flow
 
 WIDTH = 900  # pixels: longer lines are hard to read
 CARRIED = ("run", "detector", "budget", "scope", "truth")  # what a link keeps of the address

@@ -15,8 +15,9 @@ from streamlit.delta_generator import DeltaGenerator
 import core
 from core import Result
 from core.insight import OUTLIER, REACTS, Filters, Layer
-from pages.parts import asked, current, cuts, filters, shell, words
-from pages.parts.asked import Asked
+from pages.parts.around import current, cuts, shell, words
+from pages.parts.common import asked, filters
+from pages.parts.common.asked import Asked
 
 PARAMETER = "networks"
 SIDE_BY_SIDE = "side by side"

@@ -1,7 +1,7 @@
 """Scores: how suspicious every image looks, and what a budget would remove. Nothing here trains.
 
 Read from the run: its stored features. Kept for this tab and in the address: the cut and how it is looked at
-(pages/parts/cuts.py). All but the title's row is one fragment; of the plots below only the visible one is made.
+(pages/parts/around/cuts.py). All but the title's row is one fragment; of the plots below only the visible one is made.
 """
 
 from __future__ import annotations
@@ -15,23 +15,11 @@ from numpy.typing import NDArray
 
 import core
 from core import Result
-from pages.parts import (
-    brush,
-    cards,
-    current,
-    cuts,
-    directions,
-    explained,
-    gallery,
-    histogram,
-    panels,
-    picked,
-    plots,
-    ranking,
-    shell,
-    words,
-)
-from pages.parts.cuts import Cut, Scored
+from pages.parts.around import current, cuts, plots, shell, words
+from pages.parts.around.cuts import Cut, Scored
+from pages.parts.how import explained
+from pages.parts.images import brush, gallery, histogram, picked, ranking
+from pages.parts.scores import cards, directions, panels
 
 Ids = NDArray[np.int64]
 

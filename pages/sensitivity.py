@@ -10,7 +10,9 @@ import streamlit as st
 
 import core
 from core import Result
-from pages.parts import assumed, current, cuts, layers, rivals, sections, shell, sweep_form, sweep_list, words
+from pages.parts.around import current, cuts, shell, words
+from pages.parts.common import sections
+from pages.parts.sensitivity import assumed, layers, rivals, sweep_form, sweep_list
 
 ASSUMED, DETECTORS, LAYERS, SWEEPS = "Assumed ε", "Detectors", "Layers", "Sweeps"
 TABS = "part"  # the open tab's name in the address

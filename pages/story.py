@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from core import Result
-from pages.parts import current, cuts, presenter, shell, steps, words
+from pages.parts.around import current, cuts, presenter, shell, words
+from pages.parts.story import steps
 
 
 def main() -> None:

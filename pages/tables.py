@@ -16,7 +16,8 @@ import streamlit as st
 import core
 from core import Job
 from core.outcomes import HEADS, Entry, TableRow
-from pages.parts import current, cuts, missing, presenter, report_table, shell, words
+from pages.parts.around import current, cuts, presenter, shell, words
+from pages.parts.tables import missing, report_table
 
 SEEDS = 3
 EVERY = 2.0  # seconds between two looks at the ledger

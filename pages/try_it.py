@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 import core
 from core import BadRequest, Result, TriggerConfig
-from pages.parts import answers, asked, chooser, current, cuts, own_picture, shell, words
-from pages.parts.asked import Asked
+from pages.parts.around import current, cuts, shell, words
+from pages.parts.common import asked
+from pages.parts.common.asked import Asked
+from pages.parts.try_it import answers, chooser, own_picture
 
 Pixels = NDArray[np.uint8]
 

@@ -25,7 +25,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, 
 import core
 from core import Result, jobs
 from core.home import VARIABLE
-from pages.parts import words
+from pages.parts.around import words
 from tests.browser import axe
 from tests.browser.conftest import OUTPUT, STREAMLIT_PROBE, AppServer, serving
 from tests.browser.ways import FIRST, LAST, MINUTE, SCREENS, at, by_sidebar, open_link, settled

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, expect
 
-from pages.parts import shell
+from pages.parts.around import shell
 
 MINUTE = 60_000
 SCREENS = {Path(path).stem: title for path, title, _ in shell.SCREENS}

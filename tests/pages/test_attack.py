@@ -16,7 +16,9 @@ from streamlit.testing.v1.element_tree import ButtonGroup
 
 import core
 from core import Job, jobs, pictures
-from pages.parts import painter, presets, words
+from pages.parts.around import words
+from pages.parts.attack import presets
+from pages.parts.form import painter
 from tests.pages import stored
 from tests.pages.conftest import Open
 

@@ -12,7 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import Job, jobs
-from pages.parts import cuts, ledger, side_by_side, words
+from pages.parts.around import cuts, words
+from pages.parts.compare import ledger, side_by_side
 from tests.pages import stored
 
 APP = Path(__file__).resolve().parents[2] / "app.py"

@@ -19,7 +19,9 @@ from streamlit.testing.v1 import AppTest
 import core
 from core import Detection, Job
 from core.results import Result
-from pages.parts import cuts, detail, gallery
+from pages.parts.around import cuts
+from pages.parts.flagged import detail
+from pages.parts.images import gallery
 from tests.pages import stored
 
 ALL, HITS, FALSE, MISSED = "All flagged", "True positives ✕", "False positives ●", "Missed poisons ✕"

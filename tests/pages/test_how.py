@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import Job, Result
-from pages.parts import explained, shell, words
+from pages.parts.around import shell, words
+from pages.parts.how import explained
 
 
 def text(app: AppTest) -> str:

@@ -10,7 +10,9 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import Job, Result, jobs
-from pages.parts import asked, gallery, words
+from pages.parts.around import words
+from pages.parts.common import asked
+from pages.parts.images import gallery
 from tests.pages import stored
 from tests.pages.conftest import Open
 

@@ -18,7 +18,9 @@ from streamlit.testing.v1.element_tree import Button
 import core
 from core import Detection, Job
 from core.results import Result
-from pages.parts import brush, cuts, directions, panels, plots, ranking, words
+from pages.parts.around import cuts, plots, words
+from pages.parts.images import brush, ranking
+from pages.parts.scores import directions, panels
 from tests.pages import stored
 
 TELLING = re.compile(r"poison|✕|TPR|FPR|recall|precision|AUROC|ASR|benign ●|true positive", re.IGNORECASE)

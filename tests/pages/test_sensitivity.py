@@ -15,7 +15,9 @@ from streamlit.testing.v1 import AppTest
 import core
 from core import Job, jobs, metrics
 from core.results import Result
-from pages.parts import assumed, curves, cuts, layers, profiles, rivals
+from pages.parts.around import cuts
+from pages.parts.common import profiles
+from pages.parts.sensitivity import assumed, curves, layers, rivals
 from tests.pages import stored
 
 ASSUMED, DETECTORS, LAYERS = "Assumed ε", "Detectors", "Layers"

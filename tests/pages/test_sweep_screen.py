@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 import core
 from core import BadRequest, Job, Store, jobs, sweeps
 from core.sweeps import Sweep
-from pages.parts import axes, sweep_list, sweep_pictures
+from pages.parts.sensitivity import axes, sweep_list, sweep_pictures
 from tests.pages import stored
 from tests.pages.test_sensitivity import fine, pictures, said, values
 

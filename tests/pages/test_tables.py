@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 import core
 from core import Store, cli, jobs, outcomes, reproduce
 from core.outcomes import Entry
-from pages.parts import missing, report_table
+from pages.parts.tables import missing, report_table
 
 SEEDS = 3
 PLANNED = 12 * SEEDS

@@ -15,7 +15,8 @@ from streamlit.testing.v1 import AppTest
 import core
 from core import BadRequest, Job, TriggerConfig
 from core.results import Result, triggered_images
-from pages.parts import answers, asked, own_picture
+from pages.parts.common import asked
+from pages.parts.try_it import answers, own_picture
 from tests.pages import stored
 
 

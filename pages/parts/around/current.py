@@ -18,11 +18,9 @@ import streamlit as st
 
 import core
 from core import DataUnavailable, Job, PoisonscopeError, Result
+from pages.parts.around import cuts, presenter, words
+from pages.parts.around.link import PARAMETER, SHORT, named
 
-from . import cuts, words
-
-PARAMETER = "run"
-SHORT = 16  # hex digits of the key that a link carries
 ATTACK = "pages/attack.py"
 
 
@@ -91,8 +89,6 @@ def need_run() -> Result:
 
 def offer_again(what: str = "a part of this run") -> None:
     """Says that something stored was damaged or is missing; but in front of an audience, offers to compute it again."""
-    from . import presenter  # which knows the current run, too
-
     if presenter.on():
         st.info(f"What was stored of {what} is damaged or missing.", icon=":material/build:")
         return
@@ -111,11 +107,6 @@ def offer_again(what: str = "a part of this run") -> None:
 def choose(job: Job) -> None:
     """Make this run the tab's, in session and address."""
     _remember(job.key[:SHORT])
-
-
-def named() -> str:
-    """The key's beginning that the address names; after a change of page, what it named before."""
-    return str(st.query_params.get(PARAMETER) or st.session_state.get(PARAMETER) or "")
 
 
 def runs() -> list[Job]:

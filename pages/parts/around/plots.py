@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from . import cuts
-from .cuts import Cut, Scored
+from pages.parts.around import cuts
+from pages.parts.around.cuts import Cut, Scored
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]

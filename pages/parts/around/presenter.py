@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from . import current
+from pages.parts.around import link
 
 PARAMETER, STEP = "present", "step"
 STEPS = 5  # of the Story
@@ -83,8 +83,8 @@ def bar(screens: list[tuple[str, str]], at: str) -> None:
 
 def _go(path: str, step: int) -> None:
     address = {PARAMETER: "1"}
-    if current.named():
-        address[current.PARAMETER] = current.named()
+    if link.named():
+        address[link.PARAMETER] = link.named()
     if step:
         address[STEP] = str(step)
     st.switch_page(path, query_params=address)

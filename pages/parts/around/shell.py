@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from . import address, current, presenter, warm
+from pages.parts.around import address, current, presenter, warm
 
 SCREENS = (
     ("pages/story.py", "Story", ":material/auto_stories:"),

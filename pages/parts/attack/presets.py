@@ -9,8 +9,7 @@ import streamlit as st
 
 import core
 from core import RunConfig
-
-from . import settings
+from pages.parts.form import settings
 
 PARAMETER = "preset"
 IN_A_ROW = 4

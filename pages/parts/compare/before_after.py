@@ -10,8 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core import metrics
-
-from . import colours, words
+from pages.parts.around import colours, words
 
 BEFORE, AFTER, BENIGN = "before: poisoned network", "after: cleaned network", "benign network, for comparison"
 STYLES = {  # in the order of drawing: the cross stays visible on the disc

@@ -6,8 +6,9 @@ import streamlit as st
 
 import core
 from core import Result
-
-from . import kept, live, presenter, words
+from pages.parts.around import presenter, words
+from pages.parts.common import live
+from pages.parts.compare import kept
 
 
 def beside(result: Result, asr2: float) -> None:

@@ -6,8 +6,8 @@ import streamlit as st
 
 import core
 from core import Result
-
-from . import current, kept
+from pages.parts.around import current
+from pages.parts.compare import kept
 
 NETWORKS = {"poisoned": "Before: the poisoned network", "clean": "After: the cleaned network"}
 IMAGES = {"clean": "clean test images", "triggered": "triggered test images"}

@@ -17,8 +17,8 @@ import streamlit as st
 
 import core
 from core import Job, PoisonscopeError
-
-from . import current, kept, presenter, side_by_side, words
+from pages.parts.around import current, presenter, words
+from pages.parts.compare import kept, side_by_side
 
 FIGURES = {
     "nat1": "Nat1",

@@ -10,8 +10,8 @@ import streamlit as st
 
 import core
 from core import Job, Result
-
-from . import before_after, current, kept, words
+from pages.parts.around import current, words
+from pages.parts.compare import before_after, kept
 
 PARAMETER = "with"
 NONE = "none"  # in the address where a person wants no second run

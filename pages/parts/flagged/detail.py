@@ -18,10 +18,10 @@ from PIL import Image
 
 import core
 from core import PoisonscopeError, Result
-
-from . import colours, gallery, words
-from .cuts import Scored
-from .plots import figure_text
+from pages.parts.around import colours, words
+from pages.parts.around.cuts import Scored
+from pages.parts.around.plots import figure_text
+from pages.parts.images import gallery
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]

@@ -14,8 +14,8 @@ import streamlit as st
 import core
 from core import PoisonscopeError, Result
 from core.reviews import Agreement, Review
-
-from . import gallery, words
+from pages.parts.around import words
+from pages.parts.images import gallery
 
 ANYONE = "reviewer"
 ANY, NONE, NOTED = "any", "not judged", "with a note"

@@ -1,4 +1,4 @@
-// A grid of pixels to paint on (pages/parts/painter.py). It answers every stroke at once and sends the whole grid
+// A grid of pixels to paint on (pages/parts/form/painter.py). It answers every stroke at once and sends the whole grid
 // when the stroke ends; an answer of Python's that is older than the last stroke is passed over.
 
 const element = (name, facts = {}) => Object.assign(document.createElement(name), facts);

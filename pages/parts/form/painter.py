@@ -15,8 +15,7 @@ import streamlit as st
 
 import core
 from core import BadRequest
-
-from . import words
+from pages.parts.around import words
 
 SMALLEST, LARGEST, USUAL = 3, 12, 8  # cells a side of the grid
 COLOURS = {

@@ -13,8 +13,8 @@ from PIL import Image
 
 import core
 from core import Dataset, RunConfig
-
-from . import gallery, words
+from pages.parts.around import words
+from pages.parts.images import gallery
 
 IMAGES = 8
 IN_A_SHEET = 4

@@ -13,8 +13,7 @@ import streamlit as st
 
 import core
 from core import DefenceConfig, Parameter, RunConfig, TrainingConfig
-
-from . import painter, trigger_picker
+from pages.parts.form import painter, trigger_picker
 
 OF = "settings of"  # in session state: the key of the run that filled the form last
 ANY = "any other class"

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 import core
 from core import BadRequest, Entry
-
-from . import preview
+from pages.parts.form import preview
 
 GREY = 128
 CARD = 84  # pixels, the side of a card's picture

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from . import colours
+from pages.parts.around import colours
 
 COLOURS = f"--benign:{colours.BENIGN};--poisoned:{colours.POISONED}"
 

@@ -14,8 +14,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from . import cuts
-from .cuts import Scored
+from pages.parts.around import cuts
+from pages.parts.around.cuts import Scored
 
 Ids = NDArray[np.int64]
 

@@ -1,4 +1,4 @@
-// The grid of the gallery (pages/parts/gallery.py): draws one sprite into tiles, keeps the selection, and
+// The grid of the gallery (pages/parts/images/gallery.py): draws one sprite into tiles, keeps the selection, and
 // tells Python which image is current and what was asked for. It answers every key at once; Python's answer
 // only confirms it. What is asked for stays in `acts` until Python has said that it was carried out, so that
 // no verdict is lost however fast they come.

@@ -24,10 +24,9 @@ from PIL import Image
 
 import core
 from core import PoisonscopeError, Result
-
-from . import presenter, words
-from .cuts import Scored
-from .plots import figure_text
+from pages.parts.around import presenter, words
+from pages.parts.around.cuts import Scored
+from pages.parts.around.plots import figure_text
 
 Pixels = NDArray[np.uint8]
 Ids = NDArray[np.int64]

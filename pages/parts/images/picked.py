@@ -11,10 +11,10 @@ import streamlit as st
 
 import core
 from core import PoisonscopeError, Result
-
-from . import brush, current, cuts, histogram, plots, ranking, words
-from .cuts import Cut, Scored
-from .plots import Axis
+from pages.parts.around import current, cuts, plots, words
+from pages.parts.around.cuts import Cut, Scored
+from pages.parts.around.plots import Axis
+from pages.parts.images import brush, histogram, ranking
 
 TYPED = "threshold typed"  # in session state
 

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 import core
 from core import Result
-
-from . import colours, cuts
-from .cuts import Cut, Scored
+from pages.parts.around import colours, cuts
+from pages.parts.around.cuts import Cut, Scored
 
 Shares = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-// Every class's histogram in small, each a button (pages/parts/cards.py).
+// Every class's histogram in small, each a button (pages/parts/scores/cards.py).
 
 const element = (name, kind, text = "") =>
   Object.assign(document.createElement(name), { className: kind, textContent: text });

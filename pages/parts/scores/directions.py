@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 import core
 from core import Result
-
-from . import brush, colours
-from .cuts import Scored
+from pages.parts.around import colours
+from pages.parts.around.cuts import Scored
+from pages.parts.images import brush
 
 HEIGHT = 400
 SIGMA = "σ"  # noqa: RUF001

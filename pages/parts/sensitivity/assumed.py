@@ -12,8 +12,10 @@ import streamlit as st
 import core
 from core import Result
 from core.sensitivity import Decisions, Profile
-
-from . import curves, cuts, picked, profiles, words
+from pages.parts.around import cuts, words
+from pages.parts.common import profiles
+from pages.parts.images import picked
+from pages.parts.sensitivity import curves
 
 STEP, MOST = 0.5, 100 * core.sensitivity.MOST_SHARE  # percent
 LEAST_TIMES, MOST_TIMES = 0.5, 5.0

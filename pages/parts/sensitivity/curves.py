@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 import streamlit as st
 
-from . import colours
+from pages.parts.around import colours
 
 HEIGHT, SMALL = 460, 15  # pixels: a picture and its type
 MOST_LINES = 6

@@ -13,8 +13,9 @@ import streamlit as st
 
 import core
 from core import PoisonscopeError, Result
-
-from . import colours, current, curves, cuts, profiles, rivals, words
+from pages.parts.around import colours, current, cuts, words
+from pages.parts.common import profiles
+from pages.parts.sensitivity import curves, rivals
 
 LAYERS = ("penultimate", "block3", "block2", "block1")  # from the answer back to the picture
 PLAIN = "spectral"  # whose singular values are those of the centred representations

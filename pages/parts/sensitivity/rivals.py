@@ -11,8 +11,10 @@ import streamlit as st
 import core
 from core import Result
 from core.sensitivity import Profile
-
-from . import current, curves, cuts, picked, profiles, words
+from pages.parts.around import current, cuts, words
+from pages.parts.common import profiles
+from pages.parts.images import picked
+from pages.parts.sensitivity import curves
 
 RANDOM, PERFECT = "random (chance)", "perfect"
 ROW = 32  # pixels of a bar and its space

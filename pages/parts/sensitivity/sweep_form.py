@@ -9,9 +9,9 @@ import streamlit as st
 import core
 from core import PoisonscopeError, Result
 from core.sweeps import Plan, Sweep
-
-from . import axes, cuts, presenter, words
-from .axes import AXES, Axis
+from pages.parts.around import cuts, presenter, words
+from pages.parts.sensitivity import axes
+from pages.parts.sensitivity.axes import AXES, Axis
 
 HERE, FILE = "this run's settings", "a file"
 NONE = "no second axis"

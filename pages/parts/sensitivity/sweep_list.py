@@ -14,8 +14,8 @@ import streamlit as st
 import core
 from core import Job, PoisonscopeError
 from core.sweeps import Sweep
-
-from . import cuts, presenter, sweep_form, sweep_pictures, words
+from pages.parts.around import cuts, presenter, words
+from pages.parts.sensitivity import sweep_form, sweep_pictures
 
 EVERY = 2.0  # seconds between two looks
 STRIKE = "sweep to strike"  # in session state: the job that shall go once it has stopped

@@ -16,8 +16,10 @@ import streamlit as st
 
 import core
 from core.sweeps import Cell, Sweep
-
-from . import axes, current, curves, cuts, picked, settings, words
+from pages.parts.around import current, cuts, words
+from pages.parts.form import settings
+from pages.parts.images import picked
+from pages.parts.sensitivity import axes, curves
 
 COMPARE = "pages/compare.py"
 RATIO, DETECTOR = "ratio", "detector"

@@ -16,8 +16,7 @@ from PIL import Image
 
 import core
 from core import Result
-
-from . import colours, cuts, plots, words
+from pages.parts.around import colours, cuts, plots, words
 
 Pixels = NDArray[np.uint8]
 

@@ -9,8 +9,7 @@ import streamlit as st
 import core
 from core import Job, PoisonscopeError
 from core.outcomes import Entry
-
-from . import current, presenter, words
+from pages.parts.around import current, presenter, words
 
 CIFAR10 = "cifar10"
 LISTED = 1_000  # jobs of the ledger that are looked through, the newest first

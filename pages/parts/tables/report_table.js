@@ -1,4 +1,4 @@
-// The report's tables, ours beside them (pages/parts/report_table.py makes the markup, with all text escaped).
+// The report's tables, ours beside them (pages/parts/tables/report_table.py makes the markup, with all text escaped).
 //
 // A row opens to its seeds by its button, or by a click on any of its figures. It opens at once; Python only keeps
 // the opened ones in the address.

@@ -19,8 +19,7 @@ import streamlit as st
 import core
 from core import Job
 from core.outcomes import HEADS, Entry, Outcome, TableRow
-
-from . import current, presenter, words
+from pages.parts.around import current, presenter, words
 
 KEY = "report's tables"
 OPENED = "rows"  # in the address: the opened rows

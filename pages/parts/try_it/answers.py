@@ -8,8 +8,9 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from . import filters, words
-from .asked import Asked
+from pages.parts.around import words
+from pages.parts.common import filters
+from pages.parts.common.asked import Asked
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]

@@ -1,4 +1,4 @@
-// Pictures of which one is chosen (pages/parts/chooser.py): cuts a sprite into tiles, a radio group. The tile that
+// Pictures of which one is chosen (pages/parts/try_it/chooser.py): cuts a sprite into tiles, a radio group. The tile that
 // was clicked is marked at once; Python only confirms it.
 
 const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };

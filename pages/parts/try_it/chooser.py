@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core import Result
-
-from . import words
+from pages.parts.around import words
 
 KEY = "test images"
 COLUMNS = 12  # tiles in a row of the sprite

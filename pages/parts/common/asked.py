@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 import core
 from core import Result
-
-from . import colours, current
+from pages.parts.around import colours, current
 
 Rows = NDArray[np.int64]
 Pixels = NDArray[np.uint8]

@@ -13,8 +13,8 @@ import streamlit as st
 
 import core
 from core import PoisonscopeError, Result
-
-from . import current, cuts, profiles, words
+from pages.parts.around import current, cuts, words
+from pages.parts.common import profiles
 
 WHOLE = {"#Pois left": "Int64", "Clean removed": "Int64", "AUROC": "Float64", "AP": "Float64"}  # or missing
 

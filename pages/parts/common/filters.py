@@ -12,8 +12,7 @@ from PIL import Image
 from plotly.colors import hex_to_rgb, sequential
 
 from core.insight import REACTS, Filters, Layer
-
-from .asked import Asked
+from pages.parts.common.asked import Asked
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]

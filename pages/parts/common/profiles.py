@@ -9,8 +9,8 @@ import streamlit as st
 import core
 from core import DefenceConfig, PoisonscopeError, Result
 from core.sensitivity import Profile
-
-from . import cuts, picked, words
+from pages.parts.around import cuts, words
+from pages.parts.images import picked
 
 ASKED = "detectors asked"  # in session state: the run's key and what a person asked to have scored
 

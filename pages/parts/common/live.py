@@ -13,8 +13,7 @@ import streamlit as st
 
 import core
 from core import Event, Job
-
-from . import colours, presenter, words
+from pages.parts.around import colours, presenter, words
 
 STAGES = {"run": tuple(words.STAGES), "benign": ("train", "evaluate")}
 TRAININGS = {"train": "First training, on the poisoned set", "retrain": "Retraining, on what the filter left"}

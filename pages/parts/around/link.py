@@ -1,0 +1,13 @@
+"""What the address says about the run: a link carries the beginning of its key (`?run=…`)."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+PARAMETER = "run"
+SHORT = 16  # hex digits of the key that a link carries
+
+
+def named() -> str:
+    """The key's beginning that the address names; after a change of page, what it named before."""
+    return str(st.query_params.get(PARAMETER) or st.session_state.get(PARAMETER) or "")
