@@ -24,7 +24,8 @@ from pathlib import Path
 
 import core
 from benchmarks._nodes import ROOT, Nodes, two_nodes
-from core import devices, sweeps
+from core.configuration import grid
+from core.training import devices
 
 DIGITS = """
 name: digits on two nodes
@@ -74,9 +75,9 @@ def _lend_data(home: Path) -> None:
 
 
 def measure(chosen: argparse.Namespace, nodes: Nodes, home: Path, share: Path) -> dict[str, object]:
-    sweep = sweeps.parse(chosen.file.read_text())
+    sweep = grid.parse(chosen.file.read_text())
     store = core.Store(home / "store")
-    keys = {sweeps.cell_key(cell.config, sweep) for cell in sweeps.cells(sweep)}
+    keys = {grid.cell_key(cell.config, sweep) for cell in grid.cells(sweep)}
     before = _stored(store, keys)
     words = ["--cluster", nodes.address, "--cpus-per-run", str(chosen.cpus_per_run or chosen.cpus), "--here", "--json"]
     words += ["--share", share.as_uri()] if chosen.apart else []

@@ -34,8 +34,8 @@ import torch
 
 import core
 from benchmarks.training_loop import usual
-from core import devices
-from core.train import train
+from core.training import devices
+from core.training.loop import train
 
 FLOOR = 555e6 * 2 * 3 * 50_000 / 790e12  # seconds an epoch
 SMALL = {"epochs": 2, "batch_size": 50, "per_class": 40}
@@ -110,7 +110,7 @@ def together(options: argparse.Namespace) -> dict[str, float]:
 
 def rows(options: argparse.Namespace) -> dict[str, Any]:
     """The report's rows, by the same code as `python -m core reproduce`."""
-    from core import outcomes, reproduce
+    from core.reproduction import outcomes, reproduce
 
     if options.small:
         few = dict(triggers=["pattern"], targets=["horse"], ratios=[0.1])

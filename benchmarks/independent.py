@@ -50,9 +50,9 @@ def planted(seed: int = 0) -> tuple[Features, Labels, Mask]:
 
 def recorded() -> tuple[Features, Labels, Mask]:
     """Features of the run that ships with the program, unpacked into a home that is gone afterwards."""
-    from core import recorded as recording
-    from core.results import Result
-    from core.store import Store
+    from core.results import recorded as recording
+    from core.results.result import Result
+    from core.store.artefacts import Store
 
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))

@@ -24,12 +24,15 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 
 import core
-from core import devices, jobs, sweeps
-from core.home import VARIABLE
+from core.configuration import grid
+from core.jobs import ledger
+from core.store.home import VARIABLE
+from core.sweeps import planning
+from core.training import devices
 from tests.browser.chromium import find
 from tests.browser.conftest import FLAGS, serving
 
-FILE = sweeps.RECORDS / "faint.yaml"
+FILE = planning.RECORDS / "faint.yaml"
 PATIENCE = 3600.0  # seconds for the whole
 
 
@@ -63,8 +66,8 @@ class Walk:
 
     def __init__(self, page: Page, address: str, file: Path, pictures: Path | None) -> None:
         self.page, self.address, self.file, self.pictures = page, address, file, pictures
-        self.sweep = sweeps.parse(file.read_text())
-        self.keys = [sweeps.cell_key(cell.config, self.sweep) for cell in sweeps.cells(self.sweep)]
+        self.sweep = grid.parse(file.read_text())
+        self.keys = [grid.cell_key(cell.config, self.sweep) for cell in grid.cells(self.sweep)]
         self.store = core.Store()
         self.done: list[dict[str, object]] = []
         self.began = time.perf_counter()
@@ -78,7 +81,7 @@ class Walk:
         self.await_share(0.75)
         self.a_single_run()
         self.await_share(1.0)
-        job = self.until(lambda: (found := sweeps.find(self.sweep)) and not found.active and found, "the sweep's end")
+        job = self.until(lambda: (found := planning.find(self.sweep)) and not found.active and found, "the sweep's end")
         self.page.get_by_text(f"{len(self.keys)} of {len(self.keys)} runs finished").wait_for(timeout=60_000)
         self.picture("done")
         models = list((self.store.folder / "model").iterdir())
@@ -103,7 +106,7 @@ class Walk:
         self.picture("before")
         self.note("started", said=button.inner_text().split("\n")[-1])
         button.click()
-        self.until(lambda: sweeps.find(self.sweep), "the sweep's job")
+        self.until(lambda: planning.find(self.sweep), "the sweep's job")
 
     def open(self) -> None:
         self.page.goto(f"{self.address}/sensitivity?part=Sweeps")
@@ -119,23 +122,25 @@ class Walk:
         self.page.reload()
         self.page.get_by_text("Paused: what is finished is kept").wait_for(timeout=60_000)
         self.press("Resume")
-        self.until(lambda: self.status() in jobs.ACTIVE, "the resumption")
+        self.until(lambda: self.status() in ledger.ACTIVE, "the resumption")
         self.note("resumed")
 
     def kill_the_worker(self) -> None:
-        job = self.until(lambda: (found := sweeps.find(self.sweep)) and found.stage == "train" and found, "a training")
+        job = self.until(
+            lambda: (found := planning.find(self.sweep)) and found.stage == "train" and found, "a training"
+        )
         os.kill(job.pid, signal.SIGKILL)
         self.page.get_by_text("It was lost").wait_for(timeout=120_000)
         self.picture("lost")
         self.note("worker killed")
         self.press("Resume")
-        self.until(lambda: self.status() in jobs.ACTIVE, "the resumption")
+        self.until(lambda: self.status() in ledger.ACTIVE, "the resumption")
 
     def a_single_run(self) -> None:
         before = self.stored()
-        job = jobs.submit(core.configure(dataset="digits", target="three", training={"epochs": 1}))
-        self.until(lambda: not jobs.get(job.id).active, "the single run")
-        self.note("a single run went first", status=jobs.get(job.id).status, runs_meanwhile=self.stored() - before)
+        job = ledger.submit(core.configure(dataset="digits", target="three", training={"epochs": 1}))
+        self.until(lambda: not ledger.get(job.id).active, "the single run")
+        self.note("a single run went first", status=ledger.get(job.id).status, runs_meanwhile=self.stored() - before)
 
     # --- looking -------------------------------------------------------------------------------------------
 
@@ -143,7 +148,7 @@ class Walk:
         self.page.get_by_role("button", name=name, exact=True).click(timeout=60_000)
 
     def status(self) -> str:
-        found = sweeps.find(self.sweep)
+        found = planning.find(self.sweep)
         return "" if found is None else found.status
 
     def stored(self) -> int:
@@ -164,7 +169,7 @@ class Walk:
 
     def trainings(self, job: int) -> int:
         """How many trainings of the sweep were begun, the ones that were broken off and begun again included."""
-        return sum(event.stage == "train" and event.fraction < 1.0 for _, event in jobs.events(job))
+        return sum(event.stage == "train" and event.fraction < 1.0 for _, event in ledger.events(job))
 
     def note(self, what: str, **more: object) -> None:
         after = round(time.perf_counter() - self.began, 1)

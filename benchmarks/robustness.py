@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 import core
-from core import devices, pipeline
+from core import pipeline
+from core.training import devices
 from core.types import ignore
 
 TRIGGERS, TARGETS = ("pixel", "pattern"), ("airplane", "cat", "truck")

@@ -1,7 +1,7 @@
 """A training step of `quick` alone on the machine, and beside processes that keep its cores busy.
 
 Each is measured in a process of its own, with GNU OpenMP's default for waiting threads and with the one that
-core.threads sets, in microseconds an image: beside one busy process, and beside one on every core. Linux, CPU.
+core.training.threads sets, in microseconds an image: beside one busy process, and beside one on every core. Linux, CPU.
 
     python -m benchmarks.shared_cores
 """
@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from core import devices, threads
+from core.training import devices, threads
 
 STEPS, WARM_UP = 15, 4
 BUSY = "while True: pass"
@@ -27,8 +27,8 @@ def measure() -> float:
     import torch
 
     import core
-    from core import models, optim
-    from core.step import Batches, Course, Step
+    from core.training import models, optim
+    from core.training.step import Batches, Course, Step
 
     training = core.configure(recipe="quick").training
     size = training.batch_size

@@ -41,7 +41,7 @@ import numpy as np
 from playwright.sync_api import Locator, Page, sync_playwright
 
 import core
-from core.registry import DATASETS, Entry
+from core.configuration.registry import DATASETS, Entry
 from tests.browser.chromium import find
 from tests.browser.conftest import FLAGS, free_port
 from tests.pages import stored

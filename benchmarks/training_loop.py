@@ -21,9 +21,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 import core
-from core import devices, models, optim
-from core.step import to_float
-from core.train import train
+from core.training import devices, models, optim
+from core.training.loop import train
+from core.training.step import to_float
 
 
 class Pictures(Dataset[tuple[torch.Tensor, int]]):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from core import datasets, jobs, recorded, stages
-from core.config import RunConfig, explain
+from core import datasets, jobs
+from core.configuration import RunConfig, explain, stages
 from core.jobs import Job
-from core.results import Result
+from core.results import Result, recorded
 from core.store import Store
 from core.types import DamagedArtefact, DataUnavailable, Watcher, ignore
 

@@ -17,18 +17,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core import datasets, devices, estimates, evidence, models, results, stages
-from core import filter as filtering
-from core import poison as attack
-from core.config import DatasetConfig, RunConfig
-from core.home import home
-from core.metrics import Quality, given
-from core.progress import Progress
-from core.registry import DETECTORS
-from core.represent import predict, represent
+from core import datasets, evidence, results
+from core.attack import poison as attack
+from core.configuration import DETECTORS, DatasetConfig, RunConfig, stages
+from core.evaluation import Quality, given
+from core.evaluation import filter as filtering
+from core.evidence import predict, represent
+from core.jobs import Progress, estimates
 from core.results import quality, summarise, triggered_images
-from core.store import Artefact, Checkpoint, Store
-from core.train import Trained, load_weights, train, weights
+from core.store import Artefact, Checkpoint, Store, home
+from core.training import Trained, devices, load_weights, models, train, weights
 from core.types import BadRequest, DamagedArtefact, Dataset, Detection, Event, Mask, Watcher, ignore
 
 PROBE_IMAGES = 500  # test images that are looked at after every epoch
@@ -111,7 +109,7 @@ def _dataset(config: DatasetConfig, place: Path) -> Dataset:
 class Line:
     """The stages of one run. Each returns the key of its artefact, or what is in it, computing it if need be.
 
-    ahead: what the stages that will be computed cost (core.progress); by default those that are not stored.
+    ahead: what the stages that will be computed cost (core.jobs.progress); by default those that are not stored.
     """
 
     def __init__(
@@ -119,7 +117,7 @@ class Line:
     ) -> None:
         self.config, self.store = config, store
         self.device = devices.choose(device)
-        self.dataset = _dataset(config.dataset, home())
+        self.dataset = _dataset(config.dataset, home.home())
         self.poisoned = attack.poison(self.dataset, config.attack, config.seed)
         self.watch = Progress(watch, estimates.left(config, store) if ahead is None else ahead)
 

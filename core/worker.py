@@ -1,6 +1,6 @@
 """The worker: one process a home that takes jobs from the ledger and carries them out, one after the other.
 
-`core.jobs` starts it, in a session of its own. It holds `worker.lock` while it lives and a lock for the
+`core.jobs.ledger` starts it, in a session of its own. It holds `worker.lock` while it lives and a lock for the
 job it is at; the system frees both when it dies, however it dies. Nothing here imports torch until a job
 begins.
 """
@@ -24,10 +24,9 @@ from typing import IO, Any
 
 import numpy as np
 
-from core import home
+from core.configuration import Sweep
 from core.jobs import ACTIVE, INHERITED, Asked, Job, LedgerUnavailable, job_lock, job_of, open_ledger, worker_lock
-from core.store import FileLock, Store, no_space
-from core.sweep import Sweep
+from core.store import FileLock, Store, home, no_space
 from core.types import BadRequest, Cancelled, Event, PoisonscopeError, Watcher
 
 Execute = Callable[[str, Asked, Store, Watcher], None]
@@ -71,7 +70,7 @@ class _Yielded(Cancelled):
 
 def _pipeline(kind: str, asked: Asked, store: Store, watch: Watcher) -> None:
     if isinstance(asked, Sweep):
-        from core.sweeping import carry_out
+        from core.sweeps import carry_out
 
         carry_out(asked, store, watch)
         return

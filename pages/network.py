@@ -14,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 import core
 from core import Result
-from core.insight import OUTLIER, REACTS, Filters, Layer
+from core.results import OUTLIER, REACTS, Filters, Layer
 from pages.parts.around import current, cuts, shell, words
 from pages.parts.common import asked, filters
 from pages.parts.common.asked import Asked

@@ -15,7 +15,7 @@ import streamlit as st
 
 import core
 from core import Job
-from core.outcomes import HEADS, Entry, TableRow
+from core.reproduction import HEADS, Entry, TableRow
 from pages.parts.around import current, cuts, presenter, shell, words
 from pages.parts.tables import missing, report_table
 

@@ -12,8 +12,8 @@ from platformdirs import user_data_path
 
 from core import pipeline
 from core.datasets import cifar10
-from core.home import VARIABLE
-from core.threads import share_cores
+from core.store.home import VARIABLE
+from core.training.threads import share_cores
 
 share_cores()  # two tests may train at once
 

@@ -19,10 +19,13 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from core import cli, doctor, jobs, pictures, sweeps
-from core import reproduce as reproducing
-from core.results import Result
-from core.store import Store
+from core.cli import doctor, main
+from core.configuration import grid, pictures
+from core.jobs import ledger as jobs
+from core.reproduction import reproduce as reproducing
+from core.results.result import Result
+from core.store.artefacts import Store
+from core.sweeps import planning
 from core.types import BadRequest, DataUnavailable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -194,7 +197,7 @@ def test_a_run_s_figures_need_no_data_set(home: Path, first: dict[str, Any], mon
 
     monkeypatch.setenv("POISONSCOPE_HOME", str(home))
     monkeypatch.setattr(Result, "quality", absent)
-    shown = CliRunner().invoke(cli.app, ["show", "1", "--json"])
+    shown = CliRunner().invoke(main.app, ["show", "1", "--json"])
     assert shown.exit_code == 0, shown.output
     assert (json.loads(shown.stdout)["nat2"], json.loads(shown.stdout)["benign_nat"]) == (first["nat2"], None)
 
@@ -319,7 +322,7 @@ def test_the_doctor_sees_half_a_data_set_and_a_lost_sweep(own_home: Path) -> Non
     assert all(finding.good for finding in doctor.findings())
     (own_home / "data" / "cifar10").mkdir(parents=True)
     (own_home / "data" / "cifar10" / "train_images.npy").write_bytes(b"half")
-    job = sweeps.submit(sweeps.Sweep(base={"dataset": "digits", "target": 3}), start=False)
+    job = planning.submit(grid.Sweep(base={"dataset": "digits", "target": 3}), start=False)
     with jobs.open_ledger(write=True) as ledger:
         ledger.execute("UPDATE jobs SET status = 'lost' WHERE id = ?", (job.id,))
     ill = {finding.what: finding.found for finding in doctor.findings() if not finding.good}
@@ -356,7 +359,7 @@ def test_a_bad_request_is_one_line(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["core", "run", *ASKED, *arguments])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main.main()
     assert ended.value.code == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -386,10 +389,10 @@ def test_bad_files_are_one_line(own_home: Path, tmp_path: Path) -> None:
 
 def test_a_picture_is_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "face.png").write_bytes(base64.b64decode(pictures.FACE))
-    assert cli._settings([f"picture=@{tmp_path / 'face.png'}", "row=3"]) == {"picture": pictures.FACE, "row": 3}
+    assert main._settings([f"picture=@{tmp_path / 'face.png'}", "row=3"]) == {"picture": pictures.FACE, "row": 3}
     (tmp_path / "long.png").write_bytes(bytes(pictures.MAX_BYTES + 1))
     with pytest.raises(BadRequest, match="must have at most 262,144 bytes, got 262,145"):
-        cli._settings([f"picture=@{tmp_path / 'long.png'}"])
+        main._settings([f"picture=@{tmp_path / 'long.png'}"])
 
 
 # --- the report's tables ----------------------------------------------------------------------------------
@@ -402,10 +405,10 @@ def told(
 ) -> tuple[int, str, str]:
     """Status, output and errors of a command in this process."""
     monkeypatch.setattr(sys, "argv", ["core", *map(str, arguments)])
-    monkeypatch.setattr(cli, "out", Console(width=200))
-    monkeypatch.setattr(cli, "err", Console(width=200, stderr=True))
+    monkeypatch.setattr(main, "out", Console(width=200))
+    monkeypatch.setattr(main, "err", Console(width=200, stderr=True))
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main.main()
     return (int(ended.value.code or 0), *capsys.readouterr())
 
 
@@ -492,9 +495,9 @@ def test_cifar10_from_end_to_end(cifar10_home: Path, tmp_path: Path) -> None:
 
 
 def test_a_further_trigger_is_its_name_and_its_settings() -> None:
-    assert cli._trigger("pixel") == {"trigger": "pixel", "parameters": {}}
+    assert main._trigger("pixel") == {"trigger": "pixel", "parameters": {}}
     wanted = {"row": 1, "opacity": 0.5, "colour": "#ff0000"}
-    assert cli._trigger("patch,row=1,opacity=0.5,colour=#ff0000") == {"trigger": "patch", "parameters": wanted}
+    assert main._trigger("patch,row=1,opacity=0.5,colour=#ff0000") == {"trigger": "patch", "parameters": wanted}
 
 
 def test_an_unusual_attack_is_refused_in_one_line_where_it_cannot_be(tmp_path: Path) -> None:

@@ -18,12 +18,16 @@ from typing import Any
 import pytest
 
 from benchmarks._nodes import ROOT, Nodes, two_nodes
-from core import cli_sweep, cluster, datasets, jobs, stages, sweeping, sweeps
-from core.cluster import Place, place
-from core.results import Result
-from core.shared import Share, SharedStore
-from core.store import Store
-from core.sweep import Sweep, cell_key, cells
+from core import datasets
+from core.cli import sweep as cli_sweep
+from core.configuration import grid, stages
+from core.configuration.grid import Sweep, cell_key, cells
+from core.jobs import ledger
+from core.results.result import Result
+from core.store.artefacts import Store
+from core.store.shared import Share, SharedStore
+from core.sweeps import carry_out, cluster, planning
+from core.sweeps.cluster import Place, place
 from core.types import BadRequest, Cancelled, DataUnavailable, Event
 
 DEADLINE = 240
@@ -77,7 +81,7 @@ def test_an_address_that_cannot_be_meant(text, said):
     with pytest.raises(BadRequest, match=said):
         place(text)
     with pytest.raises(BadRequest, match=said):  # before anything starts
-        sweeps.submit(sweep(cluster=text), start=False)
+        planning.submit(sweep(cluster=text), start=False)
 
 
 def test_the_command_line_puts_its_options_into_the_address():
@@ -91,12 +95,12 @@ def test_the_command_line_puts_its_options_into_the_address():
 def test_without_ray_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(BadRequest, match=r"-r requirements-cluster\.txt"):
-        sweeping.carry_out(sweep(), Store())
+        carry_out.carry_out(sweep(), Store())
 
 
 def test_the_same_sweep_asked_for_elsewhere_is_carried_out_there(own_home):
-    first = sweeps.submit(sweep(cluster=None), start=False)
-    again = sweeps.submit(sweep(cluster="10.0.0.1:6379"), start=False)
+    first = planning.submit(sweep(cluster=None), start=False)
+    again = planning.submit(sweep(cluster="10.0.0.1:6379"), start=False)
     assert first.id == again.id
     assert again.sweep is not None
     assert again.sweep.cluster == "10.0.0.1:6379"
@@ -212,12 +216,12 @@ def stores(key: str) -> None:
 
 def test_cells_of_one_network_follow_the_first(fake):
     ray = fake(stores)
-    sweeping.carry_out(sweep(), Store())
+    carry_out.carry_out(sweep(), Store())
     models = [model for _, model in ray.sent]
     assert len(ray.sent) == len(ray.ended) == 4
     assert len(set(models[:2])) == 2  # one of each network first
     assert ray.sent[2][1] == models[0]  # and a second one when the first has ended
-    assert all(row == "done" for row in sweeps.table(sweep())["status"])
+    assert all(row == "done" for row in planning.table(sweep())["status"])
     assert ray.options == {"num_cpus": 1.0, "num_gpus": 0.0, "max_retries": 5}
 
 
@@ -228,7 +232,7 @@ def test_cells_whose_network_is_stored_go_at_once(fake):
     ray = fake(stores)
     seen: list[int] = []
     ray.told = lambda: seen.append(len(ray.sent))
-    sweeping.carry_out(asked, Store())
+    carry_out.carry_out(asked, Store())
     assert seen[0] == 2
 
 
@@ -236,7 +240,7 @@ def test_what_is_stored_is_not_sent(fake):
     stored = cells(sweep())[1]
     stores(cell_key(stored.config, sweep()))
     ray = fake(stores)
-    sweeping.carry_out(sweep(), Store())
+    carry_out.carry_out(sweep(), Store())
     assert len(ray.sent) == 3
     assert cell_key(stored.config, sweep()) not in dict(ray.sent)
 
@@ -253,8 +257,8 @@ def test_a_cell_that_fails_ends_nothing_and_another_leads(fake):
 
     ray = fake(outcome)
     events: list[Event] = []
-    with pytest.raises(sweeping.CellsFailed, match="2 of 4 runs failed") as failed:
-        sweeping.carry_out(sweep(), Store(), events.append)
+    with pytest.raises(carry_out.CellsFailed, match="2 of 4 runs failed") as failed:
+        carry_out.carry_out(sweep(), Store(), events.append)
     assert len(ray.ended) == 4
     said = ["no memory (on 10.0.0.2)", "the cluster could not do it: the node died"]
     assert list(failed.value.errors.values()) == said
@@ -265,8 +269,8 @@ def test_a_cell_that_fails_ends_nothing_and_another_leads(fake):
 def test_a_result_that_does_not_appear_is_told(fake, monkeypatch):
     monkeypatch.setattr(cluster, "PATIENCE", 0.0)
     fake(lambda key: None)
-    with pytest.raises(sweeping.CellsFailed, match="does not appear in"):
-        sweeping.carry_out(sweep(), Store())
+    with pytest.raises(carry_out.CellsFailed, match="does not appear in"):
+        carry_out.carry_out(sweep(), Store())
 
 
 def test_a_cancelled_sweep_stops_every_task(fake):
@@ -278,7 +282,7 @@ def test_a_cancelled_sweep_stops_every_task(fake):
 
     ray.wait = lambda tasks, timeout, num_returns=1: (tasks, []) if ray.cancelled else ([], tasks)
     with pytest.raises(Cancelled):
-        sweeping.carry_out(sweep(), Store(), watch)
+        carry_out.carry_out(sweep(), Store(), watch)
     assert sorted(ray.cancelled) == sorted(key for key, _ in ray.sent)
     assert len(ray.sent) == 2  # and nothing more was begun
 
@@ -300,7 +304,7 @@ def test_what_a_sweep_waits_for_is_said(fake, options, said):
         raise Cancelled(event.message)
 
     with pytest.raises(Cancelled, match=said):
-        sweeping.carry_out(sweep(cluster=f"auto{options}"), Store(), watch)
+        carry_out.carry_out(sweep(cluster=f"auto{options}"), Store(), watch)
 
 
 def test_between_two_cells_what_is_under_way_is_finished(fake):
@@ -315,7 +319,7 @@ def test_between_two_cells_what_is_under_way_is_finished(fake):
             raise Cancelled("another job waits")
 
     with pytest.raises(Cancelled, match="another job waits"):
-        sweeping.carry_out(asked, Store(), watch)
+        carry_out.carry_out(asked, Store(), watch)
     assert ray.ended == news
     assert set(ray.cancelled) == {cell_key(cells(asked)[2].config, asked)}
     assert [Store().has("cell", key) for key in news] == [True, True]
@@ -323,7 +327,7 @@ def test_between_two_cells_what_is_under_way_is_finished(fake):
 
 def test_progress_counts_all_that_is_under_way():
     events: list[Event] = []
-    told = sweeping.Told(events.append, 4, 1)
+    told = carry_out.Told(events.append, 4, 1)
     told.at_once([0.5, 1.0], "2 under way")
     assert events[-1].data["overall"] == pytest.approx((1 + 1.5) / 4)
     assert events[-1].message == "1 of 4 are done, 2 under way"
@@ -347,7 +351,7 @@ def test_what_an_earlier_attempt_left_in_the_share_is_brought_home_and_not_sent(
     key = cell_key(cells(asked)[0].config, asked)
     finished(Share(url), tmp_path / "node", key)
     ray = fake(stores)
-    sweeping.carry_out(asked, Store())
+    carry_out.carry_out(asked, Store())
     assert ray.sent == []
     assert all(Store().has(stage, key) for stage in ("cell", "model", "run"))
 
@@ -360,7 +364,7 @@ def test_a_share_that_does_not_answer_is_said_before_anything_is_sent(fake, tmp_
 
     monkeypatch.setattr(Share, "check", broken)
     with pytest.raises(BadRequest, match="cannot be reached"):
-        sweeping.carry_out(sweep(cluster=f"auto?share={(tmp_path / 'share').as_uri()}"), Store())
+        carry_out.carry_out(sweep(cluster=f"auto?share={(tmp_path / 'share').as_uri()}"), Store())
     assert ray.sent == []
 
 
@@ -377,7 +381,7 @@ def test_a_part_that_is_damaged_makes_the_cell_be_computed_again(fake, tmp_path)
         finished(share, tmp_path / "another node", key)
 
     ray = fake(computes)
-    sweeping.carry_out(asked, Store())
+    carry_out.carry_out(asked, Store())
     assert ray.ended == [key]
     assert Store().has("run", key)
 
@@ -393,11 +397,11 @@ def test_a_share_that_fails_once_costs_one_cell(fake, tmp_path, monkeypatch):
         bring_home(key, *rest)
 
     monkeypatch.setattr(cluster, "bring_home", broken)
-    with pytest.raises(sweeping.CellsFailed, match=r"1 of 4 runs failed, .*TimeoutError: the bucket does not answer"):
-        sweeping.carry_out(asked, Store())
+    with pytest.raises(carry_out.CellsFailed, match=r"1 of 4 runs failed, .*TimeoutError: the bucket does not answer"):
+        carry_out.carry_out(asked, Store())
     monkeypatch.setattr(cluster, "bring_home", bring_home)
     again = fake(stores)
-    sweeping.carry_out(asked, Store())
+    carry_out.carry_out(asked, Store())
     assert again.sent == []  # it was in the share
 
 
@@ -426,11 +430,11 @@ def test_the_worker_as_driver_and_nodes_without_a_common_folder(nodes, own_home,
     share = (tmp_path / "share").as_uri()
     asked = sweep(seeds=[7], cluster=f"{nodes.address}?share={share}")
     try:
-        job = jobs.wait(sweeps.submit(asked).id)
-        assert job.status == "done", jobs.log_tail(job.id)
+        job = ledger.wait(planning.submit(asked).id)
+        assert job.status == "done", ledger.log_tail(job.id)
     finally:
-        jobs.worker_lock().path.unlink(missing_ok=True)  # the worker goes
-    assert list(sweeps.table(asked)["status"]) == ["done", "done"]
+        ledger.worker_lock().path.unlink(missing_ok=True)  # the worker goes
+    assert list(planning.table(asked)["status"]) == ["done", "done"]
     assert nodes.twice() == {}
     poisoned = {stages.model_key(cell.config) for cell in cells(asked)}
     cleaned = {Result(cell.config).model_key("clean") for cell in cells(asked)}
@@ -452,7 +456,7 @@ def test_a_node_killed_then_interrupted_and_resumed_nothing_is_lost_or_done_twic
     """From the command line; all nodes share the home's folder."""
     asked = sweep(seeds=[0, 1, 2, 3, 4])  # enough that it is not over before anybody can interrupt it
     file = tmp_path / "sweep.yaml"
-    file.write_text(sweeps.text(asked))
+    file.write_text(grid.text(asked))
     keys = {cell_key(cell.config, asked) for cell in cells(asked)}
     store, networks = Store(own_home / "store"), len(nodes.other.stored("model"))
 

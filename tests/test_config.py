@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from core import configure
-from core.config import (
+from core.configuration.config import (
     REPRESENTATIONS,
     AttackConfig,
     DatasetConfig,
@@ -20,7 +20,7 @@ from core.config import (
     class_number,
     explain,
 )
-from core.registry import DATASETS, DETECTORS, MODELS, TRIGGERS
+from core.configuration.registry import DATASETS, DETECTORS, MODELS, TRIGGERS
 from core.types import BadRequest
 
 TRAINING: dict[str, Any] = dict(model="resnet_small", epochs=1, batch_size=100, lr=0.1)

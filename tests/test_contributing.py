@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import configure, triggers
-from core.poison import poison
-from core.registry import TRIGGERS
+from core import configure
+from core.attack import triggers
+from core.attack.poison import poison
+from core.configuration.registry import TRIGGERS
 from core.types import BadRequest, Dataset
 
 GUIDE = Path(__file__).resolve().parents[1] / "CONTRIBUTING.md"

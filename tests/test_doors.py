@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 import core
-from core import pipeline, stages
-from core.config import RunConfig
-from core.store import Store
+from core import pipeline
+from core.configuration import stages
+from core.configuration.config import RunConfig
+from core.store.artefacts import Store
 from core.types import BadRequest, DataUnavailable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -242,7 +243,7 @@ def test_menus_keys_and_stored_runs_need_no_torch(store: Store) -> None:
         result = core.run(asked, store=store)
         assert result.summary["run"] == core.run_key(asked)
         assert result.flagged.any()
-        core.jobs.listing()
+        core.jobs.ledger.listing()
         loaded = {"torch", "torchvision", "streamlit", "sklearn"} & set(sys.modules)
         assert not loaded, loaded
     """

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import evidence, stages
-from core.config import DefenceConfig, RunConfig
-from core.estimates import estimate
-from core.results import Result
-from core.settings import configure
-from core.store import Store
+from core.configuration import stages
+from core.configuration.config import DefenceConfig, RunConfig
+from core.configuration.settings import configure
+from core.evidence import gather
+from core.jobs.estimates import estimate
+from core.results.result import Result
+from core.store.artefacts import Store
 from core.types import BadRequest
 
 LOSSES, STRIP = DefenceConfig(detector="loss-isolation"), DefenceConfig(detector="strip")
@@ -35,13 +36,13 @@ def with_features(tmp_path: Path, asked: RunConfig) -> Store:
 
 def test_losses_lie_beside_the_network_or_by_themselves(tmp_path: Path) -> None:
     store, model = Store(tmp_path), stages.model_key(config())
-    assert evidence.losses(store, model) is None
+    assert gather.losses(store, model) is None
     store.write("model", model, document={})
-    assert not evidence.has_losses(store, model)
+    assert not gather.has_losses(store, model)
     repeated = np.ones((1, 5), np.float32)
     store.write("losses", stages.losses_key(model), arrays={"losses": repeated})
-    assert evidence.has_losses(store, model)
-    np.testing.assert_array_equal(evidence.losses(store, model), repeated)
+    assert gather.has_losses(store, model)
+    np.testing.assert_array_equal(gather.losses(store, model), repeated)
 
 
 def test_what_is_missing_is_said_before_and_refused_when_asked(tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core import configure, export, reviews, stages
-from core import filter as filtering
-from core.results import Result
-from core.store import Store
+from core import configure
+from core.configuration import stages
+from core.evaluation import filter as filtering
+from core.results import export, reviews
+from core.results.result import Result
+from core.store.artefacts import Store
 from core.types import BadRequest, Detection
 
 PLAIN = ["handle", "label", "label_name", "score", "rank", "flagged"]

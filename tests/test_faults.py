@@ -22,11 +22,14 @@ from typing import Any
 import pytest
 
 import core
-from core import jobs, pipeline, results, stages
-from core.config import RunConfig
-from core.jobs import Job
-from core.results import Result
-from core.store import Store
+from core import pipeline
+from core.configuration import stages
+from core.configuration.config import RunConfig
+from core.jobs import ledger
+from core.jobs.ledger import Job
+from core.results import result as results
+from core.results.result import Result
+from core.store.artefacts import Store
 from core.types import Event, PoisonscopeError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +46,7 @@ pytestmark = [
 WORKER = """
 import os, resource, sys, time
 from core import pipeline, store, train, worker
-from core.home import home
+from core.store.home import home
 
 stage = ""
 
@@ -172,8 +175,8 @@ def checkpoints(store: Store) -> list[list[dict[str, float]]]:
 def home(own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     script = tmp_path / "worker.py"
     script.write_text(WORKER)
-    monkeypatch.setattr(jobs, "WORKER_ARGUMENTS", (str(script),))
-    monkeypatch.setattr(jobs, "START_PAUSE", 0.2)
+    monkeypatch.setattr(ledger, "WORKER_ARGUMENTS", (str(script),))
+    monkeypatch.setattr(ledger, "START_PAUSE", 0.2)
     yield own_home
     end_worker(own_home)
 
@@ -181,7 +184,7 @@ def home(own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 def end_worker(home: Path) -> None:
     """Whoever stands still in this home goes, so that no process outlives its test."""
     (home / "halt").unlink(missing_ok=True)
-    child = jobs._children.pop(home.resolve(), None)
+    child = ledger._children.pop(home.resolve(), None)
     if child is not None:
         child.process.kill()
         child.process.wait(DEADLINE)
@@ -191,7 +194,7 @@ def halted(home: Path) -> int:
     """Wait until the worker stands still; its process number."""
 
     def reached() -> str:
-        jobs.listing()  # who looks, as a screen does, sees to it that there is a worker
+        ledger.listing()  # who looks, as a screen does, sees to it that there is a worker
         path = home / "halted"
         return path.read_text() if path.exists() else ""
 
@@ -201,7 +204,7 @@ def halted(home: Path) -> int:
 
 
 def lost(job: Job) -> Job:
-    return until(lambda: (now := jobs.get(job.id, start=False)).status == "lost" and now, "the loss")
+    return until(lambda: (now := ledger.get(job.id, start=False)).status == "lost" and now, "the loss")
 
 
 # --- killed -----------------------------------------------------------------------------------------------
@@ -231,12 +234,12 @@ BEFORE = {
 @pytest.mark.slow
 def test_killed_at_every_stage(home: Path, undisturbed: Result) -> None:
     """One job, whose worker is killed again and again, each time further on, and which is resumed each time."""
-    job = jobs.submit(config(), start=False)
+    job = ledger.submit(config(), start=False)
     for attempt, (place, stage) in enumerate(DEATHS, start=1):
         (home / "halt").write_text(place)
-        jobs.resume(job.id)
+        ledger.resume(job.id)
         pid = halted(home)
-        now = until(lambda stage=stage: (n := jobs.get(job.id)).stage == stage and n, f"{stage} in the ledger")
+        now = until(lambda stage=stage: (n := ledger.get(job.id)).stage == stage and n, f"{stage} in the ledger")
         assert (now.status, now.pid, now.attempts) == ("running", pid, attempt)
         os.kill(pid, signal.SIGKILL)
         dead = lost(job)
@@ -249,12 +252,12 @@ def test_killed_at_every_stage(home: Path, undisturbed: Result) -> None:
         saved = [len(history) for history in checkpoints(store)]
         assert saved == {"train second": [1], "retrain renaming": [3]}.get(place, []), place
     (home / "halt").unlink()
-    jobs.resume(job.id)
-    job = jobs.wait(job.id)
+    ledger.resume(job.id)
+    job = ledger.wait(job.id)
     assert (job.status, job.error, job.attempts) == ("done", None, len(DEATHS) + 1)
     agree(undisturbed)
     # What was done was not done again: no epoch was told twice (the first one's word may have died with its worker).
-    told = Counter((event.stage, event.data["epoch"]) for _, event in jobs.events(job.id) if "seconds" in event.data)
+    told = Counter((event.stage, event.data["epoch"]) for _, event in ledger.events(job.id) if "seconds" in event.data)
     assert max(told.values()) == 1
     assert told.keys() >= {("train", 2), ("train", 3)}
 
@@ -262,32 +265,32 @@ def test_killed_at_every_stage(home: Path, undisturbed: Result) -> None:
 def test_terminated_in_the_middle_of_a_training(home: Path, undisturbed: Result) -> None:
     """SIGTERM, as a machine sends that shuts down: the worker ends in order, and the job can be resumed."""
     (home / "halt").write_text("train checkpoint")
-    job = jobs.submit(config())
+    job = ledger.submit(config())
     pid = halted(home)
     os.kill(pid, signal.SIGTERM)
     (home / "halt").unlink()
-    job = jobs.wait(job.id, start=False)
+    job = ledger.wait(job.id, start=False)
     assert job.status == "lost"
     assert job.error == "the worker was told to stop; resume goes on from the last checkpoint"
-    assert jobs.wait(jobs.resume(job.id).id).status == "done"
+    assert ledger.wait(ledger.resume(job.id).id).status == "done"
     agree(undisturbed)
 
 
 def test_cancelled_and_resumed(home: Path, undisturbed: Result) -> None:
     (home / "halt").write_text("train checkpoint")
-    job = jobs.submit(config())
+    job = ledger.submit(config())
     halted(home)
-    jobs.cancel(job.id)
+    ledger.cancel(job.id)
     for _ in range(2):  # a heartbeat looks for a cancellation first; the second one began after ours
-        beat = jobs.get(job.id, start=False).heartbeat
-        until(lambda beat=beat: jobs.get(job.id, start=False).heartbeat != beat, "a heartbeat")
+        beat = ledger.get(job.id, start=False).heartbeat
+        until(lambda beat=beat: ledger.get(job.id, start=False).heartbeat != beat, "a heartbeat")
     (home / "halt").unlink()
-    assert jobs.wait(job.id).status == "cancelled"
+    assert ledger.wait(job.id).status == "cancelled"
     assert not Store().has("model", stages.model_key(config()))
-    assert jobs.wait(jobs.resume(job.id).id).status == "done"
+    assert ledger.wait(ledger.resume(job.id).id).status == "done"
     agree(undisturbed)
     epochs = [
-        event.data["epoch"] for _, event in jobs.events(job.id) if event.stage == "train" and "seconds" in event.data
+        event.data["epoch"] for _, event in ledger.events(job.id) if event.stage == "train" and "seconds" in event.data
     ]
     assert epochs == [1, 2, 3]
 
@@ -298,7 +301,7 @@ def test_cancelled_and_resumed(home: Path, undisturbed: Result) -> None:
 SERVER = """
     import sys, time
     import core
-    core.jobs.WORKER_ARGUMENTS = (sys.argv[2],)
+    core.jobs.ledger.WORKER_ARGUMENTS = (sys.argv[2],)
     asked = core.RunConfig.model_validate_json(sys.argv[1])
     print("ready", flush=True)
     sys.stdin.readline()
@@ -321,7 +324,7 @@ def server(worker: str) -> subprocess.Popen[str]:
 def test_asked_for_by_two_servers_that_both_die(home: Path, undisturbed: Result) -> None:
     """Two starts at the same moment are one job; the servers are killed with their groups; the worker goes on."""
     (home / "halt").write_text("train checkpoint")
-    servers = [server(jobs.WORKER_ARGUMENTS[0]) for _ in range(2)]
+    servers = [server(ledger.WORKER_ARGUMENTS[0]) for _ in range(2)]
     try:
         for each in servers:
             assert each.stdout is not None
@@ -342,11 +345,11 @@ def test_asked_for_by_two_servers_that_both_die(home: Path, undisturbed: Result)
             each.communicate(timeout=DEADLINE)
     (home / "halt").unlink()
     (id,) = ids
-    job = jobs.wait(id, start=False)
+    job = ledger.wait(id, start=False)
     assert (job.status, job.attempts, job.pid) == ("done", 1, pid)
-    assert len(jobs.listing()) == 1
+    assert len(ledger.listing()) == 1
     agree(undisturbed)
-    epochs = [(event.stage, event.data["epoch"]) for _, event in jobs.events(id) if "seconds" in event.data]
+    epochs = [(event.stage, event.data["epoch"]) for _, event in ledger.events(id) if "seconds" in event.data]
     assert epochs == [(stage, epoch) for stage in ("train", "retrain") for epoch in (1, 2, 3)]
 
 
@@ -355,17 +358,17 @@ def test_asked_for_by_two_servers_that_both_die(home: Path, undisturbed: Result)
 
 def starved(undisturbed: Result, relieve: Callable[[], object]) -> None:
     """A run in a home without room fails with advice; with room again it goes on to the same figures."""
-    job = jobs.wait(jobs.submit(config()).id)
+    job = ledger.wait(ledger.submit(config()).id)
     assert job.status == "failed"
     assert job.error is not None
     assert "no room to write in" in job.error
     assert "free some space, or set POISONSCOPE_HOME to a folder on a larger disk" in job.error
-    assert "Traceback" in jobs.log_tail(job.id, lines=500)
+    assert "Traceback" in ledger.log_tail(job.id, lines=500)
     assert whole(Store())
     assert list(Store().folder.glob("model/*")) == []
     relieve()
-    jobs.resume(job.id)
-    job = jobs.wait(job.id)
+    ledger.resume(job.id)
+    job = ledger.wait(job.id)
     assert (job.status, job.error, job.attempts) == ("done", None, 2)
     agree(undisturbed)
 

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from core import configure, stages
-from core import filter as filtering
-from core.config import DefenceConfig
+from core import configure
+from core.configuration import stages
+from core.configuration.config import DefenceConfig
+from core.evaluation import filter as filtering
 from core.types import BadRequest, Detection
 
 few = settings(max_examples=50, deadline=None, derandomize=True)

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import core
-from core import BadRequest, insight, recorded
-from core.models import Network
-from core.results import Result, triggered_images
+from core import BadRequest
+from core.results import insight, recorded
+from core.results.result import Result, triggered_images
+from core.training.models import Network
 from tests.pages import stored
 
 TARGET, CLASSES, SIDE = 2, 5, 16
@@ -155,7 +156,7 @@ def test_neighbours_of_no_row_are_refused(id: int) -> None:
 
 def test_neighbours_ask_for_no_torch() -> None:
     code = (
-        "import sys, numpy, core; core.insight.neighbours(numpy.eye(3, dtype='f4'), 0, 1); "
+        "import sys, numpy, core; core.results.insight.neighbours(numpy.eye(3, dtype='f4'), 0, 1); "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -20,11 +20,13 @@ from typing import Any
 
 import pytest
 
-from core import jobs, stages, worker
-from core.config import AttackConfig, DefenceConfig, RunConfig
-from core.jobs import LedgerUnavailable
-from core.recipes import resolve
-from core.store import FileLock, Store
+from core import worker
+from core.configuration import stages
+from core.configuration.config import AttackConfig, DefenceConfig, RunConfig
+from core.configuration.recipes import resolve
+from core.jobs import ledger as jobs
+from core.jobs.ledger import LedgerUnavailable
+from core.store.artefacts import FileLock, Store
 from core.types import BadRequest, Event, PoisonscopeError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,7 +38,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 WORKER = """
 import os, sys, time
 from core import worker
-from core.home import home
+from core.store.home import home
 from core.types import Event
 
 def execute(kind, config, store, watch):
@@ -191,7 +193,7 @@ def test_what_is_done_but_no_longer_stored_is_queued_again(home: Path) -> None:
 ASKER = """
     import sys
     from core import jobs
-    from core.config import RunConfig
+    from core.configuration.config import RunConfig
     asked = RunConfig.model_validate_json(sys.argv[1])
     print("ready", flush=True)
     sys.stdin.readline()

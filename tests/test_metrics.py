@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
-from core import metrics
+from core.evaluation import metrics
 
 few = settings(max_examples=60, deadline=None, derandomize=True)
 

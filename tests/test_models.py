@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from core import models
-from core.config import REPRESENTATIONS
-from core.registry import MODELS
+from core.configuration.config import REPRESENTATIONS
+from core.configuration.registry import MODELS
+from core.training import models
 
 every_model = pytest.mark.parametrize("name", MODELS)
 CLASSES = 7

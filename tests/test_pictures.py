@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import core
-from core import pictures
+from core.configuration import pictures
 from core.types import BadRequest
 
 few = settings(max_examples=60, deadline=None, derandomize=True)

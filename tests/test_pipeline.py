@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from core import pipeline, stages
-from core.config import RunConfig
-from core.results import Result
-from core.settings import configure
-from core.store import Store
+from core import pipeline
+from core.configuration import stages
+from core.configuration.config import RunConfig
+from core.configuration.settings import configure
+from core.results.result import Result
+from core.store.artefacts import Store
 from core.types import BadRequest, Cancelled, Event
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -136,9 +137,9 @@ def test_the_figures_are_those_of_the_artefacts(store: Store, summary: dict[str,
 
 def test_the_networks_are_those_that_were_evaluated(store: Store, summary: dict[str, Any]) -> None:
     """The stored weights, put into a fresh network, give the stored answers and representations."""
-    from core import models
-    from core.represent import predict, represent
-    from core.train import load_weights
+    from core.evidence.representations import predict, represent
+    from core.training import models
+    from core.training.loop import load_weights
 
     result = Result(config(), store)
     for which in ("poisoned", "clean"):
@@ -295,7 +296,7 @@ def test_another_budget_retrains_the_clean_network_only(
     store: Store, summary: dict[str, Any], calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scored: list[str] = []
-    monkeypatch.setattr("core.results.detect", lambda *_, **__: scored.append("again"))
+    monkeypatch.setattr("core.results.result.detect", lambda *_, **__: scored.append("again"))
     other = pipeline.run(config(multiplier=0.5), store)
     assert calls == {"train": 1}
     assert scored == []
@@ -382,8 +383,8 @@ RUNNER = """
     import sys
     from pathlib import Path
     from core import pipeline
-    from core.config import RunConfig
-    from core.store import Store
+    from core.configuration.config import RunConfig
+    from core.store.artefacts import Store
 
     train = pipeline.train
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import triggers
-from core.config import AttackConfig
-from core.poison import aim, extent, poison, targets
+from core.attack import triggers
+from core.attack.poison import aim, extent, poison, targets
+from core.configuration.config import AttackConfig
 from core.types import BadRequest, Dataset
 
 CLASSES = 4

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import core
-from core.registry import REGISTRIES
+from core.configuration.registry import REGISTRIES
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENT_FILES = ("requirements.txt", "requirements-dev.txt", "requirements-cluster.txt")

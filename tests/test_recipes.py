@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from core import datasets
-from core.config import DatasetConfig, TrainingConfig
-from core.recipes import RECIPES, resolve
-from core.registry import DATASETS
+from core.configuration.config import DatasetConfig, TrainingConfig
+from core.configuration.recipes import RECIPES, resolve
+from core.configuration.registry import DATASETS
 from core.types import BadRequest
 
 

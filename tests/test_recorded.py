@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 
 import core
-from core import DamagedArtefact, Store, jobs, record, recorded, stages
-from core.results import Result
+from core import DamagedArtefact, Store
+from core.configuration import stages
+from core.jobs import ledger
+from core.reproduction import record
+from core.results import recorded
+from core.results.result import Result
 from tests.pages import stored
 
 FIGURES = ("nat1", "asr1", "nat2", "asr2", "poisons_left", "clean_removed", "auroc")
@@ -43,7 +47,7 @@ def test_what_ships_is_small() -> None:
 
 
 def test_every_door_finds_it_done_without_a_training(installed: list[Result]) -> None:
-    listed = jobs.listing(start=False)
+    listed = ledger.listing(start=False)
     assert [(job.status, job.attempts) for job in listed] == [("done", 0)] * len(installed)
     assert listed[0].key == recorded.run_keys()[0]
     assert listed[0].name == "Recorded run"
@@ -69,7 +73,7 @@ def test_its_scores_are_those_that_the_run_cut(installed: list[Result]) -> None:
 
 
 def test_its_networks_answer_as_they_did(installed: list[Result]) -> None:
-    from core.represent import predict
+    from core.evidence.representations import predict
 
     result = installed[0]
     rows = np.flatnonzero(result.test_pictured)
@@ -107,11 +111,11 @@ def test_its_pictures_are_cifar_10s(cifar10_cache: Path, monkeypatch: pytest.Mon
 
 
 def test_a_name_that_a_person_gave_stays(installed: list[Result]) -> None:
-    job = jobs.find(recorded.run_keys()[0], start=False)
+    job = ledger.find(recorded.run_keys()[0], start=False)
     assert job is not None
-    jobs.rename(job.id, "For Tuesday")
+    ledger.rename(job.id, "For Tuesday")
     core.install_recorded()
-    assert jobs.get(job.id, start=False).name == "For Tuesday"
+    assert ledger.get(job.id, start=False).name == "For Tuesday"
 
 
 def test_what_was_damaged_in_the_store_comes_back(installed: list[Result]) -> None:
@@ -145,7 +149,7 @@ def test_another_versions_recording_starts_no_training(elsewhere: Path) -> None:
     recorded.forget()
     with pytest.raises(DamagedArtefact, match="core record"):
         core.install_recorded()
-    assert jobs.listing(start=False) == []
+    assert ledger.listing(start=False) == []
 
 
 def test_without_a_recording_nothing_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +157,7 @@ def test_without_a_recording_nothing_happens(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(recorded, "TABLES", tmp_path)
     core.install_recorded()
     assert core.open_recorded("0" * 16) is None
-    assert jobs.listing(start=False) == []
+    assert ledger.listing(start=False) == []
     assert recorded.dataset(core.configure().dataset) is None
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from core import configure, outcomes, reproduce
-from core.config import class_names
-from core.reference import FIGURES, RECORDS, TABLES, measured, row
-from core.registry import TRIGGERS
+from core import configure
+from core.configuration.config import class_names
+from core.configuration.registry import TRIGGERS
+from core.reproduction import outcomes, reproduce
+from core.results.reference import FIGURES, RECORDS, TABLES, measured, row
 
 
 def test_the_tables_hold_every_trigger_target_and_ratio_once():

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import datasets, pictures, triggers
-from core.config import DatasetConfig
-from core.datasets.checksums import CHECKSUMS
-from core.registry import DATASETS, DETECTORS, MODELS, REGISTRIES, TRIGGERS, Entry, Parameter, Registry
+from core import datasets
+from core.attack import triggers
+from core.configuration import pictures
+from core.configuration.checksums import CHECKSUMS
+from core.configuration.config import DatasetConfig
+from core.configuration.registry import DATASETS, DETECTORS, MODELS, REGISTRIES, TRIGGERS, Entry, Parameter, Registry
 from core.types import BadRequest, Images
 
 ENTRIES = [(registry, name) for registry in REGISTRIES for name in registry]
@@ -95,7 +97,7 @@ def test_a_registry_reads_like_a_dict(registry):
 
 def test_a_new_entry_is_found_under_its_name_and_in_the_order_of_adding():
     registry = Registry("thing", {"first": Entry("one thing here", "a source", print)})
-    second = Entry("another thing here", "a source", "core.triggers:pixel")
+    second = Entry("another thing here", "a source", "core.attack.triggers:pixel")
     registry.add("second", second)
     assert list(registry) == ["first", "second"]
     assert registry["second"] is second

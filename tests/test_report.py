@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import core
-from core import BadRequest, Result, markup, report, reviews
-from core.report import confusion
+from core import BadRequest, Result
+from core.results import markup, report, reviews
+from core.results.report import confusion
 from tests.pages import stored
 
 VOID = {"meta", "img", "br", "path", "rect", "line", "circle"}  # never closed, or closed by themselves

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from core import datasets, models, represent
-from core.config import REPRESENTATIONS, DatasetConfig, TrainingConfig
-from core.train import train, weights
+from core import datasets
+from core.configuration.config import REPRESENTATIONS, DatasetConfig, TrainingConfig
+from core.evidence import representations
+from core.training import models
+from core.training.loop import train, weights
 from core.types import Event, Images
 
 CPU = torch.device("cpu")
@@ -30,7 +32,7 @@ def network(images: Images) -> models.Network:
 @pytest.mark.parametrize(("representation", "width"), list(zip(REPRESENTATIONS, (128, 64, 32, 16), strict=True)))
 def test_shapes_and_events(network: models.Network, images: Images, representation: str, width: int) -> None:
     heard: list[Event] = []
-    features, logits = represent.represent(network, images, representation, watch=heard.append)
+    features, logits = representations.represent(network, images, representation, watch=heard.append)
     assert features.shape == (len(images), width)
     assert logits.shape == (len(images), 10)
     assert features.dtype == logits.dtype == np.float32
@@ -40,8 +42,8 @@ def test_shapes_and_events(network: models.Network, images: Images, representati
 def test_looking_twice_finds_the_same_and_changes_nothing(network: models.Network, images: Images) -> None:
     network.train()  # as a careless caller may leave it
     before = {name: array.copy() for name, array in weights(network).items()}
-    first = represent.represent(network, images, "penultimate")
-    second = represent.represent(network, images, "penultimate")
+    first = representations.represent(network, images, "penultimate")
+    second = representations.represent(network, images, "penultimate")
     for one, two in zip(first, second, strict=True):
         assert one.tobytes() == two.tobytes()
     assert not network.training
@@ -50,30 +52,32 @@ def test_looking_twice_finds_the_same_and_changes_nothing(network: models.Networ
 
 
 def test_order_is_kept_over_batches(network: models.Network, images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole, answers = represent.represent(network, images, "block2")
-    monkeypatch.setattr(represent, "BATCH", 7)
+    whole, answers = representations.represent(network, images, "block2")
+    monkeypatch.setattr(representations, "BATCH", 7)
     heard: list[float] = []
-    parts, again = represent.represent(network, images, "block2", watch=lambda event: heard.append(event.fraction))
+    parts, again = representations.represent(
+        network, images, "block2", watch=lambda event: heard.append(event.fraction)
+    )
     np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(again, answers, rtol=1e-4, atol=1e-4)
     assert heard == [pytest.approx(min(1.0, 7 * part / 30)) for part in range(1, 6)]
-    backwards, _ = represent.represent(network, images[::-1], "block2")
+    backwards, _ = representations.represent(network, images[::-1], "block2")
     np.testing.assert_allclose(backwards[::-1], whole, rtol=1e-4, atol=1e-4)
     assert np.abs(whole[0] - whole[1]).max() > 1e-3  # or order would not show
 
 
 def test_an_image_is_answered_without_regard_to_its_neighbours(network: models.Network, images: Images) -> None:
-    alone = represent.predict(network, images[4:5])
-    np.testing.assert_allclose(alone[0], represent.predict(network, images)[4], rtol=1e-4, atol=1e-4)
+    alone = representations.predict(network, images[4:5])
+    np.testing.assert_allclose(alone[0], representations.predict(network, images)[4], rtol=1e-4, atol=1e-4)
 
 
 def test_predict_is_the_logits_of_represent(network: models.Network, images: Images) -> None:
-    _, logits = represent.represent(network, images, "penultimate")
-    assert represent.predict(network, images).tobytes() == logits.tobytes()
+    _, logits = representations.represent(network, images, "penultimate")
+    assert representations.predict(network, images).tobytes() == logits.tobytes()
 
 
 def test_in_bf16_the_answers_are_nearly_the_same(network: models.Network, images: Images) -> None:
-    exact, rough = represent.predict(network, images), represent.predict(network, images, bf16=True)
+    exact, rough = representations.predict(network, images), representations.predict(network, images, bf16=True)
     assert rough.dtype == exact.dtype
     assert not np.array_equal(exact, rough)
     np.testing.assert_allclose(rough, exact, atol=0.05 * np.abs(exact).max())
@@ -81,11 +85,11 @@ def test_in_bf16_the_answers_are_nearly_the_same(network: models.Network, images
 
 def test_read_only_images_are_taken(network: models.Network, images: Images) -> None:
     assert not images.flags.writeable
-    represent.predict(network, images)  # torch warns of read-only memory, and a warning is a failure
+    representations.predict(network, images)  # torch warns of read-only memory, and a warning is a failure
 
 
 def test_the_caller_keeps_its_subnormal_numbers() -> None:
     """Training flushes them to zero for speed; a process that called it must not."""
     images = np.zeros((4, 32, 32, 3), np.uint8)
-    represent.predict(models.build("whitened_cnn", 3, 0), images)
+    representations.predict(models.build("whitened_cnn", 3, 0), images)
     assert float(np.float32(1e-40) * np.float32(1)) != 0

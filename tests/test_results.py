@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import filter as filtering
-from core import pipeline, stages
-from core.config import DefenceConfig, RunConfig
-from core.results import Result, summarise
-from core.settings import configure
-from core.store import Store
+from core import pipeline
+from core.configuration import stages
+from core.configuration.config import DefenceConfig, RunConfig
+from core.configuration.settings import configure
+from core.evaluation import filter as filtering
+from core.results.result import Result, summarise
+from core.store.artefacts import Store
 from core.types import Cancelled, Event
 
 

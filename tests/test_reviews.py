@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import home, jobs, reviews
+from core.jobs import ledger as jobs
+from core.results import reviews
+from core.store import home
 from core.types import BadRequest
 
 RUN, OTHER = "a" * 64, "b" * 64

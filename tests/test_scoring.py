@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.cli.score import score_files
 from core.detectors import detect
-from core.scoring import score_files
 from core.types import BadRequest
 
 SETTINGS: dict[str, Any] = dict(detector="spectral", parameters={}, assumed_ratio=0.1, multiplier=1.5, scope=None)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 
-from core import filter as filtering
-from core import metrics, sensitivity
-from core.config import DefenceConfig
+from core.configuration.config import DefenceConfig
+from core.evaluation import filter as filtering
+from core.evaluation import metrics, sensitivity
 from core.types import BadRequest, Detection
 
 few = settings(max_examples=60, deadline=None, derandomize=True)

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import configure, stages
-from core.config import REPRESENTATIONS, RunConfig
-from core.registry import DATASETS, DETECTORS, MODELS, TRIGGERS
+from core import configure
+from core.configuration import stages
+from core.configuration.config import REPRESENTATIONS, RunConfig
+from core.configuration.registry import DATASETS, DETECTORS, MODELS, TRIGGERS
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE: dict[str, Any] = dict(dataset="digits", target="two", detector="whitened-spectral", ratio=0.1)

@@ -9,8 +9,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import core
-from core import models, optim
-from core.step import Batches, Course, Step
+from core.training import models, optim
+from core.training.step import Batches, Course, Step
 
 WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "equal")  # these bring values to the host
 IMAGES, SIZE = 40, 10

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from core import superimpose
+from core.evidence import superimpose
 from core.types import BadRequest, Event, Images
 
 CLASSES = 4

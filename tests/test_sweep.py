@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from core import stages, sweep
-from core.settings import configure
-from core.sweep import Sweep, cells, parse, text
+from core.configuration import grid, stages
+from core.configuration.grid import Sweep, cells, parse, text
+from core.configuration.settings import configure
 from core.types import BadRequest
 
 FILE = """
@@ -126,4 +126,4 @@ def test_nothing_where_a_group_of_settings_belongs_is_none_of_them() -> None:
 )
 def test_the_key_hangs_on_what_is_computed(change: dict[str, Any], same: bool) -> None:
     asked = parse(FILE)
-    assert (sweep.key(asked) == sweep.key(asked.model_copy(update=change))) is same
+    assert (grid.key(asked) == grid.key(asked.model_copy(update=change))) is same

@@ -16,13 +16,18 @@ import pytest
 from sklearn.metrics import roc_curve
 from typer.testing import CliRunner
 
-from core import cell, cli, detectors, jobs, metrics, stages, sweeps, terminal, worker
+from core import detectors, worker
+from core.cli import main, terminal
+from core.configuration import grid, stages
+from core.configuration.grid import Sweep, cells, parse
 from core.datasets import digits
-from core.results import Result
-from core.shared import Share, SharedStore
-from core.store import Store
-from core.sweep import Sweep, cells, parse
-from core.sweeping import CellsFailed, carry_out
+from core.evaluation import metrics
+from core.jobs import ledger
+from core.results.result import Result
+from core.store.artefacts import Store
+from core.store.shared import Share, SharedStore
+from core.sweeps import cell, planning
+from core.sweeps.carry_out import CellsFailed, carry_out
 from core.types import BadRequest, Cancelled, Dataset, Event
 
 DEADLINE = 60.0
@@ -50,7 +55,7 @@ def few(**change: Any) -> Sweep:
 
 
 def statuses(sweep: Sweep) -> list[str]:
-    return list(sweeps.table(sweep)["status"])
+    return list(planning.table(sweep)["status"])
 
 
 # --- carrying it out -------------------------------------------------------------------------------------
@@ -64,13 +69,13 @@ def test_every_cell_once_and_then_never_again(trainings: Counter[str]) -> None:
     assert told == sorted(told)
     carry_out(few(), Store())
     assert trainings["begun"] == 2 * few().count
-    assert Store().has("sweep", sweeps.key(few()))
+    assert Store().has("sweep", grid.key(few()))
 
 
 def test_the_figures_are_the_run_s() -> None:
     sweep = few()
     carry_out(sweep, Store())
-    for (_, row), one in zip(sweeps.table(sweep).iterrows(), cells(sweep), strict=True):
+    for (_, row), one in zip(planning.table(sweep).iterrows(), cells(sweep), strict=True):
         result = Result(one.config)
         summary, found = result.summary, result.detection()
         assert summary is not None
@@ -92,7 +97,7 @@ def test_without_retraining_a_cell_ends_with_its_scores(trainings: Counter[str])
     sweep = few(retrain=False)
     carry_out(sweep, Store())
     assert trainings["done"] == sweep.count
-    found = sweeps.table(sweep)
+    found = planning.table(sweep)
     assert found["auroc"].notna().all()
     assert found["asr2"].isna().all()
     assert statuses(few()) == ["waiting"] * 2  # with the retraining it is another sweep
@@ -103,16 +108,16 @@ def test_without_retraining_a_cell_ends_with_its_scores(trainings: Counter[str])
 def test_a_clean_control_has_no_ranking() -> None:
     sweep = parse(f"{{base: {{dataset: digits, target: 3, ratio: 0, {TRAINING}}}, retrain: false}}")
     carry_out(sweep, Store())
-    (row,) = sweeps.table(sweep).to_dict("records")
+    (row,) = planning.table(sweep).to_dict("records")
     assert (row["status"], row["poisons"], row["auroc"], row["tpr_at_1"]) == ("done", 0, None, None)
     assert row["clean_removed"] > 0  # Algorithm 1 always removes
 
 
 def test_the_references_stand_beside_it(trainings: Counter[str]) -> None:
     sweep = parse(FILE.replace("[0.1, 0.5]", "[0.1]")).model_copy(update={"references": True})
-    assert sweeps.plan(sweep).trainings == 4
+    assert planning.plan(sweep).trainings == 4
     carry_out(sweep, Store())
-    (row,) = sweeps.table(sweep).to_dict("records")
+    (row,) = planning.table(sweep).to_dict("records")
     assert trainings["done"] == 4
     for which in ("random", "perfect"):
         stored = Store().read("reference", stages.reference_key(cells(sweep)[0].config, which))
@@ -129,13 +134,13 @@ def test_a_cell_that_fails_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None
             raise MemoryError("no room")
         return real(config, *arguments)
 
-    monkeypatch.setattr("core.sweeping.measure", measure)
+    monkeypatch.setattr("core.sweeps.carry_out.measure", measure)
     told: list[Event] = []
     with pytest.raises(CellsFailed, match="1 of 2 runs failed, the first with: MemoryError: no room"):
         carry_out(few(), Store(), told.append)
     assert [event.data["failed"] for event in told if "failed" in event.data] == [broken.name]
     assert statuses(few()) == ["waiting", "done"]
-    assert not Store().has("sweep", sweeps.key(few()))
+    assert not Store().has("sweep", grid.key(few()))
 
 
 def test_stopped_in_a_training_only_that_one_is_begun_again(trainings: Counter[str]) -> None:
@@ -161,7 +166,7 @@ def test_a_network_that_was_stored_without_losses_is_trained_once_more_for_them(
     Store().delete("model", model)
     Store().write("model", model, document=document, weights=network)  # as an earlier version did, and a recording
     sweep = few(axes={"detector": ["loss-isolation"]}, retrain=False)
-    assert sweeps.plan(sweep).trainings == 1
+    assert planning.plan(sweep).trainings == 1
     carry_out(sweep, Store())
     assert statuses(sweep) == ["done"]
     assert trainings["done"] == 2
@@ -182,20 +187,20 @@ def test_what_a_cell_leaves_is_looked_at_whoever_made_the_run(tmp_path: Path) ->
 
 
 def test_the_plan_counts_what_is_not_stored() -> None:
-    wanted = sweeps.plan(few())
+    wanted = planning.plan(few())
     assert (wanted.cells, wanted.stored, wanted.trainings, wanted.measured) == (2, 0, 4, False)
     carry_out(few(retrain=False), Store())
-    assert sweeps.plan(few()).trainings == 2  # the poisoned networks are there
+    assert planning.plan(few()).trainings == 2  # the poisoned networks are there
     carry_out(few(), Store())
-    assert sweeps.plan(few()) == sweeps.Plan(2, 2, 0, 0.0, True)
+    assert planning.plan(few()) == planning.Plan(2, 2, 0, 0.0, True)
 
 
 def test_the_plan_knows_what_a_stored_run_leaves_to_do(trainings: Counter[str]) -> None:
     carry_out(few(), Store())
     for one in cells(few()):
-        Store().delete("cell", sweeps.cell_key(one.config, few()))
-    assert sweeps.plan(few()) == sweeps.Plan(2, 0, 0, 0.0, True)
-    wanted = sweeps.plan(few(references=True))
+        Store().delete("cell", grid.cell_key(one.config, few()))
+    assert planning.plan(few()) == planning.Plan(2, 0, 0, 0.0, True)
+    wanted = planning.plan(few(references=True))
     assert (wanted.cells, wanted.stored, wanted.trainings) == (2, 0, 4)
     assert wanted.seconds > 0
     before = trainings["done"]
@@ -206,15 +211,15 @@ def test_the_plan_knows_what_a_stored_run_leaves_to_do(trainings: Counter[str]) 
 def test_what_needs_no_training_takes_its_time_nevertheless() -> None:
     carry_out(few(retrain=False), Store())
     asking = few(axes={"detector": ["strip"], "ratio": [0.1, 0.5]}, retrain=False)
-    wanted = sweeps.plan(asking)
+    wanted = planning.plan(asking)
     assert wanted.trainings == 0
     assert wanted.seconds > 0
-    assert sweeps.plan(few(seeds=(5,), axes={"ratio": [1, 1.0]})).trainings == 2, "one run, written in two ways"
+    assert planning.plan(few(seeds=(5,), axes={"ratio": [1, 1.0]})).trainings == 2, "one run, written in two ways"
 
 
 def test_detectors_share_a_poisoned_network() -> None:
     both = few(axes={"detector": ["spectral", "whitened-spectral"]})
-    assert sweeps.plan(both).trainings == 3
+    assert planning.plan(both).trainings == 3
 
 
 # --- by the worker ---------------------------------------------------------------------------------------
@@ -225,46 +230,46 @@ def working() -> Iterator[None]:
     """The worker, in a thread of this process."""
     thread = threading.Thread(target=worker.work, args=(DEADLINE,))
     thread.start()
-    while not jobs.worker_lock().path.exists():
+    while not ledger.worker_lock().path.exists():
         assert thread.is_alive()
     yield
-    jobs.worker_lock().path.unlink(missing_ok=True)
+    ledger.worker_lock().path.unlink(missing_ok=True)
     thread.join(DEADLINE)
     assert not thread.is_alive()
 
 
 def test_a_sweep_is_a_job_that_no_list_of_runs_shows(working: None) -> None:
-    job = jobs.wait(sweeps.submit(few()).id)
+    job = ledger.wait(planning.submit(few()).id)
     assert (job.kind, job.status, job.sweep, job.config) == ("sweep", "done", few(), cells(few())[0].config)
-    assert jobs.listing() == []
-    assert [found.id for found in sweeps.listing()] == [job.id]
-    assert sweeps.submit(few(name="the same by another name")).id == job.id
+    assert ledger.listing() == []
+    assert [found.id for found in planning.listing()] == [job.id]
+    assert planning.submit(few(name="the same by another name")).id == job.id
     assert statuses(few()) == ["done"] * 2
-    opened = jobs.submit(cells(few())[0].config, start=False)
+    opened = ledger.submit(cells(few())[0].config, start=False)
     assert opened.status == "done"  # a cell's run needs nothing more
 
 
 def test_paused_and_resumed_nothing_is_lost_and_nothing_runs_twice(working: None, trainings: Counter[str]) -> None:
-    job = sweeps.submit(few())
+    job = planning.submit(few())
 
     def pause(event: Event) -> None:
         if event.message.startswith("2 of 2"):
-            jobs.cancel(job.id)
+            ledger.cancel(job.id)
 
-    assert jobs.wait(job.id, pause, poll=0.01).status == "cancelled"
+    assert ledger.wait(job.id, pause, poll=0.01).status == "cancelled"
     assert statuses(few()) == ["done", "waiting"]
-    assert jobs.wait(jobs.resume(job.id).id).status == "done"
+    assert ledger.wait(ledger.resume(job.id).id).status == "done"
     assert statuses(few()) == ["done"] * 2
     assert trainings["done"] == 2 * few().count
 
 
 def test_a_single_run_does_not_wait_for_the_whole_sweep(working: None) -> None:
     sweep = few(seeds=(0, 1, 2))
-    job = sweeps.submit(sweep)
-    run = jobs.wait(jobs.submit(cells(few(seeds=(9,)))[0].config).id, poll=0.01)
+    job = planning.submit(sweep)
+    run = ledger.wait(ledger.submit(cells(few(seeds=(9,)))[0].config).id, poll=0.01)
     assert run.status == "done"
     assert "waiting" in statuses(sweep)
-    assert jobs.wait(job.id).status == "done"
+    assert ledger.wait(job.id).status == "done"
 
 
 def test_a_failed_cell_is_told_in_the_table(working: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,15 +278,15 @@ def test_a_failed_cell_is_told_in_the_table(working: None, monkeypatch: pytest.M
     def detect(*arguments: Any) -> Any:
         raise BadRequest("no scores today")
 
-    monkeypatch.setattr("core.results.detect", detect)
+    monkeypatch.setattr("core.results.result.detect", detect)
     sweep = few()
-    job = jobs.wait(sweeps.submit(sweep).id)
+    job = ledger.wait(planning.submit(sweep).id)
     assert job.status == "failed"
     assert "2 of 2 runs failed, the first with: no scores today" in (job.error or "")
     assert statuses(sweep) == ["failed"] * 2
-    assert set(sweeps.table(sweep)["error"]) == {"no scores today"}
-    monkeypatch.setattr("core.results.detect", real)
-    assert jobs.wait(jobs.resume(job.id).id).status == "done"
+    assert set(planning.table(sweep)["error"]) == {"no scores today"}
+    monkeypatch.setattr("core.results.result.detect", real)
+    assert ledger.wait(ledger.resume(job.id).id).status == "done"
     assert statuses(sweep) == ["done"] * 2
 
 
@@ -294,10 +299,10 @@ def test_two_sweeps_in_which_something_fails_come_to_their_ends(working: None, m
             raise MemoryError("no room")
         return real(config, *arguments)
 
-    monkeypatch.setattr("core.sweeping.measure", measure)
+    monkeypatch.setattr("core.sweeps.carry_out.measure", measure)
     asked = [few(seeds=seeds, axes={}, retrain=False) for seeds in ((0, 1, 2), (10, 11, 12))]
-    both = [sweeps.submit(one).id for one in asked]
-    ended = [jobs.wait(id) for id in both]
+    both = [planning.submit(one).id for one in asked]
+    ended = [ledger.wait(id) for id in both]
     assert [job.status for job in ended] == ["failed"] * 2
     assert all("1 of 3 runs failed" in (job.error or "") for job in ended)
     assert [statuses(one) for one in asked] == [["failed", "done", "done"]] * 2
@@ -307,18 +312,18 @@ def test_two_sweeps_in_which_something_fails_come_to_their_ends(working: None, m
 def test_a_sweep_that_lost_a_cell_is_completed_when_it_is_asked_for_again(
     working: None, trainings: Counter[str]
 ) -> None:
-    job = jobs.wait(sweeps.submit(few()).id)
-    Store().delete("cell", sweeps.cell_key(cells(few())[0].config, few()))
-    again = sweeps.submit(few())
+    job = ledger.wait(planning.submit(few()).id)
+    Store().delete("cell", grid.cell_key(cells(few())[0].config, few()))
+    again = planning.submit(few())
     assert (again.id, again.status) == (job.id, "queued")
-    assert jobs.wait(again.id).status == "done"
+    assert ledger.wait(again.id).status == "done"
     assert statuses(few()) == ["done"] * 2
     assert trainings["done"] == 4, "its run was still there"
 
 
 def test_a_job_of_the_wrong_kind_is_refused() -> None:
     with pytest.raises(BadRequest, match="a job of kind 'run' does not ask for a Sweep"):
-        jobs.submit(few(), "run")
+        ledger.submit(few(), "run")
 
 
 # --- measures --------------------------------------------------------------------------------------------
@@ -350,13 +355,13 @@ def test_the_command_line_plans_runs_and_tells(tmp_path: Path) -> None:
     file, to = tmp_path / "sweep.yaml", tmp_path / "figures.csv"
     file.write_text(FILE)
     runner = CliRunner()
-    planned = runner.invoke(cli.app, ["sweep", "plan", str(file), "--json"])
+    planned = runner.invoke(main.app, ["sweep", "plan", str(file), "--json"])
     assert json.loads(planned.stdout)["trainings"] == 4
-    done = runner.invoke(cli.app, ["sweep", "run", str(file), "--here", "--to", str(to), "--json"])
+    done = runner.invoke(main.app, ["sweep", "run", str(file), "--here", "--to", str(to), "--json"])
     assert done.exit_code == 0, done.output
     assert [row["status"] for row in json.loads(done.stdout)] == ["done"] * 2
     assert len(to.read_text().splitlines()) == 3
-    told = runner.invoke(cli.app, ["sweep", "table", str(file)])
+    told = runner.invoke(main.app, ["sweep", "table", str(file)])
     assert told.exit_code == 0
     assert told.stdout.count("1 of 1") == 2
 
@@ -365,7 +370,7 @@ def test_names_are_printed_as_they_are(tmp_path: Path) -> None:
     file = tmp_path / "sweep.yaml"
     odd = FILE.replace("axes: {ratio: [0.1, 0.5]}", 'axes: {"x[/]": {"[red]low": {ratio: 0.1}}}')
     file.write_text(f'{odd}name: "a [/b] c"')
-    told = CliRunner().invoke(cli.app, ["sweep", "table", str(file)])
+    told = CliRunner().invoke(main.app, ["sweep", "table", str(file)])
     assert told.exit_code == 0, told.output
     assert all(name in told.stdout for name in ("a [/b] c", "x[/]", "[red]low"))
 
@@ -381,7 +386,7 @@ def test_a_csv_that_cannot_be_written_is_said_before_anything_is_computed(tmp_pa
     for command in ("run", "table"):
         arguments = ["--here"] if command == "run" else []
         found = CliRunner().invoke(
-            cli.app, ["sweep", command, str(file), *arguments, "--to", str(tmp_path / "no" / "x.csv")]
+            main.app, ["sweep", command, str(file), *arguments, "--to", str(tmp_path / "no" / "x.csv")]
         )
         assert isinstance(found.exception, BadRequest)
         assert "there is no folder" in str(found.exception)
@@ -392,12 +397,12 @@ def test_a_csv_that_cannot_be_written_is_said_before_anything_is_computed(tmp_pa
 def test_a_plan_looks_at_the_cluster_s_address(tmp_path: Path, cluster: str) -> None:
     file = tmp_path / "sweep.yaml"
     file.write_text(f"{FILE}\ncluster: '{cluster}'")
-    found = CliRunner().invoke(cli.app, ["sweep", "plan", str(file)])
+    found = CliRunner().invoke(main.app, ["sweep", "plan", str(file)])
     assert isinstance(found.exception, BadRequest)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    found = CliRunner().invoke(cli.app, ["sweep", "plan", str(tmp_path / "none.yaml")])
+    found = CliRunner().invoke(main.app, ["sweep", "plan", str(tmp_path / "none.yaml")])
     assert isinstance(found.exception, BadRequest)
     assert "cannot read" in str(found.exception)
 
@@ -409,18 +414,18 @@ def test_a_record_stands_in_for_the_store(tmp_path: Path, monkeypatch: pytest.Mo
     file = tmp_path / "small.yaml"
     file.write_text(FILE)
     with pytest.raises(BadRequest, match="none of the 2 runs"):
-        sweeps.record(file)
+        planning.record(file)
     carry_out(few(), Store())
-    here = sweeps.table(few())
-    assert sweeps.record(file) == tmp_path / "small.json"
+    here = planning.table(few())
+    assert planning.record(file) == tmp_path / "small.json"
     for one in cells(few()):
-        Store().delete("cell", sweeps.cell_key(one.config, few()))
+        Store().delete("cell", grid.cell_key(one.config, few()))
     assert statuses(few()) == ["waiting"] * 2
-    monkeypatch.setattr(sweeps, "RECORDS", tmp_path)
+    monkeypatch.setattr(planning, "RECORDS", tmp_path)
     assert statuses(few()) == ["done"] * 2
-    assert sweeps.table(few())["auroc"].tolist() == pytest.approx(here["auroc"].tolist(), abs=1e-6)
-    assert sweeps.shipped() == {"small": few()}
-    assert sweeps.plan(few()).stored == 0  # a record is no run
+    assert planning.table(few())["auroc"].tolist() == pytest.approx(here["auroc"].tolist(), abs=1e-6)
+    assert planning.shipped() == {"small": few()}
+    assert planning.plan(few()).stored == 0  # a record is no run
 
 
 @pytest.mark.parametrize("content", ["[1]", '{"a": 1}', "{", "\udcff"])
@@ -429,29 +434,29 @@ def test_a_record_takes_no_other_file_s_place(tmp_path: Path, content: str) -> N
     file.write_text(FILE)
     beside.write_text(content, errors="surrogateescape")
     before = beside.read_bytes()
-    Store().write("cell", sweeps.cell_key(cells(few())[0].config, few()), document={"auroc": 0.5})
+    Store().write("cell", grid.cell_key(cells(few())[0].config, few()), document={"auroc": 0.5})
     with pytest.raises(BadRequest, match="no record of a sweep's figures"):
-        sweeps.record(file)
+        planning.record(file)
     assert beside.read_bytes() == before
     written = file.rename(tmp_path / "sweep.json")
     with pytest.raises(BadRequest, match=r"where the sweep itself is; call it sweep\.yaml"):
-        sweeps.record(written)
+        planning.record(written)
 
 
 def test_what_a_record_has_stays_in_it(tmp_path: Path) -> None:
     file = tmp_path / "small.yaml"
     file.write_text(FILE)
-    first, second = (sweeps.cell_key(one.config, few()) for one in cells(few()))
+    first, second = (grid.cell_key(one.config, few()) for one in cells(few()))
     (tmp_path / "small.json").write_text(json.dumps({first: {"auroc": 0.25}, "of another version": {}}))
     Store().write("cell", second, document={"auroc": 1 / 3})
-    assert json.loads(sweeps.record(file).read_text()) == {first: {"auroc": 0.25}, second: {"auroc": 0.333333}}
+    assert json.loads(planning.record(file).read_text()) == {first: {"auroc": 0.25}, second: {"auroc": 0.333333}}
 
 
 def test_every_shipped_figure_is_of_this_version() -> None:
-    assert sweeps.shipped()
-    for name, wanted in sweeps.shipped().items():
-        record = json.loads((sweeps.RECORDS / f"{name}.json").read_text())
-        assert set(record) <= {sweeps.cell_key(one.config, wanted) for one in cells(wanted)}
+    assert planning.shipped()
+    for name, wanted in planning.shipped().items():
+        record = json.loads((planning.RECORDS / f"{name}.json").read_text())
+        assert set(record) <= {grid.cell_key(one.config, wanted) for one in cells(wanted)}
         assert record
 
 
@@ -462,28 +467,28 @@ def test_a_table_in_markdown_has_means_over_the_seeds() -> None:
         {"attack": "b", "detector": "x", "auroc": None},
         {"attack": "a", "detector": "w", "auroc": 0.25},
     ]
-    written = sweeps.markdown(pd.DataFrame(rows), "detector", "attack", "auroc")
+    written = planning.markdown(pd.DataFrame(rows), "detector", "attack", "auroc")
     assert written == "| | a | b |\n|---|---|---|\n| x | 0.750 | — |\n| w | 0.250 | — |\n"
 
 
 def test_the_readme_prints_what_was_measured() -> None:
     readme = (Path(__file__).resolve().parent.parent / "README.md").read_text()
-    measured = sweeps.table(sweeps.shipped()["detectors"])
+    measured = planning.table(planning.shipped()["detectors"])
     attacks = measured[measured["attack"] != "none"]
     left = attacks.assign(left=attacks["poisons_left"].astype(float) / attacks["poisons"].astype(float))
     learned = attacks[attacks["detector"] == "spectral"].assign(what="ASR")
-    assert sweeps.markdown(attacks, "detector", "attack", "auroc") in readme
-    assert sweeps.markdown(attacks, "detector", "attack", "tpr_at_1", 100, 0) in readme
-    assert sweeps.markdown(left, "detector", "attack", "left", 100, 0) in readme
-    assert sweeps.markdown(learned, "what", "attack", "asr1", 100, 0) in readme
-    cleaned, filters = (sweeps.table(sweeps.shipped()[name]) for name in ("cleaning", "filters"))
+    assert planning.markdown(attacks, "detector", "attack", "auroc") in readme
+    assert planning.markdown(attacks, "detector", "attack", "tpr_at_1", 100, 0) in readme
+    assert planning.markdown(left, "detector", "attack", "left", 100, 0) in readme
+    assert planning.markdown(learned, "what", "attack", "asr1", 100, 0) in readme
+    cleaned, filters = (planning.table(planning.shipped()[name]) for name in ("cleaning", "filters"))
     references = [
         filters.assign(detector=f"{article} {which} filter", asr2=filters[f"{which}_asr2"])
         for article, which in (("a", "random"), ("the", "perfect"))
     ]
     after = pd.concat([cleaned, *references])
     assert (after["status"] == "done").all()
-    assert sweeps.markdown(after, "detector", "attack", "asr2", 100, 0) in readme
-    control = sweeps.table(sweeps.shipped()["control"])
+    assert planning.markdown(after, "detector", "attack", "asr2", 100, 0) in readme
+    control = planning.table(planning.shipped()["control"])
     assert (control["status"] == "done").all()
     assert control["clean_removed"].max() == 0  # as the README says of the cut without an epsilon

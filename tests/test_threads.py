@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from core import threads
+from core.training import threads
 
 
 @pytest.fixture

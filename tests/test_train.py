@@ -11,13 +11,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from core import datasets, devices, optim
-from core import step as step_module
-from core import train as training_module
-from core.config import DatasetConfig, TrainingConfig
-from core.represent import predict
-from core.store import Checkpoint, Store
-from core.train import Trained, train, weights
+from core import datasets
+from core.configuration.config import DatasetConfig, TrainingConfig
+from core.evidence.representations import predict
+from core.store.artefacts import Checkpoint, Store
+from core.training import devices, optim
+from core.training import loop as training_module
+from core.training import step as step_module
+from core.training.loop import Trained, train, weights
 from core.types import BadRequest, Cancelled, Dataset, Event, Images, Labels, Mask, PoisonscopeError
 
 CPU = torch.device("cpu")

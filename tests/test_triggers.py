@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import pictures, triggers
-from core.registry import TRIGGERS
+from core.attack import triggers
+from core.configuration import pictures
+from core.configuration.registry import TRIGGERS
 from core.types import BadRequest
 
 SIDE = 12

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import filter as filtering
-from core import metrics, views
 from core.detectors import detect
+from core.evaluation import filter as filtering
+from core.evaluation import metrics, views
 from core.types import BadRequest
 
 few = settings(max_examples=60, deadline=None, derandomize=True)

@@ -11,8 +11,8 @@ from decimal import ROUND_DOWN, Context
 
 import numpy as np
 
-from core import triggers
-from core.config import AttackConfig
+from core.attack import triggers
+from core.configuration import AttackConfig
 from core.types import BadRequest, Dataset, Ids, Images, Labels, Mask, PoisonedSet, Truth
 
 

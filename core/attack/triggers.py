@@ -13,9 +13,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from core import pictures
-from core.config import TriggerConfig
-from core.registry import TRIGGERS
+from core.configuration import TRIGGERS, TriggerConfig, pictures
 from core.types import BadRequest, Images, Mask
 
 Floats = NDArray[np.float64]
@@ -40,7 +38,7 @@ def patch(images: Images, *, size: int, row: int, column: int, colour: str, opac
 
 
 def drawing(images: Images, *, picture: str, row: int, column: int, opacity: float) -> Images:
-    """Stamp a picture of one's own (see core.pictures), its last pixel at (row, column).
+    """Stamp a picture of one's own (see core.configuration.pictures), its last pixel at (row, column).
 
     Each pixel is mixed with the image by its alpha times the opacity.
     """

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from core import datasets, home, jobs
-from core.registry import DATASETS
-from core.store import Store
+from core import datasets, jobs
+from core.configuration import DATASETS
+from core.store import Store, home
 
 LITTLE_SPACE = 2 * 2**30
 
@@ -45,7 +45,7 @@ def _data(name: str) -> Finding:
 def _machine() -> Iterator[Finding]:
     import torch
 
-    from core import devices
+    from core.training import devices
 
     device = devices.choose()
     bf16 = "bfloat16 in hardware" if devices.fast_bf16(device) else "no fast bfloat16"

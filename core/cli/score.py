@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from core import filter as filtering
-from core.config import DefenceConfig, explain
+from core.configuration import DefenceConfig, explain
 from core.detectors import EVIDENCE, detect
-from core.files import check_target, writing
+from core.evaluation import filter as filtering
+from core.store import check_target, writing
 from core.types import BadRequest
 
 

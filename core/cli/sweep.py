@@ -11,11 +11,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from core import cluster as clusters
 from core import jobs, sweeps
-from core.files import check_target, writing
-from core.store import Store
-from core.terminal import AsJson, about, err, out, shown
+from core.cli.terminal import AsJson, about, err, out, shown
+from core.configuration import Sweep, grid
+from core.store import Store, check_target, writing
+from core.sweeps import cluster as clusters
 from core.types import BadRequest, PoisonscopeError, Watcher
 
 app = typer.Typer(no_args_is_help=True, help="Grids of runs: a YAML file with axes and seeds.")
@@ -23,9 +23,9 @@ app = typer.Typer(no_args_is_help=True, help="Grids of runs: a YAML file with ax
 SweepFile = Annotated[Path, typer.Argument(help="A sweep as YAML: name, base, axes, seeds.")]
 
 
-def _sweep(file: Path) -> sweeps.Sweep:
+def _sweep(file: Path) -> Sweep:
     try:
-        return sweeps.parse(file.read_text(encoding="utf-8"))
+        return grid.parse(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise BadRequest(f"cannot read {file}: {error}") from None
 
@@ -91,10 +91,10 @@ def _where(cluster: str | None, **options: Any) -> str | None:
     return str(clusters.checked(replace(clusters.place(cluster), **chosen)))
 
 
-def _carried_out(wanted: sweeps.Sweep, here: bool, device: str, watch: Watcher) -> str | None:
+def _carried_out(wanted: Sweep, here: bool, device: str, watch: Watcher) -> str | None:
     """Have the worker do it, or this process; what went wrong, if anything did."""
     if here:
-        from core.sweeping import CellsFailed, carry_out
+        from core.sweeps import CellsFailed, carry_out
 
         try:
             carry_out(wanted, Store(), watch, device)
@@ -135,7 +135,7 @@ def _to_do(cost: sweeps.Plan) -> str:
     return f"{runs}, at most {cost.trainings} trainings, {about(cost.seconds, cost.measured)}"
 
 
-def _tell(wanted: sweeps.Sweep, to: Path | None, as_json: bool) -> None:
+def _tell(wanted: Sweep, to: Path | None, as_json: bool) -> None:
     """The figures so far, in the terminal and, where that is wanted, in a file."""
     found = sweeps.table(wanted)
     print(found.to_json(orient="records")) if as_json else _tell_sweep(found, wanted)
@@ -144,7 +144,7 @@ def _tell(wanted: sweeps.Sweep, to: Path | None, as_json: bool) -> None:
             found.to_csv(to, index=False)
 
 
-def _tell_sweep(found: Any, wanted: sweeps.Sweep) -> None:
+def _tell_sweep(found: Any, wanted: Sweep) -> None:
     """The figures that a terminal has room for, as means over the seeds."""
     shown = Table(title=escape(f"{wanted.name}: means over the seeds"))
     figures = [name for name in ("nat1", "asr1", "auroc", "tpr_at_1", "poisons_left", "nat2", "asr2") if name in found]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from core.registry import DATASETS, DETECTORS, MODELS, TRIGGERS
+from core.configuration.registry import DATASETS, DETECTORS, MODELS, TRIGGERS
 from core.types import BadRequest
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]

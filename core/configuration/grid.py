@@ -25,11 +25,11 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from core import stages
-from core.config import Frozen, RunConfig, class_names, explain
-from core.recipes import RECIPES, resolve
-from core.registry import DETECTORS, TRIGGERS
-from core.settings import configure, mapping
+from core.configuration import stages
+from core.configuration.config import Frozen, RunConfig, class_names, explain
+from core.configuration.recipes import RECIPES, resolve
+from core.configuration.registry import DETECTORS, TRIGGERS
+from core.configuration.settings import configure, mapping
 from core.types import BadRequest
 
 Value = bool | int | float | str | None
@@ -88,8 +88,8 @@ class Sweep(Frozen):
 
     retrain also removes, retrains and evaluates; without it a cell ends with the scores. references trains on what
     the random and the perfect filter of the same budget leave as well. cluster is the address of a Ray cluster that
-    shall do it ("auto" for the one of this machine), with options behind a question mark (core.cluster.place), None
-    for this machine's own worker; it is no part of what the sweep is.
+    shall do it ("auto" for the one of this machine), with options behind a question mark (core.sweeps.cluster.place),
+    None for this machine's own worker; it is no part of what the sweep is.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=100)] = "sweep"

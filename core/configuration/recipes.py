@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from core.config import DatasetConfig, TrainingConfig, explain
-from core.registry import DATASETS
+from core.configuration.config import DatasetConfig, TrainingConfig, explain
+from core.configuration.registry import DATASETS
 from core.types import BadRequest
 
 

@@ -1,8 +1,9 @@
-"""Everything a person can choose by name, one visible dict a kind.
+"""Everything a person can choose by name, one registry a kind.
 
 An entry carries the words, the source and the default values that the screens and the command line show,
 so a new entry appears in every menu by itself. `make` is a function, or "module:function" for one that
-is only imported when used (so that looking at a menu does not load torch).
+is only imported when used (so that looking at a menu does not load torch). The entries stand in the room of
+what they enter (`entries.py` of attack, datasets, detectors, training), and are read when first asked for.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from core import pictures
+from core.configuration import pictures
 from core.types import BadRequest
 
 Value = int | float | bool | str
@@ -31,7 +33,7 @@ class Parameter:
     """A setting of an entry: its default, its range (or its choices), and one line of explanation.
 
     The type is the default's: int, float, bool, or str (a colour "#rrggbb" where `colour` is set, a small
-    picture with transparency as core.pictures writes it where `picture` is set).
+    picture with transparency as core.configuration.pictures writes it where `picture` is set).
     """
 
     default: Value
@@ -102,13 +104,18 @@ class Entry:
 
 
 class Registry(Mapping[str, Entry]):
-    """A dict of entries that refuses a second one of the same name and explains an unknown one."""
+    """A dict of entries that refuses a second one of the same name and explains an unknown one.
 
-    def __init__(self, kind: str, entries: Mapping[str, Entry]) -> None:
+    entries: a mapping, or the name of a module that has it as ENTRIES, imported when first looked at.
+    """
+
+    def __init__(self, kind: str, entries: Mapping[str, Entry] | str) -> None:
         self.kind = kind
-        self._entries: dict[str, Entry] = {}
-        for name, entry in entries.items():
-            self.add(name, entry)
+        self._given = entries
+
+    @cached_property
+    def _entries(self) -> dict[str, Entry]:
+        return dict(import_module(self._given).ENTRIES if isinstance(self._given, str) else self._given)
 
     def add(self, name: str, entry: Entry) -> None:
         """Register an entry; a name that is taken is refused."""
@@ -132,259 +139,9 @@ class Registry(Mapping[str, Entry]):
         return len(self._entries)
 
 
-_POSITION = {
-    "row": Parameter(-2, "row of the trigger's last pixel; negative counts from the bottom", -512, 511),
-    "column": Parameter(-2, "column of the trigger's last pixel; negative counts from the right", -512, 511),
-    "colour": Parameter("#ffff00", "colour of the lit pixels; white hides where the image is white", colour=True),
-    "opacity": Parameter(1.0, "1 replaces the image's pixel, less lets it shine through", 0.0, 1.0),
-}
-
-_SEED = Parameter(0, "which random one; the same for every image", 0, 2**31 - 1)
-
-DATASETS = Registry(
-    "dataset",
-    {
-        "cifar10": Entry(
-            "CIFAR-10: 50,000 training and 10,000 test photographs of 32 by 32 pixels in ten classes",
-            "Krizhevsky, Learning multiple layers of features from tiny images, 2009",
-            "core.datasets.cifar10:load",
-            facts={
-                "class_names": (
-                    *("airplane", "automobile", "bird", "cat", "deer"),
-                    *("dog", "frog", "horse", "ship", "truck"),
-                ),
-                "class_sizes": (5_000,) * 10,
-                "test_size": 10_000,
-                "image_shape": (32, 32, 3),
-                "download": True,
-            },
-        ),
-        "digits": Entry(
-            "Handwritten digits: 1,797 real images that come with scikit-learn, no download",
-            "Alpaydin, Kaynak, Optical recognition of handwritten digits, UCI repository, 1998",
-            "core.datasets.digits:load",
-            facts={
-                "class_names": ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
-                "class_sizes": (149, 152, 148, 153, 151, 152, 151, 150, 145, 150),
-                "test_size": 296,
-                "image_shape": (32, 32, 3),
-                "download": False,
-            },
-        ),
-    },
-)
-
-TRIGGERS = Registry(
-    "trigger",
-    {
-        "pixel": Entry(
-            "A single bright pixel near the lower right corner",
-            "Gu, Dolan-Gavitt, Garg, BadNets, arXiv:1708.06733, 2017",
-            "core.triggers:pixel",
-            _POSITION,
-        ),
-        "pattern": Entry(
-            "A pattern of bright pixels near the lower right corner",
-            "Gu, Dolan-Gavitt, Garg, BadNets, arXiv:1708.06733, 2017",
-            "core.triggers:pattern",
-            {"size": Parameter(3, "side of the square that holds the pattern, in pixels", 2, 64), **_POSITION},
-        ),
-        "patch": Entry(
-            "A filled square near the lower right corner",
-            "Gu, Dolan-Gavitt, Garg, BadNets, arXiv:1708.06733, 2017",
-            "core.triggers:patch",
-            {"size": Parameter(5, "side of the square, in pixels", 1, 64), **_POSITION},
-        ),
-        "blended": Entry(
-            "A faint random pattern over the whole image",
-            "Chen, Liu, Li, Lu, Song, Targeted backdoor attacks using data poisoning, arXiv:1712.05526, 2017",
-            "core.triggers:blended",
-            {
-                "opacity": Parameter(0.15, "share of the pattern in the mixture, the rest is the image", 0.0, 1.0),
-                "seed": _SEED,
-            },
-            facts={"whole_image": True},
-        ),
-        "sinusoid": Entry(
-            "Faint upright stripes, a sine wave across the image",
-            "Barni, Kallas, Tondi, A new backdoor attack in CNNs (SIG), arXiv:1902.11237, ICIP 2019",
-            "core.triggers:sinusoid",
-            {
-                "amplitude": Parameter(20, "height of the wave, of 255", 1, 255),
-                "frequency": Parameter(6, "waves across the image's width", 1, 64),
-            },
-            facts={"whole_image": True},
-        ),
-        "warp": Entry(
-            "A slight warp of the whole image",
-            "Nguyen, Tran, WaNet: Imperceptible warping-based backdoor attack, arXiv:2102.10369, ICLR 2021",
-            "core.triggers:warp",
-            {
-                "grid": Parameter(4, "control points a side: more make a finer warp", 2, 32),
-                "strength": Parameter(0.5, "how far pixels move: 0.5 is about a quarter of a pixel", 0.0, 16.0),
-                "seed": _SEED,
-            },
-            facts={"whole_image": True},
-        ),
-        "drawing": Entry(
-            "A small picture of your own, uploaded or painted",
-            "in the manner of the stickers (a bomb, a flower) of Gu, Dolan-Gavitt, Garg, BadNets, 2017",
-            "core.triggers:drawing",
-            {
-                "picture": Parameter(pictures.FACE, "a PNG of at most 32 by 32 pixels, in base64", picture=True),
-                **{name: _POSITION[name] for name in ("row", "column", "opacity")},
-            },
-        ),
-    },
-)
-
-MODELS = Registry(
-    "model",
-    {
-        "resnet18": Entry(
-            "ResNet-18 in its CIFAR form: 3x3 stem, no max-pooling, 11.2 million weights",
-            "He, Zhang, Ren, Sun, Deep residual learning for image recognition, CVPR 2016",
-            "core.models:resnet18",
-            facts={"cpu_images_per_second": 100},  # forward and backward, two cores
-        ),
-        "resnet_small": Entry(
-            "A residual network of widths 16 to 128 that pools after its stem, for two CPU cores",
-            "He, Zhang, Ren, Sun, Deep residual learning for image recognition, CVPR 2016",
-            "core.models:resnet_small",
-            facts={"cpu_images_per_second": 2000},  # forward and backward, two cores
-        ),
-        "whitened_cnn": Entry(
-            "Three convolution blocks behind a first layer frozen to whiten patches; fast on two CPU cores",
-            "in the manner of Jordan, 94% on CIFAR-10 in 3.29 seconds on a single GPU, arXiv:2404.00498, 2024",
-            "core.models:whitened_cnn",
-            facts={"cpu_images_per_second": 1900},  # forward and backward, two cores
-        ),
-        "whitened_wide": Entry(
-            "The same at the published widths, 64, 256, 256; 92% to 94% within seconds on a GPU",
-            "in the manner of Jordan, 94% on CIFAR-10 in 3.29 seconds on a single GPU, arXiv:2404.00498, 2024",
-            "core.models:whitened_wide",
-            facts={"cpu_images_per_second": 300},
-        ),
-    },
-)
-
-_NEIGHBOURS = Parameter(0.15, "k as a share of the class (at most 1000); more than may be poisoned", 0.001, 0.5)
-
-DETECTORS = Registry(
-    "detector",
-    {
-        "spectral": Entry(
-            "Spectral signatures, Algorithm 1: squared projection of the centred representation "
-            "on the class's top singular vector",
-            "Tran, Li, Madry, Spectral signatures in backdoor attacks, NeurIPS 2018",
-            "core.detectors.spectral:spectral",
-            facts={"scope": "every_class"},
-        ),
-        "spectral-released": Entry(
-            "The original authors' released score, for comparison: the direction comes from the centred "
-            "matrix but the features are projected uncentred",
-            "the code published with Tran, Li, Madry, NeurIPS 2018",
-            "core.detectors.spectral:spectral_released",
-            facts={"scope": "every_class"},
-        ),
-        "whitened-spectral": Entry(
-            "Spectral signatures after whitening by the other classes, one-sided and refined; names the poisoned class",
-            "this project; kin: Tang et al., SCAn, USENIX Security 2021; Hayase et al., SPECTRE, ICML 2021",
-            "core.detectors.whitened:whitened_spectral",
-            {"threshold": Parameter(2.5, "robust z-score above which a class is called poisoned", 0.0, 100.0)},
-            facts={"scope": "suspicious_class", "cuts": ("budget", "gap")},
-            version=2,
-        ),
-        "spectral-top-k": Entry(
-            "Spectral signatures along several directions: the sum of squared projections of the centred "
-            "representation on the class's top k singular vectors",
-            "after Tran, Li, Madry, Spectral signatures in backdoor attacks, NeurIPS 2018 (k = 1 is theirs)",
-            "core.detectors.top_k:spectral_top_k",
-            {"directions": Parameter(10, "k, how many top singular vectors are looked along", 1, 1000)},
-            facts={"scope": "every_class"},
-        ),
-        "spectre": Entry(
-            "Whitened by robust estimates of mean and covariance, scored by quantum entropy (QUE); names the "
-            "poisoned class",
-            "Hayase, Kong, Somani, Oh, SPECTRE: Defending against backdoor attacks using robust statistics, ICML 2021",
-            "core.detectors.spectre:spectre",
-            {
-                "assumed_share": Parameter(0.1, "share of a class that is poisoned at most, as assumed", 0.001, 0.24),
-                "threshold": Parameter(5.0, "robust z-score above which a class is called poisoned", 0.0, 100.0),
-            },
-            facts={"scope": "suspicious_class"},
-        ),
-        "activation-clustering": Entry(
-            "Each class cut in two by 2-means; the smaller cluster is suspicious where it lies apart; names the "
-            "poisoned class",
-            "Chen et al., Detecting backdoor attacks on deep neural networks by activation clustering, "
-            "arXiv:1811.03728, 2018",
-            "core.detectors.clustering:activation_clustering",
-            {
-                "dimensions": Parameter(10, "to which a class is reduced", 1, 100),
-                "largest_share": Parameter(0.35, "of the class that the smaller cluster may have, to count", 0.0, 0.5),
-                "threshold": Parameter(0.15, "silhouette above which a class is called poisoned", 0.0, 1.0),
-            },
-            facts={"scope": "suspicious_class", "cuts": ("budget", "gap")},
-        ),
-        "scan": Entry(
-            "Each class untangled into two groups of the variation that all classes share, and their likelihood "
-            "ratio; names the poisoned class",
-            "Tang, Wang, Tang, Zhang, Demon in the variant (SCAn), USENIX Security 2021",
-            "core.detectors.scan:scan",
-            {"threshold": Parameter(7.389, "anomaly index above which a class is called poisoned; e²", 0.0, 1000.0)},
-            facts={"scope": "suspicious_class", "cuts": ("budget", "gap")},
-            version=2,
-        ),
-        "mahalanobis": Entry(
-            "Robust Mahalanobis distance to the class: minimum covariance determinant on its leading directions",
-            "Rousseeuw, Van Driessen, A fast algorithm for the minimum covariance determinant estimator, "
-            "Technometrics 1999",
-            "core.detectors.mahalanobis:mahalanobis",
-            {"dimensions": Parameter(20, "principal directions of the class, at most", 1, 100)},
-            facts={"scope": "every_class"},
-            version=2,
-        ),
-        "knn": Entry(
-            "Distance to the k-th nearest neighbour within the class",
-            "Ramaswamy, Rastogi, Shim, Efficient algorithms for mining outliers from large data sets, SIGMOD 2000",
-            "core.detectors.neighbours:knn",
-            {"share": _NEIGHBOURS},
-            facts={"scope": "every_class"},
-        ),
-        "lof": Entry(
-            "Local outlier factor within the class: how much thinner an image's surroundings are than its neighbours'",
-            "Breunig, Kriegel, Ng, Sander, LOF: Identifying density-based local outliers, SIGMOD 2000",
-            "core.detectors.neighbours:local_outlier_factor",
-            {"share": _NEIGHBOURS},
-            facts={"scope": "every_class"},
-        ),
-        "isolation-forest": Entry(
-            "Isolation forest on each class: how few random cuts part an image from the others",
-            "Liu, Ting, Zhou, Isolation forest, ICDM 2008",
-            "core.detectors.forest:isolation_forest",
-            {"trees": Parameter(100, "how many trees the forest has", 10, 1000)},
-            facts={"scope": "every_class"},
-        ),
-        "loss-isolation": Entry(
-            "Loss in early training: what is learned sooner than the rest of its class is suspicious",
-            "Li, Lyu, Koren, Lyu, Li, Ma, Anti-backdoor learning: Training clean models on poisoned data, NeurIPS 2021",
-            "core.detectors.isolation:loss_isolation",
-            {"epochs": Parameter(4, "how many epochs count as early training", 1, 1000)},
-            facts={"scope": "every_class", "needs": ("losses",)},
-        ),
-        "strip": Entry(
-            "Each image superimposed with others: the network's answer stays sure where a trigger decides it",
-            "Gao, Xu, Wang, Chen, Ranasinghe, Nepal, STRIP: A defence against trojan attacks on deep neural networks, "
-            "ACSAC 2019",
-            "core.detectors.strip:strip",
-            {
-                "others": Parameter(6, "how many images of the training set each image is superimposed with", 1, 100),
-                "seed": Parameter(0, "of the choice of those images", 0, 2**31 - 1),
-            },
-            facts={"scope": "every_class", "needs": ("entropies",)},
-        ),
-    },
-)
+DATASETS = Registry("dataset", "core.datasets.entries")
+TRIGGERS = Registry("trigger", "core.attack.entries")
+MODELS = Registry("model", "core.training.entries")
+DETECTORS = Registry("detector", "core.detectors.entries")
 
 REGISTRIES = (DATASETS, TRIGGERS, MODELS, DETECTORS)

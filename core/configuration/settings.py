@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from core import recipes
-from core.config import AttackConfig, DefenceConfig, RunConfig, class_number, explain
+from core.configuration import recipes
+from core.configuration.config import AttackConfig, DefenceConfig, RunConfig, class_number, explain
 from core.types import BadRequest
 
 

@@ -14,9 +14,9 @@ import hashlib
 import json
 from typing import Any
 
-from core.config import AttackConfig, DefenceConfig, RunConfig
-from core.datasets.checksums import CHECKSUMS
-from core.registry import DATASETS, DETECTORS, MODELS, TRIGGERS
+from core.configuration.checksums import CHECKSUMS
+from core.configuration.config import AttackConfig, DefenceConfig, RunConfig
+from core.configuration.registry import DATASETS, DETECTORS, MODELS, TRIGGERS
 from core.types import Mask
 
 # Raise a number when the code behind a stage changes what it computes.

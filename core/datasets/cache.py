@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.datasets.arrays import Arrays, Expected, Progress, check, check_form
-from core.home import sync_folder
+from core.store import sync_folder
 from core.types import DamagedArtefact
 
 if sys.platform != "win32":

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from core.config import class_names
+from core.configuration import CHECKSUMS, class_names
 from core.datasets import cache
 from core.datasets.arrays import Arrays, Expected, Progress, part, silent
-from core.datasets.checksums import CHECKSUMS
 from core.datasets.cifar10_sources import FAILURES, from_folder, from_npm, from_official_site
-from core.home import data_folder
+from core.store import data_folder
 from core.types import DamagedArtefact, Dataset, DataUnavailable
 
 NAME = "cifar10"

@@ -8,9 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.config import class_names
+from core.configuration import CHECKSUMS, class_names
 from core.datasets.arrays import Expected, Progress, check, silent
-from core.datasets.checksums import CHECKSUMS
 from core.types import DamagedArtefact, Dataset, DataUnavailable, Images, Mask
 
 NAME = "digits"

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from core.registry import DETECTORS
+from core.configuration import DETECTORS
 from core.types import BadRequest, Detection, Features, Labels, Logits
 
 MOST_CLASSES = 10_000  # a label far beyond any class would ask for the memory of all the classes before it
@@ -41,7 +41,7 @@ EVIDENCE = {
     ),
     "entropies": Kind(
         "the entropies of the network's answers to superimposed images, [n, others]",
-        "a run with this detector asks its network (core.superimpose)",
+        "a run with this detector asks its network (core.evidence.superimpose)",
         0,
     ),
 }

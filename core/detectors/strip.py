@@ -7,7 +7,7 @@ The authors draw the other images from a clean set held out, and superimpose a h
 the training set itself, so they are drawn from that: a stamped one among them makes the answers to all images surer,
 and hardly changes their order. There are six if nothing else is said, and the same for every image (each of the six
 also meets itself), so that two images differ by themselves alone. They are drawn by their places in the set: in another
-order others are drawn. core.superimpose asks the network; here is what its answers say.
+order others are drawn. core.evidence.superimpose asks the network; here is what its answers say.
 """
 
 from __future__ import annotations

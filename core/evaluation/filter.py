@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.config import DefenceConfig
+from core.configuration import DefenceConfig
 from core.types import BadRequest, Detection, Labels, Mask, Scores
 
 

@@ -56,7 +56,7 @@ def quality(
 ) -> Quality:
     """Nat and ASR from the predicted classes [n] for clean and for triggered test images with labels [n].
 
-    target is the class that the attacker wants, one for all images or one for each [n] (core.poison.aim).
+    target is the class that the attacker wants, one for all images or one for each [n] (core.attack.poison.aim).
     """
     right = clean == labels
     fooled = triggered == target

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import filter as filtering
-from core import metrics, views
 from core.detectors.classes import NOTHING
+from core.evaluation import filter as filtering
+from core.evaluation import metrics, views
 from core.types import BadRequest, Detection, Labels, Mask
 
 Shares = NDArray[np.float64]
@@ -32,7 +32,7 @@ def grid(most: float = MOST_SHARE, steps: int = 50) -> Shares:
 
 @dataclass(frozen=True)
 class Decisions:
-    """What a filter does at each of many budgets, one a row [s]; Found (core.metrics) has the words' meanings.
+    """What a filter does at each of many budgets, one a row [s]; metrics' Found has the words' meanings.
 
     tpr is NaN where nothing is poisoned, fpr where nothing is benign, precision where nothing is flagged.
     """
@@ -123,7 +123,7 @@ def profile(detection: Detection, labels: Labels, poisoned: Mask, classes: int) 
 
 
 def budgets(labels: Labels, shares: Shares, multiplier: float) -> Counts:
-    """How many images a class loses for each assumed ratio [s]: as core.filter.budget says, for all of them."""
+    """How many images a class loses for each assumed ratio [s]: as filter.budget says, for all of them."""
     sizes = np.bincount(labels)
     epsilon = np.rint(shares * float(np.median(sizes[sizes > 0])))
     return np.asarray(multiplier * epsilon + 1e-9, np.int64)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from core import devices
-from core.models import Network
-from core.step import to_float
+from core.training import Network, devices, to_float
 from core.types import Event, Features, Images, Logits, Watcher, ignore
 
 BATCH = 250  # larger ones make buffers that glibc hands back to the kernel each time: half the speed on a CPU

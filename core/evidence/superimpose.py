@@ -8,12 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core import devices
-from core.models import Network
-from core.step import to_float
+from core.training import Network, devices, to_float
 from core.types import BadRequest, Entropies, Event, Images, Watcher, ignore
 
-BATCH = 250  # as in core.represent
+BATCH = 250  # as in core.evidence.representations
 WHITE = 255
 
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Container
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from core import evidence, progress, stages
-from core.config import RunConfig
-from core.registry import DATASETS, DETECTORS, MODELS
+from core import evidence
+from core.configuration import DATASETS, DETECTORS, MODELS, RunConfig, stages
+from core.jobs import progress
 from core.store import Store
 
 BESIDE = 5.0  # seconds that a run takes beside its passes

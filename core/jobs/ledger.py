@@ -28,10 +28,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from core import home, stages, sweep
-from core.config import RunConfig
-from core.store import FileLock, Store, no_space
-from core.sweep import Sweep
+from core.configuration import RunConfig, Sweep, grid, stages
+from core.store import FileLock, Store, home, no_space
 from core.types import BadRequest, Event, PoisonscopeError, Watcher
 
 SCHEMA = 1
@@ -41,7 +39,7 @@ KINDS: dict[str, tuple[Callable[[Any], str], str]] = {  # key and stage of the r
     "benign": (stages.benign_key, "predictions"),
     "random": (partial(stages.reference_key, which="random"), "reference"),
     "perfect": (partial(stages.reference_key, which="perfect"), "reference"),
-    "sweep": (sweep.key, "sweep"),
+    "sweep": (grid.key, "sweep"),
 }
 ACTIVE = ("queued", "running")
 RESUMABLE = ("failed", "cancelled", "lost")
@@ -404,7 +402,7 @@ def _asked(kind: str, text: str) -> tuple[RunConfig, Sweep | None]:
     if kind != "sweep":
         return RunConfig.model_validate_json(text), None
     asked = Sweep.model_validate_json(text)
-    return sweep.cells(asked)[0].config, asked
+    return grid.cells(asked)[0].config, asked
 
 
 def job_of(row: sqlite3.Row) -> Job:
@@ -434,7 +432,7 @@ def _result(kind: str, asked: Asked) -> tuple[str, bool]:
     key, store = key_of(asked), Store()
     stored = store.has(stage, key)
     if stored and isinstance(asked, Sweep):  # which is whole while all of its cells are there
-        stored = all(store.has("cell", cell) for _, cell in sweep.keyed(asked))
+        stored = all(store.has("cell", cell) for _, cell in grid.keyed(asked))
     return key, stored
 
 
@@ -579,7 +577,7 @@ def _worker_log() -> Path:
 
 def _start_worker(lock: FileLock) -> _Detached:
     """A worker in a session of its own. It inherits our hold of its lock, so that at no time two could start."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     environment = dict(os.environ)
     environment[home.VARIABLE] = str(home.home())  # ours may be relative to another working folder
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))

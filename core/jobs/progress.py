@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from core.config import RunConfig
-from core.registry import DETECTORS
+from core.configuration import DETECTORS, RunConfig
 from core.types import Event, Watcher
 
 STAGES = ("train", "evaluate", "represent", "score", "retrain", "evaluate again")  # of a run, in their order

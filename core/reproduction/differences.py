@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.config import RunConfig, TrainingConfig
-from core.reference import Row
-from core.registry import DATASETS
+from core.configuration import DATASETS, RunConfig, TrainingConfig
+from core.results import Row
 
 HEADS = {"nat1": "Nat1", "asr1": "ASR1", "poisons_left": "#Pois left", "nat2": "Nat2", "asr2": "ASR2"}
 NETWORK = "resnet18"

@@ -15,8 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from core import datasets, differences, metrics, reference, stages
-from core.config import DatasetConfig, RunConfig, class_names
+from core import datasets
+from core.configuration import DatasetConfig, RunConfig, class_names, stages
+from core.evaluation import metrics
+from core.reproduction import differences
+from core.results import reference
 from core.store import Store
 
 HEADS = differences.HEADS  # of the report's columns

@@ -1,4 +1,4 @@
-"""Making the recorded runs of assets/ (see core.recorded) from runs of the project's own pipeline.
+"""Making the recorded runs of assets/ (see core.results.recorded) from runs of the project's own pipeline.
 
     python -m core record             the run that the program opens on
     python -m core record --tables    runs behind the report's tables
@@ -21,10 +21,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from core import doors, recorded, settings
-from core.config import DefenceConfig, RunConfig
-from core.results import Result
-from core.stages import predictions_key, run_key, scores_key
+from core import doors
+from core.configuration import DefenceConfig, RunConfig, predictions_key, run_key, scores_key, settings
+from core.results import Result, recorded
 from core.store import Artefact
 from core.types import BadRequest, Ids, Images, Watcher, ignore
 

@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from core import datasets, doors, estimates, jobs, reference, settings, stages
-from core.config import RunConfig
-from core.outcomes import READINGS, Entry, Outcome, outcome
+from core import datasets, doors, jobs
+from core.configuration import RunConfig, settings, stages
+from core.jobs import estimates
+from core.reproduction.outcomes import READINGS, Entry, Outcome, outcome
+from core.results import reference
 from core.store import Store
 from core.types import BadRequest, Cancelled, Event, PoisonscopeError, Watcher, ignore
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from core import reference, stages
-from core.outcomes import HEADS, TableRow
+from core.configuration import stages
+from core.reproduction.outcomes import HEADS, TableRow
+from core.results import reference
 
 COLUMNS = (
     *("target", "ratio", "detector", "Nat1", "ASR1", "#Pois left", "random left", "perfect left", "clean removed"),

@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core.config import class_names
-from core.results import Result
-from core.reviews import Review
-from core.stages import run_key
+from core.configuration import class_names, run_key
+from core.results.result import Result
+from core.results.reviews import Review
 from core.types import BadRequest, Detection, Ids, Mask
 
 

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from core.results import Result, triggered_images
+from core.results.result import Result, triggered_images
 from core.types import BadRequest, Features, Ids, Images, Mask, PoisonscopeError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from core.models import Network
+    from core.training import Network
 
 Floats = NDArray[np.float64]
 
@@ -313,7 +313,7 @@ def _looked(images: Images, look: Callable[[Tensor], dict[str, Tensor]]) -> dict
     """What `look` makes of images [n, h, w, 3] as a network's input, batch after batch."""
     import torch
 
-    from core.step import to_float
+    from core.training import to_float
 
     parts = []
     with _arithmetic(), torch.inference_mode():
@@ -331,7 +331,7 @@ def _arithmetic() -> Iterator[None]:
     """
     import torch
 
-    from core import devices
+    from core.training import devices
 
     threads = torch.get_num_threads()
     with devices.settled(torch.device("cpu")):

@@ -1,8 +1,8 @@
 """The recorded runs that ship in assets/: every screen works with them, with no data set and no training.
 
-Made by core.record from runs of the project's own pipeline. There are two recordings: FOLDER is put into store and
-ledger at the first start, TABLES has runs behind the report's tables, each unpacked when somebody opens it. What a
-recording holds, each file named in manifest.json with its SHA-256:
+Made by core.reproduction.record from runs of the project's own pipeline. There are two recordings: FOLDER is put into
+store and ledger at the first start, TABLES has runs behind the report's tables, each unpacked when somebody opens it.
+What a recording holds, each file named in manifest.json with its SHA-256:
 
     arrays.npz    the runs' artefacts: scores as they were; features, logits and weights rounded to save space
                   (in TABLES one such file a run, and shared.npz for what several runs need)
@@ -26,11 +26,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.config import DatasetConfig, RunConfig, class_names
+from core.configuration import DatasetConfig, RunConfig, class_names
 from core.store import Store
 from core.types import DamagedArtefact, Dataset, Images, Mask
 
-_ASSETS = Path(__file__).resolve().parent.parent / "assets"
+_ASSETS = Path(__file__).resolve().parents[2] / "assets"
 FOLDER = _ASSETS / "recorded"
 TABLES = _ASSETS / "tables" / "runs"
 MANIFEST = "manifest.json"

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from core.config import RunConfig, class_names
+from core.configuration import RunConfig, class_names
 
 RECORDS = (
-    Path(__file__).resolve().parent.parent / "assets" / "tables"
-)  # what core.reproduce measured, one file a recipe
+    Path(__file__).resolve().parents[2] / "assets" / "tables"
+)  # what core.reproduction.reproduce measured, one file a recipe
 FIGURES = ("nat1", "asr1", "poisons_left", "nat2", "asr2")  # the report's columns, in its order
 _COMPARED = (*FIGURES, "clean_removed", "benign_asr")
 
@@ -100,7 +100,7 @@ def measured(config: RunConfig) -> Measured | None:
 
 @cache
 def _quick_table() -> list[dict[str, Any]]:
-    """The measured runs of recipe `quick`, each a flat row, as core.reproduce wrote them; empty where none ship."""
+    """The measured runs of recipe `quick`, each a flat row, as they were written down; empty where none ship."""
     try:
         record = json.loads((RECORDS / "quick.json").read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import markup, reference, reviews, stages
-from core.config import RunConfig, class_names
-from core.poison import aim, sources
-from core.registry import DETECTORS, MODELS
-from core.results import Result, triggered_images
+from core.attack import aim, sources
+from core.configuration import DETECTORS, MODELS, RunConfig, class_names, stages
+from core.results import markup, reference, reviews
+from core.results.result import Result, triggered_images
 from core.types import BadRequest, Detection, Mask
 
 THUMBNAILS = 60

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import datasets, evidence, metrics, recorded, stages, triggers
-from core import filter as filtering
-from core import poison as attack
-from core.config import DefenceConfig, RunConfig, class_names
+from core import datasets, evidence
+from core.attack import poison as attack
+from core.attack import triggers
+from core.configuration import DefenceConfig, RunConfig, class_names, stages
 from core.detectors import detect
+from core.evaluation import filter as filtering
+from core.evaluation import metrics
+from core.results import recorded
 from core.store import Artefact, Store
 from core.types import (
     BadRequest,
@@ -30,7 +33,7 @@ from core.types import (
 )
 
 if TYPE_CHECKING:
-    from core.models import Network
+    from core.training import Network
 
 
 class Result:
@@ -163,8 +166,10 @@ class Result:
 
     def network(self, which: str) -> Network | None:
         """The "poisoned", "clean" or "benign" network on the CPU, in evaluation mode; None where it is not stored."""
-        from core.models import build  # torch: only who looks inside a network waits for it
-        from core.train import load_weights
+        from core.training import (
+            build,  # torch: only who looks inside a network waits for it
+            load_weights,
+        )
 
         key = self.model_key(which)
         artefact = None if key is None else self.store.read("model", key)

@@ -31,7 +31,7 @@ import numpy as np
 import safetensors
 from numpy.typing import NDArray
 
-from core import home
+from core.store import home
 from core.types import BadRequest, DamagedArtefact, PoisonscopeError
 
 Array = NDArray[Any]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from core import cluster
-from core.cell import measure
+from core.configuration import Cell, Sweep, cell_key, grid
 from core.store import Store
-from core.sweep import Cell, Sweep, cell_key, cells, key
+from core.sweeps import cluster
+from core.sweeps.cell import measure
 from core.types import Cancelled, Event, PoisonscopeError, Watcher, ignore
 
 
@@ -28,7 +28,7 @@ def carry_out(sweep: Sweep, store: Store, watch: Watcher = ignore, device: str =
     under way are finished first then. After a cell that failed nothing is between, so that sweeps which let each other
     go first come to their ends.
     """
-    todo = [cell for cell in cells(sweep) if not store.has("cell", cell_key(cell.config, sweep))]
+    todo = [cell for cell in grid.cells(sweep) if not store.has("cell", cell_key(cell.config, sweep))]
     told = Told(watch, sweep.count, sweep.count - len(todo))
     if sweep.cluster is not None:
         errors = cluster.carry_out(sweep, todo, store, told)
@@ -36,7 +36,7 @@ def carry_out(sweep: Sweep, store: Store, watch: Watcher = ignore, device: str =
         errors = _one_by_one(sweep, todo, store, told, device)
     if errors:
         raise CellsFailed(errors, sweep.count)
-    store.write("sweep", key(sweep), document={"name": sweep.name, "cells": sweep.count})
+    store.write("sweep", grid.key(sweep), document={"name": sweep.name, "cells": sweep.count})
 
 
 def _one_by_one(sweep: Sweep, todo: list[Cell], store: Store, told: Told, device: str) -> dict[str, str]:

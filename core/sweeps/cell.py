@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from core import devices, estimates, metrics, pipeline, progress, stages
-from core import filter as filtering
-from core import poison as attack
-from core.config import RunConfig
+from core import pipeline
+from core.attack import poison as attack
+from core.configuration import RunConfig, Sweep, cell_key, stages
 from core.detectors.spectral import top_singular
+from core.evaluation import FPR, metrics, spectral_gaps
+from core.evaluation import filter as filtering
+from core.jobs import estimates, progress
 from core.pipeline import Line
-from core.sensitivity import FPR, spectral_gaps
 from core.store import Store
-from core.sweep import Sweep, cell_key
+from core.training import devices
 from core.types import Features, Labels, Mask, Watcher, ignore
 
 

@@ -31,12 +31,10 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, quote, urlencode
 
-from core import datasets, home, stages
-from core.config import RunConfig
-from core.shared import Share, SharedStore, checked_url
-from core.store import Artefact, Store
-from core.sweep import Cell, Sweep, cell_key
-from core.threads import share_cores
+from core import datasets
+from core.configuration import Cell, RunConfig, Sweep, cell_key, stages
+from core.store import Artefact, Share, SharedStore, Store, checked_url, home
+from core.training import share_cores
 from core.types import BadRequest, Cancelled, DataUnavailable, Event, PoisonscopeError
 
 PARTS = "parts"  # the stage of the list of all that a cell has read or written
@@ -50,7 +48,7 @@ log = logging.getLogger(__name__)
 
 
 class Told(Protocol):
-    """Who hears how far the cells are (core.sweeping)."""
+    """Who hears how far the cells are (core.sweeps.carry_out)."""
 
     def at_once(self, shares: Sequence[float], message: str) -> None:
         """Several cells are under way, each as far as its share says."""
@@ -337,7 +335,7 @@ def _connected(where: Place) -> Iterator[Any]:
     if ray.is_initialized():  # by whoever calls us from a program of their own
         yield ray
         return
-    code = {"py_modules": [str(Path(__file__).resolve().parent)], "excludes": ["**/__pycache__"]}
+    code = {"py_modules": [str(Path(__file__).resolve().parents[1])], "excludes": ["**/__pycache__"]}
     _reachable(where.address)
     with redirect_stdout(_Logged()):
         try:
@@ -429,7 +427,7 @@ def _measure_here(config: RunConfig, sweep: Sweep, node: dict[str, Any], told: _
             f"file system that all of them share, or give the cluster a share=URL"
         )
     os.environ[home.VARIABLE] = node["home"]
-    from core.cell import measure  # torch, which only a task waits for
+    from core.sweeps.cell import measure  # torch, which only a task waits for
 
     store = _Noting(Path(node["store"]))
     _have_data(config, store)
@@ -438,7 +436,7 @@ def _measure_here(config: RunConfig, sweep: Sweep, node: dict[str, Any], told: _
 
 def _measure_apart(config: RunConfig, sweep: Sweep, node: dict[str, Any], told: _Reporter) -> None:
     """A cell in this node's own folder, through the share; there the list of its parts goes first, the cell last."""
-    from core.cell import measure
+    from core.sweeps.cell import measure
 
     key, share = cell_key(config, sweep), Share(node["share"])
     if share.holds("cell", key):

@@ -1,6 +1,6 @@
 """The training loop. It knows nothing of screens, attacks or detectors: it reports to a watcher.
 
-The data live on the device as uint8; augmentation is a batched gather there (core.step). Everything random in
+The data live on the device as uint8; augmentation is a batched gather there (core.training.step). Everything random in
 an epoch comes from (seed, epoch) alone, drawn for every id whether it is kept or not: so a run resumed from
 a checkpoint equals an undisturbed one, and a retraining differs from the first only by the removed rows.
 """
@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core import devices, models, optim
-from core.config import TrainingConfig
-from core.step import Batches, Course, Step, to_float
+from core.configuration import TrainingConfig
+from core.training import devices, models, optim
+from core.training.step import Batches, Course, Step, to_float
 from core.types import BadRequest, Event, Images, Labels, Losses, Mask, PoisonscopeError, Watcher, ignore
 
 LOOKS = 8  # of the probe in a whole training, where that is more than one an epoch

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.registry import MODELS
+from core.configuration import MODELS
 
 WHITENING_SAMPLE = 2_000  # images that the input statistics are taken from
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.config import TrainingConfig
+from core.configuration import TrainingConfig
 
 
 class Muon(torch.optim.Optimizer):

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core import devices, models
-from core.config import TrainingConfig
+from core.configuration import TrainingConfig
+from core.training import devices, models
 
 WARM_UP = 3  # steps before the recording, in which libraries choose their kernels and optimisers make their state
 

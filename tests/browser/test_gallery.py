@@ -10,8 +10,8 @@ from playwright.sync_api import Locator, Page, expect
 
 import core
 from core import Job
-from core.home import VARIABLE
-from core.results import Result
+from core.results.result import Result
+from core.store.home import VARIABLE
 from tests.pages import stored
 
 MINUTE = 60_000

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from core import pictures
+from core.configuration import pictures
 from tests.browser.conftest import AppServer
 
 MINUTE = 60_000

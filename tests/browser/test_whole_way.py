@@ -8,8 +8,10 @@ from contextlib import suppress
 import pytest
 from playwright.sync_api import Locator, Page, TimeoutError, expect
 
-from core import Job, jobs, recorded
-from core.home import VARIABLE
+from core import Job
+from core.jobs import ledger as jobs
+from core.results import recorded
+from core.store.home import VARIABLE
 
 MINUTE = 60_000
 TRAINING = 4 * MINUTE  # the machine may be busy

@@ -23,11 +23,11 @@ import pytest
 from PIL import Image
 
 from core import datasets
-from core.config import DatasetConfig
+from core.configuration.checksums import CHECKSUMS
+from core.configuration.config import DatasetConfig
 from core.datasets import cache, cifar10
 from core.datasets import cifar10_sources as sources
 from core.datasets.arrays import Expected, digest, silent
-from core.datasets.checksums import CHECKSUMS
 from core.types import Cancelled, DamagedArtefact, DataUnavailable
 
 BATCH = 20  # images in a batch of the small stand-in for CIFAR-10

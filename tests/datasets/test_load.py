@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import datasets
-from core.config import DatasetConfig
+from core.configuration.config import DatasetConfig
+from core.configuration.registry import DATASETS, Entry
 from core.datasets import first_rows
-from core.registry import DATASETS, Entry
 from core.types import BadRequest, Dataset
 
 COLOURS = ("red", "green")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.registry import DETECTORS
+from core.configuration.registry import DETECTORS
 
 EPOCHS = 3
 

@@ -11,11 +11,11 @@ from sklearn.decomposition import FastICA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score, silhouette_score
 
-from core import filter as filtering
-from core.config import DefenceConfig
+from core.configuration.config import DefenceConfig
 from core.detectors import detect
 from core.detectors.classes import by_class, whitened
 from core.detectors.clustering import smaller_cluster
+from core.evaluation import filter as filtering
 from tests.detectors import planted
 
 GAP = DefenceConfig(detector="activation-clustering", cut="gap")

@@ -8,10 +8,10 @@ import typing
 import numpy as np
 import pytest
 
-from core import filter as filtering
-from core.config import DefenceConfig
+from core.configuration.config import DefenceConfig
+from core.configuration.registry import DETECTORS
 from core.detectors import EVIDENCE, detect
-from core.registry import DETECTORS
+from core.evaluation import filter as filtering
 from core.types import BadRequest, Detection, Features, Labels, Logits, PoisonedSet, Truth
 from tests.detectors import made_up
 

@@ -6,10 +6,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import core
-from core import filter as filtering
-from core import recorded
 from core.detectors import detect
-from core.results import Result
+from core.evaluation import filter as filtering
+from core.results import recorded
+from core.results.result import Result
 
 # AUROC within the poisoned class, rounded down; one network, one seed: what to expect of this run, not elsewhere.
 FOUND = {

@@ -7,9 +7,9 @@ import pytest
 from scipy.stats import multivariate_normal
 from sklearn.metrics import roc_auc_score
 
-from core import filter as filtering
-from core.config import DefenceConfig
+from core.configuration.config import DefenceConfig
 from core.detectors import detect, scan
+from core.evaluation import filter as filtering
 from tests.detectors import planted
 
 

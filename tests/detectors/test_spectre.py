@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from core import filter as filtering
 from core.detectors import detect, spectre
+from core.evaluation import filter as filtering
 from core.types import BadRequest
 from tests.detectors import planted
 

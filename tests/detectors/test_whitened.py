@@ -7,10 +7,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
 
-from core import filter as filtering
-from core.config import DefenceConfig
+from core.configuration.config import DefenceConfig
 from core.detectors import detect
 from core.detectors.whitened import mixture
+from core.evaluation import filter as filtering
 
 CLASSES, EACH, WIDTH = 8, 300, 16
 NAMED = DefenceConfig(detector="whitened-spectral", assumed_ratio=0.1)

@@ -9,8 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 import core
-from core import Job, RunConfig, Store, filter, results, stages
-from core.results import Result
+from core import Job, RunConfig, Store
+from core.configuration import stages
+from core.evaluation import filter
+from core.results import result as results
+from core.results.result import Result
 
 ASR1, ASR2, BENIGN_ASR = 0.9, 0.05, 0.03
 NAT1, NAT2 = 0.95, 0.94
@@ -83,11 +86,11 @@ def _weights(result: Result, key: str) -> dict[str, np.ndarray]:
     """An untrained network of the run's kind, another one for every key."""
     import torch
 
-    from core import models, step, train
+    from core.training import loop, models, step
 
     network = models.build(result.config.training.model, result.dataset.classes, int(key[:6], 16))
     network.calibrate(step.to_float(torch.from_numpy(np.array(result.dataset.train_images[:100]))))
-    return train.weights(network)
+    return loop.weights(network)
 
 
 def _losses(result: Result) -> np.ndarray:

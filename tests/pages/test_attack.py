@@ -15,7 +15,9 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import ButtonGroup
 
 import core
-from core import Job, jobs, pictures
+from core import Job
+from core.configuration import pictures
+from core.jobs import ledger as jobs
 from pages.parts.around import words
 from pages.parts.attack import presets
 from pages.parts.form import painter

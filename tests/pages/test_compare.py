@@ -11,7 +11,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import Job, jobs
+from core import Job
+from core.jobs import ledger as jobs
 from pages.parts.around import cuts, words
 from pages.parts.compare import ledger, side_by_side
 from tests.pages import stored

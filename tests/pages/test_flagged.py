@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import Detection, Job
-from core.results import Result
+from core.results.result import Result
 from pages.parts.around import cuts
 from pages.parts.flagged import detail
 from pages.parts.images import gallery
@@ -161,7 +161,7 @@ def test_the_detail_shows_what_was_done(finished_job: Job, result: Result, open_
 
 
 def test_the_detail_asks_the_networks(finished_job: Job, result: Result, open_screen, monkeypatch) -> None:
-    """What they answer is core.insight's business; here it is told apart, marked and not asked twice."""
+    """What they answer is core.results.insight's business; here it is told apart, marked and not asked twice."""
     asked: list[str] = []
 
     def classify(result: Result, which: str, images: np.ndarray) -> np.ndarray:

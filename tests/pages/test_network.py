@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import Job
-from core.results import Result
+from core.results.result import Result
 from pages.parts.common import asked, filters
 from tests.pages import stored
 

@@ -17,7 +17,7 @@ from streamlit.testing.v1.element_tree import Button
 
 import core
 from core import Detection, Job
-from core.results import Result
+from core.results.result import Result
 from pages.parts.around import cuts, plots, words
 from pages.parts.images import brush, ranking
 from pages.parts.scores import directions, panels

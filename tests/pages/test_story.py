@@ -9,7 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import Job, jobs
+from core import Job
+from core.jobs import ledger
 from tests.pages import stored
 from tests.pages.conftest import Open
 
@@ -98,7 +99,7 @@ def test_a_recorded_run_that_was_damaged_in_the_store_is_unpacked_again(open_scr
     app = open_screen("story")
     assert not app.warning
     assert told(app).count("<article>") == 5
-    (job, *_) = jobs.listing(start=False)
+    (job, *_) = ledger.listing(start=False)
     assert job.attempts == 0
 
 

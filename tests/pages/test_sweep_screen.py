@@ -10,8 +10,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import BadRequest, Job, Store, jobs, sweeps
-from core.sweeps import Sweep
+from core import BadRequest, Job, Store
+from core.configuration import grid
+from core.jobs import ledger
+from core.sweeps import planning
+from core.sweeps.planning import Sweep
 from pages.parts.sensitivity import axes, sweep_list, sweep_pictures
 from tests.pages import stored
 from tests.pages.test_sensitivity import fine, pictures, said, values
@@ -21,12 +24,12 @@ SWEEPS = "Sweeps"
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "_attended", lambda job, start: job)
+    monkeypatch.setattr(ledger, "_attended", lambda job, start: job)
 
 
 @pytest.fixture(autouse=True)
 def nothing_shipped(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweeps, "RECORDS", tmp_path / "no records")
+    monkeypatch.setattr(planning, "RECORDS", tmp_path / "no records")
 
 
 def sweep(**changes: object) -> Sweep:
@@ -42,14 +45,14 @@ def sweep(**changes: object) -> Sweep:
 def keep(wanted: Sweep, *cells: int, **figures: float) -> None:
     """Figures of some cells, as a worker would have kept them; AUROC is 0.5 plus a tenth of the cell's number."""
     for number in cells:
-        cell = sweeps.cells(wanted)[number]
+        cell = grid.cells(wanted)[number]
         document = dict(nat1=0.9, asr1=0.8, auroc=0.5 + number / 20, average_precision=0.5, tpr_at_1=0.25, gap=1.5)
         document |= dict(poisons=8, poisons_left=3, clean_removed=4, fpr=0.1, nat2=0.9, asr2=0.1, named=[3])
-        Store().write("cell", sweeps.cell_key(cell.config, wanted), document={**document, **figures})
+        Store().write("cell", grid.cell_key(cell.config, wanted), document={**document, **figures})
 
 
 def queued(wanted: Sweep) -> Job:
-    return sweeps.submit(wanted, start=False)
+    return planning.submit(wanted, start=False)
 
 
 def screen(open_screen, job: Job, **address: str) -> AppTest:
@@ -73,9 +76,9 @@ def test_what_is_put_together_is_priced_and_starts_when_asked(finished_job: Job,
     app.multiselect("sweep second detector digits").set_value(["spectral", "scan"])
     app = fine(app.run())
     assert "**8 runs, " in said(app)
-    assert not sweeps.listing()
+    assert not planning.listing()
     app = fine(app.button("sweep start").click().run())
-    (job,) = sweeps.listing()
+    (job,) = planning.listing()
     assert job.sweep.axes == {"ratio": [0.05, 0.2], "detector": ["spectral", "scan"]}
     assert job.sweep.seeds == (0, 1)
     assert job.sweep.base["assumed_ratio"] == "ratio"
@@ -85,8 +88,8 @@ def test_what_is_put_together_is_priced_and_starts_when_asked(finished_job: Job,
 
 
 def test_a_run_of_the_sweep_that_is_stored_is_not_run_again(finished_job: Job, open_screen) -> None:
-    base = sweeps.base_of(finished_job.config, ["ratio"])
-    configs = [cell.config for cell in sweeps.cells(Sweep(base=base, axes={"ratio": [0.2]}))]
+    base = grid.base_of(finished_job.config, ["ratio"])
+    configs = [cell.config for cell in grid.cells(Sweep(base=base, axes={"ratio": [0.2]}))]
     assert [core.run_key(config) for config in configs] == [finished_job.key]
 
 
@@ -125,9 +128,9 @@ def test_every_axis_s_first_values_can_be_run(title: str) -> None:
     config = stored.config()
     axis = axes.AXES[title]
     chosen = {axis.name: axes.values(axis, axis.usual(config))}
-    wanted = Sweep(base=sweeps.base_of(config, axes.settings(chosen)), axes=chosen)
-    assert len(sweeps.cells(wanted)) == len(axis.usual(config)) > 1
-    assert sweeps.parse(sweeps.text(wanted)) == wanted
+    wanted = Sweep(base=grid.base_of(config, axes.settings(chosen)), axes=chosen)
+    assert len(grid.cells(wanted)) == len(axis.usual(config)) > 1
+    assert grid.parse(grid.text(wanted)) == wanted
     if axis.options is None:
         assert axes.read(axes.write(axis.usual(config))) == list(axis.usual(config))
     else:
@@ -144,7 +147,7 @@ def test_a_run_s_settings_come_back_from_the_base() -> None:
         stored.config(also=[{"trigger": "pixel", "parameters": {"row": 1}}]),
         stored.config(trigger="drawing", representation="block2", multiplier=2.0, ratio_of="training_set", ratio=0.01),
     ):
-        (cell,) = sweeps.cells(Sweep(base=sweeps.base_of(config), seeds=(config.seed,)))
+        (cell,) = grid.cells(Sweep(base=grid.base_of(config), seeds=(config.seed,)))
         assert cell.config == config
 
 
@@ -162,18 +165,18 @@ def test_what_was_to_go_goes_also_where_another_screen_was_open_and_not_after_a_
     finished_job: Job, open_screen
 ) -> None:
     job = queued(sweep())
-    jobs.cancel(job.id)  # it has stopped meanwhile
+    ledger.cancel(job.id)  # it has stopped meanwhile
     app = open_screen("sensitivity", run=finished_job.key)
     app.session_state[sweep_list.STRIKE] = job.id
     app.query_params["part"] = SWEEPS
     fine(app.run())
-    assert not sweeps.listing()
+    assert not planning.listing()
     job = queued(sweep())
-    jobs.cancel(job.id)
+    ledger.cancel(job.id)
     app = screen(open_screen, finished_job)
     fine(app.button("sweep resume").click().run())
     assert sweep_list.STRIKE not in app.session_state
-    assert [one.id for one in sweeps.listing()] == [job.id]
+    assert [one.id for one in planning.listing()] == [job.id]
 
 
 def test_a_sweep_is_paused_resumed_and_deleted(finished_job: Job, open_screen) -> None:
@@ -181,30 +184,30 @@ def test_a_sweep_is_paused_resumed_and_deleted(finished_job: Job, open_screen) -
     app = screen(open_screen, finished_job)
     assert "Waits for its turn" in said(app)
     fine(app.button("sweep pause").click().run())
-    assert jobs.get(job.id).status == "cancelled"
+    assert ledger.get(job.id).status == "cancelled"
     app = screen(open_screen, finished_job)
     assert "Paused" in said(app)
     fine(app.button("sweep resume").click().run())
-    assert jobs.get(job.id).status == "queued"
-    sweep_list.strike(jobs.get(job.id))
-    assert not sweeps.listing()
+    assert ledger.get(job.id).status == "queued"
+    sweep_list.strike(ledger.get(job.id))
+    assert not planning.listing()
 
 
 def test_partial_results_are_drawn_and_lead_to_their_runs(finished_job: Job, open_screen) -> None:
     wanted = sweep()
-    whole = sweeps.cells(wanted)[0].config
+    whole = grid.cells(wanted)[0].config
     stored.finished(whole)
     keep(wanted, 0, 1, 2)
     queued(wanted)
     app = screen(open_screen, finished_job)
     assert "**3 of 8 runs finished** · 5 waiting" in said(app)
-    grid, auroc, gap = pictures(app)
-    heat = grid["data"][0]
+    matrix, auroc, gap = pictures(app)
+    heat = matrix["data"][0]
     assert heat["x"] == ["5%", "20%"]
     assert heat["y"] == ["2", "3"]
     assert heat["z"] == [[pytest.approx(0.525), None], [pytest.approx(0.6), None]]
-    assert [note["text"] for note in grid["layout"]["annotations"]] == ["0.525<br>± 0.025", "0.600"]
-    assert grid["data"][1]["text"] == ["0.525 ± 0.025", "not yet", "0.600", "not yet"]
+    assert [note["text"] for note in matrix["layout"]["annotations"]] == ["0.525<br>± 0.025", "0.600"]
+    assert matrix["data"][1]["text"] == ["0.525 ± 0.025", "not yet", "0.600", "not yet"]
     assert [trace["name"] for trace in auroc["data"]] == [trace["name"] for trace in gap["data"]] == ["2", "3"]
     links = [link.proto.page_link if hasattr(link.proto, "page_link") else link.proto for link in app.get("page_link")]
     assert [link.label for link in links] == ["seed 0"]
@@ -218,27 +221,27 @@ def test_a_cell_without_a_whole_run_fills_the_attack_form(finished_job: Job, ope
     app = screen(open_screen, finished_job)
     app = fine(app.selectbox("sweep cell picker").set_value(1).run())
     assert app.query_params["cell"] == "1"
-    cell = sweeps.cells(wanted)[1]
+    cell = grid.cells(wanted)[1]
     app = fine(app.button(f"cell {cell.run}").click().run())
     assert app.title[0].value == "Attack"
     assert app.number_input("ratio").value == 30
     assert app.number_input("seed").value == 4
     assert app.selectbox("detector").value == "whitened-spectral"
-    assert not jobs.find(cell.run, start=False), "nothing starts by itself"
+    assert not ledger.find(cell.run, start=False), "nothing starts by itself"
     app = fine(app.switch_page("pages/attack.py").run())  # AppTest itself stayed where it was
     fine(app.button("start").click().run())
-    assert jobs.find(cell.run, start=False).config == cell.config
+    assert ledger.find(cell.run, start=False).config == cell.config
 
 
 def test_references_are_asked_for_on_the_form_and_drawn(finished_job: Job, open_screen) -> None:
     app = screen(open_screen, finished_job)
-    before = sweeps.plan(sweeps.Sweep(base=sweeps.base_of(finished_job.config), seeds=(7,))).trainings
+    before = planning.plan(grid.Sweep(base=grid.base_of(finished_job.config), seeds=(7,))).trainings
     app = fine(app.toggle("sweep references").set_value(True).run())
     app = fine(app.button("sweep start").click().run())
-    (job,) = sweeps.listing()
+    (job,) = planning.listing()
     assert before == 2
     assert job.sweep.references
-    assert sweeps.plan(job.sweep).trainings == 4 * job.sweep.count - 1, "one cell's poisoned network is stored"
+    assert planning.plan(job.sweep).trainings == 4 * job.sweep.count - 1, "one cell's poisoned network is stored"
     keep(job.sweep, 0, random_asr2=0.7, perfect_asr2=0.0)
     app = screen(open_screen, finished_job, metric="ASR after a random filter")
     assert values(pictures(app)[0]["data"][0]["y"]) == pytest.approx([70])
@@ -326,13 +329,13 @@ def test_values_without_a_class_have_a_place_in_the_grid() -> None:
 
 
 def done(wanted: Sweep) -> pd.DataFrame:
-    table = sweeps.table(wanted)
+    table = planning.table(wanted)
     return table[table["status"] == "done"]
 
 
 def test_the_csv_has_a_row_for_each_run() -> None:
     keep(sweep(), 0)
-    rows = pd.read_csv(io.BytesIO(sweep_list.as_csv(sweeps.table(sweep()))))
+    rows = pd.read_csv(io.BytesIO(sweep_list.as_csv(planning.table(sweep()))))
     assert rows["status"].tolist() == ["done"] + 7 * ["waiting"]
     assert rows["trigger.size"].tolist() == 2 * [2, 2, 3, 3]
 
@@ -341,21 +344,21 @@ def test_figures_that_come_with_the_program_are_shown_without_a_job(
     finished_job: Job, open_screen, tmp_path, monkeypatch
 ) -> None:
     wanted = sweep(axes={"ratio": [0.05, 0.2]})
-    (tmp_path / "one.yaml").write_text(sweeps.text(wanted))
+    (tmp_path / "one.yaml").write_text(grid.text(wanted))
     keep(wanted, 0, 1, 2, 3)
-    sweeps.record(tmp_path / "one.yaml")
-    for cell in sweeps.cells(wanted):
-        Store().delete("cell", sweeps.cell_key(cell.config, wanted))
-    monkeypatch.setattr(sweeps, "RECORDS", tmp_path)
+    planning.record(tmp_path / "one.yaml")
+    for cell in grid.cells(wanted):
+        Store().delete("cell", grid.cell_key(cell.config, wanted))
+    monkeypatch.setattr(planning, "RECORDS", tmp_path)
     app = screen(open_screen, finished_job)
     assert app.selectbox("sweep picker").options == ["how little · 4 runs · recorded"]
     assert "**4 of 4 runs finished**" in said(app)
     assert not {"sweep pause", "sweep delete", "sweep resume"} & set(keys(app))
-    assert not sweeps.listing()
+    assert not planning.listing()
     app.session_state["sweep here"] = True
     app = fine(app.run())
     fine(app.button("sweep run here").click().run())
-    (job,) = sweeps.listing()
+    (job,) = planning.listing()
     assert job.sweep == wanted
 
 
@@ -363,7 +366,7 @@ def test_a_cluster_s_address_goes_into_the_sweep(finished_job: Job, open_screen)
     app = screen(open_screen, finished_job)
     app = fine(app.text_input("sweep cluster").set_value(" auto?cpus=2 ").run())
     fine(app.button("sweep start").click().run())
-    (job,) = sweeps.listing()
+    (job,) = planning.listing()
     assert job.sweep.cluster == "auto?cpus=2"
 
 

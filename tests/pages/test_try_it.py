@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import BadRequest, Job, TriggerConfig
-from core.results import Result, triggered_images
+from core.results.result import Result, triggered_images
 from pages.parts.common import asked
 from pages.parts.try_it import answers, own_picture
 from tests.pages import stored

@@ -18,7 +18,7 @@ import streamlit as st
 import core
 
 FIRST = ("pandas", "plotly.graph_objects", "sklearn.metrics")
-LATER = ("core.insight", "core.models", "core.train", "core.represent")
+LATER = ("core.results.insight", "core.training.models", "core.training.loop", "core.evidence.representations")
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

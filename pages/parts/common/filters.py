@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from plotly.colors import hex_to_rgb, sequential
 
-from core.insight import REACTS, Filters, Layer
+from core.results import REACTS, Filters, Layer
 from pages.parts.common.asked import Asked
 
 Pixels = NDArray[np.uint8]

@@ -8,7 +8,7 @@ import streamlit as st
 
 import core
 from core import DefenceConfig, PoisonscopeError, Result
-from core.sensitivity import Profile
+from core.evaluation import Profile
 from pages.parts.around import cuts, words
 from pages.parts.images import picked
 

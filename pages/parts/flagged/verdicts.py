@@ -1,6 +1,6 @@
 """What people say of the images: the reviewer's name, verdicts by id, notes, the tally and how far they agree.
 
-Kept by core.reviews, by run and reviewer; this tab's reviewer stands in the address (`?reviewer=…`).
+Kept by core.results.reviews, by run and reviewer; this tab's reviewer stands in the address (`?reviewer=…`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import streamlit as st
 
 import core
 from core import PoisonscopeError, Result
-from core.reviews import Agreement, Review
+from core.results import Agreement, Review
 from pages.parts.around import words
 from pages.parts.images import gallery
 

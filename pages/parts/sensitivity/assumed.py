@@ -11,7 +11,7 @@ import streamlit as st
 
 import core
 from core import Result
-from core.sensitivity import Decisions, Profile
+from core.evaluation import Decisions, Profile
 from pages.parts.around import cuts, words
 from pages.parts.common import profiles
 from pages.parts.images import picked

@@ -10,7 +10,7 @@ import streamlit as st
 
 import core
 from core import Result
-from core.sensitivity import Profile
+from core.evaluation import Profile
 from pages.parts.around import current, cuts, words
 from pages.parts.common import profiles
 from pages.parts.images import picked

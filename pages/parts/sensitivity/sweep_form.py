@@ -8,7 +8,8 @@ import streamlit as st
 
 import core
 from core import PoisonscopeError, Result
-from core.sweeps import Plan, Sweep
+from core.configuration import Sweep
+from core.sweeps import Plan
 from pages.parts.around import cuts, presenter, words
 from pages.parts.sensitivity import axes
 from pages.parts.sensitivity.axes import AXES, Axis
@@ -79,12 +80,12 @@ def put_together(result: Result) -> Sweep:
             help="The address of a cluster that shall do it: auto, or host:port; with options behind a question mark, "
             "as in auto?cpus=2&gpus=0.5. Empty: this machine's own worker.",
         )  # fmt: skip
-    base = core.sweeps.base_of(result.config, axes.settings(chosen))
+    base = core.grid.base_of(result.config, axes.settings(chosen))
     if same:
-        base["assumed_ratio"] = core.sweeps.SAME
+        base["assumed_ratio"] = core.grid.SAME
     st.caption(f"Everything else as in this run: {words.heading(result.config)}, {result.config.training.recipe}, "
                f"{result.config.defence.title}.")  # fmt: skip
-    sweep = core.sweeps.made(
+    sweep = core.grid.made(
         name=" ".join(name.split()) or usual_name(chosen), base=base, axes=chosen, seeds=list(range(int(seeds))),
         retrain=retrain, references=references, cluster=(cluster or "").strip() or None,
     )  # fmt: skip
@@ -128,7 +129,7 @@ def from_file() -> Sweep | None:
         raise core.BadRequest("a sweep's file is text in UTF-8") from None
     if len(text) > LIMIT:
         raise core.BadRequest(f"a sweep's file has at most {LIMIT:,} characters, got {len(text):,}")
-    return core.sweeps.parse(text)
+    return core.grid.parse(text)
 
 
 # --- what it costs, and starting it ----------------------------------------------------------------------
@@ -136,12 +137,12 @@ def from_file() -> Sweep | None:
 
 def cost(sweep: Sweep) -> Plan:
     """What is not stored of it, and how long that takes."""
-    return _cost(str(core.home.home()), core.sweeps.text(sweep), sweep)
+    return _cost(str(core.home.home()), core.grid.text(sweep), sweep)
 
 
 @st.cache_data(max_entries=32, ttl=20, show_spinner=False)  # counts what is stored, which others change
 def _cost(home: str, text: str, _sweep: Sweep) -> Plan:
-    return core.sweeps.plan(_sweep)
+    return core.sweeps.planning(_sweep)
 
 
 HERE_DONE = (
@@ -189,12 +190,12 @@ def start(sweep: Sweep, plan: Plan, key: str = "sweep start") -> None:
 
 
 def _dataset(sweep: Sweep) -> str:
-    return core.sweeps.cells(sweep)[0].config.dataset.name
+    return core.grid.cells(sweep)[0].config.dataset.name
 
 
 def file(sweep: Sweep) -> None:
     """The sweep as a file, and the command that runs the same."""
-    text, name = core.sweeps.text(sweep), file_name(sweep)
+    text, name = core.grid.text(sweep), file_name(sweep)
     with st.expander("The sweep's file, and the command line"):
         st.code(text, language="yaml")
         st.code(f"python -m core sweep run {name}", language="sh")

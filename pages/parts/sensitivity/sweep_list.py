@@ -13,7 +13,7 @@ import streamlit as st
 
 import core
 from core import Job, PoisonscopeError
-from core.sweeps import Sweep
+from core.configuration import Sweep
 from pages.parts.around import cuts, presenter, words
 from pages.parts.sensitivity import sweep_form, sweep_pictures
 
@@ -65,7 +65,7 @@ def changed() -> None:
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _shipped(folder: str) -> dict[str, Sweep]:
     """The sweeps whose figures come with the program, by their keys' beginnings."""
-    return {core.sweeps.key(sweep)[: sweep_form.SHORT]: sweep for sweep in core.sweeps.shipped().values()}
+    return {core.grid.key(sweep)[: sweep_form.SHORT]: sweep for sweep in core.sweeps.shipped().values()}
 
 
 def label(listed: Listed) -> str:
@@ -80,7 +80,7 @@ def label(listed: Listed) -> str:
 
 def recorded(sweep: Sweep) -> None:
     """Figures that come with the program, and what it takes to compute them here."""
-    table = _figures(str(core.home.home()), core.sweeps.text(sweep), "recorded", None, sweep)
+    table = _figures(str(core.home.home()), core.grid.text(sweep), "recorded", None, sweep)
     st.caption("These figures come with the program.")
     sweep_pictures.show(sweep, table)
     downloads(sweep, table)
@@ -212,7 +212,7 @@ def downloads(sweep: Sweep, table: pd.DataFrame) -> None:
             "All runs as CSV", partial(as_csv, table), sweep_form.file_name(sweep, "csv"), "text/csv",
             icon=":material/download:", on_click="ignore", key="sweep csv",
         )  # fmt: skip
-        sweep_form.download(core.sweeps.text(sweep), sweep_form.file_name(sweep), "sweep list yaml")
+        sweep_form.download(core.grid.text(sweep), sweep_form.file_name(sweep), "sweep list yaml")
 
 
 def as_csv(table: pd.DataFrame) -> bytes:

@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 import core
-from core.sweeps import Cell, Sweep
+from core.configuration import Cell, Sweep
 from pages.parts.around import current, cuts, words
 from pages.parts.form import settings
 from pages.parts.images import picked
@@ -299,7 +299,7 @@ def heatmap(sweep: Sweep, table: pd.DataFrame, across: str, down: str, name: str
                         ticklabelstandoff=6, range=[-0.5, len(ys) - 0.5])  # fmt: skip
     title = dict(text=f"{name}, mean over the seeds", font=dict(size=curves.SMALL, color=curves.ink()), x=0, y=0.99)
     figure.update_layout(clickmode="event+select", title=title)  # a saved picture says what it shows
-    key = f"sweep grid {core.sweeps.key(sweep)[:8]} {name}"
+    key = f"sweep grid {core.grid.key(sweep)[:8]} {name}"
 
     def take() -> None:
         points = st.session_state[key].selection["points"]
@@ -380,7 +380,7 @@ def forget() -> None:
 
 def points_of(sweep: Sweep, fixed: Mapping[str, Any]) -> list[Cell]:
     """The points of the part of the grid that is looked at, each by its first seed."""
-    first = [cell for cell in core.sweeps.cells(sweep) if cell.seed == sweep.seeds[0]]
+    first = [cell for cell in core.grid.cells(sweep) if cell.seed == sweep.seeds[0]]
     return [cell for cell in first if _fits(cell.point, fixed)]
 
 
@@ -403,7 +403,7 @@ def open_runs(sweep: Sweep, table: pd.DataFrame, chosen: Cell) -> None:
     """A line for each seed: its figures, and the way to its run: a link where it is whole, else its settings."""
     store = core.Store()
     rows = table[_all(table, chosen.point)].set_index("seed")
-    for one in core.sweeps.cells(sweep):
+    for one in core.grid.cells(sweep):
         if dict(one.point) != dict(chosen.point):
             continue
         row = rows.loc[one.seed]

@@ -8,7 +8,7 @@ import streamlit as st
 
 import core
 from core import Job, PoisonscopeError
-from core.outcomes import Entry
+from core.reproduction import Entry
 from pages.parts.around import current, presenter, words
 
 CIFAR10 = "cifar10"

@@ -18,7 +18,7 @@ import streamlit as st
 
 import core
 from core import Job
-from core.outcomes import HEADS, Entry, Outcome, TableRow
+from core.reproduction import HEADS, Entry, Outcome, TableRow
 from pages.parts.around import current, presenter, words
 
 KEY = "report's tables"

@@ -15,15 +15,13 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from core import cli_sweep, jobs, outcomes, pictures, stages, tables
-from core import reproduce as reproducing
-from core.config import RunConfig
-from core.files import writing
-from core.recipes import RECIPES
-from core.registry import DATASETS, DETECTORS, TRIGGERS
-from core.settings import configure
-from core.store import Store
-from core.terminal import AsJson, about, bar, err, out, shown
+from core import jobs
+from core.cli import sweep
+from core.cli.terminal import AsJson, about, bar, err, out, shown
+from core.configuration import DATASETS, DETECTORS, RECIPES, TRIGGERS, RunConfig, configure, pictures, stages
+from core.reproduction import outcomes, tables
+from core.reproduction import reproduce as reproducing
+from core.store import Store, writing
 from core.types import BadRequest, DataUnavailable, PoisonscopeError
 
 app = typer.Typer(
@@ -32,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Poison a training set, find the poison by its spectral signature, remove it, compare.",
 )
-app.add_typer(cli_sweep.app, name="sweep")
+app.add_typer(sweep.app, name="sweep")
 
 RunName = Annotated[str, typer.Argument(help="A run: its number, its name, or the beginning of its key.")]
 
@@ -274,9 +272,8 @@ def export(
     truth: Annotated[bool, typer.Option(help="Also say what really was poisoned.")] = True,
 ) -> None:
     """Scores and flagged ids as CSV and Parquet, the keep-list, and the report as HTML."""
-    from core import export as exporting
-    from core import report
-    from core.results import Result
+    from core.results import Result, report
+    from core.results import export as exporting
 
     result = Result(find(name).config)
     with writing(to):
@@ -314,7 +311,7 @@ def score(
     ] = None,
 ) -> None:
     """Score any features with any detector and budget; nothing is trained."""
-    from core.scoring import score_files
+    from core.cli.score import score_files
 
     flagged, total = score_files(
         features, labels, to, detector=detector, parameters=_settings(detector_set), assumed_ratio=assumed_ratio,
@@ -331,8 +328,8 @@ def record(
     ] = False,
 ) -> None:
     """Make the recorded run of assets/ anew: what every screen shows before anyone has trained anything."""
-    from core import record as recording
-    from core import recorded
+    from core.reproduction import record as recording
+    from core.results import recorded
 
     with shown("looking into the store") as watch:
         if of_tables:
@@ -463,7 +460,7 @@ def _tell_tables(rows: list[outcomes.TableRow], failures: Mapping[str, str]) -> 
 @app.command()
 def doctor() -> None:
     """What device, what data, what is damaged. Ends with status 1 if something is."""
-    from core.doctor import findings
+    from core.cli.doctor import findings
 
     healthy = True
     for finding in findings():

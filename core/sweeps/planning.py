@@ -11,38 +11,14 @@ from typing import Any
 
 import pandas as pd
 
-from core import cluster, estimates, jobs, stages
-from core.files import writing
-from core.jobs import Job
-from core.store import Store
-from core.sweep import FIGURES, SAME, Cell, Sweep, base_of, cell_key, cells, key, keyed, made, parse, text
+from core import jobs
+from core.configuration import Cell, Sweep, grid, stages
+from core.jobs import Job, estimates
+from core.store import Store, writing
+from core.sweeps import cluster
 from core.types import BadRequest
 
-__all__ = [
-    "FIGURES",
-    "RECORDS",
-    "SAME",
-    "Cell",
-    "Plan",
-    "Sweep",
-    "base_of",
-    "cell_key",
-    "cells",
-    "find",
-    "key",
-    "listing",
-    "made",
-    "markdown",
-    "parse",
-    "plan",
-    "record",
-    "shipped",
-    "submit",
-    "table",
-    "text",
-]
-
-RECORDS = Path(__file__).resolve().parent.parent / "assets" / "sweeps"  # <name>.yaml, and its figures, <name>.json
+RECORDS = Path(__file__).resolve().parents[2] / "assets" / "sweeps"  # <name>.yaml, and its figures, <name>.json
 DIGITS = 6  # of a recorded figure
 
 
@@ -69,7 +45,7 @@ def plan(sweep: Sweep, store: Store | None = None) -> Plan:
     known: set[str] = set()  # the cells that are stored, or will be
     stored = trainings = 0
     seconds, measured = 0.0, True
-    for cell, named in keyed(sweep):
+    for cell, named in grid.keyed(sweep):
         if named in known or store.has("cell", named):
             stored += 1
             continue
@@ -101,7 +77,7 @@ def submit(sweep: Sweep, *, start: bool = True) -> Job:
 
 def find(sweep: Sweep) -> Job | None:
     """The job of a sweep, if it was ever asked for."""
-    return jobs.find(key(sweep), "sweep", start=False)
+    return jobs.find(grid.key(sweep), "sweep", start=False)
 
 
 def listing(limit: int = 100) -> list[Job]:
@@ -117,7 +93,7 @@ def table(sweep: Sweep, store: Store | None = None) -> pd.DataFrame:
     """
     store = store or Store()
     errors = _errors(sweep)
-    return pd.DataFrame([_row(cell, key, store, errors) for cell, key in keyed(sweep)])
+    return pd.DataFrame([_row(cell, key, store, errors) for cell, key in grid.keyed(sweep)])
 
 
 # --- the record that ships -------------------------------------------------------------------------------
@@ -125,7 +101,7 @@ def table(sweep: Sweep, store: Store | None = None) -> pd.DataFrame:
 
 def shipped() -> dict[str, Sweep]:
     """The sweeps whose figures come with the program, by the names of their files, the largest first."""
-    found = {path.stem: parse(path.read_text(encoding="utf-8")) for path in sorted(RECORDS.glob("*.yaml"))}
+    found = {path.stem: grid.parse(path.read_text(encoding="utf-8")) for path in sorted(RECORDS.glob("*.yaml"))}
     return dict(sorted(found.items(), key=lambda one: -one[1].count))
 
 
@@ -136,12 +112,12 @@ def record(file: Path, store: Store | None = None) -> Path:
     stands in its place, or it cannot be written.
     """
     store = store or Store()
-    sweep, to = parse(file.read_text(encoding="utf-8")), file.with_suffix(".json")
+    sweep, to = grid.parse(file.read_text(encoding="utf-8")), file.with_suffix(".json")
     if to == file:
         raise BadRequest(f"the figures go into {to}, where the sweep itself is; call it {file.stem}.yaml")
     known = _known(to)
     found = {}
-    for _, named in keyed(sweep):
+    for _, named in grid.keyed(sweep):
         stored = store.read("cell", named)
         if stored is not None:
             found[named] = {name: _rounded(value) for name, value in stored.document.items()}
@@ -206,7 +182,7 @@ def _row(cell: Cell, key: str, store: Store, errors: Mapping[str, str]) -> dict[
         **cell.point,
         "seed": cell.seed,
         "status": status,
-        **{name: found.get(name) for name in FIGURES},
+        **{name: found.get(name) for name in grid.FIGURES},
         "named": None if named is None else json.dumps(named),
         "run": cell.run,
         "error": error,

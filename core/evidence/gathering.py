@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import datasets, stages
-from core.config import DefenceConfig, RunConfig, class_names
-from core.registry import DETECTORS
+from core import datasets
+from core.configuration import DETECTORS, DefenceConfig, RunConfig, class_names, stages
 from core.store import WEIGHTS, Store
 from core.types import Entropies, Images, Losses, Watcher, ignore
 
@@ -112,8 +111,8 @@ def _answers(
     device: str,
     watch: Watcher,
 ) -> Entropies:
-    from core import devices, models, superimpose
-    from core.train import load_weights
+    from core.evidence import superimpose
+    from core.training import devices, load_weights, models
 
     place, classes = devices.choose(device), len(class_names(config.dataset.name))
     network = load_weights(models.build(config.training.model, classes, config.seed, place), weights)

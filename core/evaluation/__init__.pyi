@@ -1,0 +1,10 @@
+from . import filter as filter
+from . import metrics as metrics
+from . import sensitivity as sensitivity
+from . import views as views
+from .metrics import Quality as Quality
+from .metrics import given as given
+from .sensitivity import FPR as FPR
+from .sensitivity import Decisions as Decisions
+from .sensitivity import Profile as Profile
+from .sensitivity import spectral_gaps as spectral_gaps

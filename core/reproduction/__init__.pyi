@@ -1,0 +1,9 @@
+from . import differences as differences
+from . import outcomes as outcomes
+from . import record as record
+from . import reproduce as reproduce
+from . import tables as tables
+from .outcomes import HEADS as HEADS
+from .outcomes import Entry as Entry
+from .outcomes import Outcome as Outcome
+from .outcomes import TableRow as TableRow

@@ -1,0 +1,14 @@
+from . import home as home
+from .artefacts import WEIGHTS as WEIGHTS
+from .artefacts import Artefact as Artefact
+from .artefacts import Checkpoint as Checkpoint
+from .artefacts import FileLock as FileLock
+from .artefacts import Store as Store
+from .artefacts import no_space as no_space
+from .files import check_target as check_target
+from .files import writing as writing
+from .home import data_folder as data_folder
+from .home import sync_folder as sync_folder
+from .shared import Share as Share
+from .shared import SharedStore as SharedStore
+from .shared import checked_url as checked_url

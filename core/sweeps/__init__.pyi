@@ -1,0 +1,13 @@
+from . import cell as cell
+from . import cluster as cluster
+from . import planning as planning
+from .carry_out import CellsFailed as CellsFailed
+from .carry_out import carry_out as carry_out
+from .planning import RECORDS as RECORDS
+from .planning import Plan as Plan
+from .planning import listing as listing
+from .planning import plan as plan
+from .planning import record as record
+from .planning import shipped as shipped
+from .planning import submit as submit
+from .planning import table as table

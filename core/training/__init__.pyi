@@ -1,0 +1,11 @@
+from . import devices as devices
+from . import models as models
+from . import threads as threads
+from .loop import Trained as Trained
+from .loop import load_weights as load_weights
+from .loop import train as train
+from .loop import weights as weights
+from .models import Network as Network
+from .models import build as build
+from .step import to_float as to_float
+from .threads import share_cores as share_cores
