@@ -86,8 +86,9 @@ format: setup-dev ## puts the style right
 types: setup-dev ## types of core/
 	@$(BIN)/python -m mypy
 
-imports: setup-dev ## imports run one way only
+imports: setup-dev ## imports run one way only, and all that is imported is declared
 	@$(BIN)/lint-imports
+	@$(BIN)/deptry . --config .ci/deptry.toml
 
 chromium: setup-dev ## a Chromium for the browser tests, installed if there is none
 	@$(BIN)/python tests/browser/chromium.py

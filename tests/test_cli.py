@@ -19,7 +19,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from core.cli import doctor, main
+from core.cli import commands, doctor
 from core.configuration import grid, pictures
 from core.jobs import ledger as jobs
 from core.reproduction import reproduce as reproducing
@@ -197,7 +197,7 @@ def test_a_run_s_figures_need_no_data_set(home: Path, first: dict[str, Any], mon
 
     monkeypatch.setenv("POISONSCOPE_HOME", str(home))
     monkeypatch.setattr(Result, "quality", absent)
-    shown = CliRunner().invoke(main.app, ["show", "1", "--json"])
+    shown = CliRunner().invoke(commands.app, ["show", "1", "--json"])
     assert shown.exit_code == 0, shown.output
     assert (json.loads(shown.stdout)["nat2"], json.loads(shown.stdout)["benign_nat"]) == (first["nat2"], None)
 
@@ -359,7 +359,7 @@ def test_a_bad_request_is_one_line(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["core", "run", *ASKED, *arguments])
     with pytest.raises(SystemExit) as ended:
-        main.main()
+        commands.main()
     assert ended.value.code == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -389,10 +389,10 @@ def test_bad_files_are_one_line(own_home: Path, tmp_path: Path) -> None:
 
 def test_a_picture_is_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "face.png").write_bytes(base64.b64decode(pictures.FACE))
-    assert main._settings([f"picture=@{tmp_path / 'face.png'}", "row=3"]) == {"picture": pictures.FACE, "row": 3}
+    assert commands._settings([f"picture=@{tmp_path / 'face.png'}", "row=3"]) == {"picture": pictures.FACE, "row": 3}
     (tmp_path / "long.png").write_bytes(bytes(pictures.MAX_BYTES + 1))
     with pytest.raises(BadRequest, match="must have at most 262,144 bytes, got 262,145"):
-        main._settings([f"picture=@{tmp_path / 'long.png'}"])
+        commands._settings([f"picture=@{tmp_path / 'long.png'}"])
 
 
 # --- the report's tables ----------------------------------------------------------------------------------
@@ -405,10 +405,10 @@ def told(
 ) -> tuple[int, str, str]:
     """Status, output and errors of a command in this process."""
     monkeypatch.setattr(sys, "argv", ["core", *map(str, arguments)])
-    monkeypatch.setattr(main, "out", Console(width=200))
-    monkeypatch.setattr(main, "err", Console(width=200, stderr=True))
+    monkeypatch.setattr(commands, "out", Console(width=200))
+    monkeypatch.setattr(commands, "err", Console(width=200, stderr=True))
     with pytest.raises(SystemExit) as ended:
-        main.main()
+        commands.main()
     return (int(ended.value.code or 0), *capsys.readouterr())
 
 
@@ -495,9 +495,9 @@ def test_cifar10_from_end_to_end(cifar10_home: Path, tmp_path: Path) -> None:
 
 
 def test_a_further_trigger_is_its_name_and_its_settings() -> None:
-    assert main._trigger("pixel") == {"trigger": "pixel", "parameters": {}}
+    assert commands._trigger("pixel") == {"trigger": "pixel", "parameters": {}}
     wanted = {"row": 1, "opacity": 0.5, "colour": "#ff0000"}
-    assert main._trigger("patch,row=1,opacity=0.5,colour=#ff0000") == {"trigger": "patch", "parameters": wanted}
+    assert commands._trigger("patch,row=1,opacity=0.5,colour=#ff0000") == {"trigger": "patch", "parameters": wanted}
 
 
 def test_an_unusual_attack_is_refused_in_one_line_where_it_cannot_be(tmp_path: Path) -> None:

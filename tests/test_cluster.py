@@ -26,7 +26,7 @@ from core.jobs import ledger
 from core.results.result import Result
 from core.store.artefacts import Store
 from core.store.shared import Share, SharedStore
-from core.sweeps import carry_out, cluster, planning
+from core.sweeps import cluster, execution, planning
 from core.sweeps.cluster import Place, place
 from core.types import BadRequest, Cancelled, DataUnavailable, Event
 
@@ -95,7 +95,7 @@ def test_the_command_line_puts_its_options_into_the_address():
 def test_without_ray_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(BadRequest, match=r"-r requirements-cluster\.txt"):
-        carry_out.carry_out(sweep(), Store())
+        execution.carry_out(sweep(), Store())
 
 
 def test_the_same_sweep_asked_for_elsewhere_is_carried_out_there(own_home):
@@ -216,7 +216,7 @@ def stores(key: str) -> None:
 
 def test_cells_of_one_network_follow_the_first(fake):
     ray = fake(stores)
-    carry_out.carry_out(sweep(), Store())
+    execution.carry_out(sweep(), Store())
     models = [model for _, model in ray.sent]
     assert len(ray.sent) == len(ray.ended) == 4
     assert len(set(models[:2])) == 2  # one of each network first
@@ -232,7 +232,7 @@ def test_cells_whose_network_is_stored_go_at_once(fake):
     ray = fake(stores)
     seen: list[int] = []
     ray.told = lambda: seen.append(len(ray.sent))
-    carry_out.carry_out(asked, Store())
+    execution.carry_out(asked, Store())
     assert seen[0] == 2
 
 
@@ -240,7 +240,7 @@ def test_what_is_stored_is_not_sent(fake):
     stored = cells(sweep())[1]
     stores(cell_key(stored.config, sweep()))
     ray = fake(stores)
-    carry_out.carry_out(sweep(), Store())
+    execution.carry_out(sweep(), Store())
     assert len(ray.sent) == 3
     assert cell_key(stored.config, sweep()) not in dict(ray.sent)
 
@@ -257,8 +257,8 @@ def test_a_cell_that_fails_ends_nothing_and_another_leads(fake):
 
     ray = fake(outcome)
     events: list[Event] = []
-    with pytest.raises(carry_out.CellsFailed, match="2 of 4 runs failed") as failed:
-        carry_out.carry_out(sweep(), Store(), events.append)
+    with pytest.raises(execution.CellsFailed, match="2 of 4 runs failed") as failed:
+        execution.carry_out(sweep(), Store(), events.append)
     assert len(ray.ended) == 4
     said = ["no memory (on 10.0.0.2)", "the cluster could not do it: the node died"]
     assert list(failed.value.errors.values()) == said
@@ -269,8 +269,8 @@ def test_a_cell_that_fails_ends_nothing_and_another_leads(fake):
 def test_a_result_that_does_not_appear_is_told(fake, monkeypatch):
     monkeypatch.setattr(cluster, "PATIENCE", 0.0)
     fake(lambda key: None)
-    with pytest.raises(carry_out.CellsFailed, match="does not appear in"):
-        carry_out.carry_out(sweep(), Store())
+    with pytest.raises(execution.CellsFailed, match="does not appear in"):
+        execution.carry_out(sweep(), Store())
 
 
 def test_a_cancelled_sweep_stops_every_task(fake):
@@ -282,7 +282,7 @@ def test_a_cancelled_sweep_stops_every_task(fake):
 
     ray.wait = lambda tasks, timeout, num_returns=1: (tasks, []) if ray.cancelled else ([], tasks)
     with pytest.raises(Cancelled):
-        carry_out.carry_out(sweep(), Store(), watch)
+        execution.carry_out(sweep(), Store(), watch)
     assert sorted(ray.cancelled) == sorted(key for key, _ in ray.sent)
     assert len(ray.sent) == 2  # and nothing more was begun
 
@@ -304,7 +304,7 @@ def test_what_a_sweep_waits_for_is_said(fake, options, said):
         raise Cancelled(event.message)
 
     with pytest.raises(Cancelled, match=said):
-        carry_out.carry_out(sweep(cluster=f"auto{options}"), Store(), watch)
+        execution.carry_out(sweep(cluster=f"auto{options}"), Store(), watch)
 
 
 def test_between_two_cells_what_is_under_way_is_finished(fake):
@@ -319,7 +319,7 @@ def test_between_two_cells_what_is_under_way_is_finished(fake):
             raise Cancelled("another job waits")
 
     with pytest.raises(Cancelled, match="another job waits"):
-        carry_out.carry_out(asked, Store(), watch)
+        execution.carry_out(asked, Store(), watch)
     assert ray.ended == news
     assert set(ray.cancelled) == {cell_key(cells(asked)[2].config, asked)}
     assert [Store().has("cell", key) for key in news] == [True, True]
@@ -327,7 +327,7 @@ def test_between_two_cells_what_is_under_way_is_finished(fake):
 
 def test_progress_counts_all_that_is_under_way():
     events: list[Event] = []
-    told = carry_out.Told(events.append, 4, 1)
+    told = execution.Told(events.append, 4, 1)
     told.at_once([0.5, 1.0], "2 under way")
     assert events[-1].data["overall"] == pytest.approx((1 + 1.5) / 4)
     assert events[-1].message == "1 of 4 are done, 2 under way"
@@ -351,7 +351,7 @@ def test_what_an_earlier_attempt_left_in_the_share_is_brought_home_and_not_sent(
     key = cell_key(cells(asked)[0].config, asked)
     finished(Share(url), tmp_path / "node", key)
     ray = fake(stores)
-    carry_out.carry_out(asked, Store())
+    execution.carry_out(asked, Store())
     assert ray.sent == []
     assert all(Store().has(stage, key) for stage in ("cell", "model", "run"))
 
@@ -364,7 +364,7 @@ def test_a_share_that_does_not_answer_is_said_before_anything_is_sent(fake, tmp_
 
     monkeypatch.setattr(Share, "check", broken)
     with pytest.raises(BadRequest, match="cannot be reached"):
-        carry_out.carry_out(sweep(cluster=f"auto?share={(tmp_path / 'share').as_uri()}"), Store())
+        execution.carry_out(sweep(cluster=f"auto?share={(tmp_path / 'share').as_uri()}"), Store())
     assert ray.sent == []
 
 
@@ -381,7 +381,7 @@ def test_a_part_that_is_damaged_makes_the_cell_be_computed_again(fake, tmp_path)
         finished(share, tmp_path / "another node", key)
 
     ray = fake(computes)
-    carry_out.carry_out(asked, Store())
+    execution.carry_out(asked, Store())
     assert ray.ended == [key]
     assert Store().has("run", key)
 
@@ -397,11 +397,11 @@ def test_a_share_that_fails_once_costs_one_cell(fake, tmp_path, monkeypatch):
         bring_home(key, *rest)
 
     monkeypatch.setattr(cluster, "bring_home", broken)
-    with pytest.raises(carry_out.CellsFailed, match=r"1 of 4 runs failed, .*TimeoutError: the bucket does not answer"):
-        carry_out.carry_out(asked, Store())
+    with pytest.raises(execution.CellsFailed, match=r"1 of 4 runs failed, .*TimeoutError: the bucket does not answer"):
+        execution.carry_out(asked, Store())
     monkeypatch.setattr(cluster, "bring_home", bring_home)
     again = fake(stores)
-    carry_out.carry_out(asked, Store())
+    execution.carry_out(asked, Store())
     assert again.sent == []  # it was in the share
 
 

@@ -156,7 +156,7 @@ def test_neighbours_of_no_row_are_refused(id: int) -> None:
 
 def test_neighbours_ask_for_no_torch() -> None:
     code = (
-        "import sys, numpy, core; core.results.insight.neighbours(numpy.eye(3, dtype='f4'), 0, 1); "
+        "import sys, numpy, core; core.insight.neighbours(numpy.eye(3, dtype='f4'), 0, 1); "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

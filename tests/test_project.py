@@ -5,16 +5,17 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
-import tomllib
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
+import grimp
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-import core
 from core.configuration.registry import REGISTRIES
+
+from tests import faces
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENT_FILES = ("requirements.txt", "requirements-dev.txt", "requirements-cluster.txt")
@@ -146,16 +147,30 @@ def test_detectors_never_see_the_truth(path):
         assert name not in {"Truth", "truth", "PoisonedSet"}, f"line {getattr(node, 'lineno', '?')}: {name}"
 
 
-def test_import_linter_knows_the_doors_of_core():
-    """A door that is a module looks like an inner module to import-linter, so pyproject.toml lists them again."""
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    (contract,) = (
-        contract
-        for contract in settings["tool"]["importlinter"]["contracts"]
-        if contract["name"] == "screens use core by its doors"
-    )
-    listed = {line.removeprefix("pages.** -> core.") for line in contract["ignore_imports"]}
-    assert listed == {name for name in core.__all__ if isinstance(getattr(core, name), ModuleType)}
+ROOMS = sorted(path.parent for path in (ROOT / "core").rglob("__init__.pyi"))
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: str(room.relative_to(ROOT)))
+def test_a_face_offers_what_it_names(room):
+    """A lazy face is only believed when somebody asks: ask for all of it."""
+    package = import_module(".".join(room.relative_to(ROOT).parts))
+    assert package.__doc__
+    assert sorted(package.__all__) == sorted(faces.named(package.__name__))
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+
+
+def test_nobody_reaches_around_a_face():
+    graph = grimp.build_graph("core", "pages", cache_dir=None)
+    assert not faces.reaching_around(graph, "core")
+    graph.add_import(importer="pages.story", imported="core.training.loop")
+    graph.add_import(importer="core.pipeline", imported="core.training.devices")  # which the face names
+    assert faces.reaching_around(graph, "core") == [("pages.story", "core.training.loop")]
+
+
+@pytest.mark.parametrize(("folder", "most"), [("core", 10), ("pages/parts", 16)])
+def test_few_files_lie_outside_the_rooms(folder, most):
+    assert len([path for path in (ROOT / folder).iterdir() if path.is_file()]) <= most
 
 
 def test_app_only_finds_its_way_to_the_pages():

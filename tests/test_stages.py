@@ -306,7 +306,8 @@ def test_numbers_that_json_does_not_know_have_no_key():
 def test_keys_are_the_same_in_another_process_whatever_its_hash_seed():
     code = f"""
 import numpy as np
-from core import configure, stages
+from core import configure
+from core.configuration import stages
 run = configure(**{BASE!r})
 print(stages.run_key(run), stages.model_key(run, np.arange(50) != 7))
 """

@@ -17,7 +17,7 @@ from sklearn.metrics import roc_curve
 from typer.testing import CliRunner
 
 from core import detectors, worker
-from core.cli import main, terminal
+from core.cli import commands, terminal
 from core.configuration import grid, stages
 from core.configuration.grid import Sweep, cells, parse
 from core.datasets import digits
@@ -27,7 +27,7 @@ from core.results.result import Result
 from core.store.artefacts import Store
 from core.store.shared import Share, SharedStore
 from core.sweeps import cell, planning
-from core.sweeps.carry_out import CellsFailed, carry_out
+from core.sweeps.execution import CellsFailed, carry_out
 from core.types import BadRequest, Cancelled, Dataset, Event
 
 DEADLINE = 60.0
@@ -134,7 +134,7 @@ def test_a_cell_that_fails_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None
             raise MemoryError("no room")
         return real(config, *arguments)
 
-    monkeypatch.setattr("core.sweeps.carry_out.measure", measure)
+    monkeypatch.setattr("core.sweeps.execution.measure", measure)
     told: list[Event] = []
     with pytest.raises(CellsFailed, match="1 of 2 runs failed, the first with: MemoryError: no room"):
         carry_out(few(), Store(), told.append)
@@ -299,7 +299,7 @@ def test_two_sweeps_in_which_something_fails_come_to_their_ends(working: None, m
             raise MemoryError("no room")
         return real(config, *arguments)
 
-    monkeypatch.setattr("core.sweeps.carry_out.measure", measure)
+    monkeypatch.setattr("core.sweeps.execution.measure", measure)
     asked = [few(seeds=seeds, axes={}, retrain=False) for seeds in ((0, 1, 2), (10, 11, 12))]
     both = [planning.submit(one).id for one in asked]
     ended = [ledger.wait(id) for id in both]
@@ -355,13 +355,13 @@ def test_the_command_line_plans_runs_and_tells(tmp_path: Path) -> None:
     file, to = tmp_path / "sweep.yaml", tmp_path / "figures.csv"
     file.write_text(FILE)
     runner = CliRunner()
-    planned = runner.invoke(main.app, ["sweep", "plan", str(file), "--json"])
+    planned = runner.invoke(commands.app, ["sweep", "plan", str(file), "--json"])
     assert json.loads(planned.stdout)["trainings"] == 4
-    done = runner.invoke(main.app, ["sweep", "run", str(file), "--here", "--to", str(to), "--json"])
+    done = runner.invoke(commands.app, ["sweep", "run", str(file), "--here", "--to", str(to), "--json"])
     assert done.exit_code == 0, done.output
     assert [row["status"] for row in json.loads(done.stdout)] == ["done"] * 2
     assert len(to.read_text().splitlines()) == 3
-    told = runner.invoke(main.app, ["sweep", "table", str(file)])
+    told = runner.invoke(commands.app, ["sweep", "table", str(file)])
     assert told.exit_code == 0
     assert told.stdout.count("1 of 1") == 2
 
@@ -370,7 +370,7 @@ def test_names_are_printed_as_they_are(tmp_path: Path) -> None:
     file = tmp_path / "sweep.yaml"
     odd = FILE.replace("axes: {ratio: [0.1, 0.5]}", 'axes: {"x[/]": {"[red]low": {ratio: 0.1}}}')
     file.write_text(f'{odd}name: "a [/b] c"')
-    told = CliRunner().invoke(main.app, ["sweep", "table", str(file)])
+    told = CliRunner().invoke(commands.app, ["sweep", "table", str(file)])
     assert told.exit_code == 0, told.output
     assert all(name in told.stdout for name in ("a [/b] c", "x[/]", "[red]low"))
 
@@ -386,7 +386,7 @@ def test_a_csv_that_cannot_be_written_is_said_before_anything_is_computed(tmp_pa
     for command in ("run", "table"):
         arguments = ["--here"] if command == "run" else []
         found = CliRunner().invoke(
-            main.app, ["sweep", command, str(file), *arguments, "--to", str(tmp_path / "no" / "x.csv")]
+            commands.app, ["sweep", command, str(file), *arguments, "--to", str(tmp_path / "no" / "x.csv")]
         )
         assert isinstance(found.exception, BadRequest)
         assert "there is no folder" in str(found.exception)
@@ -397,12 +397,12 @@ def test_a_csv_that_cannot_be_written_is_said_before_anything_is_computed(tmp_pa
 def test_a_plan_looks_at_the_cluster_s_address(tmp_path: Path, cluster: str) -> None:
     file = tmp_path / "sweep.yaml"
     file.write_text(f"{FILE}\ncluster: '{cluster}'")
-    found = CliRunner().invoke(main.app, ["sweep", "plan", str(file)])
+    found = CliRunner().invoke(commands.app, ["sweep", "plan", str(file)])
     assert isinstance(found.exception, BadRequest)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    found = CliRunner().invoke(main.app, ["sweep", "plan", str(tmp_path / "none.yaml")])
+    found = CliRunner().invoke(commands.app, ["sweep", "plan", str(tmp_path / "none.yaml")])
     assert isinstance(found.exception, BadRequest)
     assert "cannot read" in str(found.exception)
 

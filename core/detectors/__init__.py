@@ -1,105 +1,15 @@
-"""Detectors: features, labels, logits -> `Detection`, with scores of which higher is more suspicious.
+"""Evidence in, scores out: one detector a file, its entry in `entries.py`, `detect` to ask any of them.
 
-One file each. A detector is a function
+A detector is a function
 
     detector(features [n, d] float32, labels [n] int64, logits [n, k] float32, **parameters) -> Detection
 
-that sees what the defender has and nothing else: never the truth. Some need more; their entry names it (fact "needs",
-names of EVIDENCE) and the function takes it by name:
+that sees what the defender has and nothing else: never the truth. Higher scores are more suspicious. Some need more;
+their entry names it (fact "needs", names of EVIDENCE) and the function takes it by name:
 
     detector(features, labels, logits, *, losses [epochs, n] float32, **parameters) -> Detection
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
-
-from core.configuration import DETECTORS
-from core.types import BadRequest, Detection, Features, Labels, Logits
-
-MOST_CLASSES = 10_000  # a label far beyond any class would ask for the memory of all the classes before it
-LARGEST = float(np.finfo(np.float32).max)  # the squares of larger features could not be summed
-
-
-class Kind(NamedTuple):
-    """Evidence beyond features, labels and logits: what it is, how to get it, and which of its two axes is n."""
-
-    what: str
-    how: str
-    axis: int
-
-
-EVIDENCE = {
-    "losses": Kind(
-        "the losses of the training, [epochs, n]",
-        "a run with this detector keeps them while it trains (array `losses` of its network)",
-        1,
-    ),
-    "entropies": Kind(
-        "the entropies of the network's answers to superimposed images, [n, others]",
-        "a run with this detector asks its network (core.evidence.superimpose)",
-        0,
-    ),
-}
-
-
-def detect(
-    detector: str,
-    features: Features,
-    labels: Labels,
-    logits: Logits | None = None,
-    parameters: Mapping[str, int | float | bool | str] | None = None,
-    evidence: Mapping[str, NDArray[Any]] | None = None,
-) -> Detection:
-    """Score features [n, d] with a registered detector, after checking that they fit together.
-
-    evidence: what its entry `needs` besides, by the names of EVIDENCE; what it does not need is not looked at.
-    BadRequest where some is missing, or is not of these images.
-    """
-    entry = DETECTORS[detector]
-    features, labels = np.asarray(features), np.asarray(labels)
-    if features.ndim != 2 or labels.shape != (len(features),) or not features.size:
-        raise BadRequest(
-            f"features must be [n, d] and labels [n], neither empty; got shapes {features.shape} and {labels.shape}"
-        )
-    if features.dtype.kind not in "fiu":
-        raise BadRequest(f"features must be real numbers, got dtype {features.dtype}")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise BadRequest(f"labels must be integers of at least 0; got dtype {labels.dtype}")
-    if labels.min() < 0 or labels.max() >= MOST_CLASSES:
-        raise BadRequest(f"labels must lie in [0, {MOST_CLASSES - 1}]; got {labels.min()} to {labels.max()}")
-    _check_finite(features)
-    if logits is None:
-        logits = np.zeros((len(labels), int(labels.max()) + 1), np.float32)
-    if np.ndim(logits) != 2 or len(logits) != len(labels):
-        raise BadRequest(f"logits must be [n, k] with n = {len(labels)}; got shape {np.shape(logits)}")
-    given = {name: _evidence(detector, name, evidence or {}, len(labels)) for name in entry.needs}
-    settings = entry.settle(parameters or {})
-    detection: Detection = entry.load()(features, labels.astype(np.int64), logits, **given, **settings)
-    return detection
-
-
-def _evidence(detector: str, name: str, evidence: Mapping[str, NDArray[Any]], count: int) -> NDArray[np.float32]:
-    kind = EVIDENCE[name]
-    if name not in evidence:
-        raise BadRequest(f"{detector} needs {name}: {kind.what}; {kind.how}")
-    array = np.asarray(evidence[name])
-    if array.ndim != 2 or array.shape[kind.axis] != count or not array.size:
-        raise BadRequest(f"{name} must be {kind.what}, with n = {count}; got shape {array.shape}")
-    if array.dtype.kind not in "fiu":
-        raise BadRequest(f"{name} must be real numbers, got dtype {array.dtype}")
-    return array.astype(np.float32, copy=False)
-
-
-def _check_finite(features: Features) -> None:
-    if features.dtype == np.float32:
-        with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(features.sum()):  # one pass; whatever is not finite makes the sum so
-                return
-    bad = ~(np.abs(features.astype(np.float64, copy=False)) <= LARGEST).all(1)  # also catches NaN
-    if bad.any():
-        raise BadRequest(f"features must be finite, in the range of float32; {int(bad.sum())} rows are not")
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.detectors.classes import NOTHING
+from core.detectors import NOTHING
 from core.evaluation import filter as filtering
 from core.evaluation import metrics, views
 from core.types import BadRequest, Detection, Labels, Mask

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.detectors.spectral import top_singular
+from core.detectors import top_singular
 from core.types import BadRequest, Features, Ids, Labels, Mask, Scores
 
 PLANE = 2  # singular directions of a scatter

@@ -1,8 +1,8 @@
 from . import cell as cell
 from . import cluster as cluster
 from . import planning as planning
-from .carry_out import CellsFailed as CellsFailed
-from .carry_out import carry_out as carry_out
+from .execution import CellsFailed as CellsFailed
+from .execution import carry_out as carry_out
 from .planning import RECORDS as RECORDS
 from .planning import Plan as Plan
 from .planning import listing as listing

@@ -12,7 +12,7 @@ import numpy as np
 from core import pipeline
 from core.attack import poison as attack
 from core.configuration import RunConfig, Sweep, cell_key, stages
-from core.detectors.spectral import top_singular
+from core.detectors import top_singular
 from core.evaluation import FPR, metrics, spectral_gaps
 from core.evaluation import filter as filtering
 from core.jobs import estimates, progress

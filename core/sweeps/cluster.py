@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 
 class Told(Protocol):
-    """Who hears how far the cells are (core.sweeps.carry_out)."""
+    """Who hears how far the cells are (core.sweeps.execution)."""
 
     def at_once(self, shares: Sequence[float], message: str) -> None:
         """Several cells are under way, each as far as its share says."""

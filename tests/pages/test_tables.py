@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import core
 from core import Store
-from core.cli import main
+from core.cli import commands
 from core.jobs import ledger
 from core.reproduction import outcomes, reproduce
 from core.reproduction.outcomes import Entry
@@ -160,7 +160,7 @@ def test_the_command_that_is_offered_is_one_and_names_the_same_runs(tables, data
     (offered,) = re.findall(r"`(.*?)`", screen.info[0].value)
     words = shlex.split(offered)
     assert words[:3] == ["python", "-m", "core"]
-    told = CliRunner().invoke(main.app, [*words[3:], "--dry-run", "--json", "--no-benign"])
+    told = CliRunner().invoke(commands.app, [*words[3:], "--dry-run", "--json", "--no-benign"])
     assert told.exit_code == 0, told.output
     assert json.loads(told.output)["runs"] == PLANNED
 
@@ -243,7 +243,7 @@ def test_a_run_of_the_record_has_its_figures_and_says_that_it_is_not_here(tables
     (offered,) = re.findall(r"<code>(.*?)</code>", markup(screen, "pattern-horse-10"))
     assert shlex.split(offered)[-2:] == ["--ratio", "0.1"]
     monkeypatch.setattr(core.datasets, "available", lambda name: True)
-    told = CliRunner().invoke(main.app, [*shlex.split(offered)[3:], "--dry-run", "--json", "--no-benign"])
+    told = CliRunner().invoke(commands.app, [*shlex.split(offered)[3:], "--dry-run", "--json", "--no-benign"])
     assert json.loads(told.output)["runs"] == 1
 
 
