@@ -301,7 +301,8 @@ def test_cancelled_and_resumed(home: Path, undisturbed: Result) -> None:
 SERVER = """
     import sys, time
     import core
-    core.jobs.ledger.WORKER_ARGUMENTS = (sys.argv[2],)
+    from core.jobs import ledger
+    ledger.WORKER_ARGUMENTS = (sys.argv[2],)
     asked = core.RunConfig.model_validate_json(sys.argv[1])
     print("ready", flush=True)
     sys.stdin.readline()
