@@ -19,12 +19,12 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from core import jobs
 from core.cli import commands, doctor
 from core.configuration import grid, pictures
-from core.jobs import ledger as jobs
 from core.reproduction import reproduce as reproducing
 from core.results.result import Result
-from core.store.artefacts import Store
+from core.store.stores import Store
 from core.sweeps import planning
 from core.types import BadRequest, DataUnavailable
 

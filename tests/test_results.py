@@ -14,7 +14,7 @@ from core.configuration.config import DefenceConfig, RunConfig
 from core.configuration.settings import configure
 from core.evaluation import filter as filtering
 from core.results.result import Result, summarise
-from core.store.artefacts import Store
+from core.store.stores import Store
 from core.types import Cancelled, Event
 
 

@@ -15,7 +15,7 @@ from core import jobs
 from core.configuration import Cell, Sweep, grid, stages
 from core.jobs import Job, estimates
 from core.store import Store, writing
-from core.sweeps import cluster
+from core.sweeps import places
 from core.types import BadRequest
 
 RECORDS = Path(__file__).resolve().parents[2] / "assets" / "sweeps"  # <name>.yaml, and its figures, <name>.json
@@ -71,7 +71,7 @@ def submit(sweep: Sweep, *, start: bool = True) -> Job:
     options cannot be meant.
     """
     if sweep.cluster is not None:
-        cluster.place(sweep.cluster)
+        places.place(sweep.cluster)
     return jobs.submit(sweep, "sweep", start=start)
 
 

@@ -10,9 +10,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import BadRequest, Job, Store
+from core import BadRequest, Job, Store, jobs
 from core.configuration import grid
-from core.jobs import ledger
+from core.jobs import requests
 from core.sweeps import planning
 from core.sweeps.planning import Sweep
 from pages.parts.sensitivity import axes, sweep_list, sweep_pictures
@@ -24,7 +24,7 @@ SWEEPS = "Sweeps"
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "_attended", lambda job, start: job)
+    monkeypatch.setattr(requests, "attended", lambda job, start: job)
 
 
 @pytest.fixture(autouse=True)
@@ -165,14 +165,14 @@ def test_what_was_to_go_goes_also_where_another_screen_was_open_and_not_after_a_
     finished_job: Job, open_screen
 ) -> None:
     job = queued(sweep())
-    ledger.cancel(job.id)  # it has stopped meanwhile
+    jobs.cancel(job.id)  # it has stopped meanwhile
     app = open_screen("sensitivity", run=finished_job.key)
     app.session_state[sweep_list.STRIKE] = job.id
     app.query_params["part"] = SWEEPS
     fine(app.run())
     assert not planning.listing()
     job = queued(sweep())
-    ledger.cancel(job.id)
+    jobs.cancel(job.id)
     app = screen(open_screen, finished_job)
     fine(app.button("sweep resume").click().run())
     assert sweep_list.STRIKE not in app.session_state
@@ -184,12 +184,12 @@ def test_a_sweep_is_paused_resumed_and_deleted(finished_job: Job, open_screen) -
     app = screen(open_screen, finished_job)
     assert "Waits for its turn" in said(app)
     fine(app.button("sweep pause").click().run())
-    assert ledger.get(job.id).status == "cancelled"
+    assert jobs.get(job.id).status == "cancelled"
     app = screen(open_screen, finished_job)
     assert "Paused" in said(app)
     fine(app.button("sweep resume").click().run())
-    assert ledger.get(job.id).status == "queued"
-    sweep_list.strike(ledger.get(job.id))
+    assert jobs.get(job.id).status == "queued"
+    sweep_list.strike(jobs.get(job.id))
     assert not planning.listing()
 
 
@@ -227,10 +227,10 @@ def test_a_cell_without_a_whole_run_fills_the_attack_form(finished_job: Job, ope
     assert app.number_input("ratio").value == 30
     assert app.number_input("seed").value == 4
     assert app.selectbox("detector").value == "whitened-spectral"
-    assert not ledger.find(cell.run, start=False), "nothing starts by itself"
+    assert not jobs.find(cell.run, start=False), "nothing starts by itself"
     app = fine(app.switch_page("pages/attack.py").run())  # AppTest itself stayed where it was
     fine(app.button("start").click().run())
-    assert ledger.find(cell.run, start=False).config == cell.config
+    assert jobs.find(cell.run, start=False).config == cell.config
 
 
 def test_references_are_asked_for_on_the_form_and_drawn(finished_job: Job, open_screen) -> None:
