@@ -20,7 +20,7 @@ import pytest
 from benchmarks._nodes import ROOT, Nodes, two_nodes
 from core import datasets, jobs
 from core.cli import sweep as cli_sweep
-from core.configuration import grid, stages
+from core.configuration import RunConfig, grid, stages
 from core.configuration.grid import Sweep, cell_key, cells
 from core.results.result import Result
 from core.store.shared import Share, SharedStore
