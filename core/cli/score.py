@@ -29,10 +29,12 @@ def score_files(
     multiplier: float,
     scope: str | None,
     cut: str = "budget",
+    epsilon_of: filtering.EpsilonOf = "own_class",
     evidence: Mapping[str, Path] | None = None,
 ) -> tuple[int, int]:
     """Score features.npy [n, d] with labels.npy [n], write `id,label,score,flagged`; returns (flagged, n).
 
+    epsilon_of: what assumed_ratio is a share of, each class's own size or, as in Algorithm 1, the median one.
     evidence: files of what the detector needs besides, by the names of core.detectors.EVIDENCE.
     """
     settings = {
@@ -54,7 +56,7 @@ def score_files(
     if unknown:
         raise BadRequest(f"unknown evidence {unknown}; allowed are {sorted(EVIDENCE)}")
     found = detect(defence.detector, matrix, given, None, defence.parameters, more)
-    flagged = ~filtering.keep_mask(found, given.astype(np.int64), defence)
+    flagged = ~filtering.keep_mask(found, given.astype(np.int64), defence, epsilon_of)
     rows = {"id": np.arange(len(given)), "label": given, "score": found.scores, "flagged": flagged}
     with writing(to):
         pd.DataFrame(rows).to_csv(to, index=False)

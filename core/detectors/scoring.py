@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.configuration import DETECTORS
+from core.detectors.cost import check_fits
+from core.detectors.judged import still, told
+from core.detectors.members import block_rows
 from core.types import BadRequest, Detection, Features, Labels, Logits
 
 MOST_CLASSES = 10_000  # a label far beyond any class would ask for the memory of all the classes before it
@@ -48,7 +51,8 @@ def detect(
     """Score features [n, d] with a registered detector, after checking that they fit together.
 
     evidence: what its entry `needs` besides, by the names of EVIDENCE; what it does not need is not looked at.
-    BadRequest where some is missing, or is not of these images.
+    BadRequest where some is missing, or is not of these images; and where the detector would need more memory than is
+    free, before any of it is asked for. Classes of which nothing can be told are `unjudged`, and `notes` say why.
     """
     entry = DETECTORS[detector]
     features, labels = np.asarray(features), np.asarray(labels)
@@ -68,9 +72,10 @@ def detect(
     if np.ndim(logits) != 2 or len(logits) != len(labels):
         raise BadRequest(f"logits must be [n, k] with n = {len(labels)}; got shape {np.shape(logits)}")
     given = {name: _evidence(detector, name, evidence or {}, len(labels)) for name in entry.needs}
-    settings = entry.settle(parameters or {})
-    detection: Detection = entry.load()(features, labels.astype(np.int64), logits, **given, **settings)
-    return detection
+    settings, labels = entry.settle(parameters or {}), labels.astype(np.int64, copy=False)
+    check_fits(detector, features.shape, labels)
+    found: Detection = entry.load()(features, labels, logits, **given, **settings)
+    return told(found, labels, still(features, labels) if not entry.needs else None)
 
 
 def _evidence(detector: str, name: str, evidence: Mapping[str, NDArray[Any]], count: int) -> NDArray[np.float32]:
@@ -86,10 +91,13 @@ def _evidence(detector: str, name: str, evidence: Mapping[str, NDArray[Any]], co
 
 
 def _check_finite(features: Features) -> None:
-    if features.dtype == np.float32:
-        with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(features.sum()):  # one pass; whatever is not finite makes the sum so
-                return
-    bad = ~(np.abs(features.astype(np.float64, copy=False)) <= LARGEST).all(1)  # also catches NaN
-    if bad.any():
-        raise BadRequest(f"features must be finite, in the range of float32; {int(bad.sum())} rows are not")
+    bad = 0
+    for start in range(0, len(features), rows := block_rows(features.shape[1])):
+        block = features[start : start + rows]
+        if block.dtype == np.float32:
+            with np.errstate(over="ignore", invalid="ignore"):
+                if np.isfinite(block.sum()):  # one pass; whatever is not finite makes the sum so
+                    continue
+        bad += int((~(np.abs(block.astype(np.float64, copy=False)) <= LARGEST).all(1)).sum())  # also catches NaN
+    if bad:
+        raise BadRequest(f"features must be finite, in the range of float32; {bad} rows are not")
