@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import sys
 import time
@@ -16,9 +15,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from core import jobs
-from core.cli import sweep
+from core.cli import score, sweep
+from core.cli.given import settings
 from core.cli.terminal import AsJson, about, bar, err, out, shown
-from core.configuration import DATASETS, DETECTORS, RECIPES, TRIGGERS, RunConfig, configure, pictures, stages
+from core.configuration import DATASETS, DETECTORS, RECIPES, TRIGGERS, RunConfig, configure, stages
 from core.reproduction import outcomes, tables
 from core.reproduction import reproduce as reproducing
 from core.store import Store, writing
@@ -92,10 +92,10 @@ def run(
 ) -> None:
     """Attack, train, detect, clean, retrain and compare; the same request again answers from the store."""
     config = configure(
-        dataset=dataset, trigger=trigger, trigger_parameters=_settings(trigger_set), target=target, source=source,
+        dataset=dataset, trigger=trigger, trigger_parameters=settings(trigger_set), target=target, source=source,
         ratio=ratio, ratio_of=ratio_of, placement=placement, labels=labels, cover_ratio=cover_ratio,
-        also=[_trigger(one) for one in also or []], recipe=recipe, training=_settings(training_set),
-        detector=detector, detector_parameters=_settings(detector_set), representation=representation,
+        also=[_trigger(one) for one in also or []], recipe=recipe, training=settings(training_set),
+        detector=detector, detector_parameters=settings(detector_set), representation=representation,
         assumed_ratio=assumed_ratio, multiplier=multiplier, scope=scope, cut=cut, seed=seed,
     )  # fmt: skip
     if device != "auto" and not here:
@@ -111,45 +111,10 @@ def run(
         _tell(answer)
 
 
-def _settings(given: list[str] | None) -> dict[str, Any]:
-    """name=value pairs; a value is JSON where it reads as JSON, and a word otherwise; @file: the file, in base64."""
-    settings: dict[str, Any] = {}
-    for pair in given or []:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise BadRequest(f"a setting must be name=value, got {pair!r}")
-        if value.startswith("@"):
-            settings[name] = _file(Path(value[1:]))
-            continue
-        try:
-            settings[name] = json.loads(value)
-        except json.JSONDecodeError:
-            settings[name] = value
-    return settings
-
-
 def _trigger(given: str) -> dict[str, Any]:
     """A trigger with its settings: name,setting=value,..."""
     name, *pairs = given.split(",")
-    return {"trigger": name, "parameters": _settings(pairs)}
-
-
-def _files(given: list[str] | None) -> dict[str, Path]:
-    """name=path pairs."""
-    pairs = [pair.partition("=") for pair in given or []]
-    if wrong := ["".join(pair) for pair in pairs if not pair[1] or not pair[2]]:
-        raise BadRequest(f"evidence must be name=file.npy, got {wrong[0]!r}")
-    return {name: Path(path) for name, _, path in pairs}
-
-
-def _file(path: Path) -> str:
-    """A small file's content in base64: a picture, say."""
-    try:
-        if path.stat().st_size > pictures.MAX_BYTES:
-            raise BadRequest(f"{path} must have at most {pictures.MAX_BYTES:,} bytes, got {path.stat().st_size:,}")
-        return base64.b64encode(path.read_bytes()).decode()
-    except OSError as error:
-        raise BadRequest(f"cannot read {path}: {error.strerror}") from None
+    return {"trigger": name, "parameters": settings(pairs)}
 
 
 def _carry_out(kind: str, config: RunConfig, here: bool, device: str) -> None:
@@ -294,30 +259,7 @@ def delete(name: RunName) -> None:
     out.print(f"deleted run {job.id}")
 
 
-@app.command()
-def score(
-    features: Annotated[Path, typer.Argument(help="features.npy, [n, d].")],
-    labels: Annotated[Path, typer.Argument(help="labels.npy, [n] integers.")],
-    to: Annotated[Path, typer.Option(help="The table to write: id,label,score,flagged.")] = Path("scores.csv"),
-    detector: str = "spectral",
-    detector_set: Annotated[list[str] | None, typer.Option(help="A detector's setting, as name=value.")] = None,
-    assumed_ratio: float = 0.1,
-    multiplier: float = 1.5,
-    scope: str | None = None,
-    cut: Annotated[str, typer.Option(help="budget or gap.")] = "budget",
-    evidence: Annotated[
-        list[str] | None,
-        typer.Option(help="What else a detector needs, as name=file.npy: losses [epochs, n], entropies [n, others]."),
-    ] = None,
-) -> None:
-    """Score any features with any detector and budget; nothing is trained."""
-    from core.cli.score import score_files
-
-    flagged, total = score_files(
-        features, labels, to, detector=detector, parameters=_settings(detector_set), assumed_ratio=assumed_ratio,
-        multiplier=multiplier, scope=scope, cut=cut, evidence=_files(evidence),
-    )  # fmt: skip
-    out.print(f"{flagged} of {total} images flagged; written to {to}", markup=False, highlight=False, soft_wrap=True)
+app.command()(score.score)
 
 
 @app.command()
@@ -380,7 +322,7 @@ def reproduce(
         recipe, seeds,
         reading or outcomes.READINGS[: 2 if everything else 1],
         detector or reproducing.DETECTORS[: None if everything else 2],
-        triggers=trigger, targets=target, ratios=ratio, training=_settings(training_set),
+        triggers=trigger, targets=target, ratios=ratio, training=settings(training_set),
     )  # fmt: skip
     cost = reproducing.cost(entries, references=references, benign=benign)
     if dry_run:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from core.cli.reading import check_room
+from core.cli.kinds import check_room
 from core.types import BadRequest
 
 LABELS = ("labels", "label")
@@ -72,7 +72,7 @@ def _features(schema: Any, names: list[str], path: Path) -> list[str]:
             f"out what is no feature: {_some(lists or others or ['there is no column'])}"
         )
     if unlikely := [one for one in names if one.lower() in NO_FEATURES]:
-        raise BadRequest(f"{path} has columns that are hardly features: {_some(unlikely)}; leave them out, or rename them")
+        raise BadRequest(f"{path} has columns that are hardly features; leave out or rename {_some(unlikely)}")
     return names
 
 

@@ -20,10 +20,12 @@ SAMPLE = 101  # rows of a class, of which its middle is taken
 TOLD = 5  # sentences of a kind, the gravest first; the others are counted
 
 
-def plain_faults(features: Features, labels: Labels, names: Sequence[str] | None = None) -> tuple[str, ...]:
+def plain_faults(
+    features: Features, labels: Labels, names: Sequence[str] | None = None, rows: Ids | None = None
+) -> tuple[str, ...]:
     """Sentences on features [n, d], finite numbers, of classes labels [n], integers of at least 0; none if all is well.
 
-    names [k] are what the classes are called in them; by default their numbers.
+    names [k] are what the classes are called in them, rows [n] int64 the rows; by default their numbers.
 
     Copies are rows of a class that are the same in every feature, other than zeros; a wild row is more than a hundred
     times as far from the middle of its class (the median in each feature, of at most 101 rows) as half of the class
@@ -37,7 +39,7 @@ def plain_faults(features: Features, labels: Labels, names: Sequence[str] | None
     marks = _marks(features)
     for label, ids in members_of(np.asarray(labels)):
         copies += _copies(_named(label, names), ids[~zero[ids]], marks)
-        wild += _wild(_named(label, names), ids, features)
+        wild += _wild(_named(label, names), ids, features, rows)
     return (*sentences, *_gravest(copies, "groups of copies"), *_gravest(wild, "rows far out of their class"))
 
 
@@ -75,7 +77,7 @@ def _copies(name: str, ids: Ids, marks: NDArray[np.uint64]) -> list[tuple[float,
             for count in counts[counts >= FEWEST_COPIES]]  # fmt: skip
 
 
-def _wild(name: str, ids: Ids, features: Features) -> list[tuple[float, str]]:
+def _wild(name: str, ids: Ids, features: Features, rows: Ids | None) -> list[tuple[float, str]]:
     """Rows far out of their class: how many times as far as the rest, and a sentence."""
     middle = np.median(features[ids[:: -(-len(ids) // SAMPLE)]].astype(np.float64), axis=0)
     parts = np.array_split(ids, -(-len(ids) // block_rows(features.shape[1])))
@@ -83,8 +85,9 @@ def _wild(name: str, ids: Ids, features: Features) -> list[tuple[float, str]]:
     usual = float(np.median(away))
     if usual <= 0:
         return []
-    return [(float(away[row] / usual), f"row {ids[row]} of class {name} is {away[row] / usual:,.0f} times as far out "
-             "as the rest of its class") for row in np.flatnonzero(away > FAR * usual)]  # fmt: skip
+    called = ids if rows is None else rows[ids]
+    return [(float(away[row] / usual), f"row {called[row]} of class {name} is {away[row] / usual:,.0f} times as far "
+             "out as the rest of its class") for row in np.flatnonzero(away > FAR * usual)]  # fmt: skip
 
 
 def _gravest(found: list[tuple[float, str]], what: str) -> list[str]:

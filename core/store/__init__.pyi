@@ -5,7 +5,9 @@ from .artefacts import Checkpoint as Checkpoint
 from .artefacts import FileLock as FileLock
 from .artefacts import Store as Store
 from .artefacts import no_space as no_space
+from .files import as_csv as as_csv
 from .files import check_target as check_target
+from .files import csv_cell as csv_cell
 from .files import writing as writing
 from .home import data_folder as data_folder
 from .home import sync_folder as sync_folder

@@ -1,0 +1,46 @@
+"""What is given on the command line as name=value."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+from core.configuration import pictures
+from core.types import BadRequest
+
+
+def settings(given: list[str] | None) -> dict[str, Any]:
+    """name=value pairs; a value is JSON where it reads as JSON, and a word otherwise; @file: the file, in base64."""
+    found: dict[str, Any] = {}
+    for pair in given or []:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise BadRequest(f"a setting must be name=value, got {pair!r}")
+        if value.startswith("@"):
+            found[name] = _file(Path(value[1:]))
+            continue
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found
+
+
+def files(given: list[str] | None) -> dict[str, str]:
+    """name=path pairs."""
+    pairs = [pair.partition("=") for pair in given or []]
+    if wrong := ["".join(pair) for pair in pairs if not pair[1] or not pair[2]]:
+        raise BadRequest(f"evidence must be name=file.npy, got {wrong[0]!r}")
+    return {name: path for name, _, path in pairs}
+
+
+def _file(path: Path) -> str:
+    """A small file's content in base64: a picture, say."""
+    try:
+        if path.stat().st_size > pictures.MAX_BYTES:
+            raise BadRequest(f"{path} must have at most {pictures.MAX_BYTES:,} bytes, got {path.stat().st_size:,}")
+        return base64.b64encode(path.read_bytes()).decode()
+    except OSError as error:
+        raise BadRequest(f"cannot read {path}: {error.strerror}") from None
