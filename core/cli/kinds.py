@@ -16,6 +16,7 @@ _FOREIGN = (
     ((b"MATLAB 5.0",), "is a MATLAB file; save the array in it by np.save"),
     ((b"ARROW1", b"FEA1"), "is an Arrow file; save it as Parquet"),
     ((b"<!doc", b"<!DOC", b"<html", b"<HTML", b"<?xml"), "is a web page, as servers send in place of a file"),
+    ((b"version https://git-lfs",), "is a pointer of Git LFS; `git lfs pull` brings the file itself"),
     ((b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8"), "is a picture or document"),
 )  # fmt: skip
 
@@ -33,8 +34,12 @@ class Place(NamedTuple):
 def place(given: str | Path) -> Place:
     """What `file` or `file:name` means."""
     path, colon, name = str(given).rpartition(":")
-    if colon and name and not Path(given).exists() and Path(path).is_file():
-        return Place(Path(path), name)
+    try:
+        if colon and name and not Path(given).exists() and Path(path).is_file():
+            return Place(Path(path), name)
+        Path(given).exists()
+    except (OSError, ValueError) as error:  # too long, or with a NUL in it
+        raise BadRequest(f"{str(given)[:40]!r} is no file's name: {getattr(error, 'strerror', error)}") from None
     return Place(Path(given), None)
 
 

@@ -21,18 +21,13 @@ OF_PANDAS = "__index_level_"  # how pandas calls an index that it writes as a co
 
 def read(path: Path, name: str | None, wanted: str) -> NDArray[Any]:
     """Features [n, d], labels [n] or other evidence [n, m] of a Parquet file; BadRequest where that is not clear."""
-    try:
-        with pq.ParquetFile(path) as file:
-            columns = _columns(file.schema_arrow, path, name, wanted)
-            held = file.metadata
-            # Lists have their length in the data only; the pages' sizes tell what they take.
-            listed = sum(held.row_group(group).total_byte_size for group in range(held.num_row_groups))
-            check_room(path, 2 * max(listed, 8 * len(columns) * held.num_rows))
-            table = file.read(columns=columns)
-    except (pa.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.strerror:
-            raise
-        raise BadRequest(f"{path} is damaged or cut short") from None
+    with pq.ParquetFile(path) as file:
+        columns = _columns(file.schema_arrow, path, name, wanted)
+        held = file.metadata
+        # Lists have their length in the data only; the pages' sizes tell what they take.
+        listed = sum(held.row_group(group).total_byte_size for group in range(held.num_row_groups))
+        check_room(path, 2 * max(listed, 8 * len(columns) * held.num_rows))
+        table = file.read(columns=columns)
     if wanted == "labels":
         return _labels(table.column(0), f"{path}:{columns[0]}")
     if len(columns) == 1 and _is_list(table.schema.field(0).type):

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from core.cli.kinds import check_room
 from core.configuration import DefenceConfig
 from core.detectors import EVIDENCE, Labelled, as_labels, detect, expected, plain_faults
 from core.evaluation import filter as filtering
@@ -90,6 +91,7 @@ def carry_out(asked: Asked, beforehand: Callable[[float, float], None]) -> Score
         )
     ids, labels, evidence = np.flatnonzero(~read.unlabelled), read.labels, asked.evidence
     if len(ids) < len(labels):
+        check_room("what has a label", len(ids) * features[0].nbytes)
         features, labels = features[ids], labels[ids]
         evidence = {name: _kept(name, array, read.unlabelled) for name, array in evidence.items()}
     sizes = np.bincount(labels)
