@@ -286,7 +286,7 @@ def export(result: Result, found: Scored, flagged: Mask, truth: bool) -> None:
     stem = f"poisonscope-{core.run_key(result.config)[:8]}{'' if truth else '-blind'}"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
-            "Scores as CSV", lambda: table().to_csv(index=False), f"{stem}-scores.csv", "text/csv", on_click="ignore"
+            "Scores as CSV", lambda: core.as_csv(table()), f"{stem}-scores.csv", "text/csv", on_click="ignore"
         )
         st.download_button(
             "Scores as Parquet",

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from core import jobs
-from core.cli import options, reproduce, sweep
+from core.cli import options, reproduce, score, sweep
 from core.cli.terminal import AsJson, bar, err, out, shown
 from core.configuration import DATASETS, DETECTORS, RECIPES, TRIGGERS, RunConfig, configure, stages
 from core.store import Store, writing
@@ -26,6 +26,7 @@ app = typer.Typer(
     help="Poison a training set, find the poison by its spectral signature, remove it, compare.",
 )
 app.add_typer(sweep.app, name="sweep")
+app.command()(score.score)
 app.command()(reproduce.record)
 app.command()(reproduce.reproduce)
 
@@ -248,32 +249,6 @@ def delete(name: RunName) -> None:
     if job.kind == "run":
         Store().delete("run", job.key)
     out.print(f"deleted run {job.id}")
-
-
-@app.command()
-def score(
-    features: Annotated[Path, typer.Argument(help="features.npy, [n, d].")],
-    labels: Annotated[Path, typer.Argument(help="labels.npy, [n] integers.")],
-    to: Annotated[Path, typer.Option(help="The table to write: id,label,score,flagged.")] = Path("scores.csv"),
-    detector: str = "spectral",
-    detector_set: Annotated[list[str] | None, typer.Option(help="A detector's setting, as name=value.")] = None,
-    assumed_ratio: float = 0.1,
-    multiplier: float = 1.5,
-    scope: str | None = None,
-    cut: Annotated[str, typer.Option(help="budget or gap.")] = "budget",
-    evidence: Annotated[
-        list[str] | None,
-        typer.Option(help="What else a detector needs, as name=file.npy: losses [epochs, n], entropies [n, others]."),
-    ] = None,
-) -> None:
-    """Score any features with any detector and budget; nothing is trained."""
-    from core.cli.score import score_files
-
-    flagged, total = score_files(
-        features, labels, to, detector=detector, parameters=options.settings(detector_set), assumed_ratio=assumed_ratio,
-        multiplier=multiplier, scope=scope, cut=cut, evidence=options.files(evidence),
-    )  # fmt: skip
-    out.print(f"{flagged} of {total} images flagged; written to {to}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -34,12 +34,12 @@ def trigger(given: str) -> dict[str, Any]:
     return {"trigger": name, "parameters": settings(pairs)}
 
 
-def files(given: list[str] | None) -> dict[str, Path]:
+def files(given: list[str] | None) -> dict[str, str]:
     """name=path pairs."""
     pairs = [pair.partition("=") for pair in given or []]
     if wrong := ["".join(pair) for pair in pairs if not pair[1] or not pair[2]]:
         raise BadRequest(f"evidence must be name=file.npy, got {wrong[0]!r}")
-    return {name: Path(path) for name, _, path in pairs}
+    return {name: path for name, _, path in pairs}
 
 
 def file(path: Path) -> str:

@@ -14,7 +14,7 @@ from rich.table import Table
 from core import jobs, sweeps
 from core.cli.terminal import AsJson, about, err, out, shown
 from core.configuration import Sweep, grid
-from core.store import Store, check_target, writing
+from core.store import Store, as_csv, check_target, writing
 from core.sweeps import places
 from core.types import BadRequest, PoisonscopeError, Watcher
 
@@ -141,7 +141,7 @@ def _tell(wanted: Sweep, to: Path | None, as_json: bool) -> None:
     print(found.to_json(orient="records")) if as_json else _tell_sweep(found, wanted)
     if to is not None:
         with writing(to):
-            found.to_csv(to, index=False)
+            to.write_bytes(as_csv(found))
 
 
 def _tell_sweep(found: Any, wanted: Sweep) -> None:

@@ -70,8 +70,8 @@ def from_png(data: bytes) -> Picture:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             image.load()
             return np.array(image.convert("RGBA"))
-    except Exception as error:  # a damaged file makes Pillow raise many kinds
-        raise BadRequest(f"the picture's file is damaged: {error}") from None
+    except Exception:  # a damaged file makes Pillow raise many kinds, in words for programmers
+        raise BadRequest("the picture's file is damaged or cut short; save it anew as PNG") from None
 
 
 def canonical(text: str) -> str:

@@ -98,7 +98,7 @@ def _rows(table: pd.DataFrame, jobs: dict[int, Job]) -> list[Job]:
 
 
 def _csv(table: pd.DataFrame) -> bytes:
-    return table.drop(columns=["id", "created", "pinned"]).to_csv(index=False).encode()
+    return core.as_csv(table.drop(columns=["id", "created", "pinned"]))
 
 
 # --- which runs, in which order --------------------------------------------------------------------------

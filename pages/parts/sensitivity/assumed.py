@@ -279,7 +279,7 @@ def downloads(result: Result, lines: list[Line], shares: np.ndarray, times: floa
             help="Every stored detector at every assumed ratio.",
         )  # fmt: skip
         st.download_button(
-            "Table as CSV", lambda: table.to_csv(index=False).encode(), f"poisonscope-assumed-table-{run}.csv",
+            "Table as CSV", lambda: core.as_csv(table), f"poisonscope-assumed-table-{run}.csv",
             "text/csv", icon=":material/download:", on_click="ignore",
         )  # fmt: skip
 
@@ -302,4 +302,4 @@ def as_csv(result: Result, lines: list[Line], shares: np.ndarray, times: float) 
         )
         for line in lines
     ]
-    return pd.concat(frames).to_csv(index=False).encode()
+    return core.as_csv(pd.concat(frames))

@@ -204,7 +204,7 @@ def as_csv(result: Result, table: pd.DataFrame, layers: list[Layer]) -> bytes:
     names = core.class_names(result.config.dataset.name)
     gaps = [dict.fromkeys(names) if one.gaps is None else dict(zip(names, one.gaps, strict=True)) for one in layers]
     classes = pd.DataFrame(gaps).add_prefix("gap of ")
-    return pd.concat([table, classes], axis=1).to_csv(index=False).encode()
+    return core.as_csv(pd.concat([table, classes], axis=1))
 
 
 # --- what is not there yet -------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def show(result: Result) -> None:
     st.dataframe(table, hide_index=True, column_config=words.columns(), height="content", placeholder="—",
                  alt="Each detector's figures")  # fmt: skip
     st.download_button(
-        "Table as CSV", lambda: table.to_csv(index=False).encode(),
+        "Table as CSV", lambda: core.as_csv(table),
         f"poisonscope-detectors-{core.run_key(result.config)[:8]}.csv", "text/csv", icon=":material/download:",
         on_click="ignore",
     )  # fmt: skip

@@ -216,4 +216,4 @@ def downloads(sweep: Sweep, table: pd.DataFrame) -> None:
 
 
 def as_csv(table: pd.DataFrame) -> bytes:
-    return table.to_csv(index=False).encode()
+    return core.as_csv(table)
