@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from core import filter as filtering
-from core import pipeline, stages
+from core import pipeline, results, stages
 from core.config import DefenceConfig, RunConfig
 from core.results import Result, summarise
 from core.settings import configure
 from core.store import Store
-from core.types import Cancelled, Event
+from core.types import Cancelled, Detection, Event
 
 
 def config(**settings: Any) -> RunConfig:
@@ -179,3 +179,14 @@ def test_what_a_run_removed_is_counted_by_class(result: Result, tmp_path: Path) 
     assert result.removed == dict.fromkeys(range(10), 9)  # 1.5 times 30% of 20
     assert sum(result.removed.values()) == result.flagged.sum()
     assert Result(config(), Store(tmp_path)).removed is None
+
+
+def test_what_could_not_be_judged_is_stored_with_the_scores_and_takes_no_place_where_all_was(tmp_path) -> None:
+    store = Store(tmp_path)
+    words = Detection(np.zeros(4), unjudged=np.array([True, False]), notes=("1 class is too small to judge",))
+    for key, found in (("a" * 64, words), ("b" * 64, Detection(np.arange(4.0)))):
+        again = results._detection(results._keep(store, key, found))
+        assert (again.notes, again.unjudged is None) == (found.notes, found.unjudged is None)
+    assert again.notes == ()
+    assert set(store.read("scores", "b" * 64).document) >= {"arrays", "class_threshold"}
+    assert "notes" not in store.read("scores", "b" * 64).document
