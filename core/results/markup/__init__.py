@@ -1,0 +1,1 @@
+from core.results.markup.pictures import *  # noqa: F403
