@@ -15,7 +15,7 @@ from core.configuration import grid
 from core.jobs import ledger
 from core.sweeps import planning
 from core.sweeps.planning import Sweep
-from pages.parts.sensitivity import axes, sweep_list, sweep_pictures
+from pages.parts.sensitivity import axes, sweep_list, sweep_metrics, sweep_pictures, sweep_runs
 from tests.pages import stored
 from tests.pages.test_sensitivity import fine, pictures, said, values
 
@@ -262,7 +262,7 @@ def test_a_third_axis_is_looked_at_one_value_at_a_time(finished_job: Job, open_s
     assert not pictures(app)
     assert all(name.endswith("multiplier 2") for name in app.selectbox("sweep cell picker").options)
     assert app.query_params["axis3"] == "1"
-    points = sweep_pictures.points_of(wanted, {"multiplier": 2.0})
+    points = sweep_runs.points_of(wanted, {"multiplier": 2.0})
     assert [dict(cell.point) for cell in points][3] == {"ratio": 0.2, "trigger.size": 3, "multiplier": 2.0}
 
 
@@ -292,8 +292,8 @@ def test_an_axis_with_no_class_in_particular_has_its_words_everywhere(finished_j
 
 def test_a_waiting_run_is_waiting_also_beside_a_failed_one() -> None:
     row = pd.Series({"status": "waiting", "error": float("nan")})
-    assert sweep_pictures.figures_of(row) == "waiting"
-    assert sweep_pictures.figures_of(pd.Series({"status": "failed", "error": "no room"})) == "no room"
+    assert sweep_runs.figures_of(row) == "waiting"
+    assert sweep_runs.figures_of(pd.Series({"status": "failed", "error": "no room"})) == "no room"
 
 
 def test_names_are_no_markdown(finished_job: Job, open_screen) -> None:
@@ -318,11 +318,9 @@ def test_one_axis_is_a_curve_with_its_spread(finished_job: Job, open_screen) -> 
 def test_values_without_a_class_have_a_place_in_the_grid() -> None:
     wanted = sweep(axes={"source": [None, "four"], "placement": ["add", "replace"]}, seeds=(0,))
     keep(wanted, 0, 3)
-    found = sweep_pictures.spread(
-        wanted, done(wanted), ["source", "placement"], sweep_pictures.METRICS["AUROC"]
-    )  # fmt: skip
+    found = sweep_metrics.spread(done(wanted), ["source", "placement"], sweep_metrics.METRICS["AUROC"])
     means, texts = sweep_pictures.grid(
-        found, "source", "placement", [None, "four"], ["add", "replace"], sweep_pictures.METRICS["AUROC"]
+        found, "source", "placement", [None, "four"], ["add", "replace"], sweep_metrics.METRICS["AUROC"]
     )
     assert texts == [["0.500", ""], ["", "0.650"]]
     assert np.isnan(means[0, 1])
