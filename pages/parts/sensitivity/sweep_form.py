@@ -142,7 +142,7 @@ def cost(sweep: Sweep) -> Plan:
 
 @st.cache_data(max_entries=32, ttl=20, show_spinner=False)  # counts what is stored, which others change
 def _cost(home: str, text: str, _sweep: Sweep) -> Plan:
-    return core.sweeps.planning(_sweep)
+    return core.sweeps.plan(_sweep)
 
 
 HERE_DONE = (
