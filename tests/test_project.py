@@ -14,7 +14,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from core.configuration.registry import REGISTRIES
-
 from tests import faces
 
 ROOT = Path(__file__).resolve().parents[1]

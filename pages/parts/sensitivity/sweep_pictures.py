@@ -142,10 +142,11 @@ def phases(sweep: Sweep, table: pd.DataFrame, other: str | None) -> None:
     with right:
         lines(sweep, table, RATIO, other, "Spectral gap", "phase gap")
     more = "" if other is None else dropped(len(sweep.axes[other]))
+    sweep_verdicts.from_which_ratio(table, RATIO, other)
     st.caption(
-        f"{more}Too few poisoned images leave no direction of their own: the scores follow some other trait of the "
-        "class, and AUROC may lie on either side of 0.5. From some ratio on the poison has a direction to itself and "
-        "AUROC jumps; the gap of the raw representations need not."
+        f"{more}Poisoned images that are too few have no direction of their own: the scores follow some other trait of "
+        "the class, and AUROC may lie on either side of 0.5. Where they have one, AUROC is near 1, and the gap of the "
+        "raw representations may be wide or not."
     )
 
 

@@ -53,3 +53,19 @@ def who_cleans(table: pd.DataFrame, axis: str, detectors: int) -> None:
         st.markdown(f"**Gone after cleaning** (mean ASR below {words.share(GONE, 0)}), and by whom: {'; '.join(gone)}.")
     if stays:
         st.warning(f"**Left by all of them**, though learned: {'; '.join(stays)}.", icon=":material/search_off:")
+
+
+def from_which_ratio(table: pd.DataFrame, ratio: str, other: str | None) -> None:
+    """The least ratio from which on the mean AUROC of every ratio counts as found, for each value of another axis."""
+    groups = [(None, table)] if other is None else list(table.groupby(other, sort=False, dropna=False))
+    said = []
+    for value, rows in groups:
+        means = rows["auroc"].astype(float).groupby(rows[ratio]).mean().dropna().sort_index()
+        if means.empty:
+            continue
+        missed = means.index[means < FOUND]
+        found = means.index if not len(missed) else means.index[means.index > missed.max()]
+        where = f"from {axes.label(ratio, found[0])} on" if len(found) else "at no ratio yet"
+        said.append(where if other is None else f"{words.plain(axes.label(other, value))} {where}")
+    if said:
+        st.markdown(f"**Found** (mean AUROC at least {FOUND:g}): {'; '.join(said)}.")
