@@ -80,10 +80,9 @@ def say_cut(result: Result, cut: Cut, found: Scored, flagged: Mask) -> bool:
     """Which cut this is, whether it is what the run removed, and whether the truth is shown."""
     own = result.flagged is not None and bool((result.flagged == flagged).all())
     what = "This is what the run removed" if own else "**Tried on**, not what the run removed"
-    which = "what lies beyond the **gap**" if cut.at == cuts.GAP else f"the **{cut.budget:,}** highest scores"
     st.markdown(
-        f"{words.count(int(flagged.sum()), 'image')} flagged by **{cut.detector}**: {which} of "
-        f"{scope(result, cut, found)}. {what}."
+        f"{words.count(int(flagged.sum()), 'image')} flagged by **{cut.detector}**: {picked.taken(cut)} of "
+        f"{picked.in_scope(result, found, cut)}. {what}."
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         truth = cuts.truth_switch()
@@ -92,16 +91,6 @@ def say_cut(result: Result, cut: Cut, found: Scored, flagged: Mask) -> bool:
             own_cut = cuts.usual(result, result.config.defence.detector)
             st.button("Back to the run's own cut", on_click=lambda: cuts.choose(result, own_cut))
     return truth
-
-
-def scope(result: Result, cut: Cut, found: Scored) -> str:
-    """The classes that the cut looks at, in words."""
-    if cut.scope == "every_class":
-        return "every class"
-    named = [words.class_name(result.config, label) for label in found.suspects]
-    if len(named) < 2:
-        return f"{named[0]}, the class that the detector names" if named else "the classes that the detector names"
-    return f"each of {', '.join(named[:-1])} and {named[-1]}, the classes that the detector names"
 
 
 def say_recorded(result: Result) -> None:

@@ -150,7 +150,7 @@ def draw(result: Result, found: Scored, cut: Cut, label: int, scales: Scales, st
         "title": f"outlier score ({scale}) →",
         "alt": f"Histogram of the outlier scores of the images labelled {name}; the cut removes {gone:,} of them.",
         "cut": None if spared else plots.cut_place(found, label, cut, axis),
-        "removed": f"{gone:,}",
+        "removed": f"{gone:,} removed from {name}",
         "budget": picked.count(found, cut, label),
         "most": cuts.limit(result),
         "says": f"{gone:,} images labelled {name} removed",
@@ -180,15 +180,29 @@ def show_decision(result: Result, found: Scored, cut: Cut, truth: bool) -> None:
     gone = ranking.removed(found, cut)
     if not truth:
         figures = [
-            ("Flagged", f"{gone.sum():,}", "images that the cut removes"),
+            ("Flagged", f"{gone.sum():,}", "images that the cut removes, from all classes together"),
             ("Of all images", words.share(gone.sum() / len(found.labels)), "share of the training set that goes"),
             ("Classes cut", f"{np.count_nonzero(gone):,}", "classes that lose images"),
         ]
     else:
         figures = figures_with_truth(result, found, cut)
+    st.markdown(
+        f"**All classes together**: {words.count(int(gone.sum()), 'image')} flagged, {picked.taken(cut)} of "
+        f"{picked.in_scope(result, found, cut)}.{within(result) if truth else ''}"
+    )
     with st.container(horizontal=True, gap="small", key="figures"):
         for name, value, help in figures:
             st.metric(name, value, help=help, width="stretch")
+
+
+def within(result: Result) -> str:
+    """Among which images the scores are judged without a budget."""
+    holding = np.unique(result.poisoned.labels[result.poisoned.truth.poisoned])
+    if not len(holding):
+        return ""
+    name = words.class_name(result.config, int(holding[0]))
+    where = f"among the images labelled {name}" if len(holding) == 1 else f"the mean over the {len(holding)} classes"
+    return f" AUROC and AP: {where}, as the curves below."
 
 
 def figures_with_truth(result: Result, found: Scored, cut: Cut) -> list[tuple[str, str, str]]:
@@ -205,7 +219,7 @@ def figures_with_truth(result: Result, found: Scored, cut: Cut) -> list[tuple[st
         ("FPR", words.share(decision.fpr), words.COLUMNS["FPR"]),
         ("Precision", words.share(decision.precision), words.COLUMNS["Precision"]),
         ("#Pois left", f"{decision.poisons_left:,} of {decision.poisons:,}", words.COLUMNS["#Pois left"]),
-        ("Flagged", f"{decision.flagged:,}", "images that the cut removes"),
+        ("Flagged", f"{decision.flagged:,}", "images that the cut removes, from all classes together"),
         ("Clean removed", f"{decision.clean_removed:,}", words.COLUMNS["Clean removed"]),
         *told,
         ("AUROC", words.score(quality.auroc), words.COLUMNS["AUROC"]),

@@ -93,3 +93,41 @@ def test_a_clean_set_has_no_poisoned_class_to_place(own_home) -> None:
 def test_where_every_class_is_poisoned_there_is_none_to_compare_with(own_home) -> None:
     job = stored.finished(stored.config(labels="all_to_all"))
     assert "no benign one to compare" in layers.place(Result(job.config), np.linspace(1, 2, 10))
+
+
+# --- of one class, of all classes ------------------------------------------------------------------------
+
+
+def curves(app: AppTest) -> str:
+    return " ".join(element.proto.body for element in app.get("html") if "ps-curve" in element.proto.body)
+
+
+def test_each_figure_of_the_scores_says_whether_it_is_of_one_class_or_of_all(finished_job: Job, open_screen) -> None:
+    result = Result(finished_job.config)
+    found, truth = result.summary, result.poisoned.truth.poisoned
+    members = result.poisoned.labels == result.config.attack.target
+    here = core.metrics.found(result.flagged[members], truth[members])
+    assert found["fpr"] != here.fpr, "or there would be nothing to tell apart"
+
+    app = fine(open_screen("scores", run=finished_job.key))
+    tiles = {metric.label: metric for metric in app.metric}
+    assert tiles["FPR"].value == f"{100 * found['fpr']:.1f}%"
+    assert "of all classes together" in tiles["FPR"].help
+    assert f"**All classes together**: {found['flagged']:,} images flagged" in said(app)
+    assert f"the **{found['budget']:,}** highest scores of every class" in said(app)
+    assert "among the images labelled three" in said(app), "AUROC and AP are of one class"
+    assert f"this cut in three: TPR {here.tpr:.1%}, FPR {here.fpr:.1%}" in curves(app)
+    assert "FPR: benign of three removed" in curves(app)
+    (drawn,) = [one for one in app.get("bidi_component") if one.proto.component_name == "poisonscope_histogram"]
+    assert f"{here.flagged:,} removed from three" in str(drawn.proto)
+
+
+def test_where_only_named_classes_are_cut_that_is_said(own_home, open_screen) -> None:
+    job = stored.finished(stored.config(detector="whitened-spectral"))
+    assert "of three, the class that the detector names" in said(fine(open_screen("scores", run=job.key)))
+
+
+def test_blind_review_is_told_what_goes_and_nothing_of_the_classes_that_hold_poison(finished_job: Job, open_screen):
+    text = said(fine(open_screen("scores", run=finished_job.key, truth="0")))
+    assert "**All classes together**" in text
+    assert "AUROC" not in text

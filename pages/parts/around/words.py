@@ -40,8 +40,8 @@ COLUMNS = {
     "2": "after the defence: the network trained from scratch on what the filter left",
     "#Pois left": "poisoned images that are still in the training set after the filter",
     "Ratio": "number of poisoned images as a share of the clean target class, or of the whole set",
-    "TPR": "true positive rate, recall: share of the poisoned images that were removed",
-    "FPR": "false positive rate: share of the clean images that were removed",
+    "TPR": "true positive rate, recall: share of the poisoned images, of all classes together, that were removed",
+    "FPR": "false positive rate: share of the clean images, of all classes together, that were removed",
     "Precision": "share of the removed images that were poisoned",
     "Clean removed": "clean images that the filter took for poison: the price of the defence",
     "AUROC": "chance that a poisoned image scores higher than a clean one of the target class; 0.5 is guessing, "
