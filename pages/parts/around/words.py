@@ -128,16 +128,23 @@ def aimed(config: RunConfig) -> str:
 
 
 def label(job: Job, blind: bool = False) -> str:
-    """A run in one line: trigger → target, ratio, recipe, detector, status; blind: only what a defender knows."""
+    """A run in one line, what tells it from others first; blind: only what a defender knows."""
     config = job.config
     if blind:
-        return f"run {job.id} · {config.dataset.name} · {config.training.recipe} · {config.defence.title}"
+        return f"run {job.id} · {facts(job, blind)}"
     what = f"{config.attack.title} → {config.target_name}"
-    parts = [what, ratio(config), config.training.recipe, config.defence.title]
+    return " · ".join([f"{job.name}: {what}" if job.name else what, facts(job)])
+
+
+def facts(job: Job, blind: bool = False) -> str:
+    """Detector, data set, ratio, recipe, seed and status; blind: only what a defender knows."""
+    config = job.config
+    if blind:
+        return " · ".join([config.dataset.name, config.training.recipe, config.defence.title])
+    parts = [config.defence.title, config.dataset.name, ratio(config), config.training.recipe]
     if config.seed:
         parts.append(f"seed {config.seed}")
-    status = f"running {share(job.fraction, 0)}" if job.status == "running" else job.status
-    return " · ".join([f"{job.name}: {what}" if job.name else what, *parts[1:], status])
+    return " · ".join([*parts, f"running {share(job.fraction, 0)}" if job.status == "running" else job.status])
 
 
 def labels(jobs: Mapping[str, Job], blind: bool = False) -> dict[str, str]:
