@@ -217,6 +217,16 @@ def sentence(message: str) -> str:
     return message if not message else f"{message[0].upper()}{message[1:]}{'' if message[-1] in '.!?' else '.'}"
 
 
+def refusal(error: Exception) -> str:
+    """What a form's settings were refused for, each by the words of its field: label_smoothing is Label smoothing."""
+
+    def field(found: re.Match[str]) -> str:
+        place = f", value {int(found[3]) + 1}" if found[3] else ""
+        return f"{found[1]}{found[2].replace('_', ' ').capitalize()}{place}: "
+
+    return sentence(re.sub(r"(^|; )([a-z_]+)(?:\.(\d+))?: ", field, str(error)))
+
+
 def training(config: RunConfig) -> str:
     """The recipe's numbers, resolved, in one line."""
     numbers = config.training

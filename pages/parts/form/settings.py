@@ -259,6 +259,12 @@ def fill(config: RunConfig) -> None:
         st.session_state[key] = value
 
 
+def usual_target(dataset: str) -> str:
+    """The target class at first."""
+    names = core.class_names(dataset)
+    return "bird" if "bird" in names else names[3]
+
+
 def _classes(dataset: str, labels: str) -> tuple[str, str | None]:
     """Target and source class, as far as the attack has them to choose."""
     names = core.class_names(dataset)
@@ -266,7 +272,7 @@ def _classes(dataset: str, labels: str) -> tuple[str, str | None]:
         st.caption("Images of every class are stamped; the last class goes to the first.")
         return names[0], None
     left, right = st.columns(2)
-    fields.at_first(f"{dataset}.target", "bird" if "bird" in names else names[3])
+    fields.at_first(f"{dataset}.target", usual_target(dataset))
     fields.at_first(f"{dataset}.source", ANY)
     target = left.selectbox(
         "Target class", names, key=f"{dataset}.target", persist_state="session",
