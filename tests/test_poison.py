@@ -281,7 +281,7 @@ def test_more_poisons_than_source_images_says_how_many_there_are_and_what_is_all
     with pytest.raises(BadRequest, match=r"40 poisons were asked for, but class 3 has only 20 .* 0\.5 \(50%\) or less"):
         poison(DATASET, attack, 0)
     everyone = AttackConfig(target=2, ratio=1.0, ratio_of="training_set")
-    with pytest.raises(BadRequest, match=r"115 poisons .* any class but the target has only 75 .* 0\.6521 or less"):
+    with pytest.raises(BadRequest, match=r"115 poisons .* any class but the target has only 75 .* 0\.6521 \(65\.21%\) or less"):
         poison(DATASET, everyone, 0)
 
 

@@ -19,9 +19,15 @@ SLIM = f"""() => [...document.querySelectorAll("[data-testid=stMain] [data-testi
     .map((column) => column.innerText.trim().slice(0, 40))"""
 # How many lines of type a text takes.
 LINES = """(element) => {
+    const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
     const range = document.createRange();
-    range.selectNodeContents(element);
-    return new Set([...range.getClientRects()].map((box) => Math.round(box.bottom / 8))).size;
+    const lines = new Set();
+    while (walker.nextNode()) {
+        if (!walker.currentNode.data.trim()) continue;
+        range.selectNodeContents(walker.currentNode);
+        for (const box of range.getClientRects()) lines.add(Math.round(box.bottom / 8));
+    }
+    return lines.size;
 }"""
 
 
