@@ -19,7 +19,7 @@ from pages.parts.around import current, cuts, plots, shell, words
 from pages.parts.around.cuts import Cut, Scored
 from pages.parts.how import explained
 from pages.parts.images import brush, gallery, histogram, picked, ranking
-from pages.parts.scores import cards, directions, panels
+from pages.parts.scores import cards, directions, figures, panels
 
 Ids = NDArray[np.int64]
 
@@ -66,7 +66,7 @@ def explore(result: Result, found: Scored, truth: bool) -> None:
             "Counts", "counts", ["linear", "log"],
             help="log makes bars of one or two images visible beside bars of thousands.",
         ) == "log"  # fmt: skip
-    show_decision(result, found, cut, truth)
+    figures.show(result, found, cut, truth)
     scales = Scales(result, found, cut.detector, log_scores, log_counts, truth)
     left, right = st.columns([2.2, 1], gap="medium")
     with left:
@@ -150,7 +150,7 @@ def draw(result: Result, found: Scored, cut: Cut, label: int, scales: Scales, st
         "title": f"outlier score ({scale}) →",
         "alt": f"Histogram of the outlier scores of the images labelled {name}; the cut removes {gone:,} of them.",
         "cut": None if spared else plots.cut_place(found, label, cut, axis),
-        "removed": f"{gone:,}",
+        "removed": f"{gone:,} removed from {name}",
         "budget": picked.count(found, cut, label),
         "most": cuts.limit(result),
         "says": f"{gone:,} images labelled {name} removed",
@@ -173,44 +173,6 @@ def legend(
         hits = f", {int(result.poisoned.truth.poisoned[ids].sum()):,} ✕ poisoned" if truth else ""
         entries.append(["brushed", f"{len(ids):,} brushed{hits}: see below ↓"])
     return entries
-
-
-def show_decision(result: Result, found: Scored, cut: Cut, truth: bool) -> None:
-    """What the cut does: with the truth, how right it is; without, only how much goes."""
-    gone = ranking.removed(found, cut)
-    if not truth:
-        figures = [
-            ("Flagged", f"{gone.sum():,}", "images that the cut removes"),
-            ("Of all images", words.share(gone.sum() / len(found.labels)), "share of the training set that goes"),
-            ("Classes cut", f"{np.count_nonzero(gone):,}", "classes that lose images"),
-        ]
-    else:
-        figures = figures_with_truth(result, found, cut)
-    with st.container(horizontal=True, gap="small", key="figures"):
-        for name, value, help in figures:
-            st.metric(name, value, help=help, width="stretch")
-
-
-def figures_with_truth(result: Result, found: Scored, cut: Cut) -> list[tuple[str, str, str]]:
-    """Name, value and explanation of what can be measured where the poisoned images are known."""
-    decision = ranking.counts(result, found, cut)
-    quality = ranking.quality(result, found, cut.detector)
-    covers = result.poisoned.truth.covers
-    told = []
-    if covers.any():
-        gone = int((cuts.flag(found, cut) & covers).sum())
-        told = [("Covers removed", f"{gone:,} of {int(covers.sum()):,}", words.COLUMNS["Covers removed"])]
-    return [
-        ("TPR (recall)", words.share(decision.tpr), words.COLUMNS["TPR"]),
-        ("FPR", words.share(decision.fpr), words.COLUMNS["FPR"]),
-        ("Precision", words.share(decision.precision), words.COLUMNS["Precision"]),
-        ("#Pois left", f"{decision.poisons_left:,} of {decision.poisons:,}", words.COLUMNS["#Pois left"]),
-        ("Flagged", f"{decision.flagged:,}", "images that the cut removes"),
-        ("Clean removed", f"{decision.clean_removed:,}", words.COLUMNS["Clean removed"]),
-        *told,
-        ("AUROC", words.score(quality.auroc), words.COLUMNS["AUROC"]),
-        ("AP", words.score(quality.average_precision), words.COLUMNS["AP"]),
-    ]
 
 
 def class_words(result: Result, found: Scored) -> str:

@@ -337,10 +337,10 @@ def test_the_doctor_sees_half_a_data_set_and_a_lost_sweep(own_home: Path) -> Non
 
 IMPOSSIBLE = [
     (("--target", "bird"), "unknown class 'bird' of digits; allowed are zero, one"),
-    (("--ratio", "2"), "ratio: Input should be less than or equal to 1, got 2.0"),
+    (("--ratio", "2"), "ratio: must be a share from 0 to 1 (5% is 0.05), got 2.0"),
     (("--trigger", "sticker"), "unknown trigger 'sticker'; allowed are"),
     (("--training", "epochs"), "a setting must be name=value, got 'epochs'"),
-    (("--training", "epochs=many"), "epochs: "),
+    (("--training", "epochs=many"), "epochs: must be a whole number, got 'many'"),
     (("--trigger-set", "size=99"), "size must lie in [2, 64], got 99"),
     (("--trigger", "drawing", "--trigger-set", "picture=@no.png"), "cannot read no.png: No such file or directory"),
     (("--trigger", "drawing", "--trigger-set", "picture=@README.md"), "the picture must be a PNG file, got"),

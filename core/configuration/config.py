@@ -10,6 +10,7 @@ from numbers import Integral
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from core.configuration.registry import DATASETS, DETECTORS, MODELS, TRIGGERS
 from core.types import BadRequest
@@ -254,6 +255,39 @@ def class_number(dataset: str, name: str | int) -> int:
     return number
 
 
+# What pydantic finds, in our words; a name in braces is one of the finding's own.
+_SAYS = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a mapping of names to values",
+    "extra_forbidden": "there is no such setting here",
+    "finite_number": "must be a finite number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a whole number, and a smaller one",
+    "int_type": "must be a whole number",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "list_type": "must be a list",
+    "literal_error": "must be {expected}",
+    "mapping_type": "must be a mapping of names to values",
+    "model_type": "must be a mapping of names to values",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must not be empty",
+    "string_type": "must be text",
+    "too_long": "must have at most {max_length} entries",
+    "too_short": "must have at least {min_length} entry",
+    "tuple_type": "must be a list",
+}
+_SHARES = ("ratio", "assumed_ratio", "peak", "milestones", "label_smoothing")  # the fields of type Share
+_OUT_OF_RANGE = ("greater_than_equal", "less_than_equal")
+_LONGEST = 80  # characters of what was got
+
+
 def explain(error: ValidationError) -> BadRequest:
     """pydantic's findings as one message: field, what is wrong, and what was got."""
     lines: dict[str, None] = {}  # an ordered set: a union tells of each of its members
@@ -265,13 +299,32 @@ def explain(error: ValidationError) -> BadRequest:
         cause = found.get("ctx", {}).get("error")
         if isinstance(cause, BadRequest):
             lines[str(cause)] = None
+        elif found["type"] == "missing":
+            lines[f"{_dotted(place)}: is missing"] = None
         elif place and place[-1] in ("int", "float", "bool", "str"):
-            lines[
-                f"{_dotted(place[:-1])}: must be a finite number, a word, or true or false, got {found['input']!r}"
-            ] = None
+            says = "must be a finite number, a word, or true or false"
+            lines[f"{_dotted(place[:-1])}: {says}, got {_short(found['input'])}"] = None
         else:
-            lines[f"{_dotted(place)}: {found['msg']}, got {found['input']!r}"] = None
+            lines[f"{_dotted(place)}: {_says(found)}, got {_short(found['input'])}"] = None
     return BadRequest("; ".join(lines))
+
+
+def _says(found: ErrorDetails) -> str:
+    """What is wrong; of a share also how it is written, since people think of shares in percent."""
+    name = next((part for part in reversed(found["loc"]) if isinstance(part, str)), "")
+    if name in _SHARES and found["type"] in _OUT_OF_RANGE:
+        return "must be a share from 0 to 1 (5% is 0.05)"
+    context = {key: _number(value) for key, value in found.get("ctx", {}).items()}
+    return _SAYS.get(found["type"], "is not what belongs here").format_map(context)
+
+
+def _number(value: Any) -> str:
+    return f"{int(value):,}" if isinstance(value, int | float) and value == int(value) else str(value)
+
+
+def _short(value: Any) -> str:
+    written = repr(value)
+    return written if len(written) <= _LONGEST else f"{written[:_LONGEST]} …"
 
 
 def _dotted(place: tuple[int | str, ...]) -> str:

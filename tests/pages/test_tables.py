@@ -22,7 +22,7 @@ from core.cli import commands
 from core.jobs import ledger, requests
 from core.reproduction import outcomes, reproduce
 from core.reproduction.outcomes import Entry
-from pages.parts.tables import missing, report_table
+from pages.parts.tables import missing, report_csv, report_table
 
 SEEDS = 3
 PLANNED = 12 * SEEDS
@@ -361,7 +361,7 @@ def test_every_column_is_explained(tables) -> None:
 def test_the_csv_holds_the_reports_figures_and_ours(tables) -> None:
     for entry, nat in zip(row_of("pixel", "bird", 0.05), (0.77, 0.78, 0.79), strict=True):
         finish(entry, nat1=nat)
-    rows = list(csv.DictReader(io.StringIO(report_table.as_csv(outcomes.table(planned())))))
+    rows = list(csv.DictReader(io.StringIO(report_csv.as_csv(outcomes.table(planned())))))
     assert len(rows) == 12
     first = rows[0]
     assert (first["trigger"], first["target"], first["ratio"], first["seeds"]) == ("pixel", "bird", "0.05", "3")

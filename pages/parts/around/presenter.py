@@ -33,6 +33,11 @@ def keep() -> None:
     turn(on())
 
 
+def come_back() -> None:
+    """The browser's history led here: the address says all of the mode."""
+    st.session_state[PARAMETER] = st.query_params.get(PARAMETER) == "1"
+
+
 def turn(wanted: bool) -> None:
     st.session_state[PARAMETER] = wanted
     if wanted:

@@ -198,6 +198,21 @@ def scope(result: Result, cut: Cut) -> None:
     )  # fmt: skip
 
 
+def taken(cut: Cut) -> str:
+    """What the cut takes of a class, in words."""
+    return "what lies beyond the **gap**" if cut.at == cuts.GAP else f"the **{cut.budget:,}** highest scores"
+
+
+def in_scope(result: Result, found: Scored, cut: Cut) -> str:
+    """The classes that the cut looks at, in words."""
+    if cut.scope == "every_class":
+        return "every class"
+    named = [words.class_name(result.config, label) for label in found.suspects]
+    if len(named) < 2:
+        return f"{named[0]}, the class that the detector names" if named else "the classes that the detector names"
+    return f"each of {', '.join(named[:-1])} and {named[-1]}, the classes that the detector names"
+
+
 def assumed(result: Result, found: Scored, cut: Cut, standard: Cut) -> str:
     """What the cut takes for granted."""
     if cut.at == cuts.GAP and cut.scope == "every_class":

@@ -52,6 +52,7 @@ class Axis(NamedTuple):
     help: str
     options: Callable[[RunConfig], Sequence[Any]] | None = None
     groups: Mapping[str, Mapping[str, Any]] | None = None  # values that stand for several settings
+    shares: bool = False  # written as shares, or as percentages with their sign
 
 
 def _classes(config: RunConfig) -> list[str]:
@@ -72,7 +73,7 @@ def _sources(config: RunConfig) -> list[str | None]:
 AXES: dict[str, Axis] = {
     "Poisoning ratio": Axis(
         "ratio", lambda config: [0.005, 0.01, 0.02, 0.05, 0.1, 0.2],
-        "Shares, or percentages with their sign: 0.05 or 5%.",
+        "How much of the target class is poisoned.", shares=True,
     ),
     "Attack": Axis(
         "attack", lambda config: list(ATTACKS)[:6],
@@ -109,7 +110,10 @@ AXES: dict[str, Axis] = {
         "representation", lambda config: ["penultimate", "block3", "block2", "block1"],
         "The layer whose output is scored.", lambda config: ["penultimate", "block3", "block2", "block1"],
     ),
-    "Assumed ratio": Axis("assumed_ratio", lambda config: [0.02, 0.05, 0.1, 0.2], "What the defender believes."),
+    "Assumed ratio": Axis(
+        "assumed_ratio", lambda config: [0.02, 0.05, 0.1, 0.2], "What the defender believes.",
+        shares=True,
+    ),
     "Detector": Axis(
         "detector",
         lambda config: [config.defence.detector, *[n for n in core.DETECTORS if n != config.defence.detector]][:3],
@@ -126,6 +130,15 @@ def read(text: str) -> list[Any]:
     if len({(type(value), value) for value in found}) < len(found):
         raise BadRequest(f"every value may stand once, got {text!r}")
     return found
+
+
+def check(title: str, axis: Axis, given: Sequence[Any]) -> None:
+    """BadRequest for what is no share on an axis of shares, in the form's own unit."""
+    for value in given if axis.shares else ():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise BadRequest(
+                f"{title} must be shares from 0 to 1, or percentages with their sign (0.05 or 5%), got {write([value])}"
+            )
 
 
 def _value(text: str) -> Any:
