@@ -25,7 +25,18 @@ from typing import IO, Any
 import numpy as np
 
 from core.configuration import Sweep
-from core.jobs import ACTIVE, INHERITED, Asked, Job, LedgerUnavailable, job_lock, job_of, open_ledger, worker_lock
+from core.jobs import (
+    ACTIVE,
+    INHERITED,
+    Asked,
+    Forecast,
+    Job,
+    LedgerUnavailable,
+    job_lock,
+    job_of,
+    open_ledger,
+    worker_lock,
+)
 from core.store import FileLock, Store, home, no_space
 from core.types import BadRequest, Cancelled, Event, PoisonscopeError, Watcher
 
@@ -266,7 +277,7 @@ class _Reporter:
         self._last = Event("", 0.0)
         self._overall = 0.0
         self._eta: float | None = None
-        self._first: tuple[float, float] | None = None
+        self._forecast = Forecast()
         self._pending: list[tuple[Any, ...]] = []
         self._changed = False
         self._beaten = time.monotonic()
@@ -299,17 +310,12 @@ class _Reporter:
             raise _Yielded("another job waits")
 
     def _estimate(self, event: Event) -> None:
-        """The whole job's fraction, and the seconds left at this attempt's pace so far."""
+        """The whole job's fraction, and the seconds left at this attempt's pace so far, where that can be told."""
         given = event.data.get("overall")
         if given is None:
             return
         self._overall = min(1.0, max(0.0, float(given)))
-        now = time.monotonic()
-        if self._first is None:
-            self._first = (now, self._overall)
-        begun, share = self._first
-        if self._overall > share:
-            self._eta = (now - begun) / (self._overall - share) * (1.0 - self._overall)
+        self._eta = self._forecast(time.monotonic(), self._overall)
 
     def _run(self) -> None:
         while not self._closing.wait(TICK):

@@ -28,7 +28,7 @@ CURVES, SPECTRUM, SCATTER, FILTERS = "ROC and precision", "singular values", "sc
 
 
 def page() -> None:
-    result = current.need_run()
+    result = current.need_run("Scores")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.title("Scores", width="stretch")
         truth = cuts.truth_switch()

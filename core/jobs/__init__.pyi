@@ -26,4 +26,5 @@ from .ledger import resume as resume
 from .ledger import submit as submit
 from .ledger import wait as wait
 from .ledger import worker_lock as worker_lock
+from .progress import Forecast as Forecast
 from .progress import Progress as Progress

@@ -21,16 +21,19 @@ SCREENS = (
 ASK_NETWORKS = ("Flagged", "Inside the network", "Try it")
 ICON = "assets/icon.svg"
 # The width and height that Streamlit leaves empty belong to the pictures.
+# A figure is never cut off: where its tile is too narrow, it wraps.
 # React Aria keeps every element that leaves the page in the middle of a CSS transition, and all below it, until some
 # menu closes; an expander has one as it appears.
 _ROOM = """<style>
 [data-testid="stMainBlockContainer"] {padding: 2.6rem 2rem 4rem;}
 [data-testid="stMainBlockContainer"] h1 {font-size: 2rem; padding: 0 0 .4rem;}
 @media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 4.2rem 1rem 4rem;}}
-.st-key-address {display: none;}
+.st-key-address, [class*="st-key-unseen-"] {display: none;}
 [data-testid="stBaseButton-primary"], [data-testid="stMultiSelect"] [data-tag],
 [data-testid="stMultiSelect"] [data-tag] :is(span, button) {color: light-dark(#FFFFFF, #0F1116);}
 [data-testid="stExpander"] details {transition: none;}
+[data-testid="stMetric"], [data-testid="stMetric"] :is(label, div, p) {overflow: visible; white-space: normal;
+  text-overflow: clip;}
 </style>"""
 _OPENED = "app.py has run"
 
