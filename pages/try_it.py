@@ -145,7 +145,7 @@ def gallery(result: Result, row: int) -> None:
         )  # fmt: skip
         if len(rows) > TILES:
             st.button("Other images", icon=":material/shuffle:", help="Key S", key="deal anew", on_click=shuffle)
-        keys.bind("test images", {"n": "next test image", "s": "deal anew"})
+    keys.bind("test images", {"n": "next test image", "s": "deal anew"})
     chooser.show(result, dealt(result, rows, row), row, show_row)
     here = result.test_pictured
     if not here.all():

@@ -81,7 +81,7 @@ def bar(screens: list[tuple[str, str]], at: str) -> None:
             "Leave", icon=":material/close:", help="End the presenter mode: Esc", key=LEAVE, on_click=turn,
             args=(False,),
         )  # fmt: skip
-        wanted = keys.bind("presenter", {"Escape": LEAVE}, (place, len(pages)))
+    wanted = keys.bind("presenter", {"Escape": LEAVE}, (place, len(pages)))
     if wanted is None:
         wanted = place + forth - back
     if wanted != place:

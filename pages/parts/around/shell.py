@@ -28,7 +28,7 @@ _ROOM = """<style>
 [data-testid="stMainBlockContainer"] {padding: 2.6rem 2rem 4rem;}
 [data-testid="stMainBlockContainer"] h1 {font-size: 2rem; padding: 0 0 .4rem;}
 @media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 4.2rem 1rem 4rem;}}
-.st-key-address, [class*="st-key-unseen-"] {display: none;}
+.st-key-address, [data-testid="stLayoutWrapper"]:has(> [class*="st-key-unseen-"]) {display: none;}
 [data-testid="stBaseButton-primary"], [data-testid="stMultiSelect"] [data-tag],
 [data-testid="stMultiSelect"] [data-tag] :is(span, button) {color: light-dark(#FFFFFF, #0F1116);}
 [data-testid="stExpander"] details {transition: none;}

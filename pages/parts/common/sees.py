@@ -40,8 +40,7 @@ SEES = {
         "Sum of the squared distances along those directions.", svd=True,
     ),
     "whitened-spectral": Sees(
-        "once what other classes vary in as well is divided out (whitening), along the direction that is left most "
-        "telling in the images labelled {name}",
+        "along one direction, once the images labelled {name} are whitened by the other classes",
         "Whitening, then SVD", "Each label's leading directions, once what the others vary in is divided out.",
         "Distance along the one that parts it best.", svd=True,
     ),

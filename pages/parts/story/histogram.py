@@ -14,8 +14,8 @@ from pages.parts.common import sees
 BINS, TICKS = 44, 4
 APART = 0.9  # AUROC from which the poisoned images are said to stand apart
 
-STYLE = f""".ps-chart {{display: grid; grid-template-rows: auto 6.6rem auto auto; width: 100%; font-size: .72rem;
-  line-height: 1.25;}}
+STYLE = f""".ps-chart {{display: grid; grid-template-rows: auto 5rem auto auto auto; width: 100%; font-size: .72rem;
+  line-height: 1.2;}}
 .ps-hist {{position: relative; border-bottom: 1px solid currentColor; border-left: 1px solid currentColor;}}
 .ps-hist div {{position: absolute; bottom: 0; min-height: 2px;}}
 .ps-hist .ps-cut {{top: 0; width: 0; border-left: 2px dashed currentColor; background: none;}}
@@ -62,7 +62,7 @@ def draw(result: Result, target: str) -> str:
         f"<div class='ps-chart'><div>{plots.heights(shown, False, False).top:,} images</div>"
         f"<div class='ps-hist' role='img' aria-label='{escape(_spoken(target, gone, poisoned), quote=True)}'>"
         f"{''.join(drawn)}</div>{_ticks(axis)}"
-        f"<div>outlier score ({'log' if axis.log else 'linear'}) →</div></div>{_key(bool(poisoned.any()), gone.size)}"
+        f"<div>outlier score ({'log' if axis.log else 'linear'}) →</div>{_key(bool(poisoned.any()), gone.size)}</div>"
     )
 
 
