@@ -25,8 +25,8 @@ FEW, MANY = 6, 14  # filters with a bar: side by side, and of one network alone
 
 
 def main() -> None:
-    result = current.need_run()
     st.title("Inside the network")
+    result = current.need_run()
     if not cuts.truth_shown():
         st.info(
             "What a network does with the trigger can be measured only by who knows the trigger: the attacker, not "

@@ -20,8 +20,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from core import jobs
-from core.cli import commands, doctor
-from core.cli import given as giving
+from core.cli import commands, doctor, options
 from core.configuration import grid, pictures
 from core.reproduction import reproduce as reproducing
 from core.results.result import Result
@@ -390,10 +389,10 @@ def test_bad_files_are_one_line(own_home: Path, tmp_path: Path) -> None:
 
 def test_a_picture_is_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "face.png").write_bytes(base64.b64decode(pictures.FACE))
-    assert giving.settings([f"picture=@{tmp_path / 'face.png'}", "row=3"]) == {"picture": pictures.FACE, "row": 3}
+    assert options.settings([f"picture=@{tmp_path / 'face.png'}", "row=3"]) == {"picture": pictures.FACE, "row": 3}
     (tmp_path / "long.png").write_bytes(bytes(pictures.MAX_BYTES + 1))
     with pytest.raises(BadRequest, match="must have at most 262,144 bytes, got 262,145"):
-        giving.settings([f"picture=@{tmp_path / 'long.png'}"])
+        options.settings([f"picture=@{tmp_path / 'long.png'}"])
 
 
 # --- the report's tables ----------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ import core
 from core import Detection, Job
 from core.results.result import Result
 from pages.parts.around import cuts, plots, words
-from pages.parts.images import brush, ranking
-from pages.parts.scores import directions, panels
+from pages.parts.images import brush
+from pages.parts.scores import directions, panels, ranking
 from tests.pages import stored
 
 TELLING = re.compile(r"poison|✕|TPR|FPR|recall|precision|AUROC|ASR|benign ●|true positive", re.IGNORECASE)

@@ -23,6 +23,8 @@ STATES = {
     "lost": ("was lost: its worker is gone", ":material/link_off:"),
 }
 
+LEAST = 10  # seconds, below which a time to wait is not told apart
+
 STAGES = {
     "train": "Train on the poisoned set",
     "evaluate": "Measure Nat and ASR",
@@ -99,6 +101,35 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def between(low: float, high: float) -> str:
+    """A time to wait that is known roughly: 2 to 4 min; one figure where both are written alike."""
+    if high < LEAST:
+        return f"less than {LEAST} s"
+    for unit, size in (("s", 1.0), ("min", 60.0), ("h", 3600.0)):
+        if high < 90 * size or unit == "h":
+            break
+    ends = [_rounded(end / size) for end in (low, high)]
+    return f"{ends[1]} {unit}" if ends[0] in (ends[1], "0") else f"{ends[0]} to {ends[1]} {unit}"
+
+
+def _rounded(value: float) -> str:
+    """A whole number below ten, above it in steps of five; no one knows the time to wait more exactly."""
+    return str(round(value) if value < 10 else 5 * round(value / 5))
+
+
+def expected(seconds: float, measured: bool) -> str:
+    """How long something will take that has not begun, and how that is known."""
+    basis = "as measured on this machine" if measured else "a guess; the first run will tell"
+    return f"{between(*core.jobs.estimates.span(seconds, measured))} ({basis})"
+
+
+def left(job: Job) -> str:
+    """How long a running job will still take, or that this cannot be told yet."""
+    if job.eta is None:
+        return "estimating the time left"
+    return f"about {between(*core.jobs.progress.span(job.eta, job.fraction))} left"
+
+
 def when(seconds: float | None) -> str:
     """A moment of the ledger, in local time."""
     return "" if seconds is None else datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
@@ -162,8 +193,7 @@ def state(job: Job) -> str:
     """How a job stands, as a sentence."""
     if job.status != "running":
         return f"This run {STATES[job.status][0]}."
-    left = "" if job.eta is None else f", about {duration(job.eta)} left"
-    return f"This run is {share(job.fraction, 0)} done{left}."
+    return f"This run is {share(job.fraction, 0)} done, {left(job)}."
 
 
 def icon(job: Job) -> str:

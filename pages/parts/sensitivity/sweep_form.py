@@ -197,12 +197,11 @@ def price(plan: Plan, cluster: str | None = None) -> str:
     runs = words.count(plan.cells, "run")
     if plan.stored == plan.cells:
         return f"**{runs}, all stored already**: nothing needs to be trained."
-    basis = "measured on this machine" if plan.measured else "a guess; the first will tell"
     where = HERE_DONE if cluster is None else THERE_DONE
     stored = f" {words.count(plan.stored, 'run')} of them stored already." if plan.stored else ""
     return (
-        f"**{runs}, {words.count(plan.trainings, 'training')} to do**, about **{words.duration(plan.seconds)}** "
-        f"({basis}).{stored} {where}"
+        f"**{runs}, {words.count(plan.trainings, 'training')} to do**, "
+        f"**{words.expected(plan.seconds, plan.measured)}**.{stored} {where}"
     )
 
 
