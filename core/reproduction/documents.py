@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ BENCHMARKS = ROOT / "benchmarks" / "results"
 _TABLE = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 _MARK = re.compile(r"<!-- (?:table: .+?|end of table) -->")
 
-Pairs = list[tuple[str, ...]]
+Rows = Sequence[tuple[str, ...]]
 
 
 def write(*, check: bool = False) -> list[Path]:
@@ -84,7 +84,7 @@ def filled(text: str) -> str:
     return _TABLE.sub(lambda mark: f"{mark[1]}{TABLES[mark[2]]()}{mark[3]}", text)
 
 
-def _rows(head: tuple[str, ...], rows: Pairs) -> str:
+def _rows(head: tuple[str, ...], rows: Rows) -> str:
     lines = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
     return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]]) + "\n"
 
@@ -148,7 +148,7 @@ def _front() -> str:
     mean, worst = (found.pivot_table("asr2", "detector", "attack", how, sort=False) for how in ("mean", "max"))
     gone = worst < GONE
     order = gone.sum(axis=1).sort_values(ascending=False, kind="stable").index
-    rows: Pairs = []
+    rows: list[tuple[str, ...]] = []
     for attack, words in FRONT.items():
         before = found.loc[found["attack"] == attack, "asr1"].mean()
         by = [str(name) for name in order if gone.loc[name, attack]]
@@ -166,11 +166,8 @@ def _report() -> str:
     """The report's twelve rows: before, and after by whitened-spectral and by Algorithm 1."""
     with tempfile.TemporaryDirectory() as nothing:
         rows = outcomes.table(reproduce.plan(), Store(Path(nothing)))
-    after = ("poisons_left", "nat2", "asr2")
-    lines: Pairs = [
-        ("trigger", "target", "poisons", "Nat1", "ASR1", *("#Pois left", "Nat2", "ASR2"), "benign")
-        + ("#Pois left", "Nat2", "ASR2")
-    ]
+    after, heads = ("poisons_left", "nat2", "asr2"), ("#Pois left", "Nat2", "ASR2")
+    lines: list[tuple[str, ...]] = [("trigger", "target", "poisons", "Nat1", "ASR1", *heads, "benign", *heads)]
     for ours, plain in zip(rows[::2], rows[1::2], strict=True):
         figures = ((ours, ("nat1", "asr1", *after, "benign_asr")), (plain, after))
         cells = [_spread(row, figure) for row, names in figures for figure in names]
