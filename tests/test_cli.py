@@ -495,9 +495,9 @@ def test_cifar10_from_end_to_end(cifar10_home: Path, tmp_path: Path) -> None:
 
 
 def test_a_further_trigger_is_its_name_and_its_settings() -> None:
-    assert commands._trigger("pixel") == {"trigger": "pixel", "parameters": {}}
+    assert options.trigger("pixel") == {"trigger": "pixel", "parameters": {}}
     wanted = {"row": 1, "opacity": 0.5, "colour": "#ff0000"}
-    assert commands._trigger("patch,row=1,opacity=0.5,colour=#ff0000") == {"trigger": "patch", "parameters": wanted}
+    assert options.trigger("patch,row=1,opacity=0.5,colour=#ff0000") == {"trigger": "patch", "parameters": wanted}
 
 
 def test_an_unusual_attack_is_refused_in_one_line_where_it_cannot_be(tmp_path: Path) -> None:

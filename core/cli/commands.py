@@ -28,6 +28,7 @@ app = typer.Typer(
 app.add_typer(sweep.app, name="sweep")
 app.command()(score.score)
 app.command()(reproduce.record)
+app.command()(reproduce.docs)
 app.command()(reproduce.reproduce)
 
 RunName = Annotated[str, typer.Argument(help="A run: its number, its name, or the beginning of its key.")]
