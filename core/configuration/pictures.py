@@ -12,11 +12,11 @@ import binascii
 import io
 import struct
 import zlib
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.configuration.reading import shown
 from core.types import BadRequest
 
 Picture = NDArray[np.uint8]  # [h, w, 4]
@@ -52,7 +52,7 @@ def decode(text: str) -> Picture:
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise BadRequest(f"a picture must be a PNG in base64, got {_shortened(text)}") from None
+        raise BadRequest(f"a picture must be a PNG in base64, got {shown(text)}") from None
     return from_png(data)
 
 
@@ -96,10 +96,6 @@ def _stored(data: bytes) -> bytes:
         + data
         + struct.pack(">I", zlib.adler32(data))
     )
-
-
-def _shortened(text: Any) -> str:
-    return repr(text if len(text) <= 24 else f"{text[:20]}…")
 
 
 def _face() -> Picture:
