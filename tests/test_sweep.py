@@ -104,7 +104,10 @@ def test_what_is_written_is_read_again() -> None:
         ("base: {recipe: []}", r"unknown recipe \[\]; allowed are"),
         ("base: {also: pixel}", "also must be a list of triggers, .* got 'pixel'"),
         ("base: {also: 3}", "also must be a list of triggers, .* got 3"),
-        (f"base: {{trigger.opacity: 1{'0' * 400}}}", r"trigger.opacity must hold whole numbers from -2\^63 .* \(401 char"),
+        (
+            f"base: {{trigger.opacity: 1{'0' * 400}}}",
+            r"opacity must hold whole numbers from -2\^63 .* \(401 c",
+        ),
         ("base: {trigger: pattern, trigger.opacity: 9007199254740994}", r"opacity must lie in \[0, 1\], got inf"),
         (f"base: {{seed: 0x{'f' * 5000}}}", "base.seed must hold whole numbers .* got a number of thousands of digits"),
         (f"seeds: [0x{'f' * 5000}]", "seeds.0: .* got a number of thousands of digits"),

@@ -166,7 +166,8 @@ def _tell(answer: dict[str, Any]) -> None:
 
 @app.command("list")
 def list_runs(
-    limit: Annotated[int, typer.Option(min=0, max=MOST_LISTED, help="At most so many.")] = 30, as_json: AsJson = False) -> None:
+    limit: Annotated[int, typer.Option(min=0, max=MOST_LISTED, help="At most so many.")] = 30, as_json: AsJson = False
+) -> None:
     """The runs of the ledger, newest first."""
     found = jobs.listing(limit)
     if as_json:

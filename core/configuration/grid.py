@@ -114,7 +114,9 @@ class Sweep(Frozen):
         _check_plain("axes", axes)
         for axis, values in axes.items() if isinstance(axes, Mapping) else ():
             if not isinstance(values, list | tuple | Mapping):
-                raise BadRequest(f"an axis is a list of values, or names with settings each; {shown(axis)} is {shown(values)}")
+                raise BadRequest(
+                    f"an axis is a list of values, or names with settings each; {shown(axis)} is {shown(values)}"
+                )
             if isinstance(values, Mapping) and axis in COLUMNS:
                 raise BadRequest(f"an axis cannot be called {shown(axis)}, which is a column of the figures' table")
         return content
