@@ -265,6 +265,9 @@ def test_the_answers_of_both_networks_stand_as_matrices() -> None:
     assert "Before: the poisoned network, triggered test images" in before
     assert before.count("class='ps-target ps-full'") >= 8  # nearly everything is taken for the target class
     assert after.count("class='ps-target ps-full'") <= 2  # all but the target class itself are right again
+    for drawn in (before, after):
+        assert drawn.startswith("<style>")
+        assert drawn.count("<style>") == drawn.count("</style>") == 1
     fine(screen.segmented_control("confusion images").set_value("clean").run())
     assert "ps-target'" not in "".join(matrices(screen))
 
