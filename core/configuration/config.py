@@ -250,11 +250,11 @@ def class_number(dataset: str, name: str | int) -> int:
     if isinstance(name, str) and name in names:
         return names.index(name)
     last = len(names) - 1
-    number = whole(name, 0, last) if isinstance(name, str) else int(name) if isinstance(name, Integral) else None
-    if number is None or not 0 <= number <= last:
+    number: Any = whole(name, 0, last) if isinstance(name, str) else name
+    if not isinstance(number, Integral) or not 0 <= int(number) <= last:
         allowed = f"{', '.join(names)} or 0 to {last}"
         raise BadRequest(f"unknown class {shown(name)} of {dataset}; allowed are {allowed}")
-    return number
+    return int(number)
 
 
 # What pydantic finds, in our words; a name in braces is one of the finding's own.

@@ -44,8 +44,7 @@ class _Strict(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         """A node; refused before anything is built where it repeats another or lies too deep."""
         if self.check_event(yaml.AliasEvent):
-            line = self.peek_event().start_mark.line + 1
-            raise BadRequest(f"the file must not use aliases (*name, line {line}); write the value out")
+            raise BadRequest(f"the file must not use aliases (*name, line {self.line + 1}); write the value out")
         if self.depth >= DEEPEST:
             raise BadRequest(f"the file must not be nested more than {DEEPEST} deep")
         self.depth += 1

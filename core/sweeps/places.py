@@ -42,8 +42,12 @@ class Place:
 def place(text: str) -> Place:
     """Read an address with its options; BadRequest says what does not fit."""
     address, _, options = text.strip().partition("?")
-    kinds: dict[str, tuple[Callable[[str], Any], str]] = {"cpus": (_part, "a number"), "gpus": (_part, "a number"), "retries": (_count, "a whole number"),
-             "share": (str, "a URL")}  # fmt: skip
+    kinds: dict[str, tuple[Callable[[str], Any], str]] = {
+        "cpus": (_part, "a number"),
+        "gpus": (_part, "a number"),
+        "retries": (_count, "a whole number"),
+        "share": (str, "a URL"),
+    }
     chosen: dict[str, Any] = {}
     for name, value in parse_qsl(options.replace("+", "%2B"), keep_blank_values=True):
         if name not in kinds:
