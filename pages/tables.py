@@ -17,7 +17,7 @@ import core
 from core import Job
 from core.reproduction import HEADS, Entry, TableRow
 from pages.parts.around import current, cuts, presenter, shell, words
-from pages.parts.tables import missing, report_table
+from pages.parts.tables import missing, report_csv, report_table, report_words
 
 SEEDS = 3
 EVERY = 2.0  # seconds between two looks at the ledger
@@ -148,14 +148,14 @@ def enlist(rows: Sequence[TableRow], jobs: Mapping[str, Job]) -> None:
 
 def progress(choice: Choice, entries: Sequence[Entry], absent: Sequence[Entry], jobs: Mapping[str, Job]) -> None:
     """How many of the runs are finished, and how the others stand."""
-    states = [report_table.state_of(entry, jobs) for entry in absent]
+    states = [report_words.state_of(entry, jobs) for entry in absent]
     done = len(entries) - len(absent)
     said = [f"**{done} of {words.count(len(entries), 'run')} finished**"]
-    there = [state for state in report_table.STATES if state and state in states]
-    said += [f"{report_table.STATES[state][0]} {states.count(state)} {state}" for state in there]
+    there = [state for state in report_words.STATES if state and state in states]
+    said += [f"{report_words.STATES[state][0]} {states.count(state)} {state}" for state in there]
     text = " · ".join(said)
     if "running" in states or "queued" in states:
-        begun = sum(jobs[entry.key].fraction for entry in absent if report_table.state_of(entry, jobs) == "running")
+        begun = sum(jobs[entry.key].fraction for entry in absent if report_words.state_of(entry, jobs) == "running")
         st.progress(min((done + begun) / len(entries), 1.0), text)
     elif absent or not presenter.on():
         st.markdown(text)
@@ -164,7 +164,7 @@ def progress(choice: Choice, entries: Sequence[Entry], absent: Sequence[Entry], 
         how = "Measure it" if presenter.on() else "Queue the runs here, or carry them out"
         st.info(
             f"Nothing is measured yet for recipe *{choice.recipe}*, *{choice.detector}* and a ratio {of}. {how} by "
-            f"`{report_table.command(entries[0])}`.",
+            f"`{report_words.command(entries[0])}`.",
             icon=":material/hourglass_empty:",
         )
 
@@ -193,7 +193,7 @@ def why(rows: Sequence[TableRow]) -> None:
     reasons: dict[str, dict[str, list[str]]] = {figure: {} for figure in HEADS}
     for row in rows:
         for figure, reason in row.differs().items():
-            reasons[figure].setdefault(reason, []).append(report_table.name_of(row).replace("-", " ") + "%")
+            reasons[figure].setdefault(reason, []).append(report_words.name_of(row).replace("-", " ") + "%")
     said = [
         f"- **{HEADS[figure]}** ({among(names, len(rows))}): {words.sentence(reason)}"
         for figure, found in reasons.items()
@@ -221,7 +221,7 @@ def downloads(choice: Choice, rows: Sequence[TableRow]) -> None:
     name = f"poisonscope-tables-{choice.recipe}-{choice.detector}-{choice.reading.replace('_', '-')}"
     with st.container(horizontal=True):
         for label, make, ending, mime in (
-            ("Tables as CSV", report_table.as_csv, "csv", "text/csv"),
+            ("Tables as CSV", report_csv.as_csv, "csv", "text/csv"),
             ("Tables as Markdown", core.tables.markdown, "md", "text/markdown"),
         ):
             st.download_button(

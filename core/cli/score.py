@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from core.cli.given import files as files_of
-from core.cli.given import settings
+from core.cli.options import files as files_of
+from core.cli.options import settings
 from core.cli.terminal import AsJson, err, out
 from core.configuration import DefenceConfig, explain
 from core.types import BadRequest

@@ -17,7 +17,7 @@ from core.configuration import DETECTORS
 from core.types import BadRequest, Labels
 
 REAL = 8.0  # bytes of a number
-PRODUCTS = 5e9  # multiplications and additions a second, in products of matrices
+PRODUCTS = 1.5e10  # multiplications and additions a second, in products of matrices
 DECOMPOSED = 12.0  # products of a matrix with itself that finding all its eigenvectors takes, in time
 LEAST = 5e7  # bytes that any detector may take: libraries, and blocks that are looked at one by one
 
@@ -198,12 +198,12 @@ def _neighbours(one: Sizes) -> Pair:
     seconds, numbers = _by_class(one)
     near = min(0.15 * one.largest, 1000.0)
     compared = one.rows * one.typical * (one.features + 150.0)
-    return seconds + compared / PRODUCTS + 1e-3 * one.classes, numbers + 4.0 * one.largest * near
+    return seconds + compared / PRODUCTS + 1e-3 * one.classes, numbers + 6.0 * one.largest * near
 
 
 def _forest(one: Sizes) -> Pair:
     seconds, numbers = _by_class(one)
-    trees = 100.0
+    numbers, trees = 2 * numbers, 100.0
     if one.classes <= 50:
         return seconds + 0.25 * one.classes + 1e-4 * one.rows, numbers + 2.0 * one.largest * trees
     return seconds + 0.003 * one.classes + 1e-4 * one.rows, numbers + 20.0 * min(one.largest, 256) * trees

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
 from core.detectors.classes import Vector, by_class, unit
-from core.detectors.judged import TooSmall
+from core.detectors.judged import FEWEST
 from core.types import Detection, Features, Labels, Logits
 
 SEED = 0  # the cuts are drawn anew in every class, and always the same
-FEWEST = 3  # images of a class: of two, neither is apart from the other
 MANY = 50  # classes, beyond which scikit-learn's quarter of a second for each would be too long
 SAMPLED = 256  # images that a tree is grown from at most
 EULER = 0.5772156649015329
@@ -27,10 +26,9 @@ def isolation_forest(features: Features, labels: Labels, logits: Logits, *, tree
 
     Scores lie in [0, 1]: 2 to the power of minus an image's mean depth, as a share of the usual depth. The forest is
     scikit-learn's, but in a set of more than fifty classes for classes of at most 256 images: there all trees of a
-    class are grown at once, by the same rule and other lots. A class of one image or of two is not judged.
+    class are grown at once, by the same rule and other lots. The scores of a class of one image or two are 0.
     """
     scores, sizes = np.zeros(len(labels)), np.bincount(labels)
-    small = TooSmall.of(sizes, FEWEST)
     many = np.count_nonzero(sizes) > MANY
     for _, members, matrix in by_class(features, labels):
         if len(members) < FEWEST:
@@ -41,7 +39,7 @@ def isolation_forest(features: Features, labels: Labels, logits: Logits, *, tree
             continue
         forest = IsolationForest(n_estimators=trees, random_state=SEED).fit(points)
         scores[members] = -forest.score_samples(points)
-    return Detection(scores, unjudged=small.mask, notes=small.notes)
+    return Detection(scores)
 
 
 def grown(points: Points, trees: int) -> Vector:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from core.detectors.members import block_rows, members_of
 from core.types import Detection, Features, Labels, Mask
 
+FEWEST = 3  # images of a class, below which none can be apart from the others
 COMPARED = 3  # classes that can be judged, below which none of them can stand out from the others
 
 
@@ -58,8 +59,8 @@ def still(features: Features, labels: Labels) -> Mask:
 def told(found: Detection, labels: Labels, constant: Mask | None) -> Detection:
     """A detection with the classes added in which no image can be told from another, and with words on them.
 
-    Those are the `constant` ones [k], whose features do not vary (None where features have no part in the scores), and
-    those whose scores do not.
+    Those are the `constant` ones [k], whose features do not vary, and those of one image or two (`constant` is None
+    where features have no part in the scores); and those whose scores do not vary.
     """
     present = np.unique(labels)
     flat = np.zeros(int(labels.max()) + 1, bool)
@@ -67,13 +68,16 @@ def told(found: Detection, labels: Labels, constant: Mask | None) -> Detection:
     np.minimum.at(low, labels, found.scores)
     np.maximum.at(high, labels, found.scores)
     flat[present] = high[present] <= low[present]
-    constant = np.zeros(len(flat), bool) if constant is None else constant
+    sizes = np.bincount(labels)
+    if constant is None:
+        constant = np.zeros(len(flat), bool)
+    else:
+        flat |= sizes < FEWEST
     known = np.zeros(len(flat), bool) if found.unjudged is None else found.unjudged
     unjudged = np.zeros(len(flat), bool)
     unjudged[present] = (flat | constant | known)[present]
     if not unjudged.any():
         return replace(found, unjudged=None)
-    sizes = np.bincount(labels)
     if (sizes > 1).any() and constant[sizes > 1].all():
         return replace(found, unjudged=unjudged, notes=("features do not vary within any class: nothing can be told",))
     notes = (*_alike(sizes, unjudged & ~known, constant), *found.notes)
@@ -82,8 +86,8 @@ def told(found: Detection, labels: Labels, constant: Mask | None) -> Detection:
 
 def _alike(sizes: NDArray[np.int64], unjudged: Mask, constant: Mask) -> tuple[str, ...]:
     """Sentences on classes [k] that are unjudged because nothing varies in them, or because they are so small."""
-    small = TooSmall.of(np.where(unjudged, sizes, 0), 3)
-    alike = unjudged & (sizes >= 3)
+    small = TooSmall.of(np.where(unjudged, sizes, 0), FEWEST)
+    alike = unjudged & (sizes >= FEWEST)
     if not alike.any():
         return small.notes
     what = "features" if constant[alike].any() else "scores"

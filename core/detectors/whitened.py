@@ -29,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 
 from core.detectors.classes import NORMAL, Matrix, Vector, batches, whitened
-from core.detectors.judged import COMPARED, TooSmall, classes
+from core.detectors.judged import COMPARED, TooSmall
 from core.detectors.members import members_of
 from core.detectors.narrow import narrow
 from core.detectors.spectral import SPECTRUM
@@ -58,8 +58,8 @@ FLOOR = 1e-4  # of a variance, in variances of the class
 
 
 _ALONE = (
-    "fewer than three classes can be judged, so there is nothing to compare with: {} whitened by its own robust "
-    "covariance"
+    "fewer than three classes can be judged, so there is nothing to compare with: each class is whitened by its own "
+    "robust covariance"
 )
 
 
@@ -103,7 +103,7 @@ def whitened_spectral(features: Features, labels: Labels, logits: Logits, *, thr
         cut[label] = np.inf if fitted is None else _gap(fitted)
         separation[label], suspects[label] = _held_out(points)
     usual = np.log(NO_GAP) if alone else None
-    notes = (*small.notes, *((_ALONE.format(classes(len(judged))),) if alone and judged else ()))
+    notes = (*small.notes, *((_ALONE,) if alone and judged else ()))
     return Detection(scores, _unusual(separation, suspects, usual), threshold, spectrum, cut, small.mask, notes)
 
 

@@ -113,18 +113,24 @@ def beyond_gap(detection: Detection, labels: Labels, classes: NDArray[np.int64])
     return np.isin(labels, classes) & (detection.scores > detection.cut[labels])
 
 
+def lots(images: int, seed: int) -> Scores:
+    """What the random reference filter ranks by: lots [images] in [0, 1), drawn with the run's seed."""
+    return np.random.default_rng([seed, 0xFA1]).random(images)
+
+
 def random_keep(labels: Labels, flagged: Mask, seed: int) -> Mask:
-    """Reference filter: removes as many images of each class as `flagged` does, at random."""
-    generator = np.random.default_rng([seed, 0xFA1])
-    lots = generator.random(len(labels))
+    """Reference filter: removes as many images of each class as `flagged` does, those with the highest lots."""
+    drawn = lots(len(labels), seed)
     keep = np.ones(len(labels), bool)
     for label, count in enumerate(np.bincount(labels[flagged], minlength=int(labels.max()) + 1)):
-        keep &= ~flag(lots, labels, int(count), np.array([label]))
+        keep &= ~flag(drawn, labels, int(count), np.array([label]))
     return keep
 
 
 def perfect_keep(flagged: Mask, poisoned: Mask) -> Mask:
-    """Reference filter that knows the truth: the same total budget, spent on poisoned images only."""
+    """Reference filter that knows the truth: the same total budget, spent on poisoned images only, so that it removes
+    no clean image and, where the budget is larger than the poison, fewer images than `flagged` does.
+    """
     keep = np.ones(len(flagged), bool)
     keep[np.flatnonzero(poisoned)[: int(flagged.sum())]] = False
     return keep

@@ -19,8 +19,8 @@ import core
 from core import Detection, Job
 from core.results.result import Result
 from pages.parts.around import cuts, plots, words
-from pages.parts.images import brush, ranking
-from pages.parts.scores import directions, panels
+from pages.parts.images import brush
+from pages.parts.scores import directions, panels, ranking
 from tests.pages import stored
 
 TELLING = re.compile(r"poison|✕|TPR|FPR|recall|precision|AUROC|ASR|benign ●|true positive", re.IGNORECASE)
@@ -167,7 +167,7 @@ def test_at_the_gap_the_figures_the_line_and_the_numbers_follow(finished_job: Jo
     assert app.slider(key="budget slider").value == app.number_input(key="budget number").value == beyond
     assert app.number_input(key="threshold number").value == pytest.approx(gap)
     assert histogram(app)["cut"] == pytest.approx(float(plots.axis(scores, False).share(gap)))
-    assert (histogram(app)["budget"], histogram(app)["removed"]) == (beyond, str(beyond))
+    assert (histogram(app)["budget"], histogram(app)["removed"]) == (beyond, f"{beyond} removed from three")
     assert "no ε is assumed" in "".join(text.value for text in app.caption)
     assert labelled(app, "At the gap").disabled
     labelled(app, "Back to 1.5·ε").click().run()

@@ -95,7 +95,7 @@ def figures(found: dict[str, Any]) -> str:
         ("#Pois left", f"{found['poisons_left']:,}", f"of {found['poisons']:,} poisoned images are still in the set"),
         ("Clean removed", f"{found['clean_removed']:,}", clean),
         ("TPR", words.share(found["tpr"]), "of the poisoned images were removed"),
-        ("FPR", words.share(found["fpr"]), "of the clean images were removed"),
+        ("FPR", words.share(found["fpr"]), "of the clean images of all classes were removed"),
         ("AUROC", words.score(found["auroc"]), "chance that poison scores above clean; 0.5 is guessing"),
         ("AP", words.score(found["average_precision"]), "average precision over all cuts; 1 is perfect"),
     )

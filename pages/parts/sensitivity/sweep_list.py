@@ -15,7 +15,7 @@ import core
 from core import Job, PoisonscopeError
 from core.configuration import Sweep
 from pages.parts.around import cuts, presenter, words
-from pages.parts.sensitivity import sweep_form, sweep_pictures
+from pages.parts.sensitivity import sweep_form, sweep_pictures, sweep_runs
 
 EVERY = 2.0  # seconds between two looks
 STRIKE = "sweep to strike"  # in session state: the job that shall go once it has stopped
@@ -59,7 +59,7 @@ def show() -> None:
 def changed() -> None:
     """Another sweep: what was looked at in the one before says nothing here."""
     cuts.set_option(sweep_form.PARAMETER, st.session_state["sweep picker"], "")
-    sweep_pictures.forget()
+    sweep_runs.forget()
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -108,13 +108,12 @@ def watch(id: int, was_active: bool) -> None:
 
 
 def progress(job: Job) -> None:
-    left = "" if job.eta is None else f" · about {words.duration(job.eta)} left"
     if job.status == "queued":
         st.info("Waits for its turn. A single run goes first.", icon=words.icon(job))
     elif job.active and job.cancelling:
         st.warning("Stopping after this step; what is finished is kept.", icon=":material/stop_circle:")
     elif job.status == "running":
-        st.progress(min(job.fraction, 1.0), f"**{words.share(job.fraction, 0)}**{left} · {job.message}")
+        st.progress(min(job.fraction, 1.0), f"**{words.share(job.fraction, 0)}** · {words.left(job)} · {job.message}")
     elif job.status == "cancelled":
         st.info("Paused: what is finished is kept, and *Resume* goes on from there.", icon=":material/pause_circle:")
     elif job.status == "failed":

@@ -92,23 +92,24 @@ def roc(curves: core.metrics.Curves, hits: int, count: int, poisoned: int, size:
     """The ROC curve, with the point at which the cut works: `hits` poisoned among `count` removed."""
     at = (count - hits) / (size - poisoned), hits / poisoned
     says = f"TPR {at[1]:.1%}", f"FPR {at[0]:.1%}"
-    titles = "FPR: benign images removed", "TPR: poisoned images removed"
-    return _picture(curves.fpr, curves.tpr, at, says, titles, "M0 100L100 0", f"ROC curve of {name}")
+    titles = f"FPR: benign of {name} removed", f"TPR: poisoned of {name} removed"
+    return _picture(curves.fpr, curves.tpr, at, says, titles, "M0 100L100 0", "ROC", name)
 
 
 def precision_recall(curves: core.metrics.Curves, hits: int, count: int, poisoned: int, size: int, name: str) -> str:
     """The precision-recall curve, with the point at which the cut works."""
     at = hits / poisoned, hits / count if count else 1.0
     says = f"precision {at[1]:.1%}", f"recall {at[0]:.1%}"
-    titles = "recall: poisoned images removed", "precision: removed that are poisoned"
+    titles = f"recall: poisoned of {name} removed", f"precision: of those removed from {name}"
     guess = f"M0 {100 - 100 * poisoned / size:.2f}H100"
-    return _picture(curves.tpr, curves.precision, at, says, titles, guess, f"Precision-recall curve of {name}")
+    return _picture(curves.tpr, curves.precision, at, says, titles, guess, "Precision-recall", name)
 
 
 def _picture(
-    x: Shares, y: Shares, at: tuple[float, float], says: tuple[str, str], titles: tuple[str, str], guess: str, name: str
-) -> str:
-    """A curve in the unit square as HTML: it is redrawn with every move of the cut, and must cost nothing."""
+    x: Shares, y: Shares, at: tuple[float, float], says: tuple[str, str], titles: tuple[str, str], guess: str,
+    curve: str, name: str,
+) -> str:  # fmt: skip
+    """A class's curve in the unit square as HTML: it is redrawn with every move of the cut, and must cost nothing."""
     keep = np.unique(np.linspace(0, len(x) - 1, MOST_POINTS).round().astype(int))
     line = "L".join(f"{100 * across:.2f} {100 - 100 * up:.2f}" for across, up in zip(x[keep], y[keep], strict=True))
     marks = "".join(
@@ -121,16 +122,16 @@ def _picture(
     words = (
         f"<span class='ps-says' style='{side}:calc({across:.2f}% + 14px);text-align:{side};"
         f"{'bottom' if at[1] < 0.5 else 'top'}:calc({100 * min(at[1], 1 - at[1]):.2f}% + 6px)'>"
-        f"<b>this cut</b><br>{says[0]}<br>{says[1]}</span>"
+        f"<b>this cut in {escape(name)}</b><br>{says[0]}<br>{says[1]}</span>"
     )
     side_title = "right:calc(100% + 2.3rem);top:0;writing-mode:vertical-rl;transform:rotate(180deg)"
-    alt = escape(f"{name}; this cut: {', '.join(says)}", quote=True)
+    alt = escape(f"{curve} curve of {name}; this cut in {name}: {', '.join(says)}", quote=True)
     return (
         f"{_STYLE}<div class='ps-curve' role='img' aria-label='{alt}'>"
         f"<img alt='' role='presentation' src='data:image/svg+xml;base64,{_lines(f'M{line}', guess)}'>{marks}{words}"
         f"<span class='ps-point' style='left:{100 * at[0]:.2f}%;top:{100 - 100 * at[1]:.2f}%'></span>"
-        f"<span style='top:calc(100% + 1.6rem);right:0'>{titles[0]}</span>"
-        f"<span style='{side_title}'>{titles[1]}</span></div>"
+        f"<span style='top:calc(100% + 1.6rem);right:0'>{escape(titles[0])}</span>"
+        f"<span style='{side_title}'>{escape(titles[1])}</span></div>"
     )
 
 
