@@ -102,19 +102,20 @@ def duration(seconds: float) -> str:
 
 
 def between(low: float, high: float) -> str:
-    """A time to wait that is known roughly: 2 to 4 min; one figure where both are written alike."""
+    """A time to wait that is known roughly: 2 to 4 min, 30 s to 6 min; one figure where both are written alike."""
     if high < LEAST:
         return f"less than {LEAST} s"
-    for unit, size in (("s", 1.0), ("min", 60.0), ("h", 3600.0)):
-        if high < 90 * size or unit == "h":
-            break
-    ends = [_rounded(end / size) for end in (low, high)]
-    return f"{ends[1]} {unit}" if ends[0] in (ends[1], "0") else f"{ends[0]} to {ends[1]} {unit}"
+    (first, unit), (last, unit_of_last) = _roughly(low), _roughly(high)
+    if (first, unit) == (last, unit_of_last):
+        return f"{last} {unit}"
+    return f"{first} to {last} {unit}" if unit == unit_of_last else f"{first} {unit} to {last} {unit_of_last}"
 
 
-def _rounded(value: float) -> str:
-    """A whole number below ten, above it in steps of five; no one knows the time to wait more exactly."""
-    return str(round(value) if value < 10 else 5 * round(value / 5))
+def _roughly(seconds: float) -> tuple[int, str]:
+    """A whole number of its unit below ten, above it in steps of five: no one knows a time to wait more exactly."""
+    size, unit = (1, "s") if seconds < 90 else (60, "min") if seconds < 90 * 60 else (3600, "h")
+    value = max(seconds / size, 1)
+    return round(value) if value < 10 else 5 * round(value / 5), unit
 
 
 def expected(seconds: float, measured: bool) -> str:

@@ -20,7 +20,7 @@ STAGES = {"run": tuple(words.STAGES), "benign": ("train", "evaluate")}
 TRAININGS = {"train": "First training, on the poisoned set", "retrain": "Retraining, on what the filter left"}
 LOG_LINES = 30
 HEIGHT, SMALL, LARGE = 400, 16, 20  # pixels: a figure and its type, legible from the back of a room
-PLOT, EDGE, NAMES, GAP, LINE = 320, 14, 140, 16, 27  # pixels: the plot's height, what is around it, a line of names
+PLOT, EDGE, NAMES, GAP, LINE = 320, 14, 160, 16, 27  # pixels: the plot's height, what is around it, a line of names
 PERCENT, LOSS_ROOM = (-4.0, 104.0), 1.1  # the axes: of percent, and how much higher than the highest loss
 LOOKS = {
     "Nat": (colours.BENIGN_DASH, colours.BENIGN_SYMBOL),
