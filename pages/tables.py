@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from html import escape
 from typing import NamedTuple
 
 import streamlit as st
@@ -17,6 +16,7 @@ import core
 from core import Job
 from core.reproduction import HEADS, Entry, TableRow
 from pages.parts.around import current, cuts, presenter, shell, words
+from pages.parts.around.templates import render
 from pages.parts.tables import missing, report_csv, report_table, report_words
 
 SEEDS = 3
@@ -35,11 +35,6 @@ HOW_TO_READ = (
     "A click opens a row to its seeds; a seed's figure opens that run on Compare, its #Pois left on Scores. As shares "
     "of the target class, the report's 5% and 10% are 250 and 500 poisoned images."
 )
-_GLANCE = """<style>
-.ps-glance {display: flex; flex-wrap: wrap; gap: .2rem 2.4rem; margin: 0 !important; padding: 0 !important;}
-.ps-glance div {display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 .6rem;}
-.ps-glance dd {margin: 0; font-size: 1.6rem; font-variant-numeric: tabular-nums;}
-</style>"""
 
 
 class Choice(NamedTuple):
@@ -184,8 +179,7 @@ def glance(rows: Sequence[TableRow]) -> None:
     ]
     if len(benign) == len(there):
         figures.append(("Benign network, highest", words.share(max(benign))))
-    cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in figures)
-    st.html(f"{_GLANCE}<dl class='ps-glance' aria-label='The report, and ours'>{cells}</dl>")
+    st.html(render("tables/glance.html.jinja", figures=figures))
 
 
 def why(rows: Sequence[TableRow]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from markupsafe import Markup as Markup
+
 from core.results import templates
 
 # render("how/table.html.jinja", caption=...): Markup. One environment for all parts; names begin at pages/parts/.
