@@ -22,6 +22,7 @@ from .configuration import class_names as class_names
 from .configuration import configure as configure
 from .configuration import grid as grid
 from .configuration import pictures as pictures
+from .configuration import reading as reading
 from .configuration import resolve as resolve
 from .configuration import run_key as run_key
 from .detectors import as_labels as as_labels

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from core import datasets, evidence, results
 from core.attack import poison as attack
 from core.configuration import DETECTORS, DatasetConfig, RunConfig, stages
-from core.evaluation import Quality, given
+from core.evaluation import PROBE_IMAGES, Quality, given
 from core.evaluation import filter as filtering
 from core.evidence import predict, represent
 from core.jobs import Progress, estimates
@@ -28,8 +28,6 @@ from core.results import quality, summarise, triggered_images
 from core.store import Artefact, Checkpoint, Store, home
 from core.training import Trained, devices, load_weights, models, train, weights
 from core.types import BadRequest, DamagedArtefact, Dataset, Detection, Event, Mask, Watcher, ignore
-
-PROBE_IMAGES = 500  # test images that are looked at after every epoch
 
 
 def execute(kind: str, config: RunConfig, store: Store, watch: Watcher = ignore, device: str = "auto") -> None:

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
-from core.configuration import Sweep
+from core.configuration import Sweep, reading
 from core.jobs import (
     INHERITED,
     Asked,
@@ -38,6 +38,7 @@ from core.store import FileLock, Store, home, no_space
 from core.types import BadRequest, Cancelled, PoisonscopeError, Watcher
 
 Execute = Callable[[str, Asked, Store, Watcher], None]
+MOST_DESCRIPTOR = 2**31 - 1  # an int of C
 INSISTENCE = 60.0  # seconds that a job's outcome is tried to be written
 log = logging.getLogger(__name__)
 
@@ -47,9 +48,12 @@ def work(idle_seconds: float = 60.0, execute: Execute | None = None) -> int:
 
     Returns 0 at once where another worker lives. `execute` stands in for core.pipeline.execute.
     """
+    if not 0 <= idle_seconds < float("inf"):
+        raise BadRequest(f"idle_seconds must be a number from 0 on, got {idle_seconds}")
     lock = worker_lock()
     descriptor = os.environ.pop(INHERITED, "")
-    if not (descriptor.isdecimal() and lock.adopt(int(descriptor))) and not lock.try_acquire():
+    handed = reading.whole(descriptor, 0, MOST_DESCRIPTOR)
+    if (handed is None or not lock.adopt(handed)) and not lock.try_acquire():
         return 0
     stopping = threading.Event()
     taken = 0

@@ -159,8 +159,7 @@ def announce(config: RunConfig) -> bool:
     if expected.cached:
         st.success("This very run is stored already: it opens at once.", icon=":material/bolt:")
     else:
-        basis = "measured on this machine" if expected.measured else "a guess; the first run will tell"
-        st.caption(f":material/timer: About {words.duration(expected.seconds)} ({basis}).")
+        st.caption(f":material/timer: Takes {words.expected(expected.seconds, expected.measured)}.")
     return expected.cached
 
 
@@ -217,11 +216,11 @@ def headline(job: Job, above: bool) -> None:
     found = result.summary
     with st.container(horizontal=True):
         for name, value in (
-            ("ASR, before → after", f"{words.share(found['asr1'], 0)} → {words.share(found['asr2'], 0)}"),
-            ("Nat, before → after", f"{words.share(found['nat1'], 0)} → {words.share(found['nat2'], 0)}"),
+            ("ASR, before → after", f"{words.share(found['asr1'])} → {words.share(found['asr2'])}"),
+            ("Nat, before → after", f"{words.share(found['nat1'])} → {words.share(found['nat2'])}"),
             (f"#Pois left of {found['poisons']:,}", f"{found['poisons_left']:,}"),
         ):
-            st.metric(name, value, width=210)
+            st.metric(name, value, width="content")
     link = {current.PARAMETER: job.key[: current.SHORT]}
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(

@@ -95,12 +95,10 @@ def warn(config: RunConfig, found: dict[str, Any]) -> None:
 
 
 # What a figure says may take two lines in a narrow window, where Streamlit would cut it off.
-_WHOLE = "<style>[data-testid=stMetric] :is(.stMarkdownEllipsis, .stMarkdownEllipsis p) {white-space: normal;}</style>"
 
 
 def numbers(config: RunConfig, found: dict[str, Any]) -> None:
     """Before and after in large figures, each with what it says."""
-    st.html(_WHOLE)
     asr, nat = st.columns(2)
     says = f"of the triggered test images are taken for {words.aimed(config)}"
     change(asr, "ASR", found["asr1"], found["asr2"], "inverse", says)

@@ -62,8 +62,8 @@ class View(NamedTuple):
 
 
 def page() -> None:
-    result = current.need_run()
     st.title("Flagged images")
+    result = current.need_run()
     cut = cuts.chosen(result)
     found = picked.need_scores(result)
     flagged = cuts.flag(found, cut)

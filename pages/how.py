@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 import streamlit as st
 
 import core
-from core import Result
+from core import DefenceConfig, Result
 from pages.parts.around import current, cuts, presenter, shell, words
-from pages.parts.common import others
+from pages.parts.common import others, sees
 from pages.parts.how import explained, flow
 
 WIDTH = 900  # pixels: longer lines are hard to read
@@ -35,7 +35,7 @@ def main() -> None:
     if result is not None:
         cuts.chosen(result)  # stands in the address from here on, and so in the chart's links
     about(result, truth)
-    st.html(flow.chart(lanes(known.summary if known else None), query()))
+    st.html(flow.chart(lanes(known.summary if known else None, result.config.defence if result else None), query()))
     st.caption("Each box leads to the screen on which it can be seen.")
     contents()
     attack(known)
@@ -63,9 +63,10 @@ def query() -> str:
     return urlencode(kept | ({presenter.PARAMETER: "1"} if presenter.on() else {}))
 
 
-def lanes(found: dict[str, Any] | None) -> list[tuple[str, str, list[flow.Step]]]:
-    """The ten boxes; with the run's figures where they may be shown."""
+def lanes(found: dict[str, Any] | None, detected: DefenceConfig | None) -> list[tuple[str, str, list[flow.Step]]]:
+    """The ten boxes in the words of the run's detector; with the run's figures where they may be shown."""
     says = dict.fromkeys(("stamped", "trained", "fooled", "ranked", "removed", "cleaned"), "")
+    seen = sees.SEES["spectral"] if detected is None else sees.of(detected)
     how, title = "With the target's label, into the set.", "Label them falsely"
     says["cut"] = CUTS["budget"]
     if found is not None:
@@ -91,8 +92,8 @@ def lanes(found: dict[str, Any] | None) -> list[tuple[str, str, list[flow.Step]]
     ]  # fmt: skip
     defended = [
         step("Read representations", "What a late layer says of every image.", "network", "Inside the network"),
-        step("SVD of each label", "The direction in which its images differ most.", "scores", "Scores"),
-        step("Score outliers", "Squared distance along that direction.", "scores", "Scores", says["ranked"]),
+        step(seen.step, seen.looks, "scores", "Scores"),
+        step("Score outliers", seen.scores, "scores", "Scores", says["ranked"]),
         step("Remove the highest", says["cut"], "flagged", "Flagged", says["removed"]),
         step("Retrain from scratch", "On what is left: the cleaned network.", "compare", "Compare", says["cleaned"]),
     ]  # fmt: skip

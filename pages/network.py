@@ -25,8 +25,8 @@ FEW, MANY = 6, 14  # filters with a bar: side by side, and of one network alone
 
 
 def main() -> None:
-    result = current.need_run()
     st.title("Inside the network")
+    result = current.need_run()
     if not cuts.truth_shown():
         st.info(
             "What a network does with the trigger can be measured only by who knows the trigger: the attacker, not "
@@ -150,8 +150,8 @@ def filter_name(seen: Filters, number: int) -> str:
 def chosen_row(result: Result) -> int:
     """The test image that the address names, or a good one."""
     named = str(st.query_params.get("image", ""))
-    row = int(named) if named.isdecimal() else -1
-    if row in asked.sources(result):
+    row = core.reading.whole(named, 0, len(result.dataset.test_labels) - 1)
+    if row is not None and row in asked.sources(result):
         return row
     good = asked.good_row(result)
     assert good is not None  # or there were no sources

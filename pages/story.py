@@ -10,7 +10,7 @@ from pages.parts.story import steps
 
 
 def main() -> None:
-    result = current.need_run()
+    result = current.need_run("See a backdoor in a training set")
     if not cuts.truth_shown():
         st.title("See a backdoor in a training set")
         st.info("The story tells which images are poisoned, and this tab is in blind review.")

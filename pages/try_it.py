@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import core
 from core import BadRequest, Result, TriggerConfig
-from pages.parts.around import current, cuts, shell, words
+from pages.parts.around import current, cuts, keys, shell, words
 from pages.parts.common import asked
 from pages.parts.common.asked import Asked
 from pages.parts.try_it import answers, chooser, own_picture
@@ -36,8 +36,8 @@ class Picture(NamedTuple):
 
 
 def main() -> None:
-    result = current.need_run()
     st.title("Try it")
+    result = current.need_run()
     truth = cuts.truth_shown()
     if truth:
         st.markdown("Put the trigger on a picture and see which network falls for it.")
@@ -105,8 +105,8 @@ def test_image(result: Result) -> Picture | None:
 def chosen_row(result: Result) -> int:
     """The test image that the address names, or a good one to begin with."""
     named = str(st.query_params.get(PARAMETER, ""))
-    row = int(named) if named.isdecimal() and len(named) < 9 else -1
-    if 0 <= row < len(result.test_pictured) and result.test_pictured[row]:
+    row = core.reading.whole(named, 0, len(result.test_pictured) - 1)
+    if row is not None and result.test_pictured[row]:
         return row
     return begin_with(result)
 
@@ -139,9 +139,13 @@ def gallery(result: Result, row: int) -> None:
         if not len(rows):
             st.info("The recording has no picture of this class.")
             return
-        st.button("Next", icon=":material/skip_next:", shortcut="n", on_click=lambda: show_row(after(rows, row)))
+        st.button(
+            "Next", icon=":material/skip_next:", help="Key N", key="next test image",
+            on_click=lambda: show_row(after(rows, row)),
+        )  # fmt: skip
         if len(rows) > TILES:
-            st.button("Other images", icon=":material/shuffle:", shortcut="s", on_click=shuffle)
+            st.button("Other images", icon=":material/shuffle:", help="Key S", key="deal anew", on_click=shuffle)
+    keys.bind("test images", {"n": "next test image", "s": "deal anew"})
     chooser.show(result, dealt(result, rows, row), row, show_row)
     here = result.test_pictured
     if not here.all():

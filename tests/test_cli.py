@@ -20,8 +20,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from core import jobs
-from core.cli import commands, doctor
-from core.cli import given as giving
+from core.cli import commands, doctor, options
 from core.configuration import grid, pictures
 from core.reproduction import reproduce as reproducing
 from core.results.result import Result
@@ -390,10 +389,10 @@ def test_bad_files_are_one_line(own_home: Path, tmp_path: Path) -> None:
 
 def test_a_picture_is_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "face.png").write_bytes(base64.b64decode(pictures.FACE))
-    assert giving.settings([f"picture=@{tmp_path / 'face.png'}", "row=3"]) == {"picture": pictures.FACE, "row": 3}
+    assert options.settings([f"picture=@{tmp_path / 'face.png'}", "row=3"]) == {"picture": pictures.FACE, "row": 3}
     (tmp_path / "long.png").write_bytes(bytes(pictures.MAX_BYTES + 1))
     with pytest.raises(BadRequest, match="must have at most 262,144 bytes, got 262,145"):
-        giving.settings([f"picture=@{tmp_path / 'long.png'}"])
+        options.settings([f"picture=@{tmp_path / 'long.png'}"])
 
 
 # --- the report's tables ----------------------------------------------------------------------------------
@@ -496,9 +495,9 @@ def test_cifar10_from_end_to_end(cifar10_home: Path, tmp_path: Path) -> None:
 
 
 def test_a_further_trigger_is_its_name_and_its_settings() -> None:
-    assert commands._trigger("pixel") == {"trigger": "pixel", "parameters": {}}
+    assert options.trigger("pixel") == {"trigger": "pixel", "parameters": {}}
     wanted = {"row": 1, "opacity": 0.5, "colour": "#ff0000"}
-    assert commands._trigger("patch,row=1,opacity=0.5,colour=#ff0000") == {"trigger": "patch", "parameters": wanted}
+    assert options.trigger("patch,row=1,opacity=0.5,colour=#ff0000") == {"trigger": "patch", "parameters": wanted}
 
 
 def test_an_unusual_attack_is_refused_in_one_line_where_it_cannot_be(tmp_path: Path) -> None:

@@ -325,8 +325,7 @@ def test_a_job_from_beginning_to_end(home: Path) -> None:
     (during,) = seen
     assert (during.status, during.stage, during.stage_fraction, during.fraction) == ("running", "train", 0.5, 0.25)
     assert during.message == "epoch 1"
-    assert during.eta is not None
-    assert during.eta >= 0
+    assert during.eta is None  # a quarter within a moment tells nothing of the rest
     assert during.pid == os.getpid()
     job = jobs.get(job.id)
     assert (job.status, job.fraction, job.attempts, job.error, job.eta) == ("done", 1.0, 1, None, None)

@@ -100,7 +100,8 @@ def test_rows_can_be_left_out() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"seeds": 0}, "seeds must be at least 1, got 0"),
+        ({"seeds": 0}, r"seeds must lie in \[1, 1,000\], got 0"),
+        ({"seeds": 10**30}, r"seeds must lie in \[1, 1,000\], got 10{30}$"),
         ({"targets": ["cat"]}, r"target must be among \['bird', 'dog', 'horse'\], the report's, got \['cat'\]"),
         ({"ratios": [0.2]}, r"ratio must be among \[0.05, 0.1\]"),
         ({"triggers": []}, "trigger must be among .* got none"),

@@ -470,16 +470,16 @@ def test_a_table_in_markdown_has_means_over_the_seeds() -> None:
     assert written == "| | a | b |\n|---|---|---|\n| x | 0.750 | — |\n| w | 0.250 | — |\n"
 
 
-def test_the_readme_prints_what_was_measured() -> None:
-    readme = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+def test_the_results_print_what_was_measured() -> None:
+    page = (Path(__file__).resolve().parent.parent / "docs" / "results.md").read_text()
     measured = planning.table(planning.shipped()["detectors"])
     attacks = measured[measured["attack"] != "none"]
     left = attacks.assign(left=attacks["poisons_left"].astype(float) / attacks["poisons"].astype(float))
     learned = attacks[attacks["detector"] == "spectral"].assign(what="ASR")
-    assert planning.markdown(attacks, "detector", "attack", "auroc") in readme
-    assert planning.markdown(attacks, "detector", "attack", "tpr_at_1", 100, 0) in readme
-    assert planning.markdown(left, "detector", "attack", "left", 100, 0) in readme
-    assert planning.markdown(learned, "what", "attack", "asr1", 100, 0) in readme
+    assert planning.markdown(attacks, "detector", "attack", "auroc") in page
+    assert planning.markdown(attacks, "detector", "attack", "tpr_at_1", 100, 0) in page
+    assert planning.markdown(left, "detector", "attack", "left", 100, 0) in page
+    assert planning.markdown(learned, "what", "attack", "asr1", 100, 0) in page
     cleaned, filters = (planning.table(planning.shipped()[name]) for name in ("cleaning", "filters"))
     references = [
         filters.assign(detector=f"{article} {which} filter", asr2=filters[f"{which}_asr2"])
@@ -487,7 +487,7 @@ def test_the_readme_prints_what_was_measured() -> None:
     ]
     after = pd.concat([cleaned, *references])
     assert (after["status"] == "done").all()
-    assert planning.markdown(after, "detector", "attack", "asr2", 100, 0) in readme
+    assert planning.markdown(after, "detector", "attack", "asr2", 100, 0) in page
     control = planning.table(planning.shipped()["control"])
     assert (control["status"] == "done").all()
-    assert control["clean_removed"].max() == 0  # as the README says of the cut without an epsilon
+    assert control["clean_removed"].max() == 0  # as the page says of the cut without an epsilon

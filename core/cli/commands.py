@@ -15,7 +15,7 @@ from rich.table import Table
 from core import jobs
 from core.cli import options, reproduce, score, sweep
 from core.cli.terminal import AsJson, bar, err, out, shown
-from core.configuration import DATASETS, DETECTORS, RECIPES, TRIGGERS, RunConfig, configure, stages
+from core.configuration import DATASETS, DETECTORS, RECIPES, TRIGGERS, RunConfig, configure, reading, stages
 from core.store import Store, writing
 from core.types import BadRequest, DataUnavailable, PoisonscopeError
 
@@ -28,8 +28,10 @@ app = typer.Typer(
 app.add_typer(sweep.app, name="sweep")
 app.command()(score.score)
 app.command()(reproduce.record)
+app.command()(reproduce.docs)
 app.command()(reproduce.reproduce)
 
+MOST_LISTED = 10_000
 RunName = Annotated[str, typer.Argument(help="A run: its number, its name, or the beginning of its key.")]
 
 
@@ -164,7 +166,9 @@ def _tell(answer: dict[str, Any]) -> None:
 
 
 @app.command("list")
-def list_runs(limit: int = 30, as_json: AsJson = False) -> None:
+def list_runs(
+    limit: Annotated[int, typer.Option(min=0, max=MOST_LISTED, help="At most so many.")] = 30, as_json: AsJson = False
+) -> None:
     """The runs of the ledger, newest first."""
     found = jobs.listing(limit)
     if as_json:
@@ -196,14 +200,14 @@ def describe(job: jobs.Job) -> str:
 
 def find(name: str) -> jobs.Job:
     """A run by number, name, or the beginning of its key."""
-    known = jobs.listing(10_000)
+    known = jobs.listing(MOST_LISTED)
     found = [job for job in known if name in (str(job.id), job.name)] or [
         job
         for job in known
         if name and job.key.startswith(name)  # a number is no key's beginning where a run has that number
     ]
     if len(found) != 1:
-        raise BadRequest(f"{name!r} names {len(found)} runs; `python -m core list` shows which there are")
+        raise BadRequest(f"{reading.shown(name)} names {len(found)} runs; `python -m core list` shows which there are")
     return found[0]
 
 

@@ -37,7 +37,9 @@ def place(given: str | Path) -> Place:
     try:
         if colon and name and not Path(given).exists() and Path(path).is_file():
             return Place(Path(path), name)
-        Path(given).exists()
+        Path(given).stat()
+    except FileNotFoundError:
+        pass  # said where it is opened
     except (OSError, ValueError) as error:  # too long, or with a NUL in it
         raise BadRequest(f"{str(given)[:40]!r} is no file's name: {getattr(error, 'strerror', error)}") from None
     return Place(Path(given), None)

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from core.configuration import pictures
+from core.configuration import pictures, reading
 from core.types import BadRequest
 
 
@@ -17,13 +17,15 @@ def settings(given: list[str] | None) -> dict[str, Any]:
     for pair in given or []:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise BadRequest(f"a setting must be name=value, got {pair!r}")
+            raise BadRequest(f"a setting must be name=value, got {reading.shown(pair)}")
+        if name in settings:
+            raise BadRequest(f"the setting {reading.shown(name)} is given twice")
         if value.startswith("@"):
             settings[name] = file(Path(value[1:]))
             continue
         try:
             settings[name] = json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # the latter from brackets without end
             settings[name] = value
     return settings
 
@@ -38,7 +40,7 @@ def files(given: list[str] | None) -> dict[str, str]:
     """name=path pairs."""
     pairs = [pair.partition("=") for pair in given or []]
     if wrong := ["".join(pair) for pair in pairs if not pair[1] or not pair[2]]:
-        raise BadRequest(f"evidence must be name=file.npy, got {wrong[0]!r}")
+        raise BadRequest(f"evidence must be name=file.npy, got {reading.shown(wrong[0])}")
     return {name: path for name, _, path in pairs}
 
 

@@ -1,4 +1,4 @@
-"""`python -m core reproduce` and `record`: the report's tables made again, and the recordings that ship."""
+"""`python -m core reproduce`, `record`, `docs`: the report's tables made again, what ships, and the pages on it."""
 
 from __future__ import annotations
 
@@ -39,6 +39,19 @@ def record(
             place = recording.record(to or recorded.FOLDER, watch)
     size = sum(path.stat().st_size for path in place.parent.iterdir())
     out.print(f"{place.parent}: {size / 1e6:.1f} MB", markup=False, highlight=False, soft_wrap=True)
+
+
+def docs(
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; end with status 1 if a page would.")] = False,
+) -> None:
+    """Write the tables of README.md and docs/ anew from the figures of assets/; the prose stays."""
+    from core.reproduction import documents
+
+    changed = documents.write(check=check)
+    for path in changed:
+        out.print(str(path.relative_to(documents.ROOT)), markup=False, highlight=False, soft_wrap=True)
+    if check and changed:
+        raise typer.Exit(1)
 
 
 def reproduce(

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from core.jobs import estimates
 from core.types import Event, Watcher
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -26,8 +27,9 @@ def bar() -> Progress:
 def about(seconds: float, measured: bool) -> str:
     """How long something takes, and how we know."""
     basis = "measured on this machine" if measured else "a guess; the first run will tell"
-    minutes = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
-    return f"about {minutes} ({basis})"
+    low, high = estimates.span(seconds, measured)
+    unit, size = ("minutes", 60) if high >= 120 else ("seconds", 1)
+    return f"{low / size:.0f} to {high / size:.0f} {unit} ({basis})"
 
 
 @contextmanager

@@ -12,11 +12,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from core.configuration.reading import shortened, shown, whole
 from core.configuration.registry import DATASETS, DETECTORS, MODELS, TRIGGERS
 from core.types import BadRequest
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 MOST_TRIGGERS = 8
+MOST_FINDINGS = 8  # that one message tells of
 REPRESENTATIONS = ("penultimate", "block3", "block2", "block1")
 
 
@@ -247,12 +249,12 @@ def class_number(dataset: str, name: str | int) -> int:
     names = class_names(dataset)
     if isinstance(name, str) and name in names:
         return names.index(name)
-    whole = name.isdecimal() if isinstance(name, str) else isinstance(name, Integral)
-    number = int(name) if whole else -1
-    if not 0 <= number < len(names):
-        allowed = f"{', '.join(names)} or 0 to {len(names) - 1}"
-        raise BadRequest(f"unknown class {name!r} of {dataset}; allowed are {allowed}")
-    return number
+    last = len(names) - 1
+    number: Any = whole(name, 0, last) if isinstance(name, str) else name
+    if not isinstance(number, Integral) or not 0 <= int(number) <= last:
+        allowed = f"{', '.join(names)} or 0 to {last}"
+        raise BadRequest(f"unknown class {shown(name)} of {dataset}; allowed are {allowed}")
+    return int(number)
 
 
 # What pydantic finds, in our words; a name in braces is one of the finding's own.
@@ -285,7 +287,6 @@ _SAYS = {
 }
 _SHARES = ("ratio", "assumed_ratio", "peak", "milestones", "label_smoothing")  # the fields of type Share
 _OUT_OF_RANGE = ("greater_than_equal", "less_than_equal")
-_LONGEST = 80  # characters of what was got
 
 
 def explain(error: ValidationError) -> BadRequest:
@@ -303,10 +304,11 @@ def explain(error: ValidationError) -> BadRequest:
             lines[f"{_dotted(place)}: is missing"] = None
         elif place and place[-1] in ("int", "float", "bool", "str"):
             says = "must be a finite number, a word, or true or false"
-            lines[f"{_dotted(place[:-1])}: {says}, got {_short(found['input'])}"] = None
+            lines[f"{_dotted(place[:-1])}: {says}, got {shown(found['input'])}"] = None
         else:
-            lines[f"{_dotted(place)}: {_says(found)}, got {_short(found['input'])}"] = None
-    return BadRequest("; ".join(lines))
+            lines[f"{_dotted(place)}: {_says(found)}, got {shown(found['input'])}"] = None
+    told = [*lines][:MOST_FINDINGS]
+    return BadRequest("; ".join([*told, f"and {len(lines) - len(told):,} more"] if len(lines) > len(told) else told))
 
 
 def _says(found: ErrorDetails) -> str:
@@ -322,10 +324,5 @@ def _number(value: Any) -> str:
     return f"{int(value):,}" if isinstance(value, int | float) and value == int(value) else str(value)
 
 
-def _short(value: Any) -> str:
-    written = repr(value)
-    return written if len(written) <= _LONGEST else f"{written[:_LONGEST]} …"
-
-
 def _dotted(place: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in place) or "request"
+    return shortened(".".join(str(part) for part in place)) or "request"

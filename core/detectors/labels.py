@@ -83,7 +83,8 @@ def _column(given: Any) -> tuple[NDArray[Any], int | None]:
 
 def _array(given: Any) -> NDArray[Any]:
     if isinstance(given, np.ma.MaskedArray):
-        given = np.ma.filled(given.astype(object), None)  # what is masked would come back as it lies there
+        hidden, given = np.ma.getmaskarray(given), np.ma.getdata(given).astype(object)
+        given[hidden] = None  # else what lies under the mask comes
     if isinstance(given, list | tuple):
         flat = all(one is None or isinstance(one, str | bytes | numbers.Number) for one in given)
         # As objects: NumPy would make text of everything beside one text, and one length of all bytes.

@@ -2,6 +2,7 @@ from . import filter as filter
 from . import metrics as metrics
 from . import sensitivity as sensitivity
 from . import views as views
+from .metrics import PROBE_IMAGES as PROBE_IMAGES
 from .metrics import Quality as Quality
 from .metrics import given as given
 from .sensitivity import FPR as FPR

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from core.types import Labels, Mask, Scores
 
+PROBE_IMAGES = 500  # test images, the first ones, on which a network's Nat and ASR are looked at while it trains
+
 
 @dataclass(frozen=True)
 class Quality:

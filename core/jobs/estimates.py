@@ -13,6 +13,9 @@ from core.store import Store
 
 BESIDE = 5.0  # seconds that a run takes beside its passes
 RETRAINING = ("retrain", "evaluate again")  # stages of a run
+# Between which multiples of an estimate a run's time lies: another may use the cores, and of a machine on which nothing
+# was trained yet little is known.
+MEASURED, GUESSED = (0.8, 2.0), (0.5, 6.0)
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,12 @@ def estimate(config: RunConfig, *, store: Store | None = None, trained: Containe
         return Estimate(cached=True, seconds=0.0, measured=True)
     speed = pace(config, store)
     return Estimate(False, seconds(left(config, store, trained).values(), speed), speed.measured)
+
+
+def span(seconds: float, measured: bool) -> tuple[float, float]:
+    """Between how many seconds the time lies that was estimated before anything began, [low, high]."""
+    low, high = MEASURED if measured else GUESSED
+    return seconds * low, seconds * high
 
 
 def left(config: RunConfig, store: Store, trained: Container[str] = ()) -> dict[str, float]:

@@ -10,6 +10,7 @@ from core.types import Event, Watcher
 
 STAGES = ("train", "evaluate", "represent", "score", "retrain", "evaluate again")  # of a run, in their order
 TRAINING_COST = 3.0  # forward and backward against a forward pass alone
+ENOUGH = ((5.0, 0.05), (60.0, 0.01))  # seconds and fraction of a job, either of which tells how fast it goes
 
 
 def costs(config: RunConfig, train_size: int, test_size: int) -> dict[str, float]:
@@ -49,6 +50,38 @@ class Progress:
         """Pass an event on, with how far the whole job is."""
         self.furthest = max(self.furthest, self.start[event.stage] + event.fraction * self.share[event.stage])
         self.watch(replace(event, data={**event.data, "overall": self.furthest}))
+
+
+class Forecast:
+    """How long a job will still take, from how fast it has been. None until enough of it was seen to tell.
+
+    What comes before the job's first own progress does not count: loading, a slow first step, and what an earlier
+    attempt had done before a checkpoint.
+    """
+
+    def __init__(self) -> None:
+        self._told = -1.0  # the fraction that was heard first
+        self._begun: tuple[float, float] | None = None
+
+    def __call__(self, now: float, fraction: float) -> float | None:
+        """Seconds left of a job of which `fraction` (0 to 1) is done at the time `now` (seconds, any clock)."""
+        if self._told < 0:
+            self._told = fraction
+        if self._begun is None:
+            if fraction > self._told:
+                self._begun = now, fraction
+            return None
+        began, done = self._begun
+        elapsed, gained = now - began, fraction - done
+        if not any(elapsed >= seconds and gained >= share for seconds, share in ENOUGH):
+            return None
+        return elapsed / gained * (1.0 - fraction)
+
+
+def span(seconds: float, fraction: float) -> tuple[float, float]:
+    """Between what the seconds that a forecast leaves of a job may lie: widest at the beginning, [low, high]."""
+    spread = 1.5 - 0.3 * fraction
+    return seconds / spread, seconds * spread
 
 
 def in_turn(watch: Watcher, costs: Sequence[float]) -> list[Watcher]:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from core.jobs.ledger import ACTIVE, Job, anything_queued, open_ledger
+from core.jobs.progress import Forecast
 from core.types import Cancelled, Event
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Reporter:
         self._last = Event("", 0.0)
         self._overall = 0.0
         self._eta: float | None = None
-        self._first: tuple[float, float] | None = None
+        self._forecast = Forecast()
         self._pending: list[tuple[Any, ...]] = []
         self._changed = False
         self._beaten = time.monotonic()
@@ -77,17 +78,12 @@ class Reporter:
             raise Yielded("another job waits")
 
     def _estimate(self, event: Event) -> None:
-        """The whole job's fraction, and the seconds left at this attempt's pace so far."""
+        """The whole job's fraction, and the seconds left at this attempt's pace so far, where that can be told."""
         given = event.data.get("overall")
         if given is None:
             return
         self._overall = min(1.0, max(0.0, float(given)))
-        now = time.monotonic()
-        if self._first is None:
-            self._first = (now, self._overall)
-        begun, share = self._first
-        if self._overall > share:
-            self._eta = (now - begun) / (self._overall - share) * (1.0 - self._overall)
+        self._eta = self._forecast(time.monotonic(), self._overall)
 
     def _run(self) -> None:
         while not self._closing.wait(TICK):

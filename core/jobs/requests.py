@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from core.configuration import Sweep, grid, stages
+from core.configuration import Sweep, grid, reading, stages
 from core.jobs.ledger import RESUMABLE, Asked, Job, change, job_of, log, log_file, one, open_ledger
 from core.jobs.workers import attended, end_hung_worker, settled
 from core.store import Store
@@ -154,7 +154,8 @@ def delete(id: int) -> None:
 
 
 def rename(id: int, name: str | None) -> Job:
-    """Give a job a name of one's own; None takes it away."""
+    """Give a job a name of one's own; None takes it away. BadRequest for one that cannot be shown in a line."""
+    reading.check_name("a run's name", name or "")
     change(id, "name = ?", name)
     return get(id)
 

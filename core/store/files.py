@@ -35,9 +35,11 @@ def csv_cell(value: Any) -> Any:
 
     Numbers stay as they are, also those written as text (OWASP, "CSV Injection").
     """
-    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
-        return f"'{value}"
-    return value
+    if not isinstance(value, str):
+        return value
+    if "\r" in value:  # which begins a line in a spreadsheet, and which Python does not quote
+        value = value.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{value}" if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else value
 
 
 def as_csv(table: Any) -> bytes:

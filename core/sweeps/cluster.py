@@ -26,7 +26,7 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from core.configuration import Cell, Sweep, cell_key, stages
+from core.configuration import Cell, Sweep, cell_key, reading, stages
 from core.store import Share, Store, home
 from core.sweeps.node import PARTS, measure_cell
 from core.sweeps.places import Place, place
@@ -281,10 +281,13 @@ def _connected(where: Place) -> Iterator[Any]:
 def _reachable(address: str) -> None:
     """BadRequest where nobody listens at host:port; Ray itself would try for minutes, and cannot be stopped."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdecimal():
+    number = reading.whole(port, 1, 65_535)
+    if host and number is None and port.isdigit():
+        raise BadRequest(f"no Ray cluster can be used at {reading.shown(address)}: a port lies in [1, 65535]")
+    if host and number is not None:
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=10.0).close()
-        except (OSError, OverflowError) as error:
+            socket.create_connection((host.strip("[]"), number), timeout=10.0).close()
+        except (OSError, ValueError) as error:  # ValueError: a name that no host can have
             raise BadRequest(f"no Ray cluster can be used at {address!r}: {error}") from None
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
+from core.configuration import reading
 from core.store import checked_url
 from core.types import BadRequest
 
@@ -38,18 +42,29 @@ class Place:
 def place(text: str) -> Place:
     """Read an address with its options; BadRequest says what does not fit."""
     address, _, options = text.strip().partition("?")
-    kinds = {"cpus": (float, "a number"), "gpus": (float, "a number"), "retries": (int, "a whole number"),
-             "share": (str, "a URL")}  # fmt: skip
+    kinds: dict[str, tuple[Callable[[str], Any], str]] = {
+        "cpus": (_part, "a number"),
+        "gpus": (_part, "a number"),
+        "retries": (_count, "a whole number"),
+        "share": (str, "a URL"),
+    }
     chosen: dict[str, Any] = {}
     for name, value in parse_qsl(options.replace("+", "%2B"), keep_blank_values=True):
         if name not in kinds:
-            raise BadRequest(f"a cluster's options are {', '.join(kinds)}, got {name!r}")
+            raise BadRequest(f"a cluster's options are {', '.join(kinds)}, got {reading.shown(name)}")
         kind, said = kinds[name]
-        try:
-            chosen[name] = kind(value)
-        except ValueError:
-            raise BadRequest(f"{name} of a cluster must be {said}, got {value!r}") from None
+        chosen[name] = kind(value)
+        if chosen[name] is None:
+            raise BadRequest(f"{name} of a cluster must be {said}, got {reading.shown(value)}")
     return checked(Place(address=address, **chosen))
+
+
+def _part(written: str) -> float | None:
+    return reading.real(written, -math.inf, math.inf)
+
+
+def _count(written: str) -> int | None:
+    return reading.whole(written, -sys.maxsize, sys.maxsize)
 
 
 def checked(wanted: Place) -> Place:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -57,3 +58,43 @@ def test_the_camera(trying: Page) -> None:
     page.wait_for_function("() => document.querySelector('video')?.videoWidth > 0", timeout=ways.MINUTE)
     page.get_by_role("button", name="Take Photo").click(timeout=ways.MINUTE)
     answered(page)
+
+
+def test_the_keys_work_after_the_trigger_s_switch(trying: Page) -> None:
+    page = trying
+    shown = page.get_by_role("img", name=re.compile("^Test image")).first
+    first = str(shown.get_attribute("alt"))
+    page.get_by_text("Trigger on", exact=True).click()
+    stamped = page.get_by_role("img", name=re.compile(", with the trigger$")).first
+    expect(stamped).to_be_visible(timeout=ways.MINUTE)
+    ways.settled(page)
+    page.keyboard.press("n")
+    expect(stamped).not_to_have_attribute("alt", f"{first}, with the trigger", timeout=ways.MINUTE)
+
+
+def test_quick_presses_of_a_key_are_all_steps(trying: Page) -> None:
+    page = trying
+    page.keyboard.press("n")
+    ways.settled(page)
+    first = page.url
+    for _ in range(3):
+        page.keyboard.press("n")
+        ways.settled(page)
+    slowly = page.url
+    page.goto(first)
+    page.get_by_role("button", name="Next").wait_for()
+    ways.settled(page)
+    for _ in range(3):
+        page.keyboard.press("n")
+    expect(page).to_have_url(slowly, timeout=ways.MINUTE)
+
+
+def test_a_letter_stays_with_who_writes(trying: Page) -> None:
+    page = trying
+    box = page.get_by_role("combobox", name="Class")
+    box.click()
+    before = page.url
+    page.keyboard.press("n")
+    ways.settled(page)
+    page.wait_for_timeout(400)
+    assert page.url == before

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,6 +21,7 @@ from core.configuration import pictures
 from core.jobs import ledger, requests
 from pages.parts.around import words
 from pages.parts.attack import presets
+from pages.parts.common import live
 from pages.parts.form import painter
 from tests.pages import stored
 from tests.pages.conftest import Open
@@ -176,8 +178,8 @@ def test_a_stored_run_opens_at_once(attack) -> None:
     fine(screen.button("start").click().run())
     assert "From the store, no training." in said(screen)
     assert [(metric.label, metric.value) for metric in screen.metric] == [
-        ("ASR, before → after", "90% → 5%"),
-        ("Nat, before → after", "95% → 94%"),
+        ("ASR, before → after", "89.8% → 4.9%"),
+        ("Nat, before → after", "94.9% → 93.9%"),
         ("#Pois left of 31", str(core.Result(job.config).summary["poisons_left"])),
     ]
 
@@ -526,7 +528,37 @@ def test_a_training_says_what_it_does_before_its_first_figures_and_shows_them_th
     figure = json.loads(chart.proto.spec)
     assert figure["layout"]["height"] >= 380
     assert [trace["name"] for trace in figure["data"]] == ["Nat", "ASR", "loss"]
-    assert figure["data"][1]["text"] == ["ASR 98%"]
+    assert {note["text"] for note in figure["layout"]["annotations"]} == {"Nat 47.0%", "ASR 98.0%", "loss 1.50"}
+
+
+def test_the_headline_says_what_the_story_says_and_curves_of_fewer_images_say_so(
+    attack, open_screen: Open, recording: str
+) -> None:
+    screen = attack(recording)
+    summary = core.Result(core.recorded.runs()[0][1]).summary
+    assert summary is not None
+    figures = [words.share(summary[name]) for name in ("asr1", "asr2", "nat1", "nat2")]
+    asr, nat, _ = (metric.value for metric in screen.metric)
+    assert [*asr.split(" → "), *nat.split(" → ")] == figures
+    assert "measured on 500 of 10,000 test images" in said(screen)
+    story = " ".join(element.proto.body for element in open_screen("story", run=recording).get("html"))
+    assert all(figure in story for figure in figures)
+
+
+def test_curves_of_all_test_images_need_no_such_word(attack) -> None:
+    assert "of 296 test images" not in said(attack(stored.finished(stored.config()).key))
+
+
+@pytest.mark.parametrize("places", [[0, 0, 0], [320, 320, 319], [100, 101, 90], [0, 160, 320], [5, 320, 318]])
+def test_names_are_moved_apart_in_their_order_and_stay_inside(places: list[float]) -> None:
+    moved = live.apart(places, 27, 320)
+    order = sorted(range(3), key=lambda at: places[at])
+    assert all(moved[b] - moved[a] >= 27 for a, b in pairwise(order))
+    assert 0 <= min(moved) <= max(moved) <= 320
+
+
+def test_names_that_do_not_meet_stay_where_they_are() -> None:
+    assert live.apart([0, 160, 320], 27, 320) == [0, 160, 320]
 
 
 def test_a_run_that_goes_stands_above_the_form_and_one_opened_by_a_link_below(attack, running: Job) -> None:

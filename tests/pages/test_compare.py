@@ -229,7 +229,7 @@ def test_the_benign_reference_is_offered_then_shown() -> None:
     job = stored.finished(wanted)
     screen = compare(job.key, OTHERS)
     (offer,) = [button for button in screen.button if "benign reference" in button.label]
-    assert offer.label == "Train the benign reference (about 35 s)"
+    assert offer.label == "Train the benign reference (30 to 70 s)"
     fine(offer.click().run())
     (asked,) = [one for one in jobs.listing() if one.kind == "benign"]
     assert asked.key == core.benign_key(wanted)

@@ -17,10 +17,11 @@ from streamlit.testing.v1.element_tree import Button
 
 import core
 from core import Detection, Job
+from core.jobs import ledger
 from core.results.result import Result
 from pages.parts.around import cuts, plots, words
-from pages.parts.images import brush, ranking
-from pages.parts.scores import directions, panels
+from pages.parts.images import brush
+from pages.parts.scores import directions, panels, ranking
 from tests.pages import stored
 
 TELLING = re.compile(r"poison|✕|TPR|FPR|recall|precision|AUROC|ASR|benign ●|true positive", re.IGNORECASE)
@@ -381,6 +382,33 @@ def test_a_backdoor_that_was_not_learned_is_said(open_screen) -> None:
     job = stored.finished(stored.config(), asr1=0.1)
     app = open_screen("scores", run=job.key)
     assert any("hardly learned" in warning.value for warning in app.warning)
+
+
+@pytest.mark.parametrize("screen", ["story", "scores", "flagged", "compare", "sensitivity", "network", "try_it"])
+def test_a_screen_whose_run_waits_has_its_heading(own_home: Path, open_screen, monkeypatch, screen: str) -> None:
+    monkeypatch.setattr(ledger, "_attended", lambda job, start: job)
+    job = core.submit(stored.config())
+    app = open_screen(screen, run=job.key)
+    assert not app.exception
+    assert len(app.title) == 1
+    assert "What it found will stand here" in app.info[0].value
+
+
+def test_a_running_run_tells_no_time_before_it_is_known() -> None:
+    job = SimpleNamespace(status="running", fraction=0.01, eta=None)
+    assert words.state(job) == "This run is 1% done, estimating the time left."
+    job.eta, job.fraction = 600.0, 0.5
+    assert words.state(job) == "This run is 50% done, about 7 to 15 min left."
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [(0, 5, "less than 10 s"), (0, 30, "1 to 30 s"), (20, 30, "20 to 30 s"), (58, 61, "60 s"),
+     (29, 348, "30 s to 6 min"), (130, 200, "2 to 3 min"), (3_000, 9_000, "50 min to 2 h"),
+     (6_000, 20_000, "2 to 6 h")],
+)  # fmt: skip
+def test_a_time_to_wait_is_no_more_exact_than_it_is_known(low: float, high: float, said: str) -> None:
+    assert words.between(low, high) == said
 
 
 def test_no_run_says_what_to_do(open_screen) -> None:

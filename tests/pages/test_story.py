@@ -10,6 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import Job, jobs
+from pages.parts.around import cuts, plots
+from pages.parts.common import sees
 from tests.pages import stored
 from tests.pages.conftest import Open
 
@@ -121,3 +123,49 @@ def test_the_switch_turns_presenting_on(open_screen: Open, recording: str) -> No
 @pytest.mark.parametrize(("asked", "told"), [("0", "1"), ("9", "5"), ("x", "1"), ("-3", "1")])
 def test_an_impossible_step_is_the_nearest(open_screen: Open, recording: str, asked: str, told: str) -> None:
     assert open_screen("story", present="1", step=asked).title[0].value.startswith(told)
+
+
+# --- the fourth step: what the run's detector sees -------------------------------------------------------
+
+
+def test_every_detector_is_told_in_its_own_words() -> None:
+    assert set(sees.SEES) == set(core.DETECTORS)
+    for name in core.DETECTORS:
+        defence = core.DefenceConfig(detector=name)
+        assert "horse" in sees.along(defence, "horse"), name
+        assert "{" not in sees.along(defence, "horse"), name
+    assert "top 10 singular directions" in sees.along(core.DefenceConfig(detector="spectral-top-k"), "horse")
+
+
+@pytest.mark.parametrize(
+    ("detector", "title", "says"),
+    [
+        ("spectral", "What the SVD sees", "along the top singular direction of the images labelled <b>three</b>"),
+        ("whitened-spectral", "What the SVD sees", "once the images labelled <b>three</b> are whitened"),
+        ("activation-clustering", "What the detector sees", "cut in two by 2-means"),
+        ("isolation-forest", "What the detector sees", "how few random cuts"),
+    ],
+)
+def test_the_fourth_step_is_that_detectors(open_screen: Open, detector: str, title: str, says: str) -> None:
+    job = stored.finished(stored.config(detector=detector))
+    text = told(open_screen("story", run=job.key))
+    assert f"4. {title}" in text
+    assert says in text
+
+
+def test_the_histogram_stands_on_the_scale_of_the_scores_screen(open_screen: Open, recording: str) -> None:
+    text = told(open_screen("story"))
+    result = core.Result(core.recorded.runs()[0][1])
+    found = cuts.Scored(result.detection(), result.poisoned.labels, result.dataset.classes)
+    assert not found.spans_orders
+    assert "outlier score (linear) →" in text
+    axis = plots.axis(found.scores, found.spans_orders)
+    gone = found.scores[result.flagged & (found.labels == result.config.attack.target)].min()
+    assert f"class='ps-cut' style='left:{100 * float(axis.share(gone)):.1f}%'" in text
+    assert f">{plots.figure_text(axis.ticks()[0])}</span>" in text
+
+
+def test_scores_that_span_orders_of_magnitude_are_named_log(open_screen: Open, monkeypatch) -> None:
+    monkeypatch.setattr(cuts.Scored, "spans_orders", True)
+    job = stored.finished(stored.config())
+    assert "outlier score (log) →" in told(open_screen("story", run=job.key))

@@ -203,7 +203,7 @@ def test_a_run_at_work_says_how_far_it_is_and_a_failed_one_why(tables, monkeypat
     monkeypatch.setattr(requests, "settled", lambda job: job)  # nobody holds the lock of a run that is made up
     screen = tables()
     working, failed, _ = lines(screen, "pattern-dog-10")
-    assert "▶ running, 45%, about 30 s left" in working
+    assert "▶ running, 45%, about 20 to 40 s left" in working
     assert "✕ failed. No memory &lt;left&gt;." in failed
     assert f"href='attack?run={second.key[:16]}'" in failed
     assert "▶ 1 running · ✕ 1 failed" in screen.get("progress")[0].proto.text

@@ -252,6 +252,12 @@ def test_any_picture_becomes_an_image_of_the_set(size: tuple[int, int], kind: tu
     assert (found == (255 if kind[1] == "RGBA" else 0)).all(), "what is transparent shows white paper"
 
 
+def test_a_picture_of_16_bits_is_as_grey_as_it_is() -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((40, 40), 0x8080, np.uint16)).save(buffer, "PNG")
+    assert (own_picture.read(buffer, 16, 16) == 0x80).all()
+
+
 def test_the_middle_is_taken() -> None:
     wide = Image.new("RGB", (120, 40), "black")
     wide.paste("white", (40, 0, 80, 40))

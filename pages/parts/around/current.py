@@ -15,12 +15,13 @@ from __future__ import annotations
 import streamlit as st
 
 import core
-from core import DataUnavailable, Job, PoisonscopeError, Result
+from core import Job, PoisonscopeError, Result
 from pages.parts.around import cuts, presenter, words
 from pages.parts.around.link import PARAMETER, SHORT, named
 
 ATTACK = "pages/attack.py"
 _SCREEN = "run's screen"  # in session state: where the address was completed last
+PATIENCE = 1.0  # seconds between two looks at a run that is waited for
 
 
 def prepare() -> None:
@@ -69,21 +70,33 @@ def current_result() -> Result | None:
     return None if job is None or job.status != "done" else _stored(job)
 
 
-def need_run() -> Result:
-    """The current run's result; where there is none, says why, offers what helps, and ends the page."""
+def need_run(title: str = "") -> Result:
+    """The current run's result; where there is none, says why, offers what helps, and ends the page.
+
+    title: the heading of a screen that has none yet, so that it has one all the same. While the run goes the page
+    watches it, and turns into the finished screen when it ends.
+    """
     job = current_job()
-    result = None
+    result = _stored(job) if job is not None and job.status == "done" else None
+    why = "" if result is None else _without_images(result)
+    if result is None or why:
+        if title:
+            st.title(title)
+        _say_why(job, result, why)
+        st.stop()
+    return result
+
+
+def _say_why(job: Job | None, result: Result | None, why: str) -> None:
+    """What is missing, and the way on."""
     if job is None:
         _offer_choice()
     elif job.status != "done":
-        _offer_patience(job)
-    elif (result := _stored(job)) is None:
+        st.fragment(_offer_patience, run_every=PATIENCE if job.active else None)(job.key, job.active)
+    elif result is None:
         offer_again("this run")
-    elif not _has_images(result):
-        result = None
-    if result is None:
-        st.stop()
-    return result
+    else:
+        _offer_images(why)
 
 
 def offer_again(what: str = "a part of this run") -> None:
@@ -180,18 +193,19 @@ def _opened(home: str, key: str, finished: float | None, data_here: bool, _confi
     return core.Result(_config)
 
 
-def _has_images(result: Result) -> bool:
-    """Whether the run's images are at hand; where not, says how to get them."""
-    name = result.config.dataset.name
+def _without_images(result: Result) -> str:
+    """Why the run's images are not at hand, as a sentence; empty where they are."""
     try:
-        return result.dataset.name == name
-    except (DataUnavailable, PoisonscopeError) as error:
-        st.warning(
-            f"This run is stored, but the images that it is about are not at hand. {words.sentence(str(error))}",
-            icon=":material/cloud_download:",
-        )
-        st.page_link(ATTACK, label="Fetch them on the Attack screen", icon=":material/arrow_forward:")
-        return False
+        return "" if result.dataset.name == result.config.dataset.name else "They are another data set's."
+    except PoisonscopeError as error:
+        return words.sentence(str(error))
+
+
+def _offer_images(why: str) -> None:
+    st.warning(
+        f"This run is stored, but the images that it is about are not at hand. {why}", icon=":material/cloud_download:"
+    )
+    st.page_link(ATTACK, label="Fetch them on the Attack screen", icon=":material/arrow_forward:")
 
 
 def _offer_choice() -> None:
@@ -202,8 +216,14 @@ def _offer_choice() -> None:
     st.page_link(ATTACK, label="Go to the Attack screen", icon=":material/arrow_forward:")
 
 
-def _offer_patience(job: Job) -> None:
+def _offer_patience(key: str, was_active: bool) -> None:
+    """How far a run is, drawn again while it goes; once it has ended, or is gone from the list, the page is."""
+    job = core.jobs.named(key)
+    if job is None or (was_active and not job.active):
+        st.rerun()
     st.info(f"{words.state(job)} What it found will stand here.", icon=words.icon(job))
+    if job.status == "running":
+        st.progress(job.fraction)
     st.page_link(
         ATTACK,
         label="Watch it on the Attack screen" if job.active else "See what happened, and resume it",

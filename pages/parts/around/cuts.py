@@ -223,9 +223,10 @@ def chosen(result: Result) -> Cut:
     standard = usual(result, detector)
     scope = _recall("scope")
     budget = str(st.session_state.get(LIVE, "")) or _recall("budget")
+    asked = core.reading.whole(budget, 0, limit(result), held=True)
     cut = replace(standard, scope=scope if scope in scopes(detector) else standard.scope)
-    if budget.isdecimal():
-        cut = at_budget(cut, min(int(budget), limit(result)))
+    if asked is not None:
+        cut = at_budget(cut, asked)
     elif budget == GAP and offers_gap(detector):
         cut = replace(cut, at=GAP)
     if LIVE not in st.session_state:

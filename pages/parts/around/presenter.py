@@ -6,13 +6,17 @@ presenter's remote control sends Page Down and Page Up. The Story is told step b
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import streamlit as st
 
-from pages.parts.around import link
+import core
+from pages.parts.around import keys, link
 
 PARAMETER, STEP = "present", "step"
 STEPS = 5  # of the Story
 STORY = "pages/story.py"
+LEAVE = "leave presenting"
 
 _LARGE = """<style>
 html {font-size: 21px !important;}
@@ -60,36 +64,52 @@ def switch() -> None:
 def step() -> int:
     """Which step of the Story is told, 1 to 5."""
     named = str(st.query_params.get(STEP, "1"))
-    return min(max(int(named), 1), STEPS) if named.isdecimal() else 1
+    return core.reading.whole(named, 1, STEPS, held=True) or 1
 
 
 def bar(screens: list[tuple[str, str]], at: str) -> None:
     """The bar below the screen: back, where we are, next, leave. `screens` are (path, title), `at` a title."""
-    titles = [title for _, title in screens]
-    place = titles.index(at)
-    inside = step() if screens[place][0] == STORY else 0
+    pages = deck([path for path, _ in screens])
+    number = [title for _, title in screens].index(at)
+    path = screens[number][0]
+    inside = step() if path == STORY else 0
+    place = pages.index(Page(path, inside))
     st.html(_LARGE)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="center", key="presenter"):
-        if st.button("Back", icon=":material/arrow_back:", shortcut="PageUp", disabled=place == 0 and inside < 2):
-            _go(*((screens[0][0], inside - 1) if inside > 1 else (screens[place - 1][0], STEPS if place == 1 else 0)))
-        st.markdown(f"**{at}**{f', step {inside} of {STEPS}' if inside else ''} · {place + 1} of {len(screens)}")
-        last = place == len(screens) - 1
-        if st.button("Next", icon=":material/arrow_forward:", shortcut="PageDown", type="primary", disabled=last):
-            _go(*((STORY, inside + 1) if 0 < inside < STEPS else (screens[place + 1][0], 0)))
+        back = st.button("Back", icon=":material/arrow_back:", help="Page Up", key="turn back", disabled=place == 0)
+        told = f"**{at}**{f', step {inside} of {STEPS}' if inside else ''} · {number + 1} of {len(screens)}"
+        st.markdown(f"{told} &ensp; :small[Page Up, Page Down; Esc leaves]")
+        forth = st.button(
+            "Next", icon=":material/arrow_forward:", type="primary", help="Page Down", key="turn forth",
+            disabled=place == len(pages) - 1,
+        )  # fmt: skip
         st.button(
-            "Leave",
-            icon=":material/close:",
-            help="End the presenter mode",
-            shortcut="Esc",
-            on_click=turn,
+            "Leave", icon=":material/close:", help="End the presenter mode: Esc", key=LEAVE, on_click=turn,
             args=(False,),
-        )
+        )  # fmt: skip
+    wanted = keys.bind("presenter", {"Escape": LEAVE}, (place, len(pages)))
+    if wanted is None:
+        wanted = place + forth - back
+    if wanted != place:
+        _go(pages[wanted])
 
 
-def _go(path: str, step: int) -> None:
+class Page(NamedTuple):
+    """What is shown at once: a screen, of the Story one step (1 to 5; 0 elsewhere)."""
+
+    path: str
+    step: int
+
+
+def deck(paths: list[str]) -> list[Page]:
+    """All that Page Down comes by, in its order."""
+    return [Page(path, step) for path in paths for step in (range(1, STEPS + 1) if path == STORY else (0,))]
+
+
+def _go(page: Page) -> None:
     address = {PARAMETER: "1"}
     if link.named():
         address[link.PARAMETER] = link.named()
-    if step:
-        address[STEP] = str(step)
-    st.switch_page(path, query_params=address)
+    if page.step:
+        address[STEP] = str(page.step)
+    st.switch_page(page.path, query_params=address)

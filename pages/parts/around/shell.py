@@ -24,6 +24,7 @@ ICON = "assets/icon.svg"
 # before their words are.
 # A menu is as wide as its box: the runs' is wider, and what is longer than a menu takes two lines, but for a long menu,
 # of which Streamlit draws only the part in sight, at places that it has counted out.
+# A figure is never cut off: where its tile is too narrow, it wraps.
 # React Aria keeps every element that leaves the page in the middle of a CSS transition, and all below it, until some
 # menu closes; an expander has one as it appears.
 _ROOM = """<style>
@@ -34,7 +35,7 @@ _ROOM = """<style>
   [data-testid="stColumn"] [data-testid="stColumn"] {min-width: min(100%, 8.5rem);}
 }
 @media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 4.2rem 1rem 4rem;}}
-.st-key-address {display: none;}
+.st-key-address, [data-testid="stLayoutWrapper"]:has(> [class*="st-key-unseen-"]) {display: none;}
 [data-testid="stBaseButton-primary"], [data-testid="stMultiSelect"] [data-tag],
 [data-testid="stMultiSelect"] [data-tag] :is(span, button) {color: light-dark(#FFFFFF, #0F1116);}
 [data-testid="stExpander"] details {transition: none;}
@@ -43,6 +44,8 @@ _ROOM = """<style>
 [data-testid="stSelectboxVirtualDropdown"] [role=option]:not([style*="absolute"]) {height: auto; max-height: none;}
 [data-testid="stSelectboxVirtualDropdown"] [role=option]:not([style*="absolute"]) div {white-space: normal;
   height: auto; max-height: none; overflow: visible;}
+[data-testid="stMetric"], [data-testid="stMetric"] :is(label, div, p) {overflow: visible; white-space: normal;
+  text-overflow: clip;}
 </style>"""
 _OPENED = "app.py has run"
 

@@ -23,6 +23,8 @@ STATES = {
     "lost": ("was lost: its worker is gone", ":material/link_off:"),
 }
 
+LEAST = 10  # seconds, below which a time to wait is not told apart
+
 STAGES = {
     "train": "Train on the poisoned set",
     "evaluate": "Measure Nat and ASR",
@@ -99,6 +101,36 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def between(low: float, high: float) -> str:
+    """A time to wait that is known roughly: 2 to 4 min, 30 s to 6 min; one figure where both are written alike."""
+    if high < LEAST:
+        return f"less than {LEAST} s"
+    (first, unit), (last, unit_of_last) = _roughly(low), _roughly(high)
+    if (first, unit) == (last, unit_of_last):
+        return f"{last} {unit}"
+    return f"{first} to {last} {unit}" if unit == unit_of_last else f"{first} {unit} to {last} {unit_of_last}"
+
+
+def _roughly(seconds: float) -> tuple[int, str]:
+    """A whole number of its unit below ten, above it in steps of five: no one knows a time to wait more exactly."""
+    size, unit = (1, "s") if seconds < 90 else (60, "min") if seconds < 90 * 60 else (3600, "h")
+    value = max(seconds / size, 1)
+    return round(value) if value < 10 else 5 * round(value / 5), unit
+
+
+def expected(seconds: float, measured: bool) -> str:
+    """How long something will take that has not begun, and how that is known."""
+    basis = "as measured on this machine" if measured else "a guess; the first run will tell"
+    return f"{between(*core.jobs.estimates.span(seconds, measured))} ({basis})"
+
+
+def left(job: Job) -> str:
+    """How long a running job will still take, or that this cannot be told yet."""
+    if job.eta is None:
+        return "estimating the time left"
+    return f"about {between(*core.jobs.progress.span(job.eta, job.fraction))} left"
+
+
 def when(seconds: float | None) -> str:
     """A moment of the ledger, in local time."""
     return "" if seconds is None else datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
@@ -162,8 +194,7 @@ def state(job: Job) -> str:
     """How a job stands, as a sentence."""
     if job.status != "running":
         return f"This run {STATES[job.status][0]}."
-    left = "" if job.eta is None else f", about {duration(job.eta)} left"
-    return f"This run is {share(job.fraction, 0)} done{left}."
+    return f"This run is {share(job.fraction, 0)} done, {left(job)}."
 
 
 def icon(job: Job) -> str:

@@ -6,6 +6,7 @@ Asks the ledger once a second, and only while the job is active.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import plotly.graph_objects as go
@@ -19,7 +20,13 @@ STAGES = {"run": tuple(words.STAGES), "benign": ("train", "evaluate")}
 TRAININGS = {"train": "First training, on the poisoned set", "retrain": "Retraining, on what the filter left"}
 LOG_LINES = 30
 HEIGHT, SMALL, LARGE = 400, 16, 20  # pixels: a figure and its type, legible from the back of a room
-SPELT_OUT = 6  # so many epochs have their figures written beside the points; of more, only the last has
+PLOT, EDGE, NAMES, GAP, LINE = 320, 14, 160, 16, 27  # pixels: the plot's height, what is around it, a line of names
+PERCENT, LOSS_ROOM = (-4.0, 104.0), 1.1  # the axes: of percent, and how much higher than the highest loss
+LOOKS = {
+    "Nat": (colours.BENIGN_DASH, colours.BENIGN_SYMBOL),
+    "ASR": (colours.POISONED_DASH, colours.POISONED_SYMBOL),
+    "loss": ("dot", "diamond"),
+}
 
 
 def show(job: Job, *, wide: bool = False, blind: bool = False) -> None:
@@ -53,8 +60,7 @@ def _progress(job: Job) -> None:
     elif job.active and job.cancelling:
         st.warning("Stopping after this step; what is finished is kept.", icon=":material/stop_circle:")
     elif job.status == "running":
-        left = "" if job.eta is None else f" · about {words.duration(job.eta)} left"
-        st.progress(job.fraction, f"**{words.share(job.fraction, 0)}**{left}")
+        st.progress(job.fraction, f"**{words.share(job.fraction, 0)}** · {words.left(job)}")
 
 
 def _cancel(job: Job) -> None:
@@ -119,6 +125,14 @@ def _curves(job: Job, heard: Sequence[Event], wide: bool) -> None:
                 "Nat on clean images, ASR on triggered ones.",
                 icon=":material/neurology:",
             )
+    if any(told.values()) and (of := subset(job)):
+        st.caption(f"In these curves, made while training, Nat and ASR are measured {of}; a run's own figures, on all.")
+
+
+def subset(job: Job) -> str:
+    """On how many of the test images a training is looked at, in words; empty where that is all of them."""
+    looked, all = core.metrics.PROBE_IMAGES, core.DATASETS[job.config.dataset.name].facts["test_size"]
+    return f"on {looked:,} of {all:,} test images" if looked < all else ""
 
 
 def _stored(job: Job, stage: str) -> list[dict[str, Any]]:
@@ -136,44 +150,67 @@ def epochs(heard: Sequence[Event], stage: str) -> list[dict[str, Any]]:
 
 
 def curves(history: Sequence[dict[str, Any]], last: int) -> go.Figure:
-    """Nat and ASR (left, in percent) and the loss (right) by epoch, in type for a room."""
-    x = [record["epoch"] for record in history]
+    """Nat and ASR in percent, and the loss on a scale of its own, by epoch; each named at its end, in type for a room.
+
+    history: at least one record of a training of `last` epochs.
+    """
     figure = go.Figure()
-    for name, colour, dash, symbol in (
-        ("Nat", colours.BENIGN, colours.BENIGN_DASH, colours.BENIGN_SYMBOL),
-        ("ASR", colours.POISONED, colours.POISONED_DASH, colours.POISONED_SYMBOL),
+    top = LOSS_ROOM * max(record["loss"] for record in history) or 1.0
+    for name, unit, colour, axis, size in (
+        ("Nat", 100.0, colours.BENIGN, "y", 14),
+        ("ASR", 100.0, colours.POISONED, "y", 14),
+        ("loss", 1.0, colours.REFERENCE, "y2", 11),
     ):
-        y = [100 * record[name.lower()] for record in history if name.lower() in record]
+        dash, symbol = LOOKS[name]
+        points = [(record["epoch"], unit * record[name.lower()]) for record in history if name.lower() in record]
         figure.add_scatter(
-            x=x, y=y, name=name, mode="lines+markers+text", line=dict(color=colour, dash=dash, width=4),
-            marker=dict(symbol=symbol, size=14), text=_written(name, y), cliponaxis=False,
-            textposition=["top center"] * (len(y) - 1) + ["top left"],
-            textfont=dict(size=LARGE, color=colour, weight=700), hovertemplate="%{y:.1f}%",
+            x=[x for x, _ in points], y=[y for _, y in points], name=name, yaxis=axis, mode="lines+markers",
+            line=dict(color=colour, dash=dash, width=4 if axis == "y" else 3), cliponaxis=False,
+            marker=dict(symbol=symbol, size=size), hovertemplate="%{y:.1f}%" if axis == "y" else "%{y:.3f}",
         )  # fmt: skip
-    figure.add_scatter(
-        x=x, y=[record["loss"] for record in history], name="loss", yaxis="y2", mode="lines+markers",
-        line=dict(color=colours.REFERENCE, dash="dot", width=3), marker=dict(symbol="diamond", size=11),
-        hovertemplate="%{y:.3f}",
-    )  # fmt: skip
     type = dict(tickfont=dict(size=SMALL), title_font=dict(size=SMALL))
     figure.update_layout(
-        height=HEIGHT, margin=dict(l=8, r=8, t=8, b=8), hovermode="x unified", font=dict(size=SMALL),
-        hoverlabel=dict(font=dict(size=SMALL)),
-        legend=dict(orientation="h", y=1.02, yanchor="bottom", x=0, font=dict(size=SMALL + 1)),
-        xaxis=dict(title="epoch", range=[0, max(last, 2) + 0.2], dtick=max(1, last // 8), **type),
-        yaxis=dict(range=[-4, 116], tickvals=[0, 50, 100], ticktext=["0%", "50%", "100%"], **type),
-        yaxis2=dict(
-            overlaying="y", side="right", showgrid=False, title="loss", tickmode="auto", nticks=5,
-            range=[0, 1.35 * max(record["loss"] for record in history)], **type,
-        ),
+        height=HEIGHT, margin=dict(l=64, r=NAMES, t=EDGE, b=HEIGHT - EDGE - PLOT, autoexpand=False),
+        hovermode="x unified", font=dict(size=SMALL), hoverlabel=dict(font=dict(size=SMALL)), showlegend=False,
+        xaxis=dict(title="epoch", range=[0, max(last, 1)], dtick=max(1, last // 8), **type),
+        yaxis=dict(range=list(PERCENT), tickvals=[0, 50, 100], ticktext=["0%", "50%", "100%"], **type),
+        yaxis2=dict(overlaying="y", range=[0, top], visible=False), annotations=_names(history[-1], top),
     )  # fmt: skip
     return figure
 
 
-def _written(name: str, y: Sequence[float]) -> list[str]:
-    """What stands beside the points: the name and the figure at the last, and figures before it where there is room."""
-    before = [f"{value:.0f}%" if len(y) <= SPELT_OUT else "" for value in y[:-1]]
-    return [*before, f"{name} {y[-1]:.0f}%"] if y else []
+def _names(newest: dict[str, Any], top: float) -> list[dict[str, Any]]:
+    """Each curve's name and last figure right of its last point, moved apart where the points are close."""
+    low, high = PERCENT
+    told = [
+        (100 * newest[key], PLOT * (100 * newest[key] - low) / (high - low), f"{name} {words.share(newest[key])}", name)
+        for name, key in (("Nat", "nat"), ("ASR", "asr"))
+        if key in newest
+    ]
+    loss = PLOT * newest["loss"] / top
+    told.append((low + (high - low) * loss / PLOT, loss, f"loss {newest['loss']:.2f}", "loss"))
+    places = apart([pixels for _, pixels, *_ in told], LINE, PLOT)
+    ink = {"Nat": colours.BENIGN, "ASR": colours.POISONED, "loss": colours.REFERENCE}
+    return [
+        dict(
+            x=newest["epoch"], y=y, yshift=place - pixels, text=text, showarrow=False, xanchor="left", xshift=GAP,
+            yanchor="middle", font=dict(size=LARGE, color=ink[name], weight=700),
+        )
+        for (y, pixels, text, name), place in zip(told, places, strict=True)
+    ]  # fmt: skip
+
+
+def apart(places: Sequence[float], least: float, height: float) -> list[float]:
+    """Places in [0, height] at least so far apart, in the same order and near where they were."""
+    order = sorted(range(len(places)), key=lambda at: places[at])
+    moved = list(places)
+    for before, at in pairwise(order):
+        moved[at] = max(moved[at], moved[before] + least)
+    limit = height
+    for at in reversed(order):
+        moved[at] = min(moved[at], limit)
+        limit = moved[at] - least
+    return moved
 
 
 def _spoken(history: Sequence[dict[str, Any]]) -> str:

@@ -41,11 +41,15 @@ def _offer(result: Result) -> None:
     )
     if presenter.on():
         st.caption("Presenter mode: nothing is trained here.")
-    elif st.button(f"Train the benign reference (about {words.duration(_seconds(result))})", icon=":material/eco:"):
+    elif st.button(
+        f"Train the benign reference ({_time(result)})",
+        icon=":material/eco:",
+    ):
         core.submit(result.config, kind="benign")
         st.rerun()
 
 
-def _seconds(result: Result) -> float:
-    """One training like the run's own."""
-    return 5.0 + sum(record["seconds"] for record in result.history("poisoned"))
+def _time(result: Result) -> str:
+    """How long one training like the run's own takes."""
+    seconds = core.jobs.estimates.BESIDE + sum(record["seconds"] for record in result.history("poisoned"))
+    return words.between(*core.jobs.estimates.span(seconds, measured=True))

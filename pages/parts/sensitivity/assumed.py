@@ -105,11 +105,8 @@ def multiplier(result: Result) -> float:
 
 def number(name: str, own: float, low: float, high: float) -> float:
     """A number of the address, or the run's own where that is none or out of range."""
-    try:
-        value = float(cuts.option(name, f"{own:g}"))
-    except ValueError:
-        value = own
-    return value if low <= value <= high else min(max(own, low), high)
+    value = core.reading.real(cuts.option(name, f"{own:g}"), low, high)
+    return min(max(own, low), high) if value is None else value
 
 
 def detectors(result: Result, known: list[str]) -> list[str]:

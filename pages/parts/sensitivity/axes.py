@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -128,7 +129,7 @@ def read(text: str) -> list[Any]:
     if not found:
         raise BadRequest("an axis needs at least one value, separated by commas")
     if len({(type(value), value) for value in found}) < len(found):
-        raise BadRequest(f"every value may stand once, got {text!r}")
+        raise BadRequest(f"every value may stand once, got {core.reading.shown(text)}")
     return found
 
 
@@ -153,10 +154,11 @@ def _value(text: str) -> Any:
 
 
 def _number(text: str) -> int | float:
-    try:
-        return int(text) if text.lstrip("-").isdecimal() else float(text)
-    except ValueError:
-        raise BadRequest(f"a percentage must begin with a number, got {text + '%'!r}") from None
+    number = core.reading.whole(text, -core.grid.MOST_INTEGER, core.grid.MOST_INTEGER)
+    found = core.reading.real(text, -math.inf, math.inf) if number is None else number
+    if found is None:
+        raise BadRequest(f"a percentage must begin with a number, got {core.reading.shown(text + '%')}")
+    return found
 
 
 def write(values: Sequence[Any]) -> str:

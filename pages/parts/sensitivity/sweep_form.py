@@ -20,7 +20,6 @@ NONE = "no second axis"
 SEEDS, MOST_SEEDS = 3, 20
 PARAMETER = "sweep"  # in the address: the key's beginning of the sweep that is looked at
 SHORT = 16
-LIMIT = 100_000  # characters of a file that could be a sweep
 
 
 def show(result: Result) -> None:
@@ -167,8 +166,6 @@ def from_file() -> Sweep | None:
         text = given.getvalue().decode()
     except UnicodeDecodeError:
         raise core.BadRequest("a sweep's file is text in UTF-8") from None
-    if len(text) > LIMIT:
-        raise core.BadRequest(f"a sweep's file has at most {LIMIT:,} characters, got {len(text):,}")
     return core.grid.parse(text)
 
 
@@ -197,12 +194,11 @@ def price(plan: Plan, cluster: str | None = None) -> str:
     runs = words.count(plan.cells, "run")
     if plan.stored == plan.cells:
         return f"**{runs}, all stored already**: nothing needs to be trained."
-    basis = "measured on this machine" if plan.measured else "a guess; the first will tell"
     where = HERE_DONE if cluster is None else THERE_DONE
     stored = f" {words.count(plan.stored, 'run')} of them stored already." if plan.stored else ""
     return (
-        f"**{runs}, {words.count(plan.trainings, 'training')} to do**, about **{words.duration(plan.seconds)}** "
-        f"({basis}).{stored} {where}"
+        f"**{runs}, {words.count(plan.trainings, 'training')} to do**, "
+        f"**{words.expected(plan.seconds, plan.measured)}**.{stored} {where}"
     )
 
 

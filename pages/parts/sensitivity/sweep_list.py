@@ -108,13 +108,12 @@ def watch(id: int, was_active: bool) -> None:
 
 
 def progress(job: Job) -> None:
-    left = "" if job.eta is None else f" · about {words.duration(job.eta)} left"
     if job.status == "queued":
         st.info("Waits for its turn. A single run goes first.", icon=words.icon(job))
     elif job.active and job.cancelling:
         st.warning("Stopping after this step; what is finished is kept.", icon=":material/stop_circle:")
     elif job.status == "running":
-        st.progress(min(job.fraction, 1.0), f"**{words.share(job.fraction, 0)}**{left} · {job.message}")
+        st.progress(min(job.fraction, 1.0), f"**{words.share(job.fraction, 0)}** · {words.left(job)} · {job.message}")
     elif job.status == "cancelled":
         st.info("Paused: what is finished is kept, and *Resume* goes on from there.", icon=":material/pause_circle:")
     elif job.status == "failed":

@@ -25,7 +25,7 @@ def who_finds(table: pd.DataFrame, axis: str, detectors: int) -> None:
         if auroc >= FOUND:
             found.append(f"{told})")
         elif len(means) == detectors:
-            learned = "" if asr >= LEARNED else f"; hardly learned, ASR {words.share(asr, 0)}"
+            learned = "" if asr >= LEARNED else f"; hardly learned, ASR {words.share(asr)}"
             missed.append(f"{told}{learned})")
     if found:
         st.markdown(f"**Found**, with the best detector and its AUROC: {', '.join(found)}.")
@@ -48,7 +48,7 @@ def who_cleans(table: pd.DataFrame, axis: str, detectors: int) -> None:
         if by:
             gone.append(f"{what} ({', '.join(by)})")
         elif len(after) == detectors:
-            stays.append(f"{what} (at best {words.share(float(after.min()), 0)}, {after.idxmin()})")
+            stays.append(f"{what} (at best {words.share(float(after.min()))}, {after.idxmin()})")
     if gone:
         st.markdown(f"**Gone after cleaning** (mean ASR below {words.share(GONE, 0)}), and by whom: {'; '.join(gone)}.")
     if stays:

@@ -16,11 +16,12 @@ from PIL import Image
 
 import core
 from core import Result
-from pages.parts.around import colours, cuts, plots, words
+from pages.parts.around import colours, words
+from pages.parts.common import sees
+from pages.parts.story import histogram
 
 Pixels = NDArray[np.uint8]
 
-BINS = 44
 SHOWN_CLASSES = 2  # answers
 
 _STYLE = f"""<style>
@@ -42,13 +43,6 @@ _STYLE = f"""<style>
   margin: .1rem 0 .3rem;}}
 .ps-asked i.ps-right {{background: {colours.BENIGN};}}
 .ps-asked i.ps-fooled {{background: repeating-linear-gradient(45deg, {colours.POISONED} 0 4px, #fff 4px 5px);}}
-.ps-hist {{position: relative; height: 8rem; border-bottom: 1px solid currentColor;}}
-.ps-hist div {{position: absolute; bottom: 0; min-height: 2px;}}
-.ps-hist .ps-cut {{top: 0; width: 0; border-left: 3px dashed currentColor; background: none;}}
-.ps-b {{background: {colours.BENIGN};}}
-.ps-p {{background: repeating-linear-gradient(45deg, {colours.POISONED} 0 3px, #fff 3px 4px);}}
-.ps-key {{font-size: .78rem; display: flex; gap: .1rem .6rem; flex-wrap: wrap; justify-content: space-between;}}
-.ps-key i {{display: inline-block; width: .7rem; height: .7rem;}}
 .ps-slide {{display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 2.5rem;
   align-items: center; min-height: 62vh;}}
 .ps-slide p {{font-size: 1.45rem;}}
@@ -56,7 +50,7 @@ _STYLE = f"""<style>
 .ps-slide .ps-figure {{font-size: 3.6rem; margin-bottom: 1.2rem;}}
 .ps-slide .ps-figure small {{font-size: 1.25rem;}}
 @media (min-width: 900px) {{.ps-slide .ps-show {{zoom: 2.2;}}}}
-</style>"""
+{histogram.STYLE}</style>"""
 
 
 class Step(NamedTuple):
@@ -160,11 +154,11 @@ def _seen(result: Result, target: str, found: dict[str, Any]) -> Step:
     rest = f"{words.count(found['clean_removed'], 'clean image')} went with them." if found["clean_removed"] else ""
     missed = f" {left:,} were missed." if left else ""
     gap = f" {escape(core.report.gap_cut(result))}".rstrip()
+    who = "SVD" if sees.of(result.config.defence).svd else "detector"
     return Step(
-        4, "What the SVD sees", _scores(result, target),
+        4, f"What the {who} sees", histogram.draw(result, target),
         hit, "poisoned images found and removed" if found["poisons"] else "images removed, all of them clean",
-        "Not in the pixels: in what the network makes of them. Along one singular direction of the images labelled "
-        f"<b>{escape(target)}</b>, the poisoned ones stand apart.{gap}{missed} {rest}",
+        f"{histogram.told(result, target, found)}{gap}{missed} {rest}",
     )  # fmt: skip
 
 
@@ -218,35 +212,6 @@ def _answer(result: Result, label: int, share: float, truth: int, target: int) -
     return (
         f"<div class='ps-bar'><span>{name}</span><span>{words.share(share, 0)}</span></div>"
         f"<i class='{kind}' style='width:{100 * share:.1f}%'></i>"
-    )
-
-
-def _scores(result: Result, target: str) -> str:
-    """The histogram of the target's scores, and the cut through it."""
-    found = cuts.scored(result, result.config.defence.detector)
-    if found is None or result.flagged is None:
-        return "<p>The scores are not stored.</p>"
-    label = result.config.attack.target
-    members = found.labels == label
-    axis = plots.axis(found.scores[members], log=True)
-    shown = plots.bars(found.scores[members], result.poisoned.truth.poisoned[members], axis, BINS)
-    top = max(1, int(shown.benign.max()), int(shown.poisoned.max()) if shown.poisoned is not None else 0)
-    width = 100 / BINS
-    drawn = [
-        f"<div class='{kind}' style='left:{at * width:.2f}%;width:{width:.2f}%;height:{100 * counts[at] / top:.1f}%'>"
-        "</div>"
-        for kind, counts in (("ps-b", shown.benign), ("ps-p", shown.poisoned))
-        if counts is not None
-        for at in np.flatnonzero(counts)
-    ]
-    if (gone := found.scores[members & result.flagged]).size:
-        place = 100 * (axis.place(gone.min()) - shown.edges[0]) / (shown.edges[-1] - shown.edges[0])
-        drawn.append(f"<div class='ps-cut' style='left:{place:.1f}%'></div>")
-    alt = f"Histogram of the outlier scores of the images labelled {target}; the poisoned ones score higher"
-    return (
-        f"<div class='ps-hist' role='img' aria-label='{escape(alt, quote=True)}'>{''.join(drawn)}</div>"
-        "<div class='ps-key'><span><i class='ps-b'></i> benign</span><span><i class='ps-p'></i> poisoned</span>"
-        "<span>┆ cut</span></div>"
     )
 
 

@@ -88,9 +88,8 @@ def references(entries: Sequence[Entry]) -> list[Entry]:
 def price(entries: Sequence[Entry]) -> str:
     """How many trainings, and about how long; what is stored already counts as trained."""
     cost = core.reproduce.cost(entries)
-    basis = "measured on this machine" if cost.measured else "a guess; the first will tell"
     return (
         f"**{words.count(cost.runs, 'run')}, {words.count(cost.trainings, 'training')}**: a run trains on the poisoned "
         "set, unless that network is stored already, and once more on what the filter leaves; one benign network "
-        f"serves all of a seed. About **{words.duration(cost.seconds)}** in all ({basis})."
+        f"serves all of a seed. In all **{words.expected(cost.seconds, cost.measured)}**."
     )

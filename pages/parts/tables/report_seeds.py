@@ -45,8 +45,7 @@ def _unfinished(entry: Entry, name: str, across: int, job: Job | None) -> str:
     sign, word = STATES[state_of(entry, {} if job is None else {job.key: job})]
     says = f"{sign} {word}".strip()
     if job is not None and job.status == "running":
-        left = "" if job.eta is None else f", about {words.duration(job.eta)} left"
-        says += f", {words.share(job.fraction, 0)}{left}"
+        says += f", {words.share(job.fraction, 0)}, {words.left(job)}"
     if job is not None and job.status == "failed" and job.error:
         says += f". {words.sentence(job.error)}"
     more = (

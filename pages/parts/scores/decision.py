@@ -1,4 +1,4 @@
-"""What the cut does, in figures: of all classes together, and how well the scores rank within the poisoned one."""
+"""What the cut does, in figures: of all classes together, within the poisoned one; what the detector says of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import streamlit as st
 from core import Result
 from pages.parts.around import cuts, words
 from pages.parts.around.cuts import Cut, Scored
-from pages.parts.images import picked, ranking
+from pages.parts.images import picked
+from pages.parts.scores import ranking
 
 
 def show(result: Result, found: Scored, cut: Cut, truth: bool) -> None:
@@ -61,3 +62,16 @@ def with_truth(result: Result, found: Scored, cut: Cut) -> list[tuple[str, str, 
         ("AUROC", words.score(quality.auroc), words.COLUMNS["AUROC"]),
         ("AP", words.score(quality.average_precision), words.COLUMNS["AP"]),
     ]
+
+
+def class_words(result: Result, found: Scored) -> str:
+    """What the detector says of the classes."""
+    suspects = ", ".join(f"**{words.class_name(result.config, label)}**" for label in found.suspects)
+    if found.names_classes:
+        return f"The detector names {suspects} (⚠)." if suspects else "The detector names no class: nothing found."
+    if found.suspicion is None:
+        return "This detector gives no opinion on classes."
+    return (
+        "This detector names no class. A hint is the spectral gap, the leading singular value against the next: "
+        f"it is widest in {suspects} (⚠). Benign classes have gaps too."
+    )

@@ -103,7 +103,7 @@ def _picture(
     keep = np.unique(np.linspace(0, len(x) - 1, MOST_POINTS).round().astype(int))
     line = "L".join(f"{100 * across:.2f} {100 - 100 * up:.2f}" for across, up in zip(x[keep], y[keep], strict=True))
     return render(
-        "images/curve.html.jinja", benign=colours.BENIGN, curve=curve, name=name, says=says, titles=titles,
+        "scores/curve.html.jinja", benign=colours.BENIGN, curve=curve, name=name, says=says, titles=titles,
         lines=_lines(f"M{line}", guess), x=100 * at[0], y=100 * at[1],
     )  # fmt: skip
 
@@ -111,6 +111,6 @@ def _picture(
 def _lines(curve: str, guess: str) -> str:
     """The curve and the guess as an SVG picture in base64; `st.html` lets no other SVG through."""
     drawn = render(
-        "images/curve_lines.svg.jinja", curve=curve, guess=guess, reference=colours.REFERENCE, poisoned=colours.POISONED
+        "scores/curve_lines.svg.jinja", curve=curve, guess=guess, reference=colours.REFERENCE, poisoned=colours.POISONED
     )
     return base64.b64encode(drawn.encode()).decode()

@@ -1,4 +1,4 @@
-// One class's histogram (pages/parts/images/histogram.py): draws the bars it is given, and is told by hand where to cut
+// One class's histogram (pages/parts/scores/histogram.py): draws the bars it is given, and is told by hand where to cut
 // and what to look at. The cut's line follows the hand at once; Python's figures follow it as fast as they come.
 
 const SLOW = 400; // milliseconds after which an answer is not waited for

@@ -1,0 +1,113 @@
+// Keys that work whatever has the focus: a presenter's remote control cannot click somewhere else first.
+//
+// Streamlit's own shortcuts are deaf while a control has the focus, and some controls take a key for themselves: Page
+// Down moves a slider. So one listener hears the keys that a screen binds (keys.py) before anyone else does.
+//
+// - `buttons` {key: name of a button}: the button is pressed, and of quick presses one after the other.
+// - `deck` {at, last}: Page Up and Page Down. Python is told the place that is wanted, not "one further", so that three
+//   quick presses are three places, though a screen be slower than the hand.
+
+const AGAIN = 40; // milliseconds until it is looked again whether the last press was answered
+const PATIENCE = 4000; // milliseconds that a press waits for its turn
+const TURNS = { PageUp: -1, PageDown: 1 };
+const TAKES_NO_TEXT = ["button", "checkbox", "color", "file", "image", "radio", "range", "reset", "submit"];
+const OPEN = [
+  "[aria-haspopup][aria-expanded=true]",
+  "[role=combobox][aria-expanded=true]",
+  "[role=dialog]",
+  "[role=menu]",
+  "[data-testid=stPopoverBody]",
+  "[aria-label='Close fullscreen']",
+  "#portal > *", // a table's cell that is written in
+].join(", ");
+
+export default function ({ data, setTriggerValue }) {
+  const keys = (window.poisonscope_keys ??= listen());
+  const mine = { ...data, tell: (place) => setTriggerValue("turned", place) };
+  keys.bound.set(data.name, mine);
+  if (data.deck) keys.arrived(mine);
+  return () => keys.bound.get(data.name) === mine && keys.bound.delete(data.name);
+}
+
+function listen() {
+  const bound = new Map();
+  const waiting = []; // presses of buttons
+  let wanted = null; // the place in the deck that was asked for and is not reached
+  let told = ""; // from where Python was last told of which
+  let timer = null;
+
+  const ask = (mine) => {
+    const way = `${mine.deck.at} to ${wanted}`;
+    if (way === told) return;
+    told = way;
+    mine.tell(wanted);
+  };
+
+  // A word may be lost while one screen takes another's place: what is still wanted then is said once more.
+  const arrived = (mine) => {
+    if (mine.deck.at === wanted) wanted = null;
+    if (wanted === null) told = "";
+    else ask(mine);
+  };
+
+  const turn = (mine, by) => {
+    const from = wanted ?? mine.deck.at;
+    const to = Math.min(Math.max(from + by, 0), mine.deck.last);
+    if (to === from) return;
+    wanted = to;
+    ask(mine);
+  };
+
+  const press = () => {
+    timer = null;
+    const [name, since] = waiting[0];
+    const button = document.querySelector(`.st-key-${name} button:not(:disabled)`);
+    if (button && idle()) button.click();
+    else if (Date.now() - since < PATIENCE) return void (timer = setTimeout(press, AGAIN));
+    waiting.shift();
+    if (waiting.length) timer = setTimeout(press, AGAIN);
+  };
+
+  window.addEventListener("popstate", () => (wanted = null));
+  window.addEventListener("pointerdown", () => (wanted = null), true);
+  window.addEventListener("keydown", hear, true);
+  return { bound, arrived };
+
+  function hear(event) {
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey || event.isComposing) return;
+    const mine = [...bound.values()].find(({ deck, buttons }) => (deck && key in TURNS) || key in buttons);
+    if (!mine) return;
+    const focus = focused();
+    if (key === "Escape" && isOpen()) return; // closes that, and no more
+    if (key.length === 1 && (takesText(focus) || document.querySelector("[role=dialog]"))) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (key.length > 1) focus?.blur(); // what was written in it is taken
+    if (key in TURNS) return turn(mine, TURNS[key]);
+    waiting.push([mine.buttons[key], Date.now()]);
+    timer ??= setTimeout(press, 0);
+  }
+}
+
+/** What has the focus, within components too. */
+function focused() {
+  let element = document.activeElement;
+  while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+  return element === document.body ? null : element;
+}
+
+function takesText(element) {
+  if (!element) return false;
+  if (element.localName === "input") return !TAKES_NO_TEXT.includes(element.type);
+  return element.isContentEditable || ["textarea", "select"].includes(element.localName);
+}
+
+/** Whether a menu, a dialog or the like lies over the screen. */
+function isOpen() {
+  return document.fullscreenElement !== null || document.querySelector(OPEN) !== null;
+}
+
+function idle() {
+  return document.querySelector("[data-testid=stApp]")?.dataset.testScriptState === "notRunning";
+}

@@ -1,0 +1,61 @@
+"""Figures are legible: none is cut off, none is written over another."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+from playwright.sync_api import Page
+
+from pages.parts.common import live
+from tests.browser import ways
+
+# Metrics of which something lies outside its own box, or the window's.
+_CUT = """() => [...document.querySelectorAll("[data-testid=stMetric]")].flatMap((metric) =>
+  [...metric.querySelectorAll("[data-testid=stMetricValue], [data-testid=stMetricValue] *")].filter((part) =>
+    part.scrollWidth > part.clientWidth + 1 && getComputedStyle(part).overflowX !== "visible"
+    || part.getBoundingClientRect().right > innerWidth).map(() => metric.innerText))"""
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1280, 720), (820, 1180), (390, 844)])
+@pytest.mark.parametrize("screen", ["attack", "scores", "compare"])
+def test_no_metric_is_cut_off(page: Page, app_server, screen: str, width: int, height: int) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    ways.open_link(page, app_server.url, screen, present="1")
+    if screen == "attack":  # the run as it stands when it has just ended, above the form
+        page.get_by_role("button", name="Start").click()
+        page.get_by_text("From the store").wait_for()
+        ways.settled(page)
+    assert page.get_by_test_id("stMetric").count() >= 2
+    assert page.evaluate(_CUT) == []
+
+
+ENDS = {
+    "both at the top": [(1.0, 0.99, 0.01)],
+    "side by side": [(0.44, 0.43, 0.9), (0.438, 0.441, 0.4)],
+    "six epochs, the last two alike": [(0.5 + 0.08 * n, 1.0, 1 / (n + 1)) for n in range(6)],
+    "all at the bottom": [(0.01, 0.0, 1.0), (0.02, 0.02, 0.02)],
+    "nat in the loss's way": [(0.3, 0.9, 0.8), (0.5, 0.9, 0.4)],
+}
+
+
+@pytest.mark.parametrize("width", [380, 620, 900])
+@pytest.mark.parametrize("case", ENDS)
+def test_names_at_the_ends_of_curves_stay_apart_and_inside(page: Page, case: str, width: int) -> None:
+    history = [{"epoch": n + 1, "nat": nat, "asr": asr, "loss": loss} for n, (nat, asr, loss) in enumerate(ENDS[case])]
+    for last in (len(history), 2 * len(history)):
+        figure = live.curves(history, last)
+        figure.update_layout(width=width)
+        page.set_content(figure.to_html(include_plotlyjs=True, config={"displayModeBar": False}))
+        page.locator(".annotation-text").first.wait_for()
+        boxes = [text.bounding_box() for text in page.locator(".annotation-text").all()]
+        assert len(boxes) == 3
+        for one, other in combinations(boxes, 2):
+            apart = one["y"] + one["height"] <= other["y"] + 1 or other["y"] + other["height"] <= one["y"] + 1
+            assert apart, (one, other)
+        left, top = (page.locator(".js-plotly-plot").bounding_box()[side] for side in ("x", "y"))
+        for box in boxes:
+            assert left <= box["x"], box
+            assert box["x"] + box["width"] <= left + width, box
+            assert top <= box["y"], box
+            assert box["y"] + box["height"] <= top + live.HEIGHT, box
