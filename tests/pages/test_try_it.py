@@ -137,7 +137,7 @@ def test_a_link_opens_image_and_trigger(job: Job, open_screen) -> None:
     assert said(app) == expected(job, 7, stamp=True)
 
 
-@pytest.mark.parametrize("test", ["-1", "99999999", "x", "12345678901234567890"])
+@pytest.mark.parametrize("test", ["-1", "99999999", "x", str(2**63), str(2**64), "9" * 5_000, "1e400", "٣"])
 def test_an_image_that_is_none_is_passed_over(job: Job, open_screen, test: str) -> None:
     app = open_screen("try_it", run=job.key, test=test)
     assert not app.exception
