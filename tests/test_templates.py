@@ -22,7 +22,7 @@ from pages.parts.compare import before_after
 from pages.parts.flagged import detail
 from pages.parts.form import preview
 from pages.parts.how import flow
-from pages.parts.images import picked, ranking
+from pages.parts.scores import budget, ranking
 from pages.parts.try_it import answers
 from tests.hostile import EVIL, check, evil
 from tests.pages import stored
@@ -54,7 +54,7 @@ DRAWN: dict[str, Callable[[], str]] = {
     "definitions": lambda: flow.definitions([(EVIL, EVIL)]),
     "ROC": lambda: ranking.roc(CURVES, 1, 2, 2, 4, EVIL),
     "precision and recall": lambda: ranking.precision_recall(CURVES, 1, 2, 2, 4, EVIL),
-    "a mark": lambda: picked.mark(3, 10, EVIL),
+    "a mark": lambda: budget.mark(3, 10, EVIL),
     "filters": lambda: filters.excited(NETWORK, FILTERS, 1, 9.0),
     "a pair": lambda: filters.pair(np.stack([PIXELS, PIXELS]), np.ones((2, 4, 4)), 1.0, EVIL),
     "a path": lambda: filters.path({NETWORK: LAYERS}),
