@@ -9,6 +9,7 @@ import numpy as np
 
 from core import Result
 from pages.parts.around import colours, cuts, plots
+from pages.parts.around.templates import render
 from pages.parts.common import sees
 
 BINS, TICKS = 44, 4
@@ -50,20 +51,16 @@ def draw(result: Result, target: str) -> str:
     poisoned = result.poisoned.truth.poisoned[members]
     axis = plots.axis(found.scores, found.spans_orders)
     shown = plots.bars(found.scores[members], poisoned, axis, BINS)
-    drawn = [
-        f"<div class='ps-{kind[0]}' style='left:{100 * bin / BINS:.2f}%;width:{100 / BINS:.2f}%;"
-        f"height:{100 * top:.1f}%'></div>"
-        for kind, bin, _, top in plots.drawn(shown, log=False, stacked=False)
-    ]
     gone = found.scores[members & result.flagged]
-    if gone.size:
-        drawn.append(f"<div class='ps-cut' style='left:{100 * float(axis.share(gone.min())):.1f}%'></div>")
-    return (
-        f"<div class='ps-chart'><div>{plots.heights(shown, False, False).top:,} images</div>"
-        f"<div class='ps-hist' role='img' aria-label='{escape(_spoken(target, gone, poisoned), quote=True)}'>"
-        f"{''.join(drawn)}</div>{_ticks(axis)}"
-        f"<div>outlier score ({'log' if axis.log else 'linear'}) →</div>{_key(bool(poisoned.any()), gone.size)}</div>"
-    )
+    bars = [
+        (kind[0], 100 * bin / BINS, 100 * top) for kind, bin, _, top in plots.drawn(shown, log=False, stacked=False)
+    ]
+    return render(
+        "story/histogram.html.jinja",
+        top=plots.heights(shown, False, False).top, says=_spoken(target, gone, poisoned), bars=bars, width=100 / BINS,
+        cut=100 * float(axis.share(gone.min())) if gone.size else None, ticks=_ticks(axis),
+        scale="log" if axis.log else "linear", poisoned=bool(poisoned.any()),
+    )  # fmt: skip
 
 
 def _spoken(target: str, gone: plots.Floats, poisoned: plots.Mask) -> str:
@@ -73,20 +70,8 @@ def _spoken(target: str, gone: plots.Floats, poisoned: plots.Mask) -> str:
     return f"{says}; the cut removes {len(gone):,}."
 
 
-def _ticks(axis: plots.Axis) -> str:
-    """Some of the axis's ticks, those at its ends kept inside."""
+def _ticks(axis: plots.Axis) -> list[tuple[float, str]]:
+    """Some of the axis's ticks: where, in percent of its length, and the figure."""
     ticks = axis.ticks()
     chosen = ticks[:: -(-len(ticks) // TICKS)]
-    marks = []
-    for tick in chosen:
-        share = float(np.clip(axis.share(tick), 0, 1))
-        edge = " class='ps-first'" if share < 0.06 else " class='ps-last'" if share > 0.94 else ""
-        marks.append(f"<span{edge} style='left:{100 * share:.1f}%'>{plots.figure_text(tick)}</span>")
-    return f"<div class='ps-ticks' aria-hidden='true'>{''.join(marks)}</div>"
-
-
-def _key(poisoned: bool, cut: int) -> str:
-    entries = ["<span><i class='ps-b'></i> benign</span>"]
-    entries += ["<span><i class='ps-p'></i> poisoned</span>"] if poisoned else []
-    entries += ["<span>┆ cut</span>"] if cut else []
-    return f"<div class='ps-key'>{''.join(entries)}</div>"
+    return [(100 * float(np.clip(axis.share(tick), 0, 1)), plots.figure_text(tick)) for tick in chosen]
