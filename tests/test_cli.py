@@ -273,7 +273,8 @@ def test_score(own_home: Path, tmp_path: Path) -> None:
         *("--assumed-ratio", "0.2", "--multiplier", "1"),
     )
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout == f"20 of 100 images flagged; written to {to}\n"
+    assert ended.stdout.startswith("spectral: 100 rows of 8 features in 2 classes\n")
+    assert ended.stdout.endswith(f"\n20 of 100 images flagged; written to {to}\n")
     with open(to, newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["id", "label", "score", "flagged"]

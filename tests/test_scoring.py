@@ -35,14 +35,14 @@ def files(tmp_path: Path, arrays) -> tuple[Path, Path, Path]:
 
 
 def test_the_table_has_one_row_an_image_in_the_order_given(files, arrays):
-    flagged, total = score_files(*files, **SETTINGS)
+    found = score_files(*files, **SETTINGS)
     table = pd.read_csv(files[2])
     assert list(table.columns) == ["id", "label", "score", "flagged"]
     assert table["id"].tolist() == list(range(400))
     assert table["label"].tolist() == arrays[1].tolist()
     np.testing.assert_allclose(table["score"], detect("spectral", *arrays).scores, rtol=1e-12)
     assert table["flagged"].dtype == bool
-    assert (flagged, total) == (table["flagged"].sum(), 400)
+    assert (found.flagged, found.rows) == (table["flagged"].sum(), 400)
 
 
 def test_every_class_loses_the_budget_and_the_ones_apart_are_among_them(files, arrays):
@@ -54,32 +54,32 @@ def test_every_class_loses_the_budget_and_the_ones_apart_are_among_them(files, a
 
 def test_a_detector_that_names_classes_flags_in_those_alone(files):
     settings = {**SETTINGS, "detector": "whitened-spectral"}
-    flagged, _ = score_files(*files, **{**settings, "parameters": {"threshold": 100.0}})
-    assert flagged == 0
-    flagged, _ = score_files(*files, **settings)
+    found = score_files(*files, **{**settings, "parameters": {"threshold": 100.0}})
+    assert (found.flagged, found.named) == (0, [])
+    found = score_files(*files, **settings)
     table = pd.read_csv(files[2])
-    assert flagged == 15
+    assert (found.flagged, found.named) == (15, [2])
     assert set(table["label"][table["flagged"]]) == {2}
 
 
 def test_small_integers_and_double_precision_are_taken_too(files, arrays):
     np.save(files[0], arrays[0].astype(np.float64))
     np.save(files[1], arrays[1].astype(np.uint8))
-    assert score_files(*files, **SETTINGS) == (60, 400)
+    assert score_files(*files, **SETTINGS).flagged == 60
 
 
 def test_of_uneven_classes_each_loses_a_share_of_its_own_size(files, arrays):
     labels = np.repeat(np.arange(3), [300, 90, 10])
     np.save(files[1], labels)
-    assert score_files(*files, **SETTINGS) == (45 + 13 + 1, 400)
+    assert score_files(*files, **SETTINGS).flagged == 45 + 13 + 1
     table = pd.read_csv(files[2])
     assert table.groupby("label")["flagged"].sum().tolist() == [45, 13, 1]
-    assert score_files(*files, **SETTINGS, epsilon_of="median_class") == (13 + 13 + 10, 400)
+    assert score_files(*files, **SETTINGS, epsilon_of="median_class").flagged == 13 + 13 + 10
 
 
 def test_features_that_do_not_vary_flag_nothing(files):
     np.save(files[0], np.full((400, 5), 0.1))
-    assert score_files(*files, **SETTINGS) == (0, 400)
+    assert score_files(*files, **SETTINGS).flagged == 0
 
 
 def bad_file(kind: str, path: Path) -> None:
@@ -101,7 +101,7 @@ def bad_file(kind: str, path: Path) -> None:
         np.save(path, np.array([{"a": 1}, None], dtype=object), allow_pickle=True)
     elif kind == "an archive":
         with path.open("wb") as file:
-            np.savez(file, features=np.zeros((3, 2)))
+            np.savez(file, one=np.zeros((3, 2)), other=np.zeros(3))
 
 
 BAD = ["missing", "a folder", "empty", "text", "cut short", "header cut short", "objects", "an archive"]
@@ -121,10 +121,10 @@ def test_a_file_that_is_no_array_is_refused_by_its_name_and_nothing_is_written(w
     [
         (np.zeros((4, 2)), np.zeros(3, int), r"got shapes \(4, 2\) and \(3,\)"),
         (np.zeros(4), np.zeros(4, int), r"features must be \[n, d\]"),
-        (np.zeros((0, 2)), np.zeros(0, int), "neither empty"),
+        (np.zeros((0, 2)), np.zeros(0, int), "labels must have at least one row"),
         (np.full((4, 2), np.nan), np.zeros(4, int), "features must be finite, .* 4 rows are not"),
-        (np.zeros((4, 2)), np.full(4, 0.5), "labels must be integers"),
-        (np.zeros((4, 2)), np.full(4, -1), "labels must lie in"),
+        (np.zeros((4, 2)), np.full(4, 0.5), "labels must be whole numbers or text, got 0.5"),
+        (np.zeros((4, 2)), np.full(4, -1), "no row has a label; all are -1"),
         (np.full((4, 2), "a"), np.zeros(4, int), "features must be real numbers"),
     ],
     ids=["lengths", "one axis", "empty", "nan", "fractions", "negative", "words"],

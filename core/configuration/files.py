@@ -32,8 +32,9 @@ def from_yaml(text: str) -> Any:
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError) as error:
         if isinstance(error, BadRequest):
             raise
-        # What a value's own constructor raises (a month 13, say) comes out of the library as it is.
-        raise BadRequest(f"this is not YAML: {shortened(str(error))}") from None
+        # What a value's own constructor raises (a month 13, say) comes out of the library as it is. The first line
+        # of it says what; the second, of letters that no YAML may have, where in a string that nobody knows.
+        raise BadRequest(f"this is not YAML: {shortened(str(error).partition(chr(10))[0])}") from None
 
 
 class _Strict(yaml.SafeLoader):

@@ -244,7 +244,7 @@ SPOILT[[2, 5], 1] = np.nan, np.inf
         (FEATURES, LABELS[:5], r"got shapes \(12, 3\) and \(5,\)"),
         (SPOILT, LABELS, "features must be finite, in the range of float32; 2 rows are not"),
         (SPOILT.astype(np.float16), LABELS, "features must be finite, in the range of float32; 2 rows are not"),
-        (FEATURES[:0], LABELS[:0], r"neither empty; got shapes \(0, 3\) and \(0,\)"),
+        (FEATURES[:0], LABELS[:0], r"labels must have at least one row, got shape \(0,\)"),
         (FEATURES[:, :0], LABELS, r"neither empty; got shapes \(12, 0\) and \(12,\)"),
         (FEATURES.astype(str), LABELS, "features must be real numbers, got dtype <U"),
         (FEATURES.astype(complex), LABELS, "features must be real numbers, got dtype complex128"),

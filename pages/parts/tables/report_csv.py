@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 
 from core.reproduction import HEADS, TableRow
+from core.store import csv_cell
 
 
 def as_csv(rows: Sequence[TableRow]) -> str:
@@ -25,5 +26,5 @@ def as_csv(rows: Sequence[TableRow]) -> str:
         line += [row.entries[0].config.training.recipe, done]
         for figure in HEADS:
             line += [getattr(published, figure), row.mean(figure), row.spread(figure)]
-        write(["" if value is None else value for value in (*line, *map(row.mean, beside))])
+        write(["" if value is None else csv_cell(value) for value in (*line, *map(row.mean, beside))])
     return text.getvalue()
