@@ -7,7 +7,7 @@ import streamlit as st
 
 import core
 from core import Job, Result, RunConfig
-from pages.parts.around import current, cuts, shell, words
+from pages.parts.around import current, cuts, shell, trouble, words
 from pages.parts.common import others, sections
 from pages.parts.compare import before_after, benign, confusion, kept, ledger, side_by_side
 
@@ -128,6 +128,7 @@ def picture(result: Result, found: dict[str, Any]) -> None:
 
 
 @st.fragment
+@trouble.said()
 def by_class(result: Result, found: dict[str, Any]) -> None:
     confusion.show(result)
     st.subheader("Accuracy of each class")

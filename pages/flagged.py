@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import core
 from core import Result
-from pages.parts.around import current, cuts, shell, words
+from pages.parts.around import current, cuts, shell, trouble, words
 from pages.parts.around.cuts import Cut, Scored
 from pages.parts.flagged import chips, detail, verdicts
 from pages.parts.images import gallery, picked
@@ -118,6 +118,7 @@ def nothing(cut: Cut, found: Scored) -> None:
 
 
 @st.fragment
+@trouble.said()
 def review(result: Result, found: Scored, flagged: Mask, truth: bool) -> None:
     """Filter, grid and detail; reruns alone."""
     st.html(_STYLE)

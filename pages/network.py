@@ -15,7 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 import core
 from core import Result
 from core.results import OUTLIER, REACTS, Filters, Layer
-from pages.parts.around import current, cuts, shell, words
+from pages.parts.around import current, cuts, shell, trouble, words
 from pages.parts.common import asked, filters
 from pages.parts.common.asked import Asked
 
@@ -106,6 +106,7 @@ def filter_words(found: dict[Asked, Filters]) -> str:
 
 
 @st.fragment
+@trouble.said()
 def in_action(result: Result, found: dict[Asked, Filters]) -> None:
     """A real image, without and with the trigger, and a filter's answer to each; reruns alone."""
     st.subheader("A filter at work")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core import Result
-from pages.parts.around import current, cuts, shell, words
+from pages.parts.around import current, cuts, shell, trouble, words
 from pages.parts.around.cuts import Scored
 from pages.parts.how import explained
 from pages.parts.images import picked
@@ -44,6 +44,7 @@ def warn_if_hardly_learned(result: Result) -> None:
 
 
 @st.fragment
+@trouble.said()
 def explore(result: Result, found: Scored, truth: bool) -> None:
     """Everything that follows the cut, the class or the brush; reruns alone."""
     cut = cuts.chosen(result)

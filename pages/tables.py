@@ -15,7 +15,7 @@ import streamlit as st
 import core
 from core import Job
 from core.reproduction import HEADS, Entry, TableRow
-from pages.parts.around import current, cuts, presenter, shell, words
+from pages.parts.around import current, cuts, presenter, shell, trouble, words
 from pages.parts.around.templates import render
 from pages.parts.tables import missing, report_csv, report_table, report_words
 
@@ -111,6 +111,7 @@ def asked(entries: Sequence[Entry]) -> dict[str, Job]:
 # --- the tables, and what is said of them ----------------------------------------------------------------
 
 
+@trouble.said()
 def tables(choice: Choice, was_active: bool) -> None:
     """All that changes while runs go on."""
     entries = wanted(*choice)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import core
 from core import BadRequest, Result, TriggerConfig
-from pages.parts.around import current, cuts, keys, shell, words
+from pages.parts.around import current, cuts, keys, shell, trouble, words
 from pages.parts.common import asked
 from pages.parts.common.asked import Asked
 from pages.parts.try_it import answers, chooser, own_picture
@@ -185,6 +185,7 @@ def dealt(result: Result, rows: NDArray[np.int64], row: int) -> list[int]:
 
 
 @st.fragment
+@trouble.said()
 def stage(result: Result, there: list[Asked], picture: Picture, truth: bool) -> None:
     """The picture, the trigger's switch, and what the networks say; reruns alone."""
     left, right = st.columns([1, 2.4], gap="large")

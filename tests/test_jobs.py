@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -275,6 +276,61 @@ def test_a_damaged_ledger_says_what_to_do(home: Path) -> None:
     (home / "ledger.sqlite").write_bytes(b"no ledger" * 1000)
     with pytest.raises(LedgerUnavailable, match=r"is damaged .*move it away"):
         jobs.submit(config())
+
+
+CROWDED = """
+    import resource, sys
+    from core import jobs
+    from core.configuration.settings import configure
+    from core.jobs.ledger import LedgerUnavailable
+    asked, other = (configure(dataset="digits", target=target) for target in (3, 4))
+    if sys.argv[1] == "used":
+        jobs.submit(asked, start=False)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))  # no file can grow, as on a full disk or beyond a quota
+    said = []
+    for door in (
+        lambda: jobs.listing(start=False), lambda: jobs.submit(other, start=False), lambda: jobs.named("a"),
+        lambda: jobs.get(1, start=False), lambda: jobs.cancel(1), lambda: jobs.pin(1),
+    ):
+        try:
+            door()
+        except LedgerUnavailable as error:
+            said.append(str(error))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    print(*said, sep="\\n")
+    jobs.submit(other, start=False)
+    print(len(jobs.listing(start=False)), "kept")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+@pytest.mark.parametrize(("state", "kept"), [("new", 1), ("used", 2)])
+def test_a_ledger_on_a_full_disk_says_so_at_every_door(home: Path, state: str, kept: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(CROWDED), state],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    *said, last = done.stdout.splitlines()
+    assert len(said) == 6
+    assert all(re.match(r"no room to write in .* free some space, or set POISONSCOPE_HOME", line) for line in said)
+    assert last == f"{kept} kept"
+
+
+def test_a_number_that_the_ledger_cannot_have_is_refused(home: Path) -> None:
+    for id in (2**63, -(2**64), 10**30):
+        with pytest.raises(BadRequest, match="no number of more than 64 bits"):
+            jobs.get(id, start=False)
+    with pytest.raises(BadRequest, match="no number of more than 64 bits"):
+        jobs.listing(10**30)
+
+
+@pytest.mark.parametrize("name", ["a\0", "two\nlines", "\ud800"])
+def test_a_name_that_cannot_be_shown_is_refused(home: Path, name: str) -> None:
+    job = jobs.submit(config(), start=False)
+    with pytest.raises(BadRequest, match="a run's name must be printable text in one line"):
+        jobs.rename(job.id, name)
 
 
 def test_a_busy_ledger_says_so(home: Path) -> None:

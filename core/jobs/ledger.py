@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.configuration import RunConfig, Sweep, grid
-from core.store import FileLock, home, no_space
+from core.store import NO_SPACE, FileLock, home, lack_of_space, no_space
 from core.types import BadRequest, PoisonscopeError
 
 SCHEMA = 1
@@ -135,6 +135,8 @@ def open_ledger(write: bool = False, patience: float = 10.0) -> Iterator[sqlite3
             connection.commit()
     except sqlite3.Error as error:
         raise LedgerUnavailable(_trouble(path, error, patience)) from error
+    except OverflowError as error:  # SQLite's whole numbers have 64 bits
+        raise BadRequest(f"the ledger has no number of more than 64 bits: {error}") from None
 
 
 def _trouble(path: Path, error: sqlite3.Error, patience: float) -> str:
@@ -142,8 +144,11 @@ def _trouble(path: Path, error: sqlite3.Error, patience: float) -> str:
     primary = None if code is None else code & 0xFF
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return f"the ledger {path} was in use by another program for {patience:g} seconds; try again"
-    if primary == sqlite3.SQLITE_FULL:
-        return no_space(path.parent, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) if primary == sqlite3.SQLITE_FULL else None
+    if primary in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):  # what a full disk is to its files for the log
+        full = lack_of_space(path.parent)
+    if full is not None:
+        return no_space(path.parent, full)
     if primary in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return f"the ledger {path} is damaged ({error}); move it away and start again, stored results remain"
     return f"the ledger {path} cannot be used: {error}"
@@ -154,6 +159,8 @@ def _connect(path: Path, patience: float) -> sqlite3.Connection:
         try:
             _prepare(path)
         except OSError as error:
+            if error.errno in NO_SPACE:
+                raise LedgerUnavailable(no_space(path.parent, error)) from error
             raise LedgerUnavailable(f"the ledger {path} cannot be made or opened: {error}") from error
         _prepared.add(path)
     connection = sqlite3.connect(path, timeout=patience, isolation_level=None)

@@ -13,4 +13,6 @@ from .shared import SharedStore as SharedStore
 from .shared import checked_url as checked_url
 from .stores import Checkpoint as Checkpoint
 from .stores import Store as Store
+from .troubles import NO_SPACE as NO_SPACE
+from .troubles import lack_of_space as lack_of_space
 from .troubles import no_space as no_space

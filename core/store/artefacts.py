@@ -201,7 +201,7 @@ def sizes_agree(folder: Path, stage: str, key: str) -> dict[str, Any]:
 
 def opened(folder: Path, stage: str, key: str) -> Artefact:
     """A folder whose every byte was checked; FileNotFoundError where there is none, else DamagedArtefact."""
-    if not folder.exists():
+    if not os.path.lexists(folder):  # a link that leads nowhere is damage
         raise FileNotFoundError(folder)
     done = sizes_agree(folder, stage, key)
     for name, entry in done["files"].items():

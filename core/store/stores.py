@@ -11,6 +11,7 @@ numpy only, never torch (a stored answer must come at once), and never pickle.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import secrets
 import shutil
@@ -23,12 +24,13 @@ from typing import Any, NamedTuple
 from core.store import home
 from core.store.artefacts import Array, Artefact, document_of, fill, opened, sizes_agree
 from core.store.locks import FileLock
-from core.store.troubles import explained
+from core.store.troubles import EXHAUSTED, explained
 from core.types import BadRequest, DamagedArtefact, PoisonscopeError
 
 CHECKPOINTS, QUARANTINE, TEMPORARY, LOCKS = "checkpoints", "quarantine", "tmp", "locks"
 _RESERVED = (CHECKPOINTS, QUARANTINE, TEMPORARY, LOCKS)
 _STAGE = re.compile(r"[a-z-]+")
+_NUMBER = re.compile(r"[0-9]{8}")
 _KEY = re.compile(r"[0-9a-f]{64}")
 log = logging.getLogger(__name__)
 
@@ -114,11 +116,24 @@ class Store:
             if _renamed(prepared, place):
                 home.sync_folder(place.parent)
                 break
-            if Store.read(self, stage, key) is not None:
+            if self._stands(stage, key):
                 break
         else:
             raise PoisonscopeError(f"{place} is damaged and could not be moved away; remove it by hand")
         return Artefact(place, document_of(place))
+
+    def _stands(self, stage: str, key: str) -> bool:
+        """Whether an intact artefact is in its place; a damaged one is set aside, or OSError says why it cannot be."""
+        try:
+            opened(self._place(stage, key), stage, key)
+        except FileNotFoundError:
+            return False
+        except DamagedArtefact as damage:
+            trouble = self._set_aside(stage, key, str(damage))
+            if trouble is not None:
+                raise trouble from None
+            return False
+        return True
 
     @contextmanager
     def lock(self, stage: str, key: str, poll: Callable[[], None] | None = None) -> Iterator[None]:
@@ -181,7 +196,7 @@ class Store:
     def _places(self) -> list[tuple[str, str]]:
         found = [
             (place.parent.name, place.name)
-            for place in self.folder.glob("*/*/")
+            for place in self.folder.glob("*/*")
             if _is_stage(place.parent.name) and _KEY.fullmatch(place.name)
         ]
         return sorted(found)
@@ -215,29 +230,35 @@ class Store:
             fill(prepared, stage, key, arrays, weights, document)
             yield prepared
 
-    def _set_aside(self, stage: str, key: str, reason: str) -> None:
-        """Move a damaged artefact to quarantine, unless another process has done so or has replaced it."""
+    def _set_aside(self, stage: str, key: str, reason: str) -> OSError | None:
+        """Move a damaged artefact to quarantine, unless another process has done so or has replaced it.
+
+        Returns what kept it from being moved, if anything did.
+        """
         place = self._place(stage, key)
-        with self._moving():
-            try:
-                opened(place, stage, key)
-                return
-            except FileNotFoundError:
-                return
-            except DamagedArtefact:
-                pass
-            quarantine = self.folder / QUARANTINE
-            try:
+        try:
+            with self._moving():
+                try:
+                    opened(place, stage, key)
+                    return None
+                except FileNotFoundError:
+                    return None
+                except DamagedArtefact:
+                    pass
+                quarantine = self.folder / QUARANTINE
                 quarantine.mkdir(exist_ok=True)
                 aside = _free_name(quarantine / f"{stage}-{key[:12]}-{time.strftime('%Y%m%dT%H%M%S')}")
                 place.rename(aside)
-            except OSError as error:
-                log.warning("%s is damaged (%s) and could not be set aside: %s", place, reason, error)
-            else:
-                log.warning("%s was damaged (%s); it has been set aside as %s", place, reason, aside)
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                raise
+            log.warning("%s is damaged (%s) and could not be set aside: %s", place, reason, error)
+            return error
+        log.warning("%s was damaged (%s); it has been set aside as %s", place, reason, aside)
+        return None
 
     def _remove(self, place: Path) -> None:
-        if not place.exists():
+        if not os.path.lexists(place):
             return
         with explained(self.folder), self._scratch("removed") as scratch, self._moving(), suppress(FileNotFoundError):
             place.rename(scratch / "artefact")
@@ -250,7 +271,7 @@ class Store:
         try:
             yield
         finally:
-            lock.release()
+            lock.release(remove=True)
 
 
 class Checkpoint:
@@ -263,6 +284,8 @@ class Checkpoint:
 
     def save(self, tensors: Mapping[str, Array], document: Mapping[str, Any]) -> None:
         """Replace the checkpoint. Raises PoisonscopeError where the disk is full; the previous one stays then."""
+        if not self.folder.is_dir():  # a file, or a link that leads nowhere
+            self.clear()
         earlier = self._numbers()
         place = self.folder / f"{max(earlier, default=0) + 1:08d}"
         with self._store._prepared(self._stage, self._key, {}, tensors, document) as prepared:
@@ -288,7 +311,7 @@ class Checkpoint:
         self._store._remove(self.folder)
 
     def _numbers(self) -> list[int]:
-        return [int(place.name) for place in self.folder.glob("*/") if place.name.isdecimal()]
+        return [int(place.name) for place in self.folder.glob("*") if _NUMBER.fullmatch(place.name)]
 
 
 def _renamed(source: Path, place: Path) -> bool:
@@ -296,7 +319,7 @@ def _renamed(source: Path, place: Path) -> bool:
     try:
         source.rename(place)
     except OSError:
-        if place.exists():
+        if os.path.lexists(place):
             return False
         raise
     return True
@@ -304,7 +327,7 @@ def _renamed(source: Path, place: Path) -> bool:
 
 def _free_name(path: Path) -> Path:
     names = (path if number == 0 else path.with_name(f"{path.name}-{number}") for number in range(10_000))
-    return next(name for name in names if not name.exists())
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def _is_stage(name: str) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +15,10 @@ import safetensors
 from core.store import home
 from core.types import DamagedArtefact, PoisonscopeError
 
+PROBE = 128 * 1024  # bytes; the ledger's log and its index begin with less
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
+IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR, errno.ELOOP)  # a file or a dangling link where a folder should be
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
@@ -43,7 +47,26 @@ def explained(folder: Path) -> Iterator[None]:
             raise PoisonscopeError(
                 f"{folder} cannot be written ({error.strerror}); set {home.VARIABLE} to a folder that can"
             ) from error
+        if error.errno in IN_THE_WAY:
+            raise PoisonscopeError(
+                f"something that is no folder is in the way in {folder} ({error}); move it away"
+            ) from error
         raise
+
+
+def lack_of_space(folder: Path) -> OSError | None:
+    """Why a few pages more cannot be written in a folder, if that is for want of room; None where they can.
+
+    SQLite says no more than "disk I/O error" where its log cannot grow, so it is tried.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(PROBE))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error if error.errno in NO_SPACE else None
+    return None
 
 
 def no_space(folder: Path, error: OSError) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.parts.around import address, current, cuts, presenter, warm
+from pages.parts.around import address, current, cuts, presenter, trouble, warm
 
 SCREENS = (
     ("pages/story.py", "Story", ":material/auto_stories:"),
@@ -57,21 +57,22 @@ def open_screen() -> None:
     st.html(_ROOM)
     address.tidy()
     warm.up()
-    current.prepare()
-    if address.restored():
-        for part in (cuts, current, presenter):
-            part.come_back()
-    current.keep_address()
-    presenter.keep()
-    if presenter.on():
-        presenter.bar([(path, title) for path, title, _ in SCREENS], screen.title)
-    else:
-        st.logo(ICON, size="large")
-        current.picker()
-        presenter.switch()
-    if screen.title in ASK_NETWORKS:
-        warm.wait()
-    screen.run()
+    with trouble.said():
+        current.prepare()
+        if address.restored():
+            for part in (cuts, current, presenter):
+                part.come_back()
+        current.keep_address()
+        presenter.keep()
+        if presenter.on():
+            presenter.bar([(path, title) for path, title, _ in SCREENS], screen.title)
+        else:
+            st.logo(ICON, size="large")
+            current.picker()
+            presenter.switch()
+        if screen.title in ASK_NETWORKS:
+            warm.wait()
+        screen.run()
 
 
 def ensure() -> None:

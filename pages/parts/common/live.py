@@ -14,7 +14,7 @@ import streamlit as st
 
 import core
 from core import Event, Job
-from pages.parts.around import colours, presenter, words
+from pages.parts.around import colours, presenter, trouble, words
 
 STAGES = {"run": tuple(words.STAGES), "benign": ("train", "evaluate")}
 TRAININGS = {"train": "First training, on the poisoned set", "retrain": "Retraining, on what the filter left"}
@@ -37,6 +37,7 @@ def show(job: Job, *, wide: bool = False, blind: bool = False) -> None:
     st.fragment(_watch, run_every=1.0 if job.active else None)(job.id, job.active, wide, blind)
 
 
+@trouble.said()
 def _watch(id: int, was_active: bool, wide: bool, blind: bool) -> None:
     job = core.jobs.get(id)
     if was_active and not job.active:

@@ -13,7 +13,7 @@ import streamlit as st
 
 import core
 from core import PoisonscopeError, Result
-from pages.parts.around import current, cuts, words
+from pages.parts.around import current, cuts, trouble, words
 from pages.parts.common import profiles
 
 WHOLE = {"#Pois left": "Int64", "Clean removed": "Int64", "AUROC": "Float64", "AP": "Float64"}  # or missing
@@ -47,6 +47,7 @@ def assumed(result: Result) -> str:
 
 
 @st.fragment
+@trouble.said()
 def detectors(result: Result) -> None:
     """The registered detectors on this network's representations; see `assumed`."""
     for name in profiles.asked(result):

@@ -17,7 +17,7 @@ import streamlit as st
 
 import core
 from core import Job, PoisonscopeError
-from pages.parts.around import current, presenter, words
+from pages.parts.around import current, presenter, trouble, words
 from pages.parts.compare import kept, side_by_side
 
 FIGURES = {
@@ -59,6 +59,7 @@ def show(blind: bool = False, compare: Callable[[Job, Job], None] | None = None)
     st.fragment(_list, run_every=2.0 if active else None)(blind, compare, active)
 
 
+@trouble.said()
 def _list(blind: bool, compare: Callable[[Job, Job], None] | None, was_active: bool) -> None:
     jobs = current.runs()
     if was_active and not any(job.active for job in jobs):

@@ -7,7 +7,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core import Result
-from pages.parts.around import words
+from pages.parts.around import trouble, words
 from pages.parts.around.cuts import Scored
 from pages.parts.images import brush, gallery
 from pages.parts.scores import panels
@@ -53,6 +53,7 @@ def write_range(label: int, chosen: brush.Brush | None, lasso: bool) -> None:
 
 
 @st.fragment
+@trouble.said()
 def show_gallery(result: Result, found: Scored, ids: Ids, truth: bool) -> None:
     """The gallery alone: choosing an image in it draws nothing else anew."""
     gallery.show(result, found, ids, truth, key="brushed")

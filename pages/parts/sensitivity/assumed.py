@@ -12,7 +12,7 @@ import streamlit as st
 import core
 from core import Result
 from core.evaluation import Decisions, Profile
-from pages.parts.around import cuts, words
+from pages.parts.around import cuts, trouble, words
 from pages.parts.common import profiles
 from pages.parts.images import picked
 from pages.parts.sensitivity import curves
@@ -49,6 +49,7 @@ class Line(NamedTuple):
 
 
 @st.fragment
+@trouble.said()
 def show(result: Result) -> None:
     """The sliders, the picture and the table; reruns alone."""
     known = profiles.stored(result)

@@ -13,7 +13,7 @@ import streamlit as st
 
 import core
 from core import PoisonscopeError, Result
-from pages.parts.around import colours, current, cuts, words
+from pages.parts.around import colours, current, cuts, trouble, words
 from pages.parts.common import profiles
 from pages.parts.sensitivity import curves, rivals
 
@@ -34,6 +34,7 @@ class Layer(NamedTuple):
 
 
 @st.fragment
+@trouble.said()
 def show(result: Result) -> None:
     """The picture of the gaps, the table of the layers, and buttons for what is missing."""
     detector = choose(result)

@@ -11,7 +11,7 @@ import streamlit as st
 import core
 from core import DefenceConfig, Result
 from core.evaluation import Decisions, Profile
-from pages.parts.around import current, cuts, words
+from pages.parts.around import current, cuts, trouble, words
 from pages.parts.common import profiles
 from pages.parts.images import picked
 from pages.parts.sensitivity import curves
@@ -40,6 +40,7 @@ REAL = dict.fromkeys(("AUROC", "AP", "TPR at 1% FPR"), "Float64")
 
 
 @st.fragment
+@trouble.said()
 def show(result: Result) -> None:
     """The picture, the table, and a button for every detector that has not scored yet."""
     for name in profiles.asked(result):

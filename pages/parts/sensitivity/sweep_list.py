@@ -14,7 +14,7 @@ import streamlit as st
 import core
 from core import Job, PoisonscopeError
 from core.configuration import Sweep
-from pages.parts.around import cuts, presenter, words
+from pages.parts.around import cuts, presenter, trouble, words
 from pages.parts.sensitivity import sweep_form, sweep_pictures, sweep_runs
 
 EVERY = 2.0  # seconds between two looks
@@ -78,6 +78,7 @@ def label(listed: Listed) -> str:
     return " · ".join(part for part in parts if part)
 
 
+@trouble.said()
 def recorded(sweep: Sweep) -> None:
     """Figures that come with the program, and what it takes to compute them here."""
     table = _figures(str(core.home.home()), core.grid.text(sweep), "recorded", None, sweep)
@@ -92,6 +93,7 @@ def recorded(sweep: Sweep) -> None:
             sweep_form.start(sweep, plan, "sweep run here")
 
 
+@trouble.said()
 def watch(id: int, was_active: bool) -> None:
     """All that changes while it goes on."""
     try:
