@@ -1,4 +1,4 @@
-"""The detector that a person picks, and its scores."""
+"""What a person picks: a detector, whose scores are then had, or one of a few ways to look."""
 
 from __future__ import annotations
 
@@ -68,3 +68,13 @@ def detector(result: Result) -> None:
         "losses of the training, or the network itself.",
         width=280,
     )
+
+
+def choice(label: str, name: str, options: list[str], *, usual: str | None = None, help: str | None = None) -> str:
+    """One of a few ways to look, the first of them if no usual one is named; kept in the address under `name`."""
+    key, usual = f"{name} picker", usual or options[0]
+    st.session_state[key] = cuts.option(name, usual, options)
+    return st.segmented_control(
+        label, options, key=key, required=True, help=help,
+        on_change=lambda: cuts.set_option(name, st.session_state[key], usual),
+    )  # fmt: skip

@@ -9,14 +9,15 @@ import core
 from core import Result
 from pages.parts.around import current, cuts, words
 from pages.parts.around.cuts import Cut, Scored
-from pages.parts.scores import directions, looks, panels, ranking
+from pages.parts.images import picked
+from pages.parts.scores import directions, enlarged, panels, ranking
 
 CURVES, SPECTRUM, SCATTER, FILTERS = "ROC and precision", "singular values", "scatter", "reference filters"
 
 
 def show(result: Result, found: Scored, cut: Cut, label: int, truth: bool) -> None:
     """The plot that is chosen, and only that one, with what it shows in words."""
-    plot = looks.choice("Look closer", "plot", [CURVES, SPECTRUM, SCATTER, FILTERS] if truth else [SPECTRUM, SCATTER])
+    plot = picked.choice("Look closer", "plot", [CURVES, SPECTRUM, SCATTER, FILTERS] if truth else [SPECTRUM, SCATTER])
     name = words.class_name(result.config, label)
     if plot == CURVES:
         show_curves(result, found, cut, label, name, truth)
@@ -42,7 +43,7 @@ def show_curves(result: Result, found: Scored, cut: Cut, label: int, name: str, 
         if result.poisoned.truth.count and label != target:
             st.button(
                 f"Show {words.class_name(result.config, target)}, the target class",
-                on_click=lambda: looks.enlarge(result, found, truth, target),
+                on_click=lambda: enlarged.enlarge(result, found, truth, target),
             )
         return
     hits = ranking.poisons(result, found, cut.detector, label)

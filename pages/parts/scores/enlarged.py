@@ -1,4 +1,4 @@
-"""The ways to look at scores: what is chosen stands in the address."""
+"""The class in large: which one it is stands in the address."""
 
 from __future__ import annotations
 
@@ -9,16 +9,6 @@ from core import Result
 from pages.parts.around import cuts, words
 from pages.parts.around.cuts import Scored
 from pages.parts.images import brush
-
-
-def choice(label: str, name: str, options: list[str], *, usual: str | None = None, help: str | None = None) -> str:
-    """One of a few ways to look, the first of them if no usual one is named; kept in the address under `name`."""
-    key, usual = f"{name} picker", usual or options[0]
-    st.session_state[key] = cuts.option(name, usual, options)
-    return st.segmented_control(
-        label, options, key=key, required=True, help=help,
-        on_change=lambda: cuts.set_option(name, st.session_state[key], usual),
-    )  # fmt: skip
 
 
 def large_class(result: Result, found: Scored, truth: bool) -> int:
