@@ -52,7 +52,7 @@ def recorded() -> tuple[Features, Labels, Mask]:
     """Features of the run that ships with the program, unpacked into a home that is gone afterwards."""
     from core.results import recorded as recording
     from core.results.result import Result
-    from core.store.artefacts import Store
+    from core.store.stores import Store
 
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))

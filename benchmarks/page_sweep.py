@@ -24,8 +24,8 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 
 import core
+from core import jobs
 from core.configuration import grid
-from core.jobs import ledger
 from core.store.home import VARIABLE
 from core.sweeps import planning
 from core.training import devices
@@ -122,7 +122,7 @@ class Walk:
         self.page.reload()
         self.page.get_by_text("Paused: what is finished is kept").wait_for(timeout=60_000)
         self.press("Resume")
-        self.until(lambda: self.status() in ledger.ACTIVE, "the resumption")
+        self.until(lambda: self.status() in jobs.ACTIVE, "the resumption")
         self.note("resumed")
 
     def kill_the_worker(self) -> None:
@@ -134,13 +134,13 @@ class Walk:
         self.picture("lost")
         self.note("worker killed")
         self.press("Resume")
-        self.until(lambda: self.status() in ledger.ACTIVE, "the resumption")
+        self.until(lambda: self.status() in jobs.ACTIVE, "the resumption")
 
     def a_single_run(self) -> None:
         before = self.stored()
-        job = ledger.submit(core.configure(dataset="digits", target="three", training={"epochs": 1}))
-        self.until(lambda: not ledger.get(job.id).active, "the single run")
-        self.note("a single run went first", status=ledger.get(job.id).status, runs_meanwhile=self.stored() - before)
+        job = jobs.submit(core.configure(dataset="digits", target="three", training={"epochs": 1}))
+        self.until(lambda: not jobs.get(job.id).active, "the single run")
+        self.note("a single run went first", status=jobs.get(job.id).status, runs_meanwhile=self.stored() - before)
 
     # --- looking -------------------------------------------------------------------------------------------
 
@@ -169,7 +169,7 @@ class Walk:
 
     def trainings(self, job: int) -> int:
         """How many trainings of the sweep were begun, the ones that were broken off and begun again included."""
-        return sum(event.stage == "train" and event.fraction < 1.0 for _, event in ledger.events(job))
+        return sum(event.stage == "train" and event.fraction < 1.0 for _, event in jobs.events(job))
 
     def note(self, what: str, **more: object) -> None:
         after = round(time.perf_counter() - self.began, 1)

@@ -22,8 +22,10 @@ from .configuration import class_names as class_names
 from .configuration import configure as configure
 from .configuration import grid as grid
 from .configuration import pictures as pictures
+from .configuration import reading as reading
 from .configuration import resolve as resolve
 from .configuration import run_key as run_key
+from .detectors import as_labels as as_labels
 from .detectors import detect as detect
 from .doors import install_recorded as install_recorded
 from .doors import open_recorded as open_recorded
@@ -51,6 +53,7 @@ from .results import reference as reference
 from .results import report as report
 from .results import reviews as reviews
 from .store import Store as Store
+from .store import as_csv as as_csv
 from .store import home as home
 from .training import share_cores as share_cores
 from .types import BadRequest as BadRequest

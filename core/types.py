@@ -115,6 +115,9 @@ class Detection:
     the leading singular values of each class, largest first, where the detector computes them. cut [k]
     float64 is the score above which an image of the class is likelier poisoned than benign, if any is (inf
     where there is no telling); None where the detector offers none.
+
+    unjudged [k] bool are the classes of which nothing can be told (too small, or their features do not vary), None
+    where there are none; no filter takes from these. notes say in sentences what the detector could not do, and why.
     """
 
     scores: Scores
@@ -122,6 +125,8 @@ class Detection:
     class_threshold: float | None = None
     spectrum: NDArray[np.float64] | None = None
     cut: NDArray[np.float64] | None = None
+    unjudged: Mask | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

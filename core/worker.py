@@ -8,44 +8,38 @@ begins.
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 import signal
 import sqlite3
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
-from typing import IO, Any
 
-import numpy as np
-
-from core.configuration import Sweep
+from core.configuration import Sweep, reading
 from core.jobs import (
-    ACTIVE,
     INHERITED,
     Asked,
-    Forecast,
     Job,
     LedgerUnavailable,
+    Reporter,
+    Yielded,
+    anything_queued,
     job_lock,
+    job_log,
     job_of,
     open_ledger,
     worker_lock,
 )
 from core.store import FileLock, Store, home, no_space
-from core.types import BadRequest, Cancelled, Event, PoisonscopeError, Watcher
+from core.types import BadRequest, Cancelled, PoisonscopeError, Watcher
 
 Execute = Callable[[str, Asked, Store, Watcher], None]
-
-HEARTBEAT = 2.0  # seconds between heartbeats
-TICK = 0.25  # seconds between looks at the cancel flag
+MOST_DESCRIPTOR = 2**31 - 1  # an int of C
 INSISTENCE = 60.0  # seconds that a job's outcome is tried to be written
-
 log = logging.getLogger(__name__)
 
 
@@ -54,9 +48,12 @@ def work(idle_seconds: float = 60.0, execute: Execute | None = None) -> int:
 
     Returns 0 at once where another worker lives. `execute` stands in for core.pipeline.execute.
     """
+    if not 0 <= idle_seconds < float("inf"):
+        raise BadRequest(f"idle_seconds must be a number from 0 on, got {idle_seconds}")
     lock = worker_lock()
     descriptor = os.environ.pop(INHERITED, "")
-    if not (descriptor.isdecimal() and lock.adopt(int(descriptor))) and not lock.try_acquire():
+    handed = reading.whole(descriptor, 0, MOST_DESCRIPTOR)
+    if (handed is None or not lock.adopt(handed)) and not lock.try_acquire():
         return 0
     stopping = threading.Event()
     taken = 0
@@ -69,14 +66,10 @@ def work(idle_seconds: float = 60.0, execute: Execute | None = None) -> int:
                 intact = lock.intact()
                 lock.release()
                 # Whoever queued a job while we held the lock has started no worker: look once more without it.
-                if stopping.is_set() or not intact or not _anything_queued() or not lock.try_acquire():
+                if stopping.is_set() or not intact or not anything_queued() or not lock.try_acquire():
                     return taken
     finally:
         lock.release()
-
-
-class _Yielded(Cancelled):
-    """A job that can wait lets another go first."""
 
 
 def _pipeline(kind: str, asked: Asked, store: Store, watch: Watcher) -> None:
@@ -109,14 +102,6 @@ def _drain(lock: FileLock, stopping: threading.Event, idle_seconds: float, execu
         else:
             stopping.wait(min(0.2, max(0.0, deadline - time.monotonic())))
     return taken
-
-
-def _anything_queued() -> bool:
-    try:
-        with open_ledger() as ledger:
-            return ledger.execute("SELECT 1 FROM jobs WHERE status = 'queued'").fetchone() is not None
-    except LedgerUnavailable:
-        return False
 
 
 @contextmanager
@@ -185,9 +170,9 @@ class _Outcome:
 
 def _perform(job: Job, lock: FileLock, execute: Execute, stopping: threading.Event) -> None:
     """Carry out one job and write down how it ended."""
-    reporter = _Reporter(job, stopping)
+    reporter = Reporter(job, stopping)
     try:
-        with _job_log(job):
+        with job_log(job):
             log.info(
                 "job %d (%s %s), attempt %d, process %d", job.id, job.kind, job.key[:12], job.attempts, os.getpid()
             )
@@ -199,10 +184,10 @@ def _perform(job: Job, lock: FileLock, execute: Execute, stopping: threading.Eve
         lock.release(remove=True)
 
 
-def _outcome(job: Job, execute: Execute, reporter: _Reporter) -> _Outcome:
+def _outcome(job: Job, execute: Execute, reporter: Reporter) -> _Outcome:
     try:
         execute(job.kind, job.asked, Store(), reporter)
-    except _Yielded:
+    except Yielded:
         return _Outcome("queued")
     except Cancelled:
         if reporter.stopping.is_set() and not reporter.cancelled.is_set():
@@ -228,7 +213,7 @@ def _advice(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _finish(job: Job, outcome: _Outcome, reporter: _Reporter) -> None:
+def _finish(job: Job, outcome: _Outcome, reporter: Reporter) -> None:
     """Write the outcome down. This insists for a minute; after that the job is lost, and resumable."""
     deadline = time.monotonic() + INSISTENCE
     while True:
@@ -260,174 +245,3 @@ def _conclude(ledger: sqlite3.Connection, job: Job, outcome: _Outcome, obeyed: b
     )
     if outcome.status == "done":
         ledger.execute("UPDATE jobs SET fraction = 1, stage_fraction = 1, message = '' WHERE id = ?", (job.id,))
-
-
-class _Reporter:
-    """The worker's watcher: takes events at once, and a thread of its own writes them to the ledger.
-
-    So training never waits for the disk, and a ledger that cannot be written costs progress, not the run.
-    The same thread keeps the heartbeat and hears of cancellation.
-    """
-
-    def __init__(self, job: Job, stopping: threading.Event) -> None:
-        self.stopping = stopping
-        self.cancelled = threading.Event()
-        self._job = job
-        self._lock = threading.Lock()
-        self._last = Event("", 0.0)
-        self._overall = 0.0
-        self._eta: float | None = None
-        self._forecast = Forecast()
-        self._pending: list[tuple[Any, ...]] = []
-        self._changed = False
-        self._beaten = time.monotonic()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"heartbeat of job {job.id}", daemon=True)
-
-    def __enter__(self) -> _Reporter:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closing.set()
-        self._thread.join()
-
-    def __call__(self, event: Event) -> None:
-        """Note an event. Raises Cancelled where the job or the worker is to stop."""
-        with self._lock:
-            begins = event.stage != self._last.stage
-            self._last = event
-            self._changed = True
-            self._estimate(event)
-            if begins or set(event.data) - {"overall"}:
-                row = (self._job.id, time.time(), event.stage, float(event.fraction), event.message, _json(event.data))
-                self._pending.append(row)
-        if self.cancelled.is_set():
-            raise Cancelled("the run was cancelled")
-        if self.stopping.is_set():
-            raise Cancelled("the worker was told to stop")
-        if event.data.get("between") and _anything_queued():
-            raise _Yielded("another job waits")
-
-    def _estimate(self, event: Event) -> None:
-        """The whole job's fraction, and the seconds left at this attempt's pace so far, where that can be told."""
-        given = event.data.get("overall")
-        if given is None:
-            return
-        self._overall = min(1.0, max(0.0, float(given)))
-        self._eta = self._forecast(time.monotonic(), self._overall)
-
-    def _run(self) -> None:
-        while not self._closing.wait(TICK):
-            try:
-                self._tick()
-            except Exception as error:  # whatever it is, it must not end the heartbeat
-                log.warning("progress could not be written: %s", error)
-
-    def _tick(self) -> None:
-        with open_ledger(patience=1.0) as ledger:
-            row = ledger.execute(
-                "SELECT status, attempts, cancelling FROM jobs WHERE id = ?", (self._job.id,)
-            ).fetchone()
-        ours = row is not None and row["attempts"] == self._job.attempts and row["status"] in (*ACTIVE, "lost")
-        if not ours or row["cancelling"]:
-            self.cancelled.set()
-        if self._changed or time.monotonic() - self._beaten >= HEARTBEAT:
-            with open_ledger(write=True, patience=1.0) as ledger:
-                written = self.put(ledger)
-            with self._lock:
-                del self._pending[:written]
-            self._beaten = time.monotonic()
-
-    def put(self, ledger: sqlite3.Connection) -> int:
-        """Write progress and heartbeat in the caller's transaction; returns how many events that took.
-
-        A job that was given up as lost while this process slept, or queued again, is ours again.
-        """
-        with self._lock:
-            event, overall, eta, pending = self._last, self._overall, self._eta, list(self._pending)
-            self._changed = False
-        found = ledger.execute(
-            "UPDATE jobs SET status = 'running', finished = NULL, error = NULL, heartbeat = ?, pid = ?, started = ?,"
-            " stage = ?, stage_fraction = ?, fraction = ?, message = ?, eta = ?"
-            " WHERE id = ? AND attempts = ? AND status IN ('running', 'lost', 'queued')",
-            (
-                *(time.time(), os.getpid(), self._job.started, event.stage, float(event.fraction)),
-                *(overall, event.message, eta, self._job.id, self._job.attempts),
-            ),
-        ).rowcount
-        if found:
-            ledger.executemany(
-                "INSERT INTO events (job, time, stage, fraction, message, data) VALUES (?, ?, ?, ?, ?, ?)", pending
-            )
-        return len(pending)
-
-
-def _json(data: Mapping[str, Any]) -> str:
-    """An event's figures; what JSON does not know is written as text, since progress must not end a run."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, np.generic | np.ndarray):
-            return value.tolist()
-        return dict(value) if isinstance(value, Mapping) else str(value)
-
-    return json.dumps(dict(data), default=plain, skipkeys=True)
-
-
-@contextmanager
-def _job_log(job: Job) -> Iterator[None]:
-    """Python's logging, and what the process prints by any means, go to the job's log for a while.
-
-    Where the log cannot be opened the job runs without.
-    """
-    with ExitStack() as stack:
-        try:
-            job.log.parent.mkdir(parents=True, exist_ok=True)
-            file = open(job.log, "a", encoding="utf-8")  # noqa: SIM115 - closed by the stack
-        except OSError as error:
-            log.warning("no log for job %d: %s", job.id, error)
-        else:
-            stack.callback(_close, file)
-            stack.enter_context(_logging(logging.StreamHandler(file)))
-            stack.enter_context(_printing(file.fileno()))
-        yield
-
-
-def _close(file: IO[str]) -> None:
-    with suppress(OSError):  # a full disk may keep the last lines, but must not end the worker
-        file.close()
-
-
-@contextmanager
-def _logging(handler: logging.Handler) -> Iterator[None]:
-    root = logging.getLogger()
-    level = root.level
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root.addHandler(handler)
-    root.setLevel(min(level, logging.INFO) if level else logging.INFO)
-    try:
-        yield
-    finally:
-        root.setLevel(level)
-        root.removeHandler(handler)
-
-
-@contextmanager
-def _printing(target: int) -> Iterator[None]:
-    """Send this process's standard output and error to an open file; native code's too."""
-    try:
-        saved = [(standard, os.dup(standard)) for standard in (1, 2)]
-    except OSError:  # a process without them
-        yield
-        return
-    try:
-        for standard, _ in saved:
-            os.dup2(target, standard)
-        yield
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError, AttributeError):
-                stream.flush()
-        for standard, copy in saved:
-            os.dup2(copy, standard)
-            os.close(copy)

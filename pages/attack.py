@@ -96,7 +96,7 @@ def ask() -> tuple[RunConfig | None, str]:
         config = core.configure(dataset=dataset, **attack, **training, **defence)
         check(config)
     except BadRequest as error:
-        return None, words.sentence(str(error))
+        return None, words.refusal(error)
     numbers.markdown(words.training(config))
     return config, ""
 

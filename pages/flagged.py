@@ -18,7 +18,7 @@ import core
 from core import Result
 from pages.parts.around import current, cuts, shell, words
 from pages.parts.around.cuts import Cut, Scored
-from pages.parts.flagged import detail, verdicts
+from pages.parts.flagged import chips, detail, verdicts
 from pages.parts.images import gallery, picked
 
 Ids = NDArray[np.int64]
@@ -80,10 +80,9 @@ def say_cut(result: Result, cut: Cut, found: Scored, flagged: Mask) -> bool:
     """Which cut this is, whether it is what the run removed, and whether the truth is shown."""
     own = result.flagged is not None and bool((result.flagged == flagged).all())
     what = "This is what the run removed" if own else "**Tried on**, not what the run removed"
-    which = "what lies beyond the **gap**" if cut.at == cuts.GAP else f"the **{cut.budget:,}** highest scores"
     st.markdown(
-        f"{words.count(int(flagged.sum()), 'image')} flagged by **{cut.detector}**: {which} of "
-        f"{scope(result, cut, found)}. {what}."
+        f"{words.count(int(flagged.sum()), 'image')} flagged by **{cut.detector}**: {picked.taken(cut)} of "
+        f"{picked.in_scope(result, found, cut)}. {what}."
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         truth = cuts.truth_switch()
@@ -92,16 +91,6 @@ def say_cut(result: Result, cut: Cut, found: Scored, flagged: Mask) -> bool:
             own_cut = cuts.usual(result, result.config.defence.detector)
             st.button("Back to the run's own cut", on_click=lambda: cuts.choose(result, own_cut))
     return truth
-
-
-def scope(result: Result, cut: Cut, found: Scored) -> str:
-    """The classes that the cut looks at, in words."""
-    if cut.scope == "every_class":
-        return "every class"
-    named = [words.class_name(result.config, label) for label in found.suspects]
-    if len(named) < 2:
-        return f"{named[0]}, the class that the detector names" if named else "the classes that the detector names"
-    return f"each of {', '.join(named[:-1])} and {named[-1]}, the classes that the detector names"
 
 
 def say_recorded(result: Result) -> None:
@@ -142,6 +131,8 @@ def review(result: Result, found: Scored, flagged: Mask, truth: bool) -> None:
             verdicts.tally(result, book, truth)
     remember()
     chosen = select(result, found, flagged, asked, book)
+    with st.container():  # likewise
+        chips.show(active(asked), len(chosen), int(flagged.sum()), clear)
     if not len(chosen):
         st.info("No image fits this filter.", icon=":material/filter_alt_off:")
         return
@@ -168,12 +159,11 @@ def recall(result: Result) -> None:
             st.session_state.pop(name, None)
         view["run"] = run
     missing = {name: value for name, value in view.items() if name != "run" and name not in st.query_params}
-    settled = st.session_state.setdefault(cuts.SETTLED, set())  # emptied when the tab comes to another screen
-    if missing and "flagged view" not in settled:
-        settled.add("flagged view")
+    if missing and cuts.fresh("flagged view"):
+        cuts.settle("flagged view")
         st.session_state["flagged recall"] = True
         st.rerun()  # in a run that "back" began, Streamlit takes nothing but the address
-    settled.add("flagged view")
+    cuts.settle("flagged view")
     if st.session_state.pop("flagged recall", False):
         st.session_state.update(missing)
 
@@ -213,6 +203,22 @@ def ask(result: Result, found: Scored, truth: bool) -> View:
         st.selectbox("Images on a page", PAGE_SIZES, index=1, key="page size", bind="query-params")
     st.slider("Thumbnail size", 32, 192, 96, step=32, key="size", bind="query-params", width=150)
     return View(kind, label, origin, verdict, low, high, order)
+
+
+def active(asked: View) -> dict[str, str]:
+    """The filters that hide images, by their keys, in words."""
+    said = {"show": asked.kind, "verdict": asked.verdict, "label": asked.label, "origin": asked.origin}
+    named = {"show": "", "verdict": "verdict ", "label": "label ", "origin": "originally "}
+    found = {key: f"{named[key]}{value}" for key, value in said.items() if value != FILTERS[key]}
+    limits = {"score from": ("at least", asked.low), "score to": ("at most", asked.high)}
+    return found | {key: f"score {side} {end:.4g}" for key, (side, end) in limits.items() if end is not None}
+
+
+def clear(*keys: str) -> None:
+    """Take filters back to what is usual."""
+    for key in keys:
+        st.session_state[key] = FILTERS[key]
+    first_page()
 
 
 def score_limit(name: str, key: str) -> float | None:
@@ -286,7 +292,7 @@ def export(result: Result, found: Scored, flagged: Mask, truth: bool) -> None:
     stem = f"poisonscope-{core.run_key(result.config)[:8]}{'' if truth else '-blind'}"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
-            "Scores as CSV", lambda: table().to_csv(index=False), f"{stem}-scores.csv", "text/csv", on_click="ignore"
+            "Scores as CSV", lambda: core.as_csv(table()), f"{stem}-scores.csv", "text/csv", on_click="ignore"
         )
         st.download_button(
             "Scores as Parquet",

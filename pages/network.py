@@ -80,7 +80,7 @@ def first_filters(result: Result, shown: list[Asked]) -> None:
     top = max(float(one.excitation.max()) for one in found.values())
     large = FEW if len(shown) > 1 else MANY
     for (one, seen), place in zip(found.items(), st.columns(max(len(shown), 2), gap="medium"), strict=False):
-        place.html(filters.STYLE + filters.excited(one, seen, large, max(top, 1e-9)))
+        place.html(filters.excited(one, seen, large, max(top, 1e-9)))
     everywhere = result.config.attack.whole_image
     rises = "changes, up or down, all over the image" if everywhere else "rises where the trigger is stamped"
     st.caption(
@@ -119,7 +119,7 @@ def in_action(result: Result, found: dict[Asked, Filters]) -> None:
     answers = {one: answer_maps(result, one, seen, images, places[one]) for one, seen in found.items()}
     top = max(float(maps.max()) for maps in answers.values())
     for one, maps in answers.items():
-        places[one].html(filters.STYLE + filters.pair(images, maps, max(top, 1e-9), what))
+        places[one].html(filters.pair(images, maps, max(top, 1e-9), what))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Another image", icon=":material/skip_next:",
@@ -150,8 +150,8 @@ def filter_name(seen: Filters, number: int) -> str:
 def chosen_row(result: Result) -> int:
     """The test image that the address names, or a good one."""
     named = str(st.query_params.get("image", ""))
-    row = int(named) if named.isdecimal() else -1
-    if row in asked.sources(result):
+    row = core.reading.whole(named, 0, len(result.dataset.test_labels) - 1)
+    if row is not None and row in asked.sources(result):
         return row
     good = asked.good_row(result)
     assert good is not None  # or there were no sources
@@ -169,7 +169,7 @@ def trigger_path(result: Result, there: list[Asked]) -> None:
     st.subheader("The trigger's path through the layers")
     found = {one: measured_path(result, one.which) for one in there}
     st.markdown(path_words(result, found))
-    st.html(filters.STYLE + filters.path(found))
+    st.html(filters.path(found))
     st.caption(
         f"Each strip holds all channels of a layer, the strongest reaction at the left. A channel *reacts* when the "
         f"trigger moves it, where it moves it most, by more than {REACTS:g} standard deviation of what it does on "

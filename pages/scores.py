@@ -48,7 +48,7 @@ def explore(result: Result, found: Scored, truth: bool) -> None:
     """Everything that follows the cut, the class or the brush; reruns alone."""
     cut = cuts.chosen(result)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        label = enlarged.large_class(result, found, truth)
+        label = looks.large_class(result, found, truth)
         stacked = truth and picked.choice("Bars", "bars", ["overlaid", "stacked"]) == "stacked"
         log_scores = picked.choice(
             "Scores", "scores", ["linear", "log"], usual="log" if found.spans_orders else "linear",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from html import escape
 from typing import NamedTuple
 
 import streamlit as st
@@ -17,7 +16,8 @@ import core
 from core import Job
 from core.reproduction import HEADS, Entry, TableRow
 from pages.parts.around import current, cuts, presenter, shell, words
-from pages.parts.tables import missing, report_table
+from pages.parts.around.templates import render
+from pages.parts.tables import missing, report_csv, report_table, report_words
 
 SEEDS = 3
 EVERY = 2.0  # seconds between two looks at the ledger
@@ -35,11 +35,6 @@ HOW_TO_READ = (
     "A click opens a row to its seeds; a seed's figure opens that run on Compare, its #Pois left on Scores. As shares "
     "of the target class, the report's 5% and 10% are 250 and 500 poisoned images."
 )
-_GLANCE = """<style>
-.ps-glance {display: flex; flex-wrap: wrap; gap: .2rem 2.4rem; margin: 0 !important; padding: 0 !important;}
-.ps-glance div {display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 .6rem;}
-.ps-glance dd {margin: 0; font-size: 1.6rem; font-variant-numeric: tabular-nums;}
-</style>"""
 
 
 class Choice(NamedTuple):
@@ -148,14 +143,14 @@ def enlist(rows: Sequence[TableRow], jobs: Mapping[str, Job]) -> None:
 
 def progress(choice: Choice, entries: Sequence[Entry], absent: Sequence[Entry], jobs: Mapping[str, Job]) -> None:
     """How many of the runs are finished, and how the others stand."""
-    states = [report_table.state_of(entry, jobs) for entry in absent]
+    states = [report_words.state_of(entry, jobs) for entry in absent]
     done = len(entries) - len(absent)
     said = [f"**{done} of {words.count(len(entries), 'run')} finished**"]
-    there = [state for state in report_table.STATES if state and state in states]
-    said += [f"{report_table.STATES[state][0]} {states.count(state)} {state}" for state in there]
+    there = [state for state in report_words.STATES if state and state in states]
+    said += [f"{report_words.STATES[state][0]} {states.count(state)} {state}" for state in there]
     text = " · ".join(said)
     if "running" in states or "queued" in states:
-        begun = sum(jobs[entry.key].fraction for entry in absent if report_table.state_of(entry, jobs) == "running")
+        begun = sum(jobs[entry.key].fraction for entry in absent if report_words.state_of(entry, jobs) == "running")
         st.progress(min((done + begun) / len(entries), 1.0), text)
     elif absent or not presenter.on():
         st.markdown(text)
@@ -164,7 +159,7 @@ def progress(choice: Choice, entries: Sequence[Entry], absent: Sequence[Entry], 
         how = "Measure it" if presenter.on() else "Queue the runs here, or carry them out"
         st.info(
             f"Nothing is measured yet for recipe *{choice.recipe}*, *{choice.detector}* and a ratio {of}. {how} by "
-            f"`{report_table.command(entries[0])}`.",
+            f"`{report_words.command(entries[0])}`.",
             icon=":material/hourglass_empty:",
         )
 
@@ -184,8 +179,7 @@ def glance(rows: Sequence[TableRow]) -> None:
     ]
     if len(benign) == len(there):
         figures.append(("Benign network, highest", words.share(max(benign))))
-    cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in figures)
-    st.html(f"{_GLANCE}<dl class='ps-glance' aria-label='The report, and ours'>{cells}</dl>")
+    st.html(render("tables/glance.html.jinja", figures=figures))
 
 
 def why(rows: Sequence[TableRow]) -> None:
@@ -193,7 +187,7 @@ def why(rows: Sequence[TableRow]) -> None:
     reasons: dict[str, dict[str, list[str]]] = {figure: {} for figure in HEADS}
     for row in rows:
         for figure, reason in row.differs().items():
-            reasons[figure].setdefault(reason, []).append(report_table.name_of(row).replace("-", " ") + "%")
+            reasons[figure].setdefault(reason, []).append(report_words.name_of(row).replace("-", " ") + "%")
     said = [
         f"- **{HEADS[figure]}** ({among(names, len(rows))}): {words.sentence(reason)}"
         for figure, found in reasons.items()
@@ -221,7 +215,7 @@ def downloads(choice: Choice, rows: Sequence[TableRow]) -> None:
     name = f"poisonscope-tables-{choice.recipe}-{choice.detector}-{choice.reading.replace('_', '-')}"
     with st.container(horizontal=True):
         for label, make, ending, mime in (
-            ("Tables as CSV", report_table.as_csv, "csv", "text/csv"),
+            ("Tables as CSV", report_csv.as_csv, "csv", "text/csv"),
             ("Tables as Markdown", core.tables.markdown, "md", "text/markdown"),
         ):
             st.download_button(

@@ -105,8 +105,8 @@ def test_image(result: Result) -> Picture | None:
 def chosen_row(result: Result) -> int:
     """The test image that the address names, or a good one to begin with."""
     named = str(st.query_params.get(PARAMETER, ""))
-    row = int(named) if named.isdecimal() and len(named) < 9 else -1
-    if 0 <= row < len(result.test_pictured) and result.test_pictured[row]:
+    row = core.reading.whole(named, 0, len(result.test_pictured) - 1)
+    if row is not None and result.test_pictured[row]:
         return row
     return begin_with(result)
 

@@ -19,12 +19,12 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from core.cli import commands, doctor
+from core import jobs
+from core.cli import commands, doctor, options
 from core.configuration import grid, pictures
-from core.jobs import ledger as jobs
 from core.reproduction import reproduce as reproducing
 from core.results.result import Result
-from core.store.artefacts import Store
+from core.store.stores import Store
 from core.sweeps import planning
 from core.types import BadRequest, DataUnavailable
 
@@ -336,10 +336,10 @@ def test_the_doctor_sees_half_a_data_set_and_a_lost_sweep(own_home: Path) -> Non
 
 IMPOSSIBLE = [
     (("--target", "bird"), "unknown class 'bird' of digits; allowed are zero, one"),
-    (("--ratio", "2"), "ratio: Input should be less than or equal to 1, got 2.0"),
+    (("--ratio", "2"), "ratio: must be a share from 0 to 1 (5% is 0.05), got 2.0"),
     (("--trigger", "sticker"), "unknown trigger 'sticker'; allowed are"),
     (("--training", "epochs"), "a setting must be name=value, got 'epochs'"),
-    (("--training", "epochs=many"), "epochs: "),
+    (("--training", "epochs=many"), "epochs: must be a whole number, got 'many'"),
     (("--trigger-set", "size=99"), "size must lie in [2, 64], got 99"),
     (("--trigger", "drawing", "--trigger-set", "picture=@no.png"), "cannot read no.png: No such file or directory"),
     (("--trigger", "drawing", "--trigger-set", "picture=@README.md"), "the picture must be a PNG file, got"),
@@ -389,10 +389,10 @@ def test_bad_files_are_one_line(own_home: Path, tmp_path: Path) -> None:
 
 def test_a_picture_is_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "face.png").write_bytes(base64.b64decode(pictures.FACE))
-    assert commands._settings([f"picture=@{tmp_path / 'face.png'}", "row=3"]) == {"picture": pictures.FACE, "row": 3}
+    assert options.settings([f"picture=@{tmp_path / 'face.png'}", "row=3"]) == {"picture": pictures.FACE, "row": 3}
     (tmp_path / "long.png").write_bytes(bytes(pictures.MAX_BYTES + 1))
     with pytest.raises(BadRequest, match="must have at most 262,144 bytes, got 262,145"):
-        commands._settings([f"picture=@{tmp_path / 'long.png'}"])
+        options.settings([f"picture=@{tmp_path / 'long.png'}"])
 
 
 # --- the report's tables ----------------------------------------------------------------------------------
@@ -495,9 +495,9 @@ def test_cifar10_from_end_to_end(cifar10_home: Path, tmp_path: Path) -> None:
 
 
 def test_a_further_trigger_is_its_name_and_its_settings() -> None:
-    assert commands._trigger("pixel") == {"trigger": "pixel", "parameters": {}}
+    assert options.trigger("pixel") == {"trigger": "pixel", "parameters": {}}
     wanted = {"row": 1, "opacity": 0.5, "colour": "#ff0000"}
-    assert commands._trigger("patch,row=1,opacity=0.5,colour=#ff0000") == {"trigger": "patch", "parameters": wanted}
+    assert options.trigger("patch,row=1,opacity=0.5,colour=#ff0000") == {"trigger": "patch", "parameters": wanted}
 
 
 def test_an_unusual_attack_is_refused_in_one_line_where_it_cannot_be(tmp_path: Path) -> None:

@@ -18,16 +18,15 @@ from typing import Any
 import pytest
 
 from benchmarks._nodes import ROOT, Nodes, two_nodes
-from core import datasets
+from core import datasets, jobs
 from core.cli import sweep as cli_sweep
-from core.configuration import grid, stages
+from core.configuration import RunConfig, grid, stages
 from core.configuration.grid import Sweep, cell_key, cells
-from core.jobs import ledger
 from core.results.result import Result
-from core.store.artefacts import Store
 from core.store.shared import Share, SharedStore
-from core.sweeps import cluster, execution, planning
-from core.sweeps.cluster import Place, place
+from core.store.stores import Store
+from core.sweeps import cluster, execution, node, planning
+from core.sweeps.places import Place, place
 from core.types import BadRequest, Cancelled, DataUnavailable, Event
 
 DEADLINE = 240
@@ -117,7 +116,7 @@ def test_where_nobody_listens_is_said_at_once(address):
 
 def on_a_node(own_home: Path, token: Path) -> None:
     here = {"home": str(own_home), "store": str(own_home / "store"), "token": str(token), "device": "cpu"}
-    cluster._measure_here(cells(sweep())[0].config, sweep(), here, lambda event: None)  # type: ignore[arg-type]
+    node._measure_here(cells(sweep())[0].config, sweep(), here, lambda event: None)  # type: ignore[arg-type]
 
 
 def test_a_node_that_does_not_see_the_folder_computes_nothing(own_home, tmp_path):
@@ -163,7 +162,7 @@ class FakeRay:
 
     def remote(self, _: object) -> Any:
         def send(config: str, asked: str, node: str, board: object) -> str:
-            run = cluster.RunConfig.model_validate_json(config)
+            run = RunConfig.model_validate_json(config)
             self.sent.append((cell_key(run, Sweep.model_validate_json(asked)), stages.model_key(run)))
             return self.sent[-1][0]
 
@@ -341,7 +340,7 @@ def finished(share: Share, folder: Path, key: str) -> None:
     store = SharedStore(share, folder, own=("cell",))
     for stage in ("model", "run"):
         store.write(stage, key, document={"of": stage})
-    store.write(cluster.PARTS, key, document={"parts": sorted(store.touched)})
+    store.write(node.PARTS, key, document={"parts": sorted(store.touched)})
     share.send(store.write("cell", key, document={"nat1": 0.5}), "cell", key)
 
 
@@ -430,10 +429,10 @@ def test_the_worker_as_driver_and_nodes_without_a_common_folder(nodes, own_home,
     share = (tmp_path / "share").as_uri()
     asked = sweep(seeds=[7], cluster=f"{nodes.address}?share={share}")
     try:
-        job = ledger.wait(planning.submit(asked).id)
-        assert job.status == "done", ledger.log_tail(job.id)
+        job = jobs.wait(planning.submit(asked).id)
+        assert job.status == "done", jobs.log_tail(job.id)
     finally:
-        ledger.worker_lock().path.unlink(missing_ok=True)  # the worker goes
+        jobs.worker_lock().path.unlink(missing_ok=True)  # the worker goes
     assert list(planning.table(asked)["status"]) == ["done", "done"]
     assert nodes.twice() == {}
     poisoned = {stages.model_key(cell.config) for cell in cells(asked)}

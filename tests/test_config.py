@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from core import configure
+from core.configuration import config
 from core.configuration.config import (
     REPRESENTATIONS,
     AttackConfig,
@@ -16,6 +17,7 @@ from core.configuration.config import (
     DefenceConfig,
     RunConfig,
     TrainingConfig,
+    TriggerConfig,
     class_names,
     class_number,
     explain,
@@ -27,8 +29,8 @@ TRAINING: dict[str, Any] = dict(model="resnet_small", epochs=1, batch_size=100, 
 
 # ---------------------------------------------------------------- bad values, each on its own
 
-LOW, HIGH = "greater than or equal to", "less than or equal to"
-ABOVE, BELOW = "greater than", "less than"
+LOW, HIGH, ABOVE, BELOW = "must be at least", "must be at most", "must be more than", "must be less than"
+SHARE = r"must be a share from 0 to 1 \(5% is 0\.05\), got"
 
 
 @pytest.mark.parametrize(
@@ -51,10 +53,10 @@ ABOVE, BELOW = "greater than", "less than"
         (dict(target=None), "unknown class None of cifar10"),
         (dict(source="unicorn"), "unknown class 'unicorn' of cifar10"),
         (dict(target="bird", source=2), "target and source must be different classes, got 2 for both"),
-        (dict(ratio=-0.1), f"ratio: .*{LOW} 0, got -0.1"),
-        (dict(ratio=1.1), f"ratio: .*{HIGH} 1, got 1.1"),
+        (dict(ratio=-0.1), f"ratio: {SHARE} -0.1"),
+        (dict(ratio=1.1), f"ratio: {SHARE} 1.1"),
         (dict(ratio=float("nan")), "ratio: .*finite number, got nan"),
-        (dict(ratio="much"), "ratio: .*valid number.*, got 'much'"),
+        (dict(ratio="much"), "ratio: must be a number, got 'much'"),
         (dict(ratio_of="batch"), "ratio_of: .*'target_class' or 'training_set', got 'batch'"),
         (dict(placement="move"), "placement: .*'add' or 'replace', got 'move'"),
         (dict(labels="swap"), "labels: .*'all_to_one', 'clean_label' or 'all_to_all', got 'swap'"),
@@ -66,16 +68,16 @@ ABOVE, BELOW = "greater than", "less than"
         (dict(cover_ratio=101), f"cover_ratio: .*{HIGH} 100, got 101"),
         (dict(also=[{"trigger": "sticker"}]), r"unknown trigger 'sticker'; allowed are"),
         (dict(also=[{"trigger": "pixel", "parameters": {"size": 3}}]), r"unknown settings \['size'\]"),
-        (dict(also=[{"parameters": {}}]), "also.0.trigger: Field required"),
+        (dict(also=[{"parameters": {}}]), "also.0.trigger: is missing"),
         (dict(also=["pixel"]), "also.0: .*got 'pixel'"),
-        (dict(also=[{"trigger": "pixel"}] * 8), "also: .*at most 7 items"),
+        (dict(also=[{"trigger": "pixel"}] * 8), "also: must have at most 7 entries"),
         (dict(trigger_parameters={"size": 3}), r"unknown settings \['size'\]; allowed are \['colour', 'column'"),
         (dict(trigger_parameters={"row": 900}), r"row must lie in \[-512, 511\], got 900"),
         (dict(trigger_parameters={"colour": "red"}), "colour must be a colour such as #ffffff, got 'red'"),
         (dict(trigger_parameters={"opacity": True}), "opacity must be of type float, got True"),
         (dict(trigger="pattern", trigger_parameters={"size": 1}), r"size must lie in \[2, 64\], got 1"),
         (dict(training={"epochs": 0}), f"epochs: .*{LOW} 1, got 0"),
-        (dict(training={"epochs": 1001}), f"epochs: .*{HIGH} 1000, got 1001"),
+        (dict(training={"epochs": 1001}), f"epochs: .*{HIGH} 1,000, got 1001"),
         (dict(training={"batch_size": 1}), f"batch_size: .*{LOW} 2, got 1"),
         (dict(training={"lr": 0}), f"lr: .*{ABOVE} 0, got 0"),
         (dict(training={"lr": float("inf")}), "lr: .*finite number, got inf"),
@@ -83,14 +85,14 @@ ABOVE, BELOW = "greater than", "less than"
         (dict(training={"weight_decay": -1}), f"weight_decay: .*{LOW} 0, got -1"),
         (dict(training={"optimizer": "adam"}), "optimizer: .*'sgd' or 'muon', got 'adam'"),
         (dict(training={"schedule": "cosine"}), "schedule: .*'step' or 'one_cycle', got 'cosine'"),
-        (dict(training={"milestones": (0.5, 2)}), f"milestones.1: .*{HIGH} 1, got 2"),
-        (dict(training={"label_smoothing": 2}), f"label_smoothing: .*{HIGH} 1, got 2"),
+        (dict(training={"milestones": (0.5, 2)}), f"milestones.1: {SHARE} 2"),
+        (dict(training={"label_smoothing": 2}), f"label_smoothing: {SHARE} 2"),
         (dict(training={"crop": 17}), f"crop: .*{HIGH} 16, got 17"),
         (dict(training={"precision": "fp16"}), "precision: .*'auto', 'fp32' or 'bf16', got 'fp16'"),
-        (dict(training={"dropout": 0.5}), "dropout: .*not permitted, got 0.5"),
+        (dict(training={"dropout": 0.5}), "dropout: there is no such setting here, got 0.5"),
         (dict(training={"per_class": 1}), f"per_class: .*{LOW} 2, got 1"),
         (dict(representation="logits"), "representation: .*'penultimate', 'block3', .* got 'logits'"),
-        (dict(assumed_ratio=2), f"assumed_ratio: .*{HIGH} 1, got 2"),
+        (dict(assumed_ratio=2), f"assumed_ratio: {SHARE} 2"),
         (dict(multiplier=0), f"multiplier: .*{ABOVE} 0, got 0"),
         (dict(multiplier=11), f"multiplier: .*{HIGH} 10, got 11"),
         (dict(scope="some"), "scope: .*'every_class' or 'suspicious_class', got 'some'"),
@@ -104,8 +106,8 @@ ABOVE, BELOW = "greater than", "less than"
             r"threshold must lie in \[0, 100\], got -1.0",
         ),
         (dict(seed=-1), f"seed: .*{LOW} 0, got -1"),
-        (dict(seed=2**31), f"seed: .*{BELOW} 2147483648, got 2147483648"),
-        (dict(seed=0.5), "seed: .*valid integer.*, got 0.5"),
+        (dict(seed=2**31), f"seed: .*{BELOW} 2,147,483,648, got 2147483648"),
+        (dict(seed=0.5), "seed: must be a whole number, got 0.5"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -218,6 +220,50 @@ def test_a_class_that_the_data_set_does_not_have_is_refused_however_the_run_is_m
             RunConfig(**{**PARTS, "attack": AttackConfig(**role)})
         said = str(explain(refused.value))
         assert said == f"{list(role)[-1]} class must lie in [0, 9], got {list(role.values())[-1]}"
+
+
+# ---------------------------------------------------------------- what a refusal says
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (dict(ratio=5), "ratio: must be a share from 0 to 1 (5% is 0.05), got 5"),
+        (dict(placement="foo"), "placement: must be 'add' or 'replace', got 'foo'"),
+        (dict(training={"flip": "maybe"}), "flip: must be true or false, got 'maybe'"),
+        (dict(also=[{"trigger": 5}]), "also.0.trigger: must be text, got 5"),
+        (dict(also=[5]), "also.0: must be a mapping of names to values, got 5"),
+        (dict(also=[{"trigger": "pixel"}] * 9), "also: must have at most 7 entries, got ("),
+    ],
+)
+def test_a_refusal_says_in_our_words_what_is_allowed(given, said):
+    with pytest.raises(BadRequest) as refused:
+        configure(**given)
+    assert str(refused.value).startswith(said)
+    assert len(str(refused.value)) < 200, "what was got is shortened"
+
+
+def test_every_bound_and_type_of_a_setting_has_its_words():
+    """What a field's rules can find is among what is said in our words, and every share is known as one."""
+    found = []
+    for model in (DatasetConfig, TriggerConfig, AttackConfig, TrainingConfig, DefenceConfig, RunConfig):
+        for name in model.model_fields:
+            for wrong in (None, "word", -1e9, 1e9, float("nan"), 1.5, [1, {}], {"a": 1}, object()):
+                try:
+                    model.model_validate({name: wrong})
+                except ValidationError as error:
+                    found.append(str(explain(error)))
+                except BadRequest:
+                    continue
+    assert len(found) > 100
+    assert not [said for said in found if "is not what belongs here" in said]
+    shares = {
+        name
+        for model in (AttackConfig, TrainingConfig, DefenceConfig)
+        for name, written in model.__annotations__.items()
+        if "Share" in str(written)
+    }
+    assert shares == set(config._SHARES)
 
 
 # ---------------------------------------------------------------- scope

@@ -14,7 +14,7 @@ import core
 from core import pipeline
 from core.configuration import stages
 from core.configuration.config import RunConfig
-from core.store.artefacts import Store
+from core.store.stores import Store
 from core.types import BadRequest, DataUnavailable
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -14,7 +14,7 @@ from core.configuration.settings import configure
 from core.evidence import gather
 from core.jobs.estimates import estimate
 from core.results.result import Result
-from core.store.artefacts import Store
+from core.store.stores import Store
 from core.types import BadRequest
 
 LOSSES, STRIP = DefenceConfig(detector="loss-isolation"), DefenceConfig(detector="strip")

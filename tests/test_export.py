@@ -13,7 +13,7 @@ from core.configuration import stages
 from core.evaluation import filter as filtering
 from core.results import export, reviews
 from core.results.result import Result
-from core.store.artefacts import Store
+from core.store.stores import Store
 from core.types import BadRequest, Detection
 
 PLAIN = ["handle", "label", "label_name", "score", "rank", "flagged"]

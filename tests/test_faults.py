@@ -22,14 +22,14 @@ from typing import Any
 import pytest
 
 import core
-from core import pipeline
+from core import jobs, pipeline
 from core.configuration import stages
 from core.configuration.config import RunConfig
-from core.jobs import ledger
+from core.jobs import workers
 from core.jobs.ledger import Job
 from core.results import result as results
 from core.results.result import Result
-from core.store.artefacts import Store
+from core.store.stores import Store
 from core.types import Event, PoisonscopeError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,7 +45,10 @@ pytestmark = [
 # written; "<stage> renaming", its artefact whole but not yet in its place. It says so in "halted".
 WORKER = """
 import os, resource, sys, time
-from core import pipeline, store, train, worker
+from core import pipeline, worker
+from core.jobs import reporter
+from core.store import artefacts, stores
+from core.training import loop
 from core.store.home import home
 
 stage = ""
@@ -67,7 +70,7 @@ def execute(kind, config, kept, watch):
             stage = "run"
     pipeline.execute(kind, config, kept, listen)
 
-save, writing, renamed = store.Checkpoint.save, store._writing, store._renamed
+save, writing, renamed = stores.Checkpoint.save, artefacts._writing, stores._renamed
 
 def save_and_halt(checkpoint, tensors, document):
     save(checkpoint, tensors, document)
@@ -83,13 +86,13 @@ def halt_and_rename(source, place):
     halt("renaming")
     return renamed(source, place)
 
-store.Checkpoint.save, store._writing, store._renamed = save_and_halt, halt_and_write, halt_and_rename
+stores.Checkpoint.save, artefacts._writing, stores._renamed = save_and_halt, halt_and_write, halt_and_rename
 
 if (home() / "small-files-only").exists():
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
 
-train.CHECKPOINT_SECONDS = 0.0  # after every epoch, however short
-worker.HEARTBEAT = 0.2
+loop.CHECKPOINT_SECONDS = 0.0  # after every epoch, however short
+reporter.HEARTBEAT = 0.2
 worker.work(idle_seconds=0.5, execute=execute)
 """
 
@@ -175,8 +178,8 @@ def checkpoints(store: Store) -> list[list[dict[str, float]]]:
 def home(own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     script = tmp_path / "worker.py"
     script.write_text(WORKER)
-    monkeypatch.setattr(ledger, "WORKER_ARGUMENTS", (str(script),))
-    monkeypatch.setattr(ledger, "START_PAUSE", 0.2)
+    monkeypatch.setattr(workers, "WORKER_ARGUMENTS", (str(script),))
+    monkeypatch.setattr(workers, "START_PAUSE", 0.2)
     yield own_home
     end_worker(own_home)
 
@@ -184,7 +187,7 @@ def home(own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 def end_worker(home: Path) -> None:
     """Whoever stands still in this home goes, so that no process outlives its test."""
     (home / "halt").unlink(missing_ok=True)
-    child = ledger._children.pop(home.resolve(), None)
+    child = workers._children.pop(home.resolve(), None)
     if child is not None:
         child.process.kill()
         child.process.wait(DEADLINE)
@@ -194,7 +197,7 @@ def halted(home: Path) -> int:
     """Wait until the worker stands still; its process number."""
 
     def reached() -> str:
-        ledger.listing()  # who looks, as a screen does, sees to it that there is a worker
+        jobs.listing()  # who looks, as a screen does, sees to it that there is a worker
         path = home / "halted"
         return path.read_text() if path.exists() else ""
 
@@ -204,7 +207,7 @@ def halted(home: Path) -> int:
 
 
 def lost(job: Job) -> Job:
-    return until(lambda: (now := ledger.get(job.id, start=False)).status == "lost" and now, "the loss")
+    return until(lambda: (now := jobs.get(job.id, start=False)).status == "lost" and now, "the loss")
 
 
 # --- killed -----------------------------------------------------------------------------------------------
@@ -234,12 +237,12 @@ BEFORE = {
 @pytest.mark.slow
 def test_killed_at_every_stage(home: Path, undisturbed: Result) -> None:
     """One job, whose worker is killed again and again, each time further on, and which is resumed each time."""
-    job = ledger.submit(config(), start=False)
+    job = jobs.submit(config(), start=False)
     for attempt, (place, stage) in enumerate(DEATHS, start=1):
         (home / "halt").write_text(place)
-        ledger.resume(job.id)
+        jobs.resume(job.id)
         pid = halted(home)
-        now = until(lambda stage=stage: (n := ledger.get(job.id)).stage == stage and n, f"{stage} in the ledger")
+        now = until(lambda stage=stage: (n := jobs.get(job.id)).stage == stage and n, f"{stage} in the ledger")
         assert (now.status, now.pid, now.attempts) == ("running", pid, attempt)
         os.kill(pid, signal.SIGKILL)
         dead = lost(job)
@@ -252,12 +255,12 @@ def test_killed_at_every_stage(home: Path, undisturbed: Result) -> None:
         saved = [len(history) for history in checkpoints(store)]
         assert saved == {"train second": [1], "retrain renaming": [3]}.get(place, []), place
     (home / "halt").unlink()
-    ledger.resume(job.id)
-    job = ledger.wait(job.id)
+    jobs.resume(job.id)
+    job = jobs.wait(job.id)
     assert (job.status, job.error, job.attempts) == ("done", None, len(DEATHS) + 1)
     agree(undisturbed)
     # What was done was not done again: no epoch was told twice (the first one's word may have died with its worker).
-    told = Counter((event.stage, event.data["epoch"]) for _, event in ledger.events(job.id) if "seconds" in event.data)
+    told = Counter((event.stage, event.data["epoch"]) for _, event in jobs.events(job.id) if "seconds" in event.data)
     assert max(told.values()) == 1
     assert told.keys() >= {("train", 2), ("train", 3)}
 
@@ -265,32 +268,32 @@ def test_killed_at_every_stage(home: Path, undisturbed: Result) -> None:
 def test_terminated_in_the_middle_of_a_training(home: Path, undisturbed: Result) -> None:
     """SIGTERM, as a machine sends that shuts down: the worker ends in order, and the job can be resumed."""
     (home / "halt").write_text("train checkpoint")
-    job = ledger.submit(config())
+    job = jobs.submit(config())
     pid = halted(home)
     os.kill(pid, signal.SIGTERM)
     (home / "halt").unlink()
-    job = ledger.wait(job.id, start=False)
+    job = jobs.wait(job.id, start=False)
     assert job.status == "lost"
     assert job.error == "the worker was told to stop; resume goes on from the last checkpoint"
-    assert ledger.wait(ledger.resume(job.id).id).status == "done"
+    assert jobs.wait(jobs.resume(job.id).id).status == "done"
     agree(undisturbed)
 
 
 def test_cancelled_and_resumed(home: Path, undisturbed: Result) -> None:
     (home / "halt").write_text("train checkpoint")
-    job = ledger.submit(config())
+    job = jobs.submit(config())
     halted(home)
-    ledger.cancel(job.id)
+    jobs.cancel(job.id)
     for _ in range(2):  # a heartbeat looks for a cancellation first; the second one began after ours
-        beat = ledger.get(job.id, start=False).heartbeat
-        until(lambda beat=beat: ledger.get(job.id, start=False).heartbeat != beat, "a heartbeat")
+        beat = jobs.get(job.id, start=False).heartbeat
+        until(lambda beat=beat: jobs.get(job.id, start=False).heartbeat != beat, "a heartbeat")
     (home / "halt").unlink()
-    assert ledger.wait(job.id).status == "cancelled"
+    assert jobs.wait(job.id).status == "cancelled"
     assert not Store().has("model", stages.model_key(config()))
-    assert ledger.wait(ledger.resume(job.id).id).status == "done"
+    assert jobs.wait(jobs.resume(job.id).id).status == "done"
     agree(undisturbed)
     epochs = [
-        event.data["epoch"] for _, event in ledger.events(job.id) if event.stage == "train" and "seconds" in event.data
+        event.data["epoch"] for _, event in jobs.events(job.id) if event.stage == "train" and "seconds" in event.data
     ]
     assert epochs == [1, 2, 3]
 
@@ -301,7 +304,8 @@ def test_cancelled_and_resumed(home: Path, undisturbed: Result) -> None:
 SERVER = """
     import sys, time
     import core
-    core.jobs.ledger.WORKER_ARGUMENTS = (sys.argv[2],)
+    from core.jobs import ledger
+    workers.WORKER_ARGUMENTS = (sys.argv[2],)
     asked = core.RunConfig.model_validate_json(sys.argv[1])
     print("ready", flush=True)
     sys.stdin.readline()
@@ -324,7 +328,7 @@ def server(worker: str) -> subprocess.Popen[str]:
 def test_asked_for_by_two_servers_that_both_die(home: Path, undisturbed: Result) -> None:
     """Two starts at the same moment are one job; the servers are killed with their groups; the worker goes on."""
     (home / "halt").write_text("train checkpoint")
-    servers = [server(ledger.WORKER_ARGUMENTS[0]) for _ in range(2)]
+    servers = [server(workers.WORKER_ARGUMENTS[0]) for _ in range(2)]
     try:
         for each in servers:
             assert each.stdout is not None
@@ -345,11 +349,11 @@ def test_asked_for_by_two_servers_that_both_die(home: Path, undisturbed: Result)
             each.communicate(timeout=DEADLINE)
     (home / "halt").unlink()
     (id,) = ids
-    job = ledger.wait(id, start=False)
+    job = jobs.wait(id, start=False)
     assert (job.status, job.attempts, job.pid) == ("done", 1, pid)
-    assert len(ledger.listing()) == 1
+    assert len(jobs.listing()) == 1
     agree(undisturbed)
-    epochs = [(event.stage, event.data["epoch"]) for _, event in ledger.events(id) if "seconds" in event.data]
+    epochs = [(event.stage, event.data["epoch"]) for _, event in jobs.events(id) if "seconds" in event.data]
     assert epochs == [(stage, epoch) for stage in ("train", "retrain") for epoch in (1, 2, 3)]
 
 
@@ -358,17 +362,17 @@ def test_asked_for_by_two_servers_that_both_die(home: Path, undisturbed: Result)
 
 def starved(undisturbed: Result, relieve: Callable[[], object]) -> None:
     """A run in a home without room fails with advice; with room again it goes on to the same figures."""
-    job = ledger.wait(ledger.submit(config()).id)
+    job = jobs.wait(jobs.submit(config()).id)
     assert job.status == "failed"
     assert job.error is not None
     assert "no room to write in" in job.error
     assert "free some space, or set POISONSCOPE_HOME to a folder on a larger disk" in job.error
-    assert "Traceback" in ledger.log_tail(job.id, lines=500)
+    assert "Traceback" in jobs.log_tail(job.id, lines=500)
     assert whole(Store())
     assert list(Store().folder.glob("model/*")) == []
     relieve()
-    ledger.resume(job.id)
-    job = ledger.wait(job.id)
+    jobs.resume(job.id)
+    job = jobs.wait(job.id)
     assert (job.status, job.error, job.attempts) == ("done", None, 2)
     agree(undisturbed)
 

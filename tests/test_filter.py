@@ -217,3 +217,45 @@ def test_the_perfect_filter_spends_the_same_budget_on_poison_alone(flagged, pois
     removed = ~filtering.perfect_keep(flagged, poisoned)
     assert removed.sum() == min(flagged.sum(), poisoned.sum())
     assert not (removed & ~poisoned).any()
+
+
+# ---------------------------------------------------------------- a class's own size, and what is not judged
+
+
+EVEN = np.arange(150) % 3
+UNEVEN = np.repeat(np.arange(3), [597, 1, 2])
+
+
+def test_epsilon_of_its_own_size_takes_from_a_large_class_among_tiny_ones_and_says_what_it_does_not_judge():
+    found, defence = Detection(np.random.default_rng(0).normal(size=600)), DefenceConfig(assumed_ratio=0.1)
+    assert filtering.keep_mask(found, UNEVEN, defence).all()
+    assert filtering.told(found, UNEVEN, defence) == (
+        "nothing is removed: 1.5 times 0.1 of the median class is no image",
+    )
+    keep = filtering.keep_mask(found, UNEVEN, defence, "own_class")
+    assert np.bincount(UNEVEN[~keep], minlength=3).tolist() == [90, 0, 0]
+    assert filtering.told(found, UNEVEN, defence, "own_class") == (
+        "2 classes are too small to judge: 1.5 times 0.1 of their size is no image",
+    )
+
+
+def test_in_even_classes_the_two_are_the_same():
+    for ratio in (0.0, 0.03, 0.1, 0.29, 1.0):
+        defence = DefenceConfig(assumed_ratio=ratio)
+        assert filtering.budgets(EVEN, defence, "own_class").tolist() == filtering.budgets(EVEN, defence).tolist()
+    assert filtering.told(Detection(np.arange(150.0)), LABELS, DefenceConfig(assumed_ratio=0.0), "own_class") == ()
+
+
+def test_another_measure_of_epsilon_is_refused():
+    with pytest.raises(BadRequest, match="epsilon_of must be 'median_class' or 'own_class', got 'mean_class'"):
+        filtering.budgets(LABELS, DefenceConfig(), "mean_class")
+
+
+def test_a_class_that_cannot_be_judged_stays_whole_and_unnamed_and_the_detector_s_word_is_passed_on():
+    unjudged = np.array([False, True, False])
+    found = Detection(np.arange(150.0), np.array([9.0, 9.0, 0.0]), 2.5, unjudged=unjudged, notes=("a word",))
+    assert filtering.suspicious_classes(LABELS, found, "suspicious_class").tolist() == [0]
+    keep = filtering.keep_mask(found, LABELS, DefenceConfig(**{**NAMING, "scope": "every_class"}))
+    assert keep[LABELS == 1].all()
+    assert not keep[LABELS == 2].all()
+    assert filtering.told(found, LABELS, DefenceConfig(**NAMING)) == ("a word",)

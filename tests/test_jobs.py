@@ -20,13 +20,15 @@ from typing import Any
 
 import pytest
 
-from core import worker
+from core import jobs, worker
 from core.configuration import stages
 from core.configuration.config import AttackConfig, DefenceConfig, RunConfig
 from core.configuration.recipes import resolve
-from core.jobs import ledger as jobs
+from core.jobs import ledger, workers
 from core.jobs.ledger import LedgerUnavailable
-from core.store.artefacts import FileLock, Store
+from core.jobs.reporter import Reporter
+from core.store.locks import FileLock
+from core.store.stores import Store
 from core.types import BadRequest, Event, PoisonscopeError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,11 +91,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     script = tmp_path / "worker.py"
     script.write_text(WORKER)
     monkeypatch.setenv("POISONSCOPE_HOME", str(folder))
-    monkeypatch.setattr(jobs, "WORKER_ARGUMENTS", (str(script),))
-    monkeypatch.setattr(jobs, "START_PAUSE", 0.5)
+    monkeypatch.setattr(workers, "WORKER_ARGUMENTS", (str(script),))
+    monkeypatch.setattr(workers, "START_PAUSE", 0.5)
     yield folder
     shutil.rmtree(folder / "orders", ignore_errors=True)  # nobody hangs on
-    child = jobs._children.pop(folder.resolve(), None)
+    child = workers._children.pop(folder.resolve(), None)
     if child is not None:
         child.process.kill()
         child.process.wait(DEADLINE)
@@ -230,7 +232,7 @@ def test_unknown_things_are_refused(home: Path) -> None:
 
 def test_names_pins_and_deletion(home: Path) -> None:
     job = jobs.submit(config(), start=False)
-    jobs._change(job.id, "status = 'failed'")
+    ledger.change(job.id, "status = 'failed'")
     assert jobs.rename(job.id, "the tall one").name == "the tall one"
     assert jobs.pin(job.id).pinned is True
     assert jobs.pin(job.id, False).pinned is False
@@ -265,7 +267,7 @@ def test_a_newer_ledger_is_refused(home: Path) -> None:
 
 def test_an_old_ledger_is_opened(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = jobs.submit(config(), start=False)
-    monkeypatch.setattr(jobs, "_prepared", set())
+    monkeypatch.setattr(ledger, "_prepared", set())
     assert jobs.get(job.id, start=False) == job
 
 
@@ -293,11 +295,11 @@ def test_a_ledger_that_was_removed_begins_anew(home: Path) -> None:
 
 def test_rows_of_another_version_do_no_harm(home: Path) -> None:
     strange, plain = jobs.submit(config(), start=False), jobs.submit(config(1), start=False)
-    jobs._change(strange.id, "config = ?", '{"seed": 0, "colour": "blue"}')
+    ledger.change(strange.id, "config = ?", '{"seed": 0, "colour": "blue"}')
     assert [job.id for job in jobs.listing(start=False)] == [plain.id]
     assert worker.work(0, nothing) == 1
-    with jobs.open_ledger() as ledger:
-        row = ledger.execute("SELECT * FROM jobs WHERE id = ?", (strange.id,)).fetchone()
+    with jobs.open_ledger() as connection:
+        row = connection.execute("SELECT * FROM jobs WHERE id = ?", (strange.id,)).fetchone()
     assert row["status"] == "failed"
     assert "does not know" in row["error"]
     assert status(plain.id) == "done"
@@ -428,7 +430,7 @@ def test_a_job_that_comes_as_the_worker_decides_to_go(home: Path, monkeypatch: p
         taken = drain(*arguments)
         if not late:
             late.append(jobs.submit(config()).id)
-            assert home.resolve() not in jobs._children  # the lock is held: no process was started
+            assert home.resolve() not in workers._children  # the lock is held: no process was started
         return taken
 
     monkeypatch.setattr(worker, "_drain", drain_and_be_late)
@@ -530,7 +532,7 @@ def test_a_worker_that_was_silent_takes_its_job_back(home: Path) -> None:
 
     with working(execute):
         assert begun.wait(DEADLINE)
-        jobs._change(job.id, "heartbeat = heartbeat - 100")
+        ledger.change(job.id, "heartbeat = heartbeat - 100")
         lost = jobs.get(job.id)
         assert lost.status == "lost"
         assert lost.error is not None
@@ -568,16 +570,16 @@ def test_a_full_disk_does_not_stop_a_training(tmp_path: Path, home: Path, monkey
     try:
         monkeypatch.setenv("POISONSCOPE_HOME", str(disk))
         failures: list[str] = []
-        tick = worker._Reporter._tick
+        tick = Reporter._tick
 
-        def counted(reporter: worker._Reporter) -> None:
+        def counted(reporter: Reporter) -> None:
             try:
                 tick(reporter)
             except PoisonscopeError as error:
                 failures.append(str(error))
                 raise
 
-        monkeypatch.setattr(worker._Reporter, "_tick", counted)
+        monkeypatch.setattr(Reporter, "_tick", counted)
 
         def execute(kind: str, asked: RunConfig, store: Store, watch: Any) -> None:
             with contextlib.suppress(OSError), open(disk / "ballast", "wb", buffering=0) as ballast:
@@ -640,7 +642,7 @@ def test_a_terminated_worker_leaves_its_job_resumable(home: Path) -> None:
     job = jobs.wait(job.id)
     assert job.status == "lost"
     assert job.error == "the worker was told to stop; resume goes on from the last checkpoint"
-    child = jobs._children[home.resolve()]
+    child = workers._children[home.resolve()]
     assert child.process.wait(DEADLINE) == 0
 
 
@@ -653,7 +655,7 @@ def test_a_hung_worker_is_ended_when_its_job_is_resumed(home: Path) -> None:
     os.kill(job.pid, signal.SIGSTOP)
     try:
         # It may have beaten between the signal and its effect: age it until it is lost.
-        until(lambda: jobs._change(job.id, "heartbeat = 1") or status(job.id) == "lost")
+        until(lambda: ledger.change(job.id, "heartbeat = 1") or status(job.id) == "lost")
         (home / "orders" / "0").unlink()
         jobs.resume(job.id)
         again = jobs.wait(job.id)
@@ -668,7 +670,7 @@ def test_a_hung_worker_is_ended_when_its_job_is_resumed(home: Path) -> None:
 def test_a_worker_outlives_who_started_it(home: Path) -> None:
     order(home, 0, "hang")
     code = (
-        f"from core import jobs; jobs.WORKER_ARGUMENTS = {jobs.WORKER_ARGUMENTS!r}\n"
+        f"from core.jobs import workers; workers.WORKER_ARGUMENTS = {workers.WORKER_ARGUMENTS!r}\n"
         + textwrap.dedent(ASKER)
         + "import time; sys.stdout.flush(); time.sleep(600)"
     )
@@ -704,13 +706,13 @@ def test_no_job_is_left_behind_by_workers_that_go(home: Path, monkeypatch: pytes
 def test_many_requests_start_one_worker(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     order(home, 0, "hang")
     started: list[int] = []
-    start = jobs._start_worker
+    start = workers._start_worker
 
     def counted(lock: FileLock) -> Any:
         started.append(1)
         return start(lock)
 
-    monkeypatch.setattr(jobs, "_start_worker", counted)
+    monkeypatch.setattr(workers, "_start_worker", counted)
     ids = [jobs.submit(config(seed)).id for seed in range(5)]
     until(lambda: status(ids[0]) == "running")
     (home / "orders" / "0").unlink()
@@ -720,7 +722,7 @@ def test_many_requests_start_one_worker(home: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_worker_that_does_not_start_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "WORKER_ARGUMENTS", ("-c", "import sys; print('no torch here'); sys.exit(3)"))
+    monkeypatch.setattr(workers, "WORKER_ARGUMENTS", ("-c", "import sys; print('no torch here'); sys.exit(3)"))
     job = jobs.submit(config())
     assert job.status == "queued"
     job = until(lambda: (now := jobs.get(job.id)).message and now)

@@ -19,7 +19,7 @@ from core.configuration import stages
 from core.configuration.config import RunConfig
 from core.configuration.settings import configure
 from core.results.result import Result
-from core.store.artefacts import Store
+from core.store.stores import Store
 from core.types import BadRequest, Cancelled, Event
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -384,7 +384,7 @@ RUNNER = """
     from pathlib import Path
     from core import pipeline
     from core.configuration.config import RunConfig
-    from core.store.artefacts import Store
+    from core.store.stores import Store
 
     train = pipeline.train
 

@@ -272,16 +272,18 @@ def test_replaced_images_do_not_make_the_set_larger():
 
 
 def test_a_ratio_too_small_for_one_image_says_what_would_be_enough():
-    with pytest.raises(BadRequest, match=r"at least one image: at least 0\.04 of 25 images, got 0\.01"):
+    with pytest.raises(BadRequest, match=r"at least one image: at least 0\.04 \(4%\) of 25 images, got 0\.01 \(1%\)"):
         extent(DATASET.train_labels, AttackConfig(target=1, ratio=0.01))
 
 
 def test_more_poisons_than_source_images_says_how_many_there_are_and_what_is_allowed():
     attack = AttackConfig(target=2, source=3, ratio=1.0)
-    with pytest.raises(BadRequest, match=r"40 poisons were asked for, but class 3 has only 20 .* 0\.5 or less"):
+    with pytest.raises(BadRequest, match=r"40 poisons were asked for, but class 3 has only 20 .* 0\.5 \(50%\) or less"):
         poison(DATASET, attack, 0)
     everyone = AttackConfig(target=2, ratio=1.0, ratio_of="training_set")
-    with pytest.raises(BadRequest, match=r"115 poisons .* any class but the target has only 75 .* 0\.6521 or less"):
+    with pytest.raises(
+        BadRequest, match=r"115 poisons .* any class but the target has only 75 .* 0\.6521 \(65\.21%\) or less"
+    ):
         poison(DATASET, everyone, 0)
 
 

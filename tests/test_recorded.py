@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 import core
-from core import DamagedArtefact, Store
+from core import DamagedArtefact, Store, jobs
 from core.configuration import stages
-from core.jobs import ledger
 from core.reproduction import record
 from core.results import recorded
 from core.results.result import Result
@@ -47,7 +46,7 @@ def test_what_ships_is_small() -> None:
 
 
 def test_every_door_finds_it_done_without_a_training(installed: list[Result]) -> None:
-    listed = ledger.listing(start=False)
+    listed = jobs.listing(start=False)
     assert [(job.status, job.attempts) for job in listed] == [("done", 0)] * len(installed)
     assert listed[0].key == recorded.run_keys()[0]
     assert listed[0].name == "Recorded run"
@@ -111,11 +110,11 @@ def test_its_pictures_are_cifar_10s(cifar10_cache: Path, monkeypatch: pytest.Mon
 
 
 def test_a_name_that_a_person_gave_stays(installed: list[Result]) -> None:
-    job = ledger.find(recorded.run_keys()[0], start=False)
+    job = jobs.find(recorded.run_keys()[0], start=False)
     assert job is not None
-    ledger.rename(job.id, "For Tuesday")
+    jobs.rename(job.id, "For Tuesday")
     core.install_recorded()
-    assert ledger.get(job.id, start=False).name == "For Tuesday"
+    assert jobs.get(job.id, start=False).name == "For Tuesday"
 
 
 def test_what_was_damaged_in_the_store_comes_back(installed: list[Result]) -> None:
@@ -149,7 +148,7 @@ def test_another_versions_recording_starts_no_training(elsewhere: Path) -> None:
     recorded.forget()
     with pytest.raises(DamagedArtefact, match="core record"):
         core.install_recorded()
-    assert ledger.listing(start=False) == []
+    assert jobs.listing(start=False) == []
 
 
 def test_without_a_recording_nothing_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +156,7 @@ def test_without_a_recording_nothing_happens(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(recorded, "TABLES", tmp_path)
     core.install_recorded()
     assert core.open_recorded("0" * 16) is None
-    assert ledger.listing(start=False) == []
+    assert jobs.listing(start=False) == []
     assert recorded.dataset(core.configure().dataset) is None
 
 

@@ -74,15 +74,15 @@ def test_every_row_was_measured_over_three_seeds(published, detector):
     assert 0 <= found.spread["nat1"] < 0.01
 
 
-def test_the_readme_prints_what_was_measured():
+def test_the_results_print_what_was_measured():
     rows = outcomes.table(reproduce.plan())
-    readme = (RECORDS.parents[1] / "README.md").read_text(encoding="utf-8")
+    page = (RECORDS.parents[1] / "docs" / "results.md").read_text(encoding="utf-8")
     for ours, plain in zip(rows[::2], rows[1::2], strict=True):
         assert (ours.row, ours.detector, plain.detector) == (plain.row, "whitened-spectral", "spectral")
         cells = [ours.row.trigger, ours.row.target, f"{ours.mean('poisons'):.0f}"]
         for one, figures in ((ours, ("nat1", "asr1")), (ours, AFTER), (ours, ("benign_asr",)), (plain, AFTER)):
             cells += [printed(one, figure) for figure in figures]
-        assert f"| {' | '.join(cells)} |" in readme
+        assert f"| {' | '.join(cells)} |" in page
 
 
 AFTER = ("poisons_left", "nat2", "asr2")

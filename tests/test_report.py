@@ -16,6 +16,7 @@ import core
 from core import BadRequest, Result
 from core.results import markup, report, reviews
 from core.results.report import confusion
+from core.results.report.words import plain
 from tests.pages import stored
 
 VOID = {"meta", "img", "br", "path", "rect", "line", "circle"}  # never closed, or closed by themselves
@@ -182,7 +183,7 @@ def test_settings_name_every_number_of_the_run(result: Result) -> None:
     named = report.settings(config)
     for part in (config.attack.parameters, config.training.model_dump(), config.defence.parameters):
         for value in part.values():
-            assert report._plain(value) in named.values()
+            assert plain(value) in named.values()
     assert named["Target class"] == "three"
 
 

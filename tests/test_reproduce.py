@@ -13,18 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import doors, pipeline, worker
+from core import doors, jobs, pipeline, worker
 from core.attack import poison
 from core.configuration import settings, stages
 from core.configuration.config import class_names
 from core.datasets import cifar10
 from core.evaluation import filter, metrics
-from core.jobs import ledger
 from core.reproduction import differences, outcomes, reproduce, tables
 from core.reproduction.outcomes import Entry, Outcome, document, outcome, table
 from core.reproduction.reproduce import RunsFailed, cost, plan
 from core.results import reference
-from core.store.artefacts import Store
+from core.store.stores import Store
 from core.types import BadRequest, Dataset, DataUnavailable, Event
 
 DEADLINE = 60.0
@@ -101,7 +100,8 @@ def test_rows_can_be_left_out() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"seeds": 0}, "seeds must be at least 1, got 0"),
+        ({"seeds": 0}, r"seeds must lie in \[1, 1,000\], got 0"),
+        ({"seeds": 10**30}, r"seeds must lie in \[1, 1,000\], got 10{30}$"),
         ({"targets": ["cat"]}, r"target must be among \['bird', 'dog', 'horse'\], the report's, got \['cat'\]"),
         ({"ratios": [0.2]}, r"ratio must be among \[0.05, 0.1\]"),
         ({"triggers": []}, "trigger must be among .* got none"),
@@ -438,7 +438,7 @@ def test_here_every_run_once_and_then_never_again(small_cifar10: Dataset, traini
     shares = [event.data["overall"] for event in heard]
     assert shares == sorted(shares)
     assert shares[-1] <= 1
-    assert ledger.listing(start=False) == []
+    assert jobs.listing(start=False) == []
     done = trainings["begun"]
     reproduce.reproduce(entries, here=True, each=lambda *one: pytest.fail("it was told again"))
     assert trainings["begun"] == done
@@ -535,7 +535,7 @@ def test_without_the_data_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(cifar10, "prepare", prepare)
     with pytest.raises(DataUnavailable, match="no network"):
         reproduce.reproduce(few())
-    assert ledger.listing(start=False) == []
+    assert jobs.listing(start=False) == []
 
 
 # --- by the worker, and interrupted ----------------------------------------------------------------------
@@ -546,10 +546,10 @@ def working(small_cifar10: Dataset) -> Iterator[None]:
     """The worker, in a thread of this process, so that its trainings can be counted."""
     thread = threading.Thread(target=worker.work, args=(DEADLINE,))
     thread.start()
-    while not ledger.worker_lock().path.exists():
+    while not jobs.worker_lock().path.exists():
         assert thread.is_alive()
     yield
-    ledger.worker_lock().path.unlink(missing_ok=True)
+    jobs.worker_lock().path.unlink(missing_ok=True)
     thread.join(DEADLINE)
     assert not thread.is_alive()
 
@@ -560,18 +560,18 @@ def test_the_worker_never_lacks_a_next_one(working: None, trainings: Counter[str
 
     def each(entry: Entry, found: Outcome | None) -> None:
         assert found is not None
-        waiting.append(sum(job.active for job in ledger.listing(start=False)))
+        waiting.append(sum(job.active for job in jobs.listing(start=False)))
 
     reproduce.reproduce(entries, benign=False, each=each)
     assert trainings["done"] == 6
-    assert [job.status for job in ledger.listing(start=False)] == ["done"] * 3
+    assert [job.status for job in jobs.listing(start=False)] == ["done"] * 3
     assert len(waiting) == 3
     assert waiting[-1] == 0
 
 
 def test_an_interrupted_command_goes_on_where_it_ended(working: None, trainings: Counter[str]) -> None:
     entries = few(targets=["bird", "dog", "horse"], ratios=[0.05, 0.1], detectors=["spectral"])
-    somebody_s = ledger.submit(entries[2].config, start=False)
+    somebody_s = jobs.submit(entries[2].config, start=False)
     seen: list[Entry] = []
 
     def each(entry: Entry, found: Outcome | None) -> None:
@@ -581,10 +581,10 @@ def test_an_interrupted_command_goes_on_where_it_ended(working: None, trainings:
 
     with pytest.raises(KeyboardInterrupt):
         reproduce.reproduce(entries, benign=False, each=each)
-    for job in ledger.listing(start=False):
-        job = ledger.wait(job.id, start=False)
+    for job in jobs.listing(start=False):
+        job = jobs.wait(job.id, start=False)
         assert job.status in ("done", "cancelled")
-    assert ledger.get(somebody_s.id).status == "done"  # who asked for it apart still gets it
+    assert jobs.get(somebody_s.id).status == "done"  # who asked for it apart still gets it
     assert all(outcome(entry) is not None for entry in seen)
     finished = sum(outcome(entry) is not None for entry in entries)
     assert finished < len(entries)
@@ -628,6 +628,6 @@ def test_a_job_that_fails_in_the_worker_is_told(
         reproduce.reproduce(entries, benign=False, references=True)
     assert caught.value.failures == {entries[0].key: "no birds today"}
     assert outcome(entries[1]) is not None
-    states = {(job.kind, job.config.attack.target): job.status for job in ledger.listing(start=False)}
+    states = {(job.kind, job.config.attack.target): job.status for job in jobs.listing(start=False)}
     assert states["run", NAMES.index("bird")] == "failed"
     assert [states[kind, NAMES.index("dog")] for kind in ("run", "random", "perfect")] == ["done"] * 3

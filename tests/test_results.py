@@ -13,9 +13,10 @@ from core.configuration import stages
 from core.configuration.config import DefenceConfig, RunConfig
 from core.configuration.settings import configure
 from core.evaluation import filter as filtering
+from core.results import result as result_module
 from core.results.result import Result, summarise
-from core.store.artefacts import Store
-from core.types import Cancelled, Event
+from core.store.stores import Store
+from core.types import Cancelled, Detection, Event
 
 
 def config(**settings: Any) -> RunConfig:
@@ -180,3 +181,14 @@ def test_what_a_run_removed_is_counted_by_class(result: Result, tmp_path: Path) 
     assert result.removed == dict.fromkeys(range(10), 9)  # 1.5 times 30% of 20
     assert sum(result.removed.values()) == result.flagged.sum()
     assert Result(config(), Store(tmp_path)).removed is None
+
+
+def test_what_could_not_be_judged_is_stored_with_the_scores_and_takes_no_place_where_all_was(tmp_path) -> None:
+    store = Store(tmp_path)
+    words = Detection(np.zeros(4), unjudged=np.array([True, False]), notes=("1 class is too small to judge",))
+    for key, found in (("a" * 64, words), ("b" * 64, Detection(np.arange(4.0)))):
+        again = result_module._detection(result_module._keep(store, key, found))
+        assert (again.notes, again.unjudged is None) == (found.notes, found.unjudged is None)
+    assert again.notes == ()
+    assert set(store.read("scores", "b" * 64).document) >= {"arrays", "class_threshold"}
+    assert "notes" not in store.read("scores", "b" * 64).document

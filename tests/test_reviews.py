@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.jobs import ledger as jobs
+from core import jobs
 from core.results import reviews
 from core.store import home
 from core.types import BadRequest

@@ -68,6 +68,20 @@ def test_small_integers_and_double_precision_are_taken_too(files, arrays):
     assert score_files(*files, **SETTINGS) == (60, 400)
 
 
+def test_of_uneven_classes_each_loses_a_share_of_its_own_size(files, arrays):
+    labels = np.repeat(np.arange(3), [300, 90, 10])
+    np.save(files[1], labels)
+    assert score_files(*files, **SETTINGS) == (45 + 13 + 1, 400)
+    table = pd.read_csv(files[2])
+    assert table.groupby("label")["flagged"].sum().tolist() == [45, 13, 1]
+    assert score_files(*files, **SETTINGS, epsilon_of="median_class") == (13 + 13 + 10, 400)
+
+
+def test_features_that_do_not_vary_flag_nothing(files):
+    np.save(files[0], np.full((400, 5), 0.1))
+    assert score_files(*files, **SETTINGS) == (0, 400)
+
+
 def bad_file(kind: str, path: Path) -> None:
     """Put something in a file's place that is no array of plain numbers."""
     if kind == "missing":

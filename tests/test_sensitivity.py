@@ -34,7 +34,7 @@ def scored(draw: st.DrawFn) -> tuple[Detection, np.ndarray, np.ndarray]:
 @given(given=scored(), multiplier=st.sampled_from([0.5, 1.0, 1.5, 3.0]))
 def test_a_curve_is_the_filter_at_every_assumed_ratio(given, multiplier):
     detection, labels, poisoned = given
-    found = sensitivity.profile(detection, labels, poisoned, 3)
+    found = sensitivity.profile(detection, labels, poisoned, 3, 0)
     budgets = sensitivity.budgets(labels, SHARES, multiplier)
     for scope in ("every_class", "suspicious_class"):
         curve = found.by_budget(budgets, scope)
@@ -59,7 +59,7 @@ def same(curve: sensitivity.Decisions, place: int, expected: metrics.Found) -> N
 @given(given=scored())
 def test_the_gap_is_the_filter_that_cuts_there(given):
     detection, labels, poisoned = given
-    found = sensitivity.profile(detection, labels, poisoned, 3)
+    found = sensitivity.profile(detection, labels, poisoned, 3, 0)
     for scope in ("every_class", "suspicious_class"):
         classes = filtering.suspicious_classes(labels, detection, scope)
         flagged = filtering.beyond_gap(detection, labels, classes)
@@ -70,7 +70,7 @@ def test_the_gap_is_the_filter_that_cuts_there(given):
 @given(given=scored())
 def test_tpr_at_one_percent_is_the_roc_curve_s(given):
     detection, labels, poisoned = given
-    found = sensitivity.profile(detection, labels, poisoned, 3).tpr_at_1
+    found = sensitivity.profile(detection, labels, poisoned, 3, 0).tpr_at_1
     rates = []
     for label in np.unique(labels):
         truth = poisoned[labels == label]
@@ -87,52 +87,56 @@ def test_tpr_at_one_percent_looks_at_the_poisoned_class_alone():
     scores = np.where(poisoned, 2.0, 0.0)
     scores[200:] = 9.0  # the other class is noise here
     scores[150] = 5.0  # one benign image of a hundred above all poison: 1%
-    assert sensitivity.profile(Detection(scores), labels, poisoned, 2).tpr_at_1 == 1.0
+    assert sensitivity.profile(Detection(scores), labels, poisoned, 2, 0).tpr_at_1 == 1.0
     scores[151] = 5.0
-    assert sensitivity.profile(Detection(scores), labels, poisoned, 2).tpr_at_1 == 0.0
-    assert sensitivity.profile(Detection(scores), labels, np.zeros(400, bool), 2).tpr_at_1 is None
+    assert sensitivity.profile(Detection(scores), labels, poisoned, 2, 0).tpr_at_1 == 0.0
+    assert sensitivity.profile(Detection(scores), labels, np.zeros(400, bool), 2, 0).tpr_at_1 is None
 
 
 def test_figures_without_a_budget_are_the_metrics_own():
     generator = np.random.default_rng(0)
     labels, poisoned = generator.integers(0, 4, 800), generator.random(800) < 0.2
     scores = generator.normal(size=800) + poisoned
-    found = sensitivity.profile(Detection(scores), labels, poisoned, 4)
+    found = sensitivity.profile(Detection(scores), labels, poisoned, 4, 0)
     expected = metrics.ranking(scores, labels, poisoned)
     assert (found.auroc, found.average_precision) == (expected.auroc, expected.average_precision)
     assert not found.names_classes
     assert found.gap is None
 
 
-def test_guessing_and_knowing_bound_every_filter_of_the_same_budget():
+@few
+@given(given=scored(), seed=st.integers(0, 3))
+def test_guessing_and_knowing_are_the_reference_filters_at_every_assumed_ratio(given, seed):
+    """What Compare shows of them, and what their networks are trained on, is what the curves show."""
+    detection, labels, poisoned = given
+    found = sensitivity.profile(detection, labels, poisoned, 3, seed)
+    budgets = sensitivity.budgets(labels, SHARES, 1.5)
+    for scope in ("every_class", "suspicious_class"):
+        classes = filtering.suspicious_classes(labels, detection, scope)
+        guess = found.by_lot.by_budget(budgets, scope)
+        know = found.perfect(found.by_budget(budgets, scope))
+        for place, budget in enumerate(budgets):
+            flagged = filtering.flag(detection.scores, labels, int(budget), classes)
+            same(guess, place, metrics.found(~filtering.random_keep(labels, flagged, seed), poisoned))
+            same(know, place, metrics.found(~filtering.perfect_keep(flagged, poisoned), poisoned))
+        flagged = filtering.beyond_gap(detection, labels, classes)
+        same(found.by_lot.at_gap(scope), 0, metrics.found(~filtering.random_keep(labels, flagged, seed), poisoned))
+
+
+def test_knowing_bounds_every_filter_of_the_same_budget_and_costs_no_clean_image():
     labels = np.repeat([0, 1], 100)
     poisoned = np.zeros(200, bool)
     poisoned[:20] = True
-    found = sensitivity.profile(Detection(np.arange(200.0)), labels, poisoned, 2)
-    budgets = np.array([0, 5, 10, 50, 100])
-    guess = sensitivity.chance(found, budgets, "every_class")
-    know = sensitivity.perfect(found, budgets, "every_class")
-    assert guess.poisons_left.tolist() == [20, 19, 18, 10, 0]
+    found = sensitivity.profile(Detection(np.arange(200.0)), labels, poisoned, 2, 0)
+    know = found.perfect(found.by_budget(np.array([0, 5, 10, 50, 100]), "every_class"))
     assert know.poisons_left.tolist() == [20, 10, 0, 0, 0]
-    assert guess.flagged.tolist() == know.flagged.tolist() == [0, 10, 20, 100, 200]
-    assert know.clean_removed.tolist() == [0, 0, 0, 80, 180]
-
-
-def test_what_guessing_finds_is_an_average_and_not_a_count():
-    labels, poisoned = np.zeros(100, int), np.arange(100) < 10
-    guess = sensitivity.chance(
-        sensitivity.profile(Detection(np.arange(100.0)), labels, poisoned, 1), np.array([1, 4, 6]), "every_class"
-    )
-    np.testing.assert_allclose(guess.tpr, [0.01, 0.04, 0.06])
-    np.testing.assert_allclose(guess.fpr, [0.01, 0.04, 0.06])
-    np.testing.assert_allclose(guess.precision, 0.1)
-    assert guess.poisons_left.tolist() == [10, 10, 9]
-    assert guess.clean_removed.tolist() == [1, 4, 5]
+    assert know.clean_removed.tolist() == [0] * 5
+    assert know.fpr.tolist() == [0.0] * 5
 
 
 def test_a_share_of_nothing_is_not_a_number():
     labels = np.repeat([0, 1], 10)
-    found = sensitivity.profile(Detection(np.arange(20.0)), labels, np.zeros(20, bool), 2)
+    found = sensitivity.profile(Detection(np.arange(20.0)), labels, np.zeros(20, bool), 2, 0)
     curve = found.by_budget(sensitivity.budgets(labels, np.array([0.0, 0.2]), 1.0), "every_class")
     assert np.isnan(curve.tpr).all()
     assert np.isnan(curve.precision[0])
@@ -154,8 +158,8 @@ def test_a_gap_is_the_first_singular_value_over_the_second():
 def test_what_does_not_fit_is_said():
     labels, poisoned = np.array([0, 0, 1]), np.array([True, False, False])
     with pytest.raises(BadRequest, match="as long as each other, got 2, 3 and 3"):
-        sensitivity.profile(Detection(np.ones(2)), labels, poisoned, 2)
-    found = sensitivity.profile(Detection(np.ones(3)), labels, poisoned, 2)
+        sensitivity.profile(Detection(np.ones(2)), labels, poisoned, 2, 0)
+    found = sensitivity.profile(Detection(np.ones(3)), labels, poisoned, 2, 0)
     with pytest.raises(BadRequest, match="finds no gap"):
         found.at_gap("every_class")
     with pytest.raises(BadRequest, match="scope must be one of"):

@@ -9,8 +9,8 @@ import fsspec
 import numpy as np
 import pytest
 
-from core.store.artefacts import Store
 from core.store.shared import Share, SharedStore
+from core.store.stores import Store
 from core.types import BadRequest, DamagedArtefact
 
 KEY, OTHER = "a" * 64, "b" * 64

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from core.store import artefacts as store_module
-from core.store.artefacts import CHECKPOINTS, FileLock, Store
+from core.store.locks import FileLock
+from core.store.stores import CHECKPOINTS, Store
 from core.types import BadRequest, Cancelled, DamagedArtefact, PoisonscopeError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -184,7 +185,7 @@ def test_listing_and_delete(store: Store) -> None:
 
 
 def test_the_store_loads_no_torch() -> None:
-    code = "import core.store.artefacts, core.jobs.ledger, sys; print('torch' in sys.modules)"
+    code = "import core.store.stores, core.jobs.ledger, sys; print('torch' in sys.modules)"
     assert finish(script(code)).strip() == "False"
 
 
@@ -302,7 +303,7 @@ def test_running_out_of_files_is_no_damage(store: Store, monkeypatch: pytest.Mon
 WRITER = """
     import sys, numpy as np
     from pathlib import Path
-    from core.store.artefacts import Store
+    from core.store.stores import Store
     store = Store(Path(sys.argv[1]))
     print("ready", flush=True)
     for n in range(10_000):
@@ -344,7 +345,7 @@ def test_sweeping_spares_who_is_writing(store: Store) -> None:
 SAME_KEY = """
     import sys, numpy as np
     from pathlib import Path
-    from core.store.artefacts import Store
+    from core.store.stores import Store
     store, me = Store(Path(sys.argv[1])), int(sys.argv[2])
     print("ready", flush=True)
     sys.stdin.readline()
@@ -419,7 +420,7 @@ def test_a_full_disk(small_disk: Path) -> None:
 LIMITED = """
     import errno, resource, sys, numpy as np
     from pathlib import Path
-    from core.store.artefacts import Store
+    from core.store.stores import Store
     from core.types import PoisonscopeError
     store = Store(Path(sys.argv[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -472,7 +473,7 @@ def test_a_lock_excludes_and_lets_a_waiter_give_up(store: Store) -> None:
 HOLDER = """
     import sys, time
     from pathlib import Path
-    from core.store.artefacts import Store
+    from core.store.stores import Store
     with Store(Path(sys.argv[1])).lock("model", "ab" * 32):
         print("held", flush=True)
         time.sleep(600)
@@ -496,7 +497,7 @@ def test_a_dead_holder_leaves_no_stale_lock(store: Store) -> None:
 COUNTER = """
     import sys
     from pathlib import Path
-    from core.store.artefacts import Store
+    from core.store.stores import Store
     store, counter = Store(Path(sys.argv[1])), Path(sys.argv[2])
     for _ in range(40):
         with store.lock("model", "ab" * 32):
@@ -584,7 +585,7 @@ def test_a_damaged_checkpoint_is_none(store: Store, name: str) -> None:
 SAVER = """
     import sys, numpy as np
     from pathlib import Path
-    from core.store.artefacts import Store
+    from core.store.stores import Store
     checkpoint = Store(Path(sys.argv[1])).checkpoint("model", "ab" * 32)
     for epoch in range(100_000):
         checkpoint.save({"w": np.full(200_000, epoch)}, {"epoch": epoch})

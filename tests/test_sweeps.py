@@ -16,16 +16,15 @@ import pytest
 from sklearn.metrics import roc_curve
 from typer.testing import CliRunner
 
-from core import detectors, worker
+from core import detectors, jobs, worker
 from core.cli import commands, terminal
 from core.configuration import grid, stages
 from core.configuration.grid import Sweep, cells, parse
 from core.datasets import digits
 from core.evaluation import metrics
-from core.jobs import ledger
 from core.results.result import Result
-from core.store.artefacts import Store
 from core.store.shared import Share, SharedStore
+from core.store.stores import Store
 from core.sweeps import cell, planning
 from core.sweeps.execution import CellsFailed, carry_out
 from core.types import BadRequest, Cancelled, Dataset, Event
@@ -230,22 +229,22 @@ def working() -> Iterator[None]:
     """The worker, in a thread of this process."""
     thread = threading.Thread(target=worker.work, args=(DEADLINE,))
     thread.start()
-    while not ledger.worker_lock().path.exists():
+    while not jobs.worker_lock().path.exists():
         assert thread.is_alive()
     yield
-    ledger.worker_lock().path.unlink(missing_ok=True)
+    jobs.worker_lock().path.unlink(missing_ok=True)
     thread.join(DEADLINE)
     assert not thread.is_alive()
 
 
 def test_a_sweep_is_a_job_that_no_list_of_runs_shows(working: None) -> None:
-    job = ledger.wait(planning.submit(few()).id)
+    job = jobs.wait(planning.submit(few()).id)
     assert (job.kind, job.status, job.sweep, job.config) == ("sweep", "done", few(), cells(few())[0].config)
-    assert ledger.listing() == []
+    assert jobs.listing() == []
     assert [found.id for found in planning.listing()] == [job.id]
     assert planning.submit(few(name="the same by another name")).id == job.id
     assert statuses(few()) == ["done"] * 2
-    opened = ledger.submit(cells(few())[0].config, start=False)
+    opened = jobs.submit(cells(few())[0].config, start=False)
     assert opened.status == "done"  # a cell's run needs nothing more
 
 
@@ -254,11 +253,11 @@ def test_paused_and_resumed_nothing_is_lost_and_nothing_runs_twice(working: None
 
     def pause(event: Event) -> None:
         if event.message.startswith("2 of 2"):
-            ledger.cancel(job.id)
+            jobs.cancel(job.id)
 
-    assert ledger.wait(job.id, pause, poll=0.01).status == "cancelled"
+    assert jobs.wait(job.id, pause, poll=0.01).status == "cancelled"
     assert statuses(few()) == ["done", "waiting"]
-    assert ledger.wait(ledger.resume(job.id).id).status == "done"
+    assert jobs.wait(jobs.resume(job.id).id).status == "done"
     assert statuses(few()) == ["done"] * 2
     assert trainings["done"] == 2 * few().count
 
@@ -266,10 +265,10 @@ def test_paused_and_resumed_nothing_is_lost_and_nothing_runs_twice(working: None
 def test_a_single_run_does_not_wait_for_the_whole_sweep(working: None) -> None:
     sweep = few(seeds=(0, 1, 2))
     job = planning.submit(sweep)
-    run = ledger.wait(ledger.submit(cells(few(seeds=(9,)))[0].config).id, poll=0.01)
+    run = jobs.wait(jobs.submit(cells(few(seeds=(9,)))[0].config).id, poll=0.01)
     assert run.status == "done"
     assert "waiting" in statuses(sweep)
-    assert ledger.wait(job.id).status == "done"
+    assert jobs.wait(job.id).status == "done"
 
 
 def test_a_failed_cell_is_told_in_the_table(working: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,13 +279,13 @@ def test_a_failed_cell_is_told_in_the_table(working: None, monkeypatch: pytest.M
 
     monkeypatch.setattr("core.results.result.detect", detect)
     sweep = few()
-    job = ledger.wait(planning.submit(sweep).id)
+    job = jobs.wait(planning.submit(sweep).id)
     assert job.status == "failed"
     assert "2 of 2 runs failed, the first with: no scores today" in (job.error or "")
     assert statuses(sweep) == ["failed"] * 2
     assert set(planning.table(sweep)["error"]) == {"no scores today"}
     monkeypatch.setattr("core.results.result.detect", real)
-    assert ledger.wait(ledger.resume(job.id).id).status == "done"
+    assert jobs.wait(jobs.resume(job.id).id).status == "done"
     assert statuses(sweep) == ["done"] * 2
 
 
@@ -302,7 +301,7 @@ def test_two_sweeps_in_which_something_fails_come_to_their_ends(working: None, m
     monkeypatch.setattr("core.sweeps.execution.measure", measure)
     asked = [few(seeds=seeds, axes={}, retrain=False) for seeds in ((0, 1, 2), (10, 11, 12))]
     both = [planning.submit(one).id for one in asked]
-    ended = [ledger.wait(id) for id in both]
+    ended = [jobs.wait(id) for id in both]
     assert [job.status for job in ended] == ["failed"] * 2
     assert all("1 of 3 runs failed" in (job.error or "") for job in ended)
     assert [statuses(one) for one in asked] == [["failed", "done", "done"]] * 2
@@ -312,18 +311,18 @@ def test_two_sweeps_in_which_something_fails_come_to_their_ends(working: None, m
 def test_a_sweep_that_lost_a_cell_is_completed_when_it_is_asked_for_again(
     working: None, trainings: Counter[str]
 ) -> None:
-    job = ledger.wait(planning.submit(few()).id)
+    job = jobs.wait(planning.submit(few()).id)
     Store().delete("cell", grid.cell_key(cells(few())[0].config, few()))
     again = planning.submit(few())
     assert (again.id, again.status) == (job.id, "queued")
-    assert ledger.wait(again.id).status == "done"
+    assert jobs.wait(again.id).status == "done"
     assert statuses(few()) == ["done"] * 2
     assert trainings["done"] == 4, "its run was still there"
 
 
 def test_a_job_of_the_wrong_kind_is_refused() -> None:
     with pytest.raises(BadRequest, match="a job of kind 'run' does not ask for a Sweep"):
-        ledger.submit(few(), "run")
+        jobs.submit(few(), "run")
 
 
 # --- measures --------------------------------------------------------------------------------------------
@@ -471,16 +470,16 @@ def test_a_table_in_markdown_has_means_over_the_seeds() -> None:
     assert written == "| | a | b |\n|---|---|---|\n| x | 0.750 | — |\n| w | 0.250 | — |\n"
 
 
-def test_the_readme_prints_what_was_measured() -> None:
-    readme = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+def test_the_results_print_what_was_measured() -> None:
+    page = (Path(__file__).resolve().parent.parent / "docs" / "results.md").read_text()
     measured = planning.table(planning.shipped()["detectors"])
     attacks = measured[measured["attack"] != "none"]
     left = attacks.assign(left=attacks["poisons_left"].astype(float) / attacks["poisons"].astype(float))
     learned = attacks[attacks["detector"] == "spectral"].assign(what="ASR")
-    assert planning.markdown(attacks, "detector", "attack", "auroc") in readme
-    assert planning.markdown(attacks, "detector", "attack", "tpr_at_1", 100, 0) in readme
-    assert planning.markdown(left, "detector", "attack", "left", 100, 0) in readme
-    assert planning.markdown(learned, "what", "attack", "asr1", 100, 0) in readme
+    assert planning.markdown(attacks, "detector", "attack", "auroc") in page
+    assert planning.markdown(attacks, "detector", "attack", "tpr_at_1", 100, 0) in page
+    assert planning.markdown(left, "detector", "attack", "left", 100, 0) in page
+    assert planning.markdown(learned, "what", "attack", "asr1", 100, 0) in page
     cleaned, filters = (planning.table(planning.shipped()[name]) for name in ("cleaning", "filters"))
     references = [
         filters.assign(detector=f"{article} {which} filter", asr2=filters[f"{which}_asr2"])
@@ -488,7 +487,7 @@ def test_the_readme_prints_what_was_measured() -> None:
     ]
     after = pd.concat([cleaned, *references])
     assert (after["status"] == "done").all()
-    assert planning.markdown(after, "detector", "attack", "asr2", 100, 0) in readme
+    assert planning.markdown(after, "detector", "attack", "asr2", 100, 0) in page
     control = planning.table(planning.shipped()["control"])
     assert (control["status"] == "done").all()
-    assert control["clean_removed"].max() == 0  # as the README says of the cut without an epsilon
+    assert control["clean_removed"].max() == 0  # as the page says of the cut without an epsilon

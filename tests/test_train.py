@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core import datasets
 from core.configuration.config import DatasetConfig, TrainingConfig
 from core.evidence.representations import predict
-from core.store.artefacts import Checkpoint, Store
+from core.store.stores import Checkpoint, Store
 from core.training import devices, optim
 from core.training import loop as training_module
 from core.training import step as step_module

@@ -52,13 +52,14 @@ def extent(labels: Labels, attack: AttackConfig) -> Extent:
     count = round(attack.ratio * whole)
     if attack.ratio > 0 and count == 0:
         raise BadRequest(
-            f"ratio must poison at least one image: at least {1 / whole:.4g} of {whole} images, got {attack.ratio:g}"
+            f"ratio must poison at least one image: at least {1 / whole:.4g} ({100 / whole:.4g}%) of {whole} images, "
+            f"got {attack.ratio:g} ({100 * attack.ratio:.4g}%)"
         )
     candidates = int(sources(labels, attack).sum())
     if count > candidates:
         raise BadRequest(
             f"{count} poisons were asked for, but {_wanted(attack)} has only {candidates} source images; "
-            f"lower the ratio to {_at_most(candidates / whole)} or less"
+            f"lower the ratio to {_at_most(candidates / whole)} ({_at_most(100 * candidates / whole)}%) or less"
         )
     covers = _covers(labels, attack, count)
     added = count + covers if attack.placement == "add" else 0

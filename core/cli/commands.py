@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,11 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from core import jobs
-from core.cli import sweep
-from core.cli.terminal import AsJson, about, bar, err, out, shown
-from core.configuration import DATASETS, DETECTORS, RECIPES, TRIGGERS, RunConfig, configure, pictures, stages
-from core.reproduction import outcomes, tables
-from core.reproduction import reproduce as reproducing
+from core.cli import options, reproduce, score, sweep
+from core.cli.terminal import AsJson, bar, err, out, shown
+from core.configuration import DATASETS, DETECTORS, RECIPES, TRIGGERS, RunConfig, configure, reading, stages
 from core.store import Store, writing
 from core.types import BadRequest, DataUnavailable, PoisonscopeError
 
@@ -31,7 +26,12 @@ app = typer.Typer(
     help="Poison a training set, find the poison by its spectral signature, remove it, compare.",
 )
 app.add_typer(sweep.app, name="sweep")
+app.command()(score.score)
+app.command()(reproduce.record)
+app.command()(reproduce.docs)
+app.command()(reproduce.reproduce)
 
+MOST_LISTED = 10_000
 RunName = Annotated[str, typer.Argument(help="A run: its number, its name, or the beginning of its key.")]
 
 
@@ -92,10 +92,10 @@ def run(
 ) -> None:
     """Attack, train, detect, clean, retrain and compare; the same request again answers from the store."""
     config = configure(
-        dataset=dataset, trigger=trigger, trigger_parameters=_settings(trigger_set), target=target, source=source,
-        ratio=ratio, ratio_of=ratio_of, placement=placement, labels=labels, cover_ratio=cover_ratio,
-        also=[_trigger(one) for one in also or []], recipe=recipe, training=_settings(training_set),
-        detector=detector, detector_parameters=_settings(detector_set), representation=representation,
+        dataset=dataset, trigger=trigger, trigger_parameters=options.settings(trigger_set), target=target,
+        source=source, ratio=ratio, ratio_of=ratio_of, placement=placement, labels=labels, cover_ratio=cover_ratio,
+        also=[options.trigger(one) for one in also or []], recipe=recipe, training=options.settings(training_set),
+        detector=detector, detector_parameters=options.settings(detector_set), representation=representation,
         assumed_ratio=assumed_ratio, multiplier=multiplier, scope=scope, cut=cut, seed=seed,
     )  # fmt: skip
     if device != "auto" and not here:
@@ -109,47 +109,6 @@ def run(
         print(json.dumps(answer))
     else:
         _tell(answer)
-
-
-def _settings(given: list[str] | None) -> dict[str, Any]:
-    """name=value pairs; a value is JSON where it reads as JSON, and a word otherwise; @file: the file, in base64."""
-    settings: dict[str, Any] = {}
-    for pair in given or []:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise BadRequest(f"a setting must be name=value, got {pair!r}")
-        if value.startswith("@"):
-            settings[name] = _file(Path(value[1:]))
-            continue
-        try:
-            settings[name] = json.loads(value)
-        except json.JSONDecodeError:
-            settings[name] = value
-    return settings
-
-
-def _trigger(given: str) -> dict[str, Any]:
-    """A trigger with its settings: name,setting=value,..."""
-    name, *pairs = given.split(",")
-    return {"trigger": name, "parameters": _settings(pairs)}
-
-
-def _files(given: list[str] | None) -> dict[str, Path]:
-    """name=path pairs."""
-    pairs = [pair.partition("=") for pair in given or []]
-    if wrong := ["".join(pair) for pair in pairs if not pair[1] or not pair[2]]:
-        raise BadRequest(f"evidence must be name=file.npy, got {wrong[0]!r}")
-    return {name: Path(path) for name, _, path in pairs}
-
-
-def _file(path: Path) -> str:
-    """A small file's content in base64: a picture, say."""
-    try:
-        if path.stat().st_size > pictures.MAX_BYTES:
-            raise BadRequest(f"{path} must have at most {pictures.MAX_BYTES:,} bytes, got {path.stat().st_size:,}")
-        return base64.b64encode(path.read_bytes()).decode()
-    except OSError as error:
-        raise BadRequest(f"cannot read {path}: {error.strerror}") from None
 
 
 def _carry_out(kind: str, config: RunConfig, here: bool, device: str) -> None:
@@ -207,7 +166,9 @@ def _tell(answer: dict[str, Any]) -> None:
 
 
 @app.command("list")
-def list_runs(limit: int = 30, as_json: AsJson = False) -> None:
+def list_runs(
+    limit: Annotated[int, typer.Option(min=0, max=MOST_LISTED, help="At most so many.")] = 30, as_json: AsJson = False
+) -> None:
     """The runs of the ledger, newest first."""
     found = jobs.listing(limit)
     if as_json:
@@ -239,14 +200,14 @@ def describe(job: jobs.Job) -> str:
 
 def find(name: str) -> jobs.Job:
     """A run by number, name, or the beginning of its key."""
-    known = jobs.listing(10_000)
+    known = jobs.listing(MOST_LISTED)
     found = [job for job in known if name in (str(job.id), job.name)] or [
         job
         for job in known
         if name and job.key.startswith(name)  # a number is no key's beginning where a run has that number
     ]
     if len(found) != 1:
-        raise BadRequest(f"{name!r} names {len(found)} runs; `python -m core list` shows which there are")
+        raise BadRequest(f"{reading.shown(name)} names {len(found)} runs; `python -m core list` shows which there are")
     return found[0]
 
 
@@ -292,169 +253,6 @@ def delete(name: RunName) -> None:
     if job.kind == "run":
         Store().delete("run", job.key)
     out.print(f"deleted run {job.id}")
-
-
-@app.command()
-def score(
-    features: Annotated[Path, typer.Argument(help="features.npy, [n, d].")],
-    labels: Annotated[Path, typer.Argument(help="labels.npy, [n] integers.")],
-    to: Annotated[Path, typer.Option(help="The table to write: id,label,score,flagged.")] = Path("scores.csv"),
-    detector: str = "spectral",
-    detector_set: Annotated[list[str] | None, typer.Option(help="A detector's setting, as name=value.")] = None,
-    assumed_ratio: float = 0.1,
-    multiplier: float = 1.5,
-    scope: str | None = None,
-    cut: Annotated[str, typer.Option(help="budget or gap.")] = "budget",
-    evidence: Annotated[
-        list[str] | None,
-        typer.Option(help="What else a detector needs, as name=file.npy: losses [epochs, n], entropies [n, others]."),
-    ] = None,
-) -> None:
-    """Score any features with any detector and budget; nothing is trained."""
-    from core.cli.score import score_files
-
-    flagged, total = score_files(
-        features, labels, to, detector=detector, parameters=_settings(detector_set), assumed_ratio=assumed_ratio,
-        multiplier=multiplier, scope=scope, cut=cut, evidence=_files(evidence),
-    )  # fmt: skip
-    out.print(f"{flagged} of {total} images flagged; written to {to}", markup=False, highlight=False, soft_wrap=True)
-
-
-@app.command()
-def record(
-    to: Annotated[Path | None, typer.Option(help="The folder; by default that of this program.")] = None,
-    of_tables: Annotated[
-        bool, typer.Option("--tables", help="The runs behind the report's tables, seed 0, instead.")
-    ] = False,
-) -> None:
-    """Make the recorded run of assets/ anew: what every screen shows before anyone has trained anything."""
-    from core.reproduction import record as recording
-    from core.results import recorded
-
-    with shown("looking into the store") as watch:
-        if of_tables:
-            entries = reproducing.plan(seeds=1, detectors=reproducing.DETECTORS[:1])
-            reproducing.reproduce(entries, watch=watch)
-            runs = [(entry.name, entry.config) for entry in entries]
-            place = recording.pack(runs, to or recorded.TABLES, apart=True)
-        else:
-            place = recording.record(to or recorded.FOLDER, watch)
-    size = sum(path.stat().st_size for path in place.parent.iterdir())
-    out.print(f"{place.parent}: {size / 1e6:.1f} MB", markup=False, highlight=False, soft_wrap=True)
-
-
-@app.command()
-def reproduce(
-    recipe: Annotated[str, typer.Option(help=f"One of {', '.join(RECIPES)}.")] = "quick",
-    seeds: Annotated[int, typer.Option(help="So many seeds, from 0 on.")] = 3,
-    trigger: Annotated[list[str] | None, typer.Option(help="Only this trigger of the report; may be repeated.")] = None,
-    target: Annotated[list[str] | None, typer.Option(help="Only this target class; may be repeated.")] = None,
-    ratio: Annotated[list[float] | None, typer.Option(help="Only this ratio; may be repeated.")] = None,
-    reading: Annotated[
-        list[str] | None, typer.Option(help="What the ratio is a share of: target_class (default), training_set.")
-    ] = None,
-    detector: Annotated[
-        list[str] | None,
-        typer.Option(help="A detector, also one 'at the gap'; whitened-spectral and spectral by default."),
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Both readings and all four defences.")] = False,
-    training_set: Annotated[
-        list[str] | None, typer.Option("--training", "--train", help="A number of the recipe, as name=value.")
-    ] = None,
-    references: Annotated[
-        bool, typer.Option("--references", help="Also train on what a random and the perfect filter leave.")
-    ] = False,
-    benign: Annotated[bool, typer.Option(help="Also train the benign reference, one a seed.")] = True,
-    here: Annotated[bool, typer.Option("--here", help="Compute in this process, not in the worker.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu; needs --here.")] = "auto",
-    to: Annotated[Path | None, typer.Option(help="A folder to write <recipe>.json and <recipe>.md into.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what there is to do, and start nothing.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """The report's tables, every row over several seeds; the same command again goes on where this one ended."""
-    if device != "auto" and not here:
-        raise BadRequest("--device needs --here: the worker chooses its device itself")
-    if everything and (reading or detector):
-        raise BadRequest("--all is every reading and detector; leave out --reading and --detector")
-    entries = reproducing.plan(
-        recipe, seeds,
-        reading or outcomes.READINGS[: 2 if everything else 1],
-        detector or reproducing.DETECTORS[: None if everything else 2],
-        triggers=trigger, targets=target, ratios=ratio, training=_settings(training_set),
-    )  # fmt: skip
-    cost = reproducing.cost(entries, references=references, benign=benign)
-    if dry_run:
-        print(json.dumps(asdict(cost))) if as_json else out.print(_planned(cost, len(entries)))
-        return
-    if not as_json:
-        err.print(_planned(cost, len(entries)))
-
-    def each(entry: outcomes.Entry, found: outcomes.Outcome | None) -> None:
-        if found is not None and not as_json:
-            err.print(f"{entry.name}: {_figures(found.figures)}", highlight=False, soft_wrap=True)
-
-    def failed(entry: outcomes.Entry, error: str) -> None:
-        err.print(f"{entry.name} failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-
-    failures: dict[str, str] = {}
-    try:
-        with shown("waiting for the worker") as watch:
-            reproducing.reproduce(
-                entries, here=here, device=device, references=references, benign=benign, watch=watch, each=each,
-                failed=failed,
-            )  # fmt: skip
-    except reproducing.RunsFailed as some:
-        failures = some.failures
-    except KeyboardInterrupt:
-        err.print("stopped; what is finished stays, and the same command goes on from there")
-        raise typer.Exit(130) from None
-    rows = outcomes.table(entries, recorded=False)
-    if to is not None:
-        _write_tables(to, recipe, rows, failures)
-    if as_json:
-        print(json.dumps(outcomes.document(rows, failures)))
-    else:
-        _tell_tables(rows, failures)
-    if failures:
-        raise typer.Exit(1)
-
-
-def _planned(cost: reproducing.Cost, entries: int) -> str:
-    if not cost.runs and not cost.trainings:
-        return f"all {entries} runs are finished"
-    return f"{cost.runs} of {entries} runs to do, {cost.trainings} trainings, {about(cost.seconds, cost.measured)}"
-
-
-def _figures(found: Mapping[str, float]) -> str:
-    left = f"{found['poisons_left']:.0f} of {found['poisons']:.0f} poisons left"
-    before, after = (f"Nat{n} {found[f'nat{n}']:.1%}, ASR{n} {found[f'asr{n}']:.1%}" for n in (1, 2))
-    return f"{before}; {left}; {after}; {found['seconds']:.0f} s"
-
-
-def _write_tables(to: Path, recipe: str, rows: list[outcomes.TableRow], failures: Mapping[str, str]) -> None:
-    try:
-        to.mkdir(parents=True, exist_ok=True)
-        content = json.dumps(outcomes.document(rows, failures), indent=1) + "\n"
-        (to / f"{recipe}.json").write_text(content, encoding="utf-8")
-        (to / f"{recipe}.md").write_text(tables.markdown(rows, failures), encoding="utf-8")
-    except OSError as error:
-        raise BadRequest(f"cannot write into {to}: {error.strerror}") from None
-
-
-def _tell_tables(rows: list[outcomes.TableRow], failures: Mapping[str, str]) -> None:
-    """The tables for a terminal: as in Markdown, in the columns that one has room for."""
-    for title, group in tables.groups(rows):
-        shown = Table(title=f"{title}: the report's number, and ours")
-        for column in tables.COLUMNS:
-            shown.add_column(column, justify="left" if column in ("target", "detector") else "right")
-        for row in group:
-            shown.add_row(*tables.cells(row))
-        out.print(shown)
-        for row in group:
-            for note in tables.remarks(row, failures):
-                out.print(note, markup=False, highlight=False)
-        for figure, of, said in tables.reasons(group):
-            out.print(f"{figure}, {', '.join(of)}: {said}", markup=False, highlight=False)
 
 
 @app.command()

@@ -1,26 +1,68 @@
-"""Scoring of features that came from elsewhere: two arrays in, one table out, no training."""
+"""Scoring of features that came from elsewhere: files in, one table and what was found out; no training."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
+import typer
 from pydantic import ValidationError
 
+from core.cli.options import files as files_of
+from core.cli.options import settings
+from core.cli.terminal import AsJson, err, out
 from core.configuration import DefenceConfig, explain
-from core.detectors import EVIDENCE, detect
-from core.evaluation import filter as filtering
-from core.store import check_target, writing
 from core.types import BadRequest
+
+if TYPE_CHECKING:
+    from core.cli.scored import Scored
+
+LONG = 20.0  # seconds from which a detector's time and memory are said before it starts
+
+
+def score(
+    features: Annotated[str, typer.Argument(help="Features [n, d]: a .npy, .npz (file.npz:name) or Parquet file.")],
+    labels: Annotated[
+        str | None,
+        typer.Argument(help="Labels [n], as such a file; left out: `labels` or `label` in the features' file."),
+    ] = None,
+    to: Annotated[Path, typer.Option(help="The table to write: id,label,score,flagged.")] = Path("scores.csv"),
+    detector: str = "spectral",
+    detector_set: Annotated[list[str] | None, typer.Option(help="A detector's setting, as name=value.")] = None,
+    assumed_ratio: float = 0.1,
+    multiplier: float = 1.5,
+    scope: str | None = None,
+    cut: Annotated[str, typer.Option(help="budget or gap.")] = "budget",
+    epsilon_of: Annotated[
+        str, typer.Option(help="What assumed-ratio is a share of: own_class, or median_class as in Algorithm 1.")
+    ] = "own_class",
+    evidence: Annotated[
+        list[str] | None,
+        typer.Option(help="What else a detector needs, as name=file.npy: losses [epochs, n], entropies [n, others]."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score any features with any detector and budget; nothing is trained.
+
+    Labels may be names, whole numbers or one-hot rows; -1, NaN or null: no label, and no score.
+    """
+    from core.cli import scored
+
+    found = score_files(
+        features, labels, to, detector=detector, parameters=settings(detector_set), assumed_ratio=assumed_ratio,
+        multiplier=multiplier, scope=scope, cut=cut, epsilon_of=epsilon_of, evidence=files_of(evidence),
+    )  # fmt: skip
+    if as_json:
+        print(json.dumps(scored.document(found, to), allow_nan=False))
+    else:
+        scored.tell(found, to, out)
 
 
 def score_files(
-    features: Path,
-    labels: Path,
+    features: str | Path,
+    labels: str | Path | None,
     to: Path,
     *,
     detector: str,
@@ -29,13 +71,22 @@ def score_files(
     multiplier: float,
     scope: str | None,
     cut: str = "budget",
-    evidence: Mapping[str, Path] | None = None,
-) -> tuple[int, int]:
-    """Score features.npy [n, d] with labels.npy [n], write `id,label,score,flagged`; returns (flagged, n).
+    epsilon_of: str = "own_class",
+    evidence: Mapping[str, str | Path] | None = None,
+) -> Scored:
+    """Score a file of features [n, d] by a file of labels [n], and write `id,label,score,flagged`.
 
+    Files are what core.cli.reading reads; labels None: they are in the file of the features. A row without a label
+    has an empty label and score, and is not flagged.
+    epsilon_of: what assumed_ratio is a share of, each class's own size or, as in Algorithm 1, the median one.
     evidence: files of what the detector needs besides, by the names of core.detectors.EVIDENCE.
     """
-    settings = {
+    from core.cli import scored
+    from core.cli.reading import holds_labels, read
+    from core.detectors import EVIDENCE
+    from core.store import check_target
+
+    given = {
         "detector": detector,
         "parameters": dict(parameters),
         "assumed_ratio": assumed_ratio,
@@ -45,27 +96,31 @@ def score_files(
     }
     check_target(to)
     try:
-        defence = DefenceConfig.model_validate(settings)
+        defence = DefenceConfig.model_validate(given)
     except ValidationError as error:
         raise explain(error) from None
-    matrix, given = _load(features), _load(labels)
-    more = {name: _load(path) for name, path in (evidence or {}).items()}
-    unknown = sorted(set(more) - set(EVIDENCE))
+    share = scored.checked_share(epsilon_of)
+    unknown = sorted(set(evidence or {}) - set(EVIDENCE))
     if unknown:
         raise BadRequest(f"unknown evidence {unknown}; allowed are {sorted(EVIDENCE)}")
-    found = detect(defence.detector, matrix, given, None, defence.parameters, more)
-    flagged = ~filtering.keep_mask(found, given.astype(np.int64), defence)
-    rows = {"id": np.arange(len(given)), "label": given, "score": found.scores, "flagged": flagged}
-    with writing(to):
-        pd.DataFrame(rows).to_csv(to, index=False)
-    return int(flagged.sum()), len(given)
+    if labels is None and not holds_labels(features):
+        raise BadRequest(f"{features} holds one array; give the labels as a file of their own")
+    matrix = read(features, "features")
+    names = read(_beside(features) if labels is None else labels, "labels")
+    more = {name: read(path, name) for name, path in (evidence or {}).items()}
+    found = scored.carry_out(scored.Asked(matrix, names, more, defence, share), _say_long)
+    scored.write(found, to)
+    return found
 
 
-def _load(path: Path) -> NDArray[Any]:
-    try:
-        loaded: NDArray[Any] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise BadRequest(f"{path} must be a NumPy .npy file of plain numbers: {error}") from None
-    if not isinstance(loaded, np.ndarray):
-        raise BadRequest(f"{path} must be a single .npy array, got an archive")
-    return loaded
+def _beside(features: str | Path) -> str | Path:
+    """The file of the features without the name in it."""
+    from core.cli.kinds import place
+
+    return place(features).path
+
+
+def _say_long(seconds: float, size: float) -> None:
+    if seconds > LONG:
+        wait = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
+        err.print(f"this takes about {wait} and {size / 1e9:.1f} GB of memory", markup=False, highlight=False)

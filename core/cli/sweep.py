@@ -14,8 +14,8 @@ from rich.table import Table
 from core import jobs, sweeps
 from core.cli.terminal import AsJson, about, err, out, shown
 from core.configuration import Sweep, grid
-from core.store import Store, check_target, writing
-from core.sweeps import cluster as clusters
+from core.store import Store, as_csv, check_target, writing
+from core.sweeps import places
 from core.types import BadRequest, PoisonscopeError, Watcher
 
 app = typer.Typer(no_args_is_help=True, help="Grids of runs: a YAML file with axes and seeds.")
@@ -88,7 +88,7 @@ def _where(cluster: str | None, **options: Any) -> str | None:
         if chosen:
             raise BadRequest("--share, --cpus-per-run and --gpus-per-run need --cluster")
         return None
-    return str(clusters.checked(replace(clusters.place(cluster), **chosen)))
+    return str(places.checked(replace(places.place(cluster), **chosen)))
 
 
 def _carried_out(wanted: Sweep, here: bool, device: str, watch: Watcher) -> str | None:
@@ -141,7 +141,7 @@ def _tell(wanted: Sweep, to: Path | None, as_json: bool) -> None:
     print(found.to_json(orient="records")) if as_json else _tell_sweep(found, wanted)
     if to is not None:
         with writing(to):
-            found.to_csv(to, index=False)
+            to.write_bytes(as_csv(found))
 
 
 def _tell_sweep(found: Any, wanted: Sweep) -> None:

@@ -1,5 +1,6 @@
 from . import grid as grid
 from . import pictures as pictures
+from . import reading as reading
 from . import settings as settings
 from . import stages as stages
 from .checksums import CHECKSUMS as CHECKSUMS
@@ -15,6 +16,7 @@ from .config import TriggerConfig as TriggerConfig
 from .config import class_names as class_names
 from .config import class_number as class_number
 from .config import explain as explain
+from .files import from_json as from_json
 from .grid import Cell as Cell
 from .grid import Sweep as Sweep
 from .grid import cell_key as cell_key

@@ -10,12 +10,15 @@ from numbers import Integral
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
+from core.configuration.reading import shortened, shown, whole
 from core.configuration.registry import DATASETS, DETECTORS, MODELS, TRIGGERS
 from core.types import BadRequest
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 MOST_TRIGGERS = 8
+MOST_FINDINGS = 8  # that one message tells of
 REPRESENTATIONS = ("penultimate", "block3", "block2", "block1")
 
 
@@ -246,12 +249,44 @@ def class_number(dataset: str, name: str | int) -> int:
     names = class_names(dataset)
     if isinstance(name, str) and name in names:
         return names.index(name)
-    whole = name.isdecimal() if isinstance(name, str) else isinstance(name, Integral)
-    number = int(name) if whole else -1
-    if not 0 <= number < len(names):
-        allowed = f"{', '.join(names)} or 0 to {len(names) - 1}"
-        raise BadRequest(f"unknown class {name!r} of {dataset}; allowed are {allowed}")
-    return number
+    last = len(names) - 1
+    number: Any = whole(name, 0, last) if isinstance(name, str) else name
+    if not isinstance(number, Integral) or not 0 <= int(number) <= last:
+        allowed = f"{', '.join(names)} or 0 to {last}"
+        raise BadRequest(f"unknown class {shown(name)} of {dataset}; allowed are {allowed}")
+    return int(number)
+
+
+# What pydantic finds, in our words; a name in braces is one of the finding's own.
+_SAYS = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a mapping of names to values",
+    "extra_forbidden": "there is no such setting here",
+    "finite_number": "must be a finite number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a whole number, and a smaller one",
+    "int_type": "must be a whole number",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "list_type": "must be a list",
+    "literal_error": "must be {expected}",
+    "mapping_type": "must be a mapping of names to values",
+    "model_type": "must be a mapping of names to values",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must not be empty",
+    "string_type": "must be text",
+    "too_long": "must have at most {max_length} entries",
+    "too_short": "must have at least {min_length} entry",
+    "tuple_type": "must be a list",
+}
+_SHARES = ("ratio", "assumed_ratio", "peak", "milestones", "label_smoothing")  # the fields of type Share
+_OUT_OF_RANGE = ("greater_than_equal", "less_than_equal")
 
 
 def explain(error: ValidationError) -> BadRequest:
@@ -265,14 +300,29 @@ def explain(error: ValidationError) -> BadRequest:
         cause = found.get("ctx", {}).get("error")
         if isinstance(cause, BadRequest):
             lines[str(cause)] = None
+        elif found["type"] == "missing":
+            lines[f"{_dotted(place)}: is missing"] = None
         elif place and place[-1] in ("int", "float", "bool", "str"):
-            lines[
-                f"{_dotted(place[:-1])}: must be a finite number, a word, or true or false, got {found['input']!r}"
-            ] = None
+            says = "must be a finite number, a word, or true or false"
+            lines[f"{_dotted(place[:-1])}: {says}, got {shown(found['input'])}"] = None
         else:
-            lines[f"{_dotted(place)}: {found['msg']}, got {found['input']!r}"] = None
-    return BadRequest("; ".join(lines))
+            lines[f"{_dotted(place)}: {_says(found)}, got {shown(found['input'])}"] = None
+    told = [*lines][:MOST_FINDINGS]
+    return BadRequest("; ".join([*told, f"and {len(lines) - len(told):,} more"] if len(lines) > len(told) else told))
+
+
+def _says(found: ErrorDetails) -> str:
+    """What is wrong; of a share also how it is written, since people think of shares in percent."""
+    name = next((part for part in reversed(found["loc"]) if isinstance(part, str)), "")
+    if name in _SHARES and found["type"] in _OUT_OF_RANGE:
+        return "must be a share from 0 to 1 (5% is 0.05)"
+    context = {key: _number(value) for key, value in found.get("ctx", {}).items()}
+    return _SAYS.get(found["type"], "is not what belongs here").format_map(context)
+
+
+def _number(value: Any) -> str:
+    return f"{int(value):,}" if isinstance(value, int | float) and value == int(value) else str(value)
 
 
 def _dotted(place: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in place) or "request"
+    return shortened(".".join(str(part) for part in place)) or "request"

@@ -27,6 +27,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from core.configuration import stages
 from core.configuration.config import Frozen, RunConfig, class_names, explain
+from core.configuration.files import from_yaml
+from core.configuration.reading import check_name, shortened, shown, texts
 from core.configuration.recipes import RECIPES, resolve
 from core.configuration.registry import DETECTORS, TRIGGERS
 from core.configuration.settings import configure, mapping
@@ -37,6 +39,7 @@ Settings = dict[str, Any]
 
 VERSION = 1  # of a cell's figures; raise it when what is measured changes
 MOST_CELLS = 10_000
+MOST_INTEGER = 2**63  # in either direction
 DEEPEST = 8  # of lists and mappings in each other; what leads back to itself is deeper than anything
 GROUPS = {"trigger": "trigger_parameters", "detector": "detector_parameters", "training": "training"}
 SPELT_OUT = ("dataset", "trigger", "target", "ratio", "recipe", "detector", "assumed_ratio")  # at their defaults, too
@@ -88,7 +91,7 @@ class Sweep(Frozen):
 
     retrain also removes, retrains and evaluates; without it a cell ends with the scores. references trains on what
     the random and the perfect filter of the same budget leave as well. cluster is the address of a Ray cluster that
-    shall do it ("auto" for the one of this machine), with options behind a question mark (core.sweeps.cluster.place),
+    shall do it ("auto" for the one of this machine), with options behind a question mark (core.sweeps.places.place),
     None for this machine's own worker; it is no part of what the sweep is.
     """
 
@@ -111,28 +114,31 @@ class Sweep(Frozen):
         _check_plain("axes", axes)
         for axis, values in axes.items() if isinstance(axes, Mapping) else ():
             if not isinstance(values, list | tuple | Mapping):
-                raise BadRequest(f"an axis is a list of values, or names with settings each; {axis!r} is {values!r}")
+                raise BadRequest(
+                    f"an axis is a list of values, or names with settings each; {shown(axis)} is {shown(values)}"
+                )
             if isinstance(values, Mapping) and axis in COLUMNS:
-                raise BadRequest(f"an axis cannot be called {axis!r}, which is a column of the figures' table")
+                raise BadRequest(f"an axis cannot be called {shown(axis)}, which is a column of the figures' table")
         return content
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
         if len(set(self.seeds)) < len(self.seeds):
-            raise BadRequest(f"every seed may stand once, got {list(self.seeds)}")
+            raise BadRequest(f"every seed may stand once, got {shown(list(self.seeds))}")
         if self.references and not self.retrain:
             raise BadRequest("references are trained beside the retraining; they need retrain: true")
         for axis, values in self.axes.items():
             if not values:
-                raise BadRequest(f"the axis {axis!r} needs at least one value")
+                raise BadRequest(f"the axis {shown(axis)} needs at least one value")
             if isinstance(values, list) and len({(type(value), value) for value in values}) < len(values):
-                raise BadRequest(f"every value of the axis {axis!r} may stand once, got {values}")
+                raise BadRequest(f"every value of the axis {shown(axis)} may stand once, got {shown(values)}")
         taken: dict[str, str] = {}
         for axis, values in self.axes.items():
             for name in {axis} if isinstance(values, list) else {name for one in values.values() for name in one}:
                 if name in taken:
                     raise BadRequest(
-                        f"the axes {taken[name]!r} and {axis!r} both set {name!r}: points would not be what they say"
+                        f"the axes {shown(taken[name])} and {shown(axis)} both set {shown(name)}: "
+                        "points would not be what they say"
                     )
                 taken[name] = axis
         if self.count > MOST_CELLS:
@@ -150,20 +156,18 @@ class Sweep(Frozen):
 
 def parse(text: str) -> Sweep:
     """A sweep from YAML, all of its runs checked; BadRequest says what does not fit."""
-    try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
-        # What a value's own constructor raises (a month 13, say) comes out of the library as it is.
-        raise BadRequest(f"this is not YAML: {error}") from None
+    content = from_yaml(text)
     if not isinstance(content, dict):
         raise BadRequest(f"a sweep is a mapping of name, base, axes and seeds, got {type(content).__name__}")
     if not all(isinstance(name, str) for name in content):
-        raise BadRequest(f"a sweep's fields are name, base, axes and seeds, got {list(content)}")
+        raise BadRequest(f"a sweep's fields are name, base, axes and seeds, got {shown(list(content))}")
     return made(**content)
 
 
 def made(**content: Any) -> Sweep:
     """A sweep from its fields, all of its runs checked; BadRequest says what does not fit."""
+    for written in texts(content):
+        check_name("every name and word of a sweep", written)
     try:
         sweep = Sweep.model_validate(content)
     except ValidationError as error:
@@ -179,13 +183,15 @@ def _check_plain(where: str, value: Any, depth: int = 0) -> None:
     if isinstance(value, Mapping):
         for name, inner in value.items():
             if not isinstance(name, str):
-                raise BadRequest(f"names in {where} must be text, got {name!r}")
-            _check_plain(f"{where}.{name}", inner, depth + 1)
+                raise BadRequest(f"names in {where} must be text, got {shown(name)}")
+            _check_plain(shortened(f"{where}.{name}"), inner, depth + 1)
     elif isinstance(value, list | tuple):
         for inner in value:
             _check_plain(where, inner, depth + 1)
+    elif isinstance(value, int) and abs(value) > MOST_INTEGER:
+        raise BadRequest(f"{where} must hold whole numbers from -2^63 to 2^63, got {shown(value)}")
     elif not (value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and isfinite(value))):
-        raise BadRequest(f"{where} must hold finite numbers, words, true and false, got {value!r}")
+        raise BadRequest(f"{where} must hold finite numbers, words, true and false, got {shown(value)}")
 
 
 def text(sweep: Sweep) -> str:
@@ -216,7 +222,7 @@ def _cells(written: str) -> tuple[Cell, ...]:
             try:
                 found.append(Cell(point, seed, configure(**_settings(sweep, point, seed))))
             except BadRequest as error:
-                where = ", ".join(f"{axis} {value}" for axis, value in point.items())
+                where = shortened(", ".join(f"{axis} {value}" for axis, value in point.items()))
                 raise BadRequest(f"at {where}: {error}" if where else str(error)) from None
     return tuple(found)
 
@@ -246,7 +252,7 @@ def _lay(settings: Settings, over: Mapping[str, Any]) -> None:
             settings[name] = value
         else:
             allowed = [*_defaults(), *(f"{known}.…" for known in GROUPS)]
-            raise BadRequest(f"unknown setting {name!r}; allowed are {allowed}")
+            raise BadRequest(f"unknown setting {shown(name)}; allowed are {allowed}")
 
 
 def _defaults() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A small picture as text: how a trigger of one's own stands in a configuration.
+"""Pictures that a person brings: any file as pixels, and a small one as text, as it stands in a configuration.
 
 A picture is [h, w, 4] uint8, red, green, blue and alpha, at most 32 by 32 pixels. Its text is a PNG in base64, in
 one canonical form that this module writes itself: uncompressed, and black where it is fully transparent. So
@@ -11,18 +11,23 @@ import base64
 import binascii
 import io
 import struct
+import warnings
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.configuration.reading import shown
 from core.types import BadRequest
 
 Picture = NDArray[np.uint8]  # [h, w, 4]
 
 SIDE = 32  # pixels, the longest side
 MAX_BYTES = 256 * 1024  # of a file: what its pixels need, and what an editor may write beside them
+FORMATS = ("PNG", "JPEG")  # of files that are read
+MOST_BYTES, MOST_PIXELS = 64 * 2**20, 40_000_000  # of a file of any size
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGBA8 = bytes([8, 6, 0, 0, 0])  # 8 bits a channel, red green blue alpha, not interlaced
@@ -52,7 +57,7 @@ def decode(text: str) -> Picture:
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise BadRequest(f"a picture must be a PNG in base64, got {_shortened(text)}") from None
+        raise BadRequest(f"a picture must be a PNG in base64, got {shown(text)}") from None
     return from_png(data)
 
 
@@ -64,19 +69,71 @@ def from_png(data: bytes) -> Picture:
         raise BadRequest(f"the picture must be a PNG file, got {len(data):,} bytes that are none")
     _, _, width, height = _HEAD.unpack_from(data)
     _check_size(width, height)  # before anything is unpacked
-    from PIL import Image  # not at the top: a menu needs no image library
+    return read(data, ("PNG",))
 
+
+def read(data: bytes, formats: Sequence[str] = FORMATS) -> Picture:
+    """The pixels [h, w, 4] of a picture's file, as it is meant to be seen; BadRequest says what is wrong with it.
+
+    Upright as its EXIF says, the first of several frames, more bits than 8 scaled down to them. The number of its
+    pixels is looked at before anything is unpacked.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError  # not at the top: a menu needs no image library
+
+    if len(data) > MOST_BYTES:
+        raise BadRequest(f"the picture's file must have at most {MOST_BYTES >> 20} MiB, got {len(data) / 2**20:.0f}")
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            image.load()
-            return np.array(image.convert("RGBA"))
-    except Exception as error:  # a damaged file makes Pillow raise many kinds
-        raise BadRequest(f"the picture's file is damaged: {error}") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # sizes are checked here, and odd files may be read
+            with Image.open(io.BytesIO(data), formats=list(formats)) as image:
+                _check_pixels(image.width, image.height)
+                return _as_rgba(ImageOps.exif_transpose(image))
+    except UnidentifiedImageError:
+        raise BadRequest(f"the file must be a picture, {' or '.join(formats)}; this one is none") from None
+    except Image.DecompressionBombError:
+        raise BadRequest(
+            f"the picture must have at most {MOST_PIXELS // 1_000_000} million pixels, got far more"
+        ) from None
+    except BadRequest:
+        raise
+    except Exception:  # a damaged file makes Pillow raise many kinds, in words for programmers
+        raise BadRequest("the picture's file is damaged or cut short; save it anew") from None
+
+
+def _as_rgba(image: Any) -> Picture:
+    """The pixels of any kind of image. Pillow's own conversion cuts off what is above 255 instead of scaling it."""
+    if not image.mode.startswith(("I", "F")):
+        return np.array(image.convert("RGBA"))
+    values = np.asarray(image)
+    grey = _in_eight_bits(values)
+    hidden = image.info.get("transparency")  # of a grey PNG: the one value that is
+    alpha = np.where(values == hidden, 0, 255) if isinstance(hidden, int) else np.full(values.shape, 255)
+    return np.stack([grey, grey, grey, alpha.astype(np.uint8)], axis=-1)
+
+
+def _in_eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Grey values [h, w] of 16 or 32 bits as 0 to 255.
+
+    Whole numbers from 0 to 65,535 are 16 bits, fractions from 0 to 1 shares of white; others span their own range.
+    """
+    if not np.isfinite(values).all():
+        raise BadRequest("the picture must hold finite numbers, got some that are not")
+    low, high = float(values.min()), float(values.max())
+    white = 1.0 if values.dtype.kind == "f" else 65_535.0
+    if low < 0 or high > white:
+        return np.rint((values.astype(np.float64) - low) * (255 / (high - low or 1.0))).astype(np.uint8)
+    return np.rint(values.astype(np.float64) * (255 / white)).astype(np.uint8)
 
 
 def canonical(text: str) -> str:
     """The one text of what a text shows; BadRequest says what is wrong with it."""
     return encode(decode(text))
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if not 0 < width * height <= MOST_PIXELS:
+        size = f"{width:,} by {height:,}"
+        raise BadRequest(f"the picture must have at most {MOST_PIXELS // 1_000_000} million pixels, got {size}")
 
 
 def _check_size(width: int, height: int) -> None:
@@ -96,10 +153,6 @@ def _stored(data: bytes) -> bytes:
         + data
         + struct.pack(">I", zlib.adler32(data))
     )
-
-
-def _shortened(text: Any) -> str:
-    return repr(text if len(text) <= 24 else f"{text[:20]}…")
 
 
 def _face() -> Picture:

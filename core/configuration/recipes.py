@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.configuration.config import DatasetConfig, TrainingConfig, explain
+from core.configuration.reading import shown
 from core.configuration.registry import DATASETS
 from core.types import BadRequest
 
@@ -116,7 +117,7 @@ def resolve(recipe: str, dataset: str, /, **overrides: Any) -> tuple[DatasetConf
     if "recipe" in overrides:
         raise BadRequest("a recipe's own numbers can be changed, and the recipe itself is chosen beside them")
     if not isinstance(recipe, str) or recipe not in RECIPES:
-        raise BadRequest(f"unknown recipe {recipe!r}; allowed are {sorted(RECIPES)}")
+        raise BadRequest(f"unknown recipe {shown(recipe)}; allowed are {sorted(RECIPES)}")
     entry = RECIPES[recipe]
     numbers: dict[str, Any] = {
         "per_class": entry.per_class,

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from core.configuration import pictures
+from core.configuration.reading import shown
 from core.types import BadRequest
 
 Value = int | float | bool | str
@@ -53,9 +54,9 @@ class Parameter:
         if kind is int and isinstance(value, float) and value.is_integer():
             value = int(value)
         if type(value) is not kind:
-            raise BadRequest(f"{name} must be of type {kind.__name__}, got {value!r}")
+            raise BadRequest(f"{name} must be of type {kind.__name__}, got {shown(value)}")
         if self.colour and not _COLOUR.fullmatch(str(value)):
-            raise BadRequest(f"{name} must be a colour such as #ffffff, got {value!r}")
+            raise BadRequest(f"{name} must be a colour such as #ffffff, got {shown(value)}")
         if self.picture:
             return pictures.canonical(str(value))
         if isinstance(value, str):
@@ -63,7 +64,7 @@ class Parameter:
         low = -math.inf if self.low is None else self.low
         high = math.inf if self.high is None else self.high
         if not low <= value <= high:  # also catches NaN
-            raise BadRequest(f"{name} must lie in [{low:g}, {high:g}], got {value!r}")
+            raise BadRequest(f"{name} must lie in [{low:g}, {high:g}], got {shown(value)}")
         return value
 
 
@@ -94,7 +95,7 @@ class Entry:
         """All parameters, given ones checked, the rest at their defaults."""
         unknown = sorted(set(given) - set(self.parameters))
         if unknown:
-            raise BadRequest(f"unknown settings {unknown}; allowed are {sorted(self.parameters)}")
+            raise BadRequest(f"unknown settings {shown(unknown)}; allowed are {sorted(self.parameters)}")
         return MappingProxyType(
             {
                 name: parameter.check(name, given.get(name, parameter.default))
@@ -127,7 +128,7 @@ class Registry(Mapping[str, Entry]):
         try:
             return self._entries[name]
         except (KeyError, TypeError):  # TypeError: a list, say, cannot be a name
-            raise BadRequest(f"unknown {self.kind} {name!r}; allowed are {sorted(self._entries)}") from None
+            raise BadRequest(f"unknown {self.kind} {shown(name)}; allowed are {sorted(self._entries)}") from None
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries

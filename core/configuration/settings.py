@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from core.configuration import recipes
 from core.configuration.config import AttackConfig, DefenceConfig, RunConfig, class_number, explain
+from core.configuration.reading import shown
 from core.types import BadRequest
 
 
@@ -43,7 +44,7 @@ def configure(
     """
     chosen, numbers = recipes.resolve(recipe, dataset, **mapping("training", training))
     if isinstance(also, str | Mapping) or not isinstance(also, Sequence):
-        raise BadRequest(f"also must be a list of triggers, each with trigger and parameters, got {also!r}")
+        raise BadRequest(f"also must be a list of triggers, each with trigger and parameters, got {shown(also)}")
     try:
         return RunConfig(
             dataset=chosen,
@@ -84,5 +85,5 @@ def mapping(name: str, value: Any) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise BadRequest(f"{name} must be a mapping of names to values, got {value!r}")
+        raise BadRequest(f"{name} must be a mapping of names to values, got {shown(value)}")
     return dict(value)

@@ -6,11 +6,12 @@ the training set has no part in its score, the rows of a class are first put in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.detectors.members import members_of
 from core.detectors.spectral import top_singular
 from core.types import Features, Ids, Labels
 
@@ -27,13 +28,12 @@ def by_class(features: Features, labels: Labels) -> Iterator[tuple[int, Ids, Mat
     The rows come in the order of their bytes in float32, whatever their dtype: any order would do that depends on
     nothing but the values.
     """
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        order = _order(features[members])
-        members = members[order]
-        matrix = features[members].astype(np.float64)
+    for label, members in members_of(labels):
+        rows = features[members]
+        order = _order(rows)
+        members, matrix = members[order], rows[order].astype(np.float64)
         matrix -= matrix[0]  # so that rows which are all the same are zero, and not what is left of rounding a mean
-        yield int(label), members, matrix - matrix.mean(0)
+        yield label, members, matrix - matrix.mean(0)
 
 
 def _order(rows: Features) -> Ids:
@@ -42,6 +42,18 @@ def _order(rows: Features) -> Ids:
     if rows.dtype != np.float32:
         keys = np.hstack([keys.view(np.uint8), np.ascontiguousarray(rows, np.float64).view(np.uint8)])
     return np.asarray(keys.view(np.dtype((np.void, keys.strides[0]))).ravel().argsort(kind="stable"))
+
+
+def batches(matrices: Iterable[Matrix]) -> Iterator[Matrix]:
+    """Matrices [m, d] put together until there are d rows: the scatter of many small classes by few products."""
+    waiting: list[Matrix] = []
+    for matrix in matrices:
+        waiting.append(matrix)
+        if sum(map(len, waiting)) >= matrix.shape[1]:
+            yield waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)
 
 
 def principal(matrix: Matrix, most: int) -> tuple[Matrix, Vector]:

@@ -14,6 +14,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 
 from core.detectors.classes import Matrix, Vector, by_class, whitened
+from core.detectors.judged import TooSmall
 from core.types import Detection, Features, Labels, Logits, Mask
 
 SEED, STARTS = 0, 30  # of k-means: a small cluster is found from few starts
@@ -29,9 +30,10 @@ def activation_clustering(
     A score is the distance to the larger cluster's centre less that to the smaller one's: above 0 (the cut) in the
     smaller cluster. class_statistic [k] is the silhouette of the two clusters, or 0 where the smaller one holds more
     than `largest_share` of the class; above `threshold` the class is called poisoned. A class of fewer than twenty
-    images is not cut, its scores are distances to its mean and its statistic is 0.
+    images is not judged: it is not cut, its scores are distances to its mean and its statistic is 0.
     """
     classes = int(labels.max()) + 1
+    small = TooSmall.of(np.bincount(labels), FEWEST)
     scores, statistic, cut = np.zeros(len(labels)), np.zeros(classes), np.full(classes, np.inf)
     for label, members, matrix in by_class(features, labels):
         points = whitened(matrix, dimensions)
@@ -42,7 +44,7 @@ def activation_clustering(
         scores[members], cut[label] = _towards(points, smaller), 0.0
         if smaller.mean() <= largest_share:
             statistic[label] = max(0.0, _silhouette(points, smaller, scores[members]))
-    return Detection(scores, statistic, threshold, cut=cut)
+    return Detection(scores, statistic, threshold, cut=cut, unjudged=small.mask, notes=small.notes)
 
 
 def smaller_cluster(points: Matrix) -> Mask:

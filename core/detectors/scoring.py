@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.configuration import DETECTORS
-from core.types import BadRequest, Detection, Features, Labels, Logits
+from core.detectors.cost import check_fits
+from core.detectors.judged import still, told
+from core.detectors.labels import MOST_CLASSES, Labelled, as_labels
+from core.detectors.members import block_rows
+from core.types import BadRequest, Detection, Features, Labels, Logits, Mask, Scores
 
-MOST_CLASSES = 10_000  # a label far beyond any class would ask for the memory of all the classes before it
 LARGEST = float(np.finfo(np.float32).max)  # the squares of larger features could not be summed
 
 
@@ -47,30 +51,54 @@ def detect(
 ) -> Detection:
     """Score features [n, d] with a registered detector, after checking that they fit together.
 
+    labels: whatever `as_labels` reads. Where the classes are whole numbers below 10,000, what is said of classes
+    ([k], as class_statistic and cut) stands at the class's own number, and k is the largest of them plus one; else
+    (text, longer ids) at its place in `as_labels(labels).names`. Columns of logits [n, k] are the same classes. A row
+    without a label has no part in anything, and NaN for a score.
     evidence: what its entry `needs` besides, by the names of EVIDENCE; what it does not need is not looked at.
-    BadRequest where some is missing, or is not of these images.
+    BadRequest where some is missing, or is not of these images; and where the detector would need more memory than is
+    free, before any of it is asked for. Classes of which nothing can be told are `unjudged`, and `notes` say why.
     """
     entry = DETECTORS[detector]
-    features, labels = np.asarray(features), np.asarray(labels)
+    features, (labels, read) = np.asarray(features), _indexed(labels)
     if features.ndim != 2 or labels.shape != (len(features),) or not features.size:
         raise BadRequest(
             f"features must be [n, d] and labels [n], neither empty; got shapes {features.shape} and {labels.shape}"
         )
     if features.dtype.kind not in "fiu":
         raise BadRequest(f"features must be real numbers, got dtype {features.dtype}")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise BadRequest(f"labels must be integers of at least 0; got dtype {labels.dtype}")
-    if labels.min() < 0 or labels.max() >= MOST_CLASSES:
-        raise BadRequest(f"labels must lie in [0, {MOST_CLASSES - 1}]; got {labels.min()} to {labels.max()}")
-    _check_finite(features)
     if logits is None:
         logits = np.zeros((len(labels), int(labels.max()) + 1), np.float32)
     if np.ndim(logits) != 2 or len(logits) != len(labels):
         raise BadRequest(f"logits must be [n, k] with n = {len(labels)}; got shape {np.shape(logits)}")
     given = {name: _evidence(detector, name, evidence or {}, len(labels)) for name in entry.needs}
-    settings = entry.settle(parameters or {})
-    detection: Detection = entry.load()(features, labels.astype(np.int64), logits, **given, **settings)
-    return detection
+    settings, kept = entry.settle(parameters or {}), labels >= 0
+    if not kept.all():
+        features, labels, logits = features[kept], labels[kept], logits[kept]
+        given = {name: array.compress(kept, EVIDENCE[name].axis) for name, array in given.items()}
+    _check_finite(features)
+    check_fits(detector, features.shape, labels)
+    found: Detection = entry.load()(features, labels, logits, **given, **settings)
+    found = told(found, labels, still(features, labels) if not entry.needs else None)
+    return found if read is None else replace(found, scores=_apart(found.scores, kept), notes=read.notes + found.notes)
+
+
+def _indexed(given: Any) -> tuple[Labels, Labelled | None]:
+    """Each row's place [n] int64 in what is said of classes, -1 without one; and what was read, if they were not so."""
+    array = given if isinstance(given, np.ndarray) and not isinstance(given, np.ma.MaskedArray) else np.empty(0)
+    if array.dtype.kind in "iu" and array.ndim == 1 and array.size and 0 <= array.min() <= array.max() < MOST_CLASSES:
+        return array.astype(np.int64, copy=False), None
+    read = as_labels(given)
+    if read.numbers is None or read.numbers[-1] >= MOST_CLASSES:
+        return read.labels, read
+    return np.array([*read.numbers, -1])[read.labels], read
+
+
+def _apart(scores: Scores, kept: Mask) -> Scores:
+    """Scores [n] with NaN where there is none."""
+    every = np.full(len(kept), np.nan)
+    every[kept] = scores
+    return every
 
 
 def _evidence(detector: str, name: str, evidence: Mapping[str, NDArray[Any]], count: int) -> NDArray[np.float32]:
@@ -86,10 +114,13 @@ def _evidence(detector: str, name: str, evidence: Mapping[str, NDArray[Any]], co
 
 
 def _check_finite(features: Features) -> None:
-    if features.dtype == np.float32:
-        with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(features.sum()):  # one pass; whatever is not finite makes the sum so
-                return
-    bad = ~(np.abs(features.astype(np.float64, copy=False)) <= LARGEST).all(1)  # also catches NaN
-    if bad.any():
-        raise BadRequest(f"features must be finite, in the range of float32; {int(bad.sum())} rows are not")
+    bad = 0
+    for start in range(0, len(features), rows := block_rows(features.shape[1])):
+        block = features[start : start + rows]
+        if block.dtype == np.float32:
+            with np.errstate(over="ignore", invalid="ignore"):
+                if np.isfinite(block.sum()):  # one pass; whatever is not finite makes the sum so
+                    continue
+        bad += int((~(np.abs(block.astype(np.float64, copy=False)) <= LARGEST).all(1)).sum())  # also catches NaN
+    if bad:
+        raise BadRequest(f"features must be finite, in the range of float32; {bad} rows are not")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from core.detectors.members import members_of
 from core.types import Detection, Features, Labels, Logits
 
 SPECTRUM = 10  # leading singular values that the screens show
@@ -39,8 +40,7 @@ def spectral_released(features: Features, labels: Labels, logits: Logits) -> Det
 def _score(features: Features, labels: Labels, *, centred: bool) -> Detection:
     scores = np.zeros(len(labels))
     spectrum = np.zeros((int(labels.max()) + 1, SPECTRUM))
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
+    for label, members in members_of(labels):
         matrix = features.take(members, axis=0).astype(np.float64)
         mean = matrix.mean(0)
         matrix -= mean
@@ -54,10 +54,23 @@ def _score(features: Features, labels: Labels, *, centred: bool) -> Detection:
 def top_singular(matrix: Matrix, count: int) -> tuple[Matrix, Matrix]:
     """The leading singular values [c], largest first, and right singular vectors [d, c] of a matrix [n, d].
 
-    By Lanczos iteration on the d x d Gram matrix: for n much larger than d a small part of the cost of a
-    full SVD. c = min(count, d); where that is most of d, all eigenvectors are taken at once.
+    By Lanczos iteration on the Gram matrix, d x d or n x n, whichever is the smaller: a small part of the cost
+    of a full SVD. c = min(count, d); where that is most of the Gram matrix, all its eigenvectors are taken at
+    once. Where there are fewer rows than c, values and vectors behind the last are 0.
     """
-    gram = matrix.T @ matrix
+    rows, width = matrix.shape
+    if rows >= width:
+        values, vectors = _leading(matrix.T @ matrix, count)
+        return values, vectors
+    values, left = _leading(matrix @ matrix.T, count)
+    kept = values > SMALL * max(float(values[0]), np.finfo(float).tiny ** 0.5)  # the rest is rounding of the squares
+    missing = min(count, width) - int(kept.sum())
+    values, right = values[kept], matrix.T @ (left[:, kept] / values[kept])
+    return np.pad(values, (0, missing)), np.pad(right, ((0, 0), (0, missing)))
+
+
+def _leading(gram: Matrix, count: int) -> tuple[Matrix, Matrix]:
+    """The roots of the leading eigenvalues [c] of a Gram matrix [w, w], largest first, and its eigenvectors [w, c]."""
     width = len(gram)
     count = min(count, width)
     values, vectors = _lanczos(gram, count) if 4 * count < width else np.linalg.eigh(gram)

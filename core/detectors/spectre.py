@@ -23,10 +23,12 @@ from __future__ import annotations
 import numpy as np
 
 from core.detectors.classes import Matrix, Vector, by_class, standing_out, whitened
+from core.detectors.judged import COMPARED, TooSmall, too_few
 from core.types import Detection, Features, Ids, Labels, Logits
 
 ALPHA = 4.0  # as in the paper's experiments
 DIRECTIONS = (1, 4, 9, 16, 25, 36, 49, 64, 81, 100)  # candidates for k: squares up to 100, as in its experiments
+FEWEST = 20  # images of a class, below which its scores would say nothing
 IMAGES_PER_DIRECTION = 20  # a small class is looked at in few directions
 ROUNDS, ITERATIONS = 4, 6  # of filtering; of the search for the form that varies most
 LEAST_EXPONENT = 100.0  # of a metric; far below, it rounds to 0
@@ -39,25 +41,31 @@ def spectre(features: Features, labels: Labels, logits: Logits, *, assumed_share
 
     Scores are QUE scores, at least 0, without unit, of order 1 in a class without poison. class_statistic [k] says by
     how many spreads a class's log mean score exceeds the classes' median; above `threshold` it is called poisoned.
-    Of one or two classes neither can stand out.
+    Of fewer than three classes none can stand out. A class of fewer than twenty images is not judged: its scores are
+    squared projections on its leading direction.
     """
     count = int(labels.max()) + 1
     scores, means = np.zeros(len(labels)), {}
+    small = TooSmall.of(np.bincount(labels), FEWEST)
     for label, members, matrix in by_class(features, labels):
+        if len(members) < FEWEST:
+            scores[members] = (whitened(matrix, 1) ** 2).sum(1)
+            continue
         points = whitened(matrix, max(1, min(DIRECTIONS[-1], len(members) // IMAGES_PER_DIRECTION)))
         tried = [_scores(points[:, :k], assumed_share) for k in DIRECTIONS if k <= points.shape[1]]
         if tried:
             scores[members] = best = max(tried, key=lambda one: float(one.mean()))
             means[label] = max(float(best.mean()), np.finfo(float).tiny)
     statistic = np.zeros(count)
-    if means:
+    if len(means) >= COMPARED:
         statistic[list(means)] = standing_out(np.log(list(means.values())), LEAST_SPREAD)
-    return Detection(scores, statistic, threshold)
+    notes = (*small.notes, *too_few("spectre", len(means)))
+    return Detection(scores, statistic, threshold, unjudged=small.mask, notes=notes)
 
 
 def _scores(points: Matrix, share: float) -> Vector:
     """The QUE scores [m] of points [m, k], whitened by robust estimates."""
-    cleaned = _whitened_by(points, points[robust(points, share)])
+    cleaned = whitened_by(points, points[robust(points, share)])
     cleaned *= _shrinkage(cleaned)
     values, vectors = np.linalg.eigh(cleaned.T @ cleaned / len(cleaned))
     beyond = max(float(values[-1]) - 1, np.finfo(float).tiny)
@@ -81,13 +89,13 @@ def robust(points: Matrix, share: float) -> Ids:
     kept = np.arange(len(points))
     fewer = int(2 * share * len(points) / ROUNDS)
     for _ in range(ROUNDS):
-        values = _widest_form(_whitened_by(points[kept], points[kept]))
+        values = _widest_form(whitened_by(points[kept], points[kept]))
         away = np.abs(values - np.median(values))
         kept = np.sort(kept[np.argsort(away, kind="stable")[: len(kept) - fewer]])
     return kept
 
 
-def _whitened_by(points: Matrix, reference: Matrix) -> Matrix:
+def whitened_by(points: Matrix, reference: Matrix) -> Matrix:
     """Points [m, k] less the mean of the reference points [r, k], and divided by their covariance's root."""
     mean = reference.mean(0)
     centred = reference - mean

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.detectors.classes import by_class
-from core.detectors.spectral import SPECTRUM
+from core.detectors.spectral import SPECTRUM, top_singular
 from core.types import Detection, Features, Labels, Logits
 
 
@@ -22,8 +22,8 @@ def spectral_top_k(features: Features, labels: Labels, logits: Logits, *, direct
     scores = np.zeros(len(labels))
     spectrum = np.zeros((int(labels.max()) + 1, SPECTRUM))
     for label, members, matrix in by_class(features, labels):
-        values, vectors = np.linalg.eigh(matrix.T @ matrix)
-        leading = np.sqrt(np.maximum(values[::-1][:SPECTRUM], 0.0))
+        values, vectors = top_singular(matrix, min(matrix.shape))  # all: only the first of fewer is exact
+        leading = values[:SPECTRUM]
         spectrum[label, : len(leading)] = leading
-        scores[members] = ((matrix @ vectors[:, -directions:]) ** 2).sum(1)
+        scores[members] = ((matrix @ vectors[:, :directions]) ** 2).sum(1)
     return Detection(scores, spectrum=spectrum)

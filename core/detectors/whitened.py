@@ -15,19 +15,26 @@ nothing. Four steps mend this, in every class (docs/whitened-spectral.md derives
    refined direction cuts it well; on images that the direction has not seen only a real gap remains. A class
    is named where its gap is beyond what the other classes show and beyond what a cloud without one shows.
 
-It assumes that most classes are benign (of three at least) and that the poison is the smaller group in
+Of one or two classes each is whitened by its own robust covariance (SPECTRE's) instead, and named by its gap alone.
+
+It assumes that most classes are benign (of three or more) and that the poison is the smaller group in
 its class; a backdoor that the network has not learned leaves no trace to find.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from core.detectors.classes import NORMAL, Matrix, Vector
+from core.detectors.classes import NORMAL, Matrix, Vector, batches, whitened
+from core.detectors.judged import COMPARED, TooSmall
+from core.detectors.members import members_of
+from core.detectors.narrow import narrow
 from core.detectors.spectral import SPECTRUM
-from core.types import Detection, Features, Labels, Logits
+from core.detectors.spectre import robust, whitened_by
+from core.types import Detection, Features, Ids, Labels, Logits
 
 RIDGE = 1e-2  # added to a covariance, as a share of its mean variance
 DIRECTIONS, SHARES, QUICK_ROUNDS = 12, (0.02, 0.1), 3  # where refinement may begin
@@ -35,6 +42,8 @@ TAILS = 2  # of them, besides the leading direction, those with the longest tail
 ROUNDS = 6  # of refinement
 ALIKE = 0.9999  # cosine of two rounds' directions, above which the last would change nothing
 FEWEST = 3.0  # suspects (expected) below which there is nothing to refine
+FEWEST_IMAGES = 12  # of a class: in either half of it there must be suspects and others
+LEFT_OUT = 0.1  # half the share of a class that its own robust covariance leaves out
 IMAGES_PER_DIRECTION = 20  # a small class is refined within few directions, or noise would look like a trace
 MOST_DIRECTIONS = 128  # what the class has over the others lies in the leading ones
 FEWEST_NAMED = 5.0  # suspects (expected) on unseen images below which no class is named: a few stray images
@@ -46,6 +55,12 @@ BINS = 512  # of a projection, in which the mixture is fitted
 STARTS = ((0.95, 0.1), (0.99, 0.01))  # quantile and weight of the upper Gaussian at first; the likelier end is taken
 STEPS, TOLERANCE = 200, 1e-4  # of the fit, in log-likelihood per image
 FLOOR = 1e-4  # of a variance, in variances of the class
+
+
+_ALONE = (
+    "fewer than three classes can be judged, so there is nothing to compare with: each class is whitened by its own "
+    "robust covariance"
+)
 
 
 class Mixture(NamedTuple):
@@ -69,26 +84,94 @@ def whitened_spectral(features: Features, labels: Labels, logits: Logits, *, thr
     suspicious; cut [k] is the score above which an image is more likely of the upper component than of the
     lower. class_statistic says by how many spreads each class's log separation on unseen images exceeds the
     other classes'; above `threshold` the class is called poisoned.
+
+    A class of fewer than twelve images is not judged: its scores and its statistic are 0. Of fewer than three
+    that are, there is nothing to compare with: each is then whitened by its own robust covariance (SPECTRE's), and
+    its separation compared with what a cloud without a gap shows.
     """
-    classes = int(labels.max()) + 1
-    sizes = np.bincount(labels, minlength=classes)
-    centred, scatters = {}, {}
-    for label in np.flatnonzero(sizes):
-        matrix = features[labels == label].astype(np.float64)
-        matrix -= matrix.mean(0)
-        centred[label], scatters[label] = matrix, matrix.T @ matrix
-    whole = sum(scatters.values())
-    scores, cut, spectrum = np.zeros(len(labels)), np.full(classes, np.inf), np.zeros((classes, SPECTRUM))
-    separation, suspects = np.zeros(classes), np.zeros(classes)
-    for label, matrix in centred.items():
-        others = (whole - scatters[label]) / max(1, len(labels) - sizes[label])
-        values, directions = _whitened(scatters[label], others)
-        spectrum[label, : len(values)] = values[:SPECTRUM]
-        points = matrix @ directions[:, : _few(sizes[label], len(values))]
-        scores[labels == label], fitted = _score(points)
+    sizes = np.bincount(labels)
+    small = TooSmall.of(sizes, FEWEST_IMAGES)
+    judged = [(label, ids) for label, ids in members_of(labels) if len(ids) >= FEWEST_IMAGES]
+    alone = len(judged) < COMPARED
+    metric = None if alone or not judged else _OtherClasses(narrow(features), labels)
+    scores, cut, spectrum = np.zeros(len(labels)), np.full(len(sizes), np.inf), np.zeros((len(sizes), SPECTRUM))
+    separation, suspects = np.zeros(len(sizes)), np.zeros(len(sizes))
+    for label, ids in judged:
+        values, points = _by_itself(features[ids]) if metric is None else metric.whitened(ids)
+        spectrum[label, : len(values[:SPECTRUM])] = values[:SPECTRUM]
+        scores[ids], fitted = _score(points)
         cut[label] = np.inf if fitted is None else _gap(fitted)
         separation[label], suspects[label] = _held_out(points)
-    return Detection(scores, _unusual(separation, suspects), threshold, spectrum, cut)
+    usual = np.log(NO_GAP) if alone else None
+    notes = (*small.notes, *((_ALONE,) if alone and judged else ()))
+    return Detection(scores, _unusual(separation, suspects, usual), threshold, spectrum, cut, small.mask, notes)
+
+
+class _OtherClasses:
+    """The classes of features [n, d], each whitened by the pooled within-class covariance of the others.
+
+    One class's scatter is taken from that of all, so that a few matrices [d, d] are alive whatever the number of
+    classes.
+    """
+
+    def __init__(self, features: Features, labels: Labels) -> None:
+        self.features = features
+        self.whole: Matrix = np.zeros((features.shape[1],) * 2)
+        for matrix in batches(self._centred(ids) for _, ids in members_of(labels)):
+            self.whole += matrix.T @ matrix
+
+    def _centred(self, ids: Ids) -> Matrix:
+        matrix = self.features[ids].astype(np.float64)
+        matrix -= matrix.mean(0)
+        return matrix
+
+    def whitened(self, ids: Ids) -> tuple[Vector, Matrix]:
+        """A class's singular values in the metric of the others, largest first, and its rows along few directions."""
+        matrix = self._centred(ids)
+        others = max(1, len(self.features) - len(ids))
+        if len(ids) < matrix.shape[1]:
+            return self._by_rows(matrix, others)
+        scatter = matrix.T @ matrix
+        values, directions = _whitened(scatter, (self.whole - scatter) / others)
+        return values, matrix @ directions[:, : _few(len(ids), len(values))]
+
+    @cached_property
+    def _axes(self) -> tuple[Vector, Matrix]:
+        """Eigenvalues [d] and eigenvectors [d, d] of the scatter of all classes."""
+        values, vectors = np.linalg.eigh(self.whole)
+        return np.maximum(values, 0.0), vectors
+
+    def _by_rows(self, matrix: Matrix, others: int) -> tuple[Vector, Matrix]:
+        """The same of a class of fewer rows than features, by matrices [m, m].
+
+        With A = M'M + B, B the others' scatter and its ridge, M B^-1 M' = K (1 - K)^-1 where K = M A^-1 M'
+        (Woodbury), and A has the eigenvectors of the scatter of all classes, found once.
+        """
+        values, vectors = self._axes
+        ridge = _floor((values.sum() - (matrix**2).sum()) / others, len(values)) * others
+        along = matrix @ vectors
+        shares, left = np.linalg.eigh((along / (values + ridge)) @ along.T)
+        shares = np.clip(shares[::-1], 0.0, 1 - np.finfo(float).eps)
+        found = np.sqrt(others * shares / (1 - shares))
+        few = _few(len(matrix), matrix.shape[1])
+        return found, left[:, ::-1][:, :few] * found[:few]
+
+
+def _by_itself(rows: Features) -> tuple[Vector, Matrix]:
+    """The same of a class [m, d] in the metric of its own robust covariance, where there are no others to go by.
+
+    Mean and covariance are those of spectre.robust, on the class's leading principal directions, so that what a
+    smaller group adds to the class is what is left to vary.
+    """
+    matrix = rows.astype(np.float64)
+    matrix -= matrix[0]
+    points = whitened(matrix - matrix.mean(0), _few(*matrix.shape))
+    if not points.shape[1]:
+        return np.zeros(0), np.zeros((len(points), 1))
+    cleaned = whitened_by(points, points[robust(points, LEFT_OUT)])
+    cleaned -= cleaned.mean(0)
+    values, directions = np.linalg.eigh(cleaned.T @ cleaned)
+    return np.sqrt(np.maximum(values[::-1], 0.0)), cleaned @ directions[:, ::-1]
 
 
 def _whitened(scatter: Matrix, others: Matrix) -> tuple[Vector, Matrix]:
@@ -104,10 +187,14 @@ def _whitened(scatter: Matrix, others: Matrix) -> tuple[Vector, Matrix]:
 
 def _ridged(covariance: Matrix) -> Matrix:
     """A covariance made safely invertible."""
-    width = len(covariance)
-    floor = RIDGE * np.trace(covariance) / width + np.finfo(float).tiny ** 0.5
-    ridged: Matrix = covariance + floor * np.eye(width)
+    ridged: Matrix = covariance + _floor(float(np.trace(covariance)), len(covariance)) * np.eye(len(covariance))
     return ridged
+
+
+def _floor(trace: float, width: int) -> float:
+    """What is added to the variances of a covariance of this trace and width."""
+    tiny: float = np.finfo(float).tiny ** 0.5
+    return RIDGE * trace / width + tiny
 
 
 def _few(images: int, width: int) -> int:
@@ -210,18 +297,21 @@ def _held_out(points: Matrix) -> tuple[float, float]:
     return fitted.separation, float(fitted.weights.min() * len(points))
 
 
-def _unusual(separation: Vector, suspects: Vector) -> Vector:
+def _unusual(separation: Vector, suspects: Vector, known: float | None = None) -> Vector:
     """By how many spreads each class's log separation [k] is above the usual; 0 for classes that have none.
 
-    What a cloud without a gap shows, too, counts as one value. The usual is the classes' median; the spread is
-    that of the classes (robust, and never below LEAST_SPREAD) and that of a separation on so few suspects [k].
+    What a cloud without a gap shows, too, counts as one value. The usual is the classes' median, or `known`; the
+    spread is that of the classes (robust, and never below LEAST_SPREAD) and that of a separation on so few
+    suspects [k].
     """
     unusual = np.zeros(len(separation))
     present = separation > 0
     if present.any():
         logs = np.log(np.maximum(separation[present], NO_GAP))
-        usual = np.median(logs)
-        spread = max(LEAST_SPREAD, NORMAL * float(np.median(np.abs(logs - usual))))
+        usual, spread = known, LEAST_SPREAD
+        if known is None:
+            usual = np.median(logs)
+            spread = max(spread, NORMAL * float(np.median(np.abs(logs - usual))))
         error = STRAY / np.maximum(suspects[present], 1.0)
         away = (logs - usual) / np.sqrt(spread**2 + error)
         unusual[present] = np.where(suspects[present] < FEWEST_NAMED, np.minimum(away, 0.0), away)

@@ -3,15 +3,23 @@
 Algorithm 1 of Tran, Li and Madry (2018) removes the 1.5 * epsilon highest scores of every class, where
 epsilon is the assumed upper bound on the number of poisoned images. Where a detector says where the poison
 ends, the cut can be made there instead, and epsilon need not be known.
+
+Algorithm 1 removes the same number from each class: epsilon is a share of the median class ("median_class"). That is
+what runs do, and what is stored of them. Where classes are uneven, as those of one's own features may be, it is better
+a share of each class's own size ("own_class").
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.configuration import DefenceConfig
 from core.types import BadRequest, Detection, Labels, Mask, Scores
+
+EpsilonOf = Literal["median_class", "own_class"]
 
 
 def epsilon(labels: Labels, assumed_ratio: float) -> int:
@@ -25,9 +33,45 @@ def budget(labels: Labels, defence: DefenceConfig) -> int:
     return int(defence.multiplier * epsilon(labels, defence.assumed_ratio) + 1e-9)
 
 
+def budgets(labels: Labels, defence: DefenceConfig, epsilon_of: EpsilonOf = "median_class") -> NDArray[np.int64]:
+    """How many images each class loses if it is in scope, [k]: as `budget`, or by each class's own size."""
+    sizes = np.bincount(labels)
+    if epsilon_of == "median_class":
+        return np.full(len(sizes), budget(labels, defence))
+    if epsilon_of != "own_class":
+        raise BadRequest(f"epsilon_of must be 'median_class' or 'own_class', got {epsilon_of!r}")
+    return np.asarray(defence.multiplier * np.rint(defence.assumed_ratio * sizes) + 1e-9, np.int64)
+
+
+def unassumed(
+    labels: Labels, detection: Detection, defence: DefenceConfig, epsilon_of: EpsilonOf = "median_class"
+) -> NDArray[np.int64]:
+    """The classes in scope that lose nothing because the assumed share of so few images comes to none."""
+    if defence.cut == "gap" or not defence.assumed_ratio:
+        return np.zeros(0, np.int64)
+    classes = suspicious_classes(labels, detection, defence.scope)
+    return np.asarray(classes[budgets(labels, defence, epsilon_of)[classes] == 0])
+
+
+def told(
+    detection: Detection, labels: Labels, defence: DefenceConfig, epsilon_of: EpsilonOf = "median_class"
+) -> tuple[str, ...]:
+    """Sentences on what was not judged and why: the detector's own, and those of a budget that comes to no image."""
+    count = len(unassumed(labels, detection, defence, epsilon_of))
+    if not count:
+        return detection.notes
+    share = f"{defence.multiplier:g} times {defence.assumed_ratio:.4g} of"
+    if epsilon_of == "median_class":
+        return (*detection.notes, f"nothing is removed: {share} the median class is no image")
+    which, size = ("1 class is", "its size") if count == 1 else (f"{count:,} classes are", "their size")
+    return (*detection.notes, f"{which} too small to judge: {share} {size} is no image")
+
+
 def suspicious_classes(labels: Labels, detection: Detection, scope: str) -> NDArray[np.int64]:
-    """The classes that the filter looks at: all, or those whose statistic passes the detector's threshold."""
+    """The classes that the filter looks at: all that can be judged, or of those the ones that are named."""
     present = np.unique(labels)
+    if detection.unjudged is not None:
+        present = present[~detection.unjudged[present]]
     if scope == "every_class":
         return present
     if detection.class_statistic is None or detection.class_threshold is None:
@@ -35,26 +79,31 @@ def suspicious_classes(labels: Labels, detection: Detection, scope: str) -> NDAr
     return present[detection.class_statistic[present] > detection.class_threshold]
 
 
-def flag(scores: Scores, labels: Labels, count: int, classes: NDArray[np.int64]) -> Mask:
-    """Flag the `count` highest scores of each of the given classes; ties go to the lower id. Returns [n] bool."""
-    if count < 0:
-        raise BadRequest(f"the number of images to remove per class must be at least 0, got {count}")
+def flag(scores: Scores, labels: Labels, count: int | NDArray[np.int64], classes: NDArray[np.int64]) -> Mask:
+    """Flag the `count` highest scores of each of the given classes; ties go to the lower id. Returns [n] bool.
+
+    count: one number for all, or one for each class, [k].
+    """
+    if np.min(count) < 0:
+        raise BadRequest(f"the number of images to remove per class must be at least 0, got {np.min(count)}")
     if not np.isfinite(scores).all():
         raise BadRequest(f"scores must be finite numbers, got {int((~np.isfinite(scores)).sum())} that are not")
     flagged = np.zeros(len(scores), bool)
     for label in classes:
         members = np.flatnonzero(labels == label)
         order = np.argsort(-scores[members], kind="stable")
-        flagged[members[order[:count]]] = True
+        flagged[members[order[: count if isinstance(count, int) else count[label]]]] = True
     return flagged
 
 
-def keep_mask(detection: Detection, labels: Labels, defence: DefenceConfig) -> Mask:
-    """True where an image stays, [n] bool."""
+def keep_mask(
+    detection: Detection, labels: Labels, defence: DefenceConfig, epsilon_of: EpsilonOf = "median_class"
+) -> Mask:
+    """True where an image stays, [n] bool. A class that the detector could not judge stays whole."""
     classes = suspicious_classes(labels, detection, defence.scope)
     if defence.cut == "gap":
         return ~beyond_gap(detection, labels, classes)
-    return ~flag(detection.scores, labels, budget(labels, defence), classes)
+    return ~flag(detection.scores, labels, budgets(labels, defence, epsilon_of), classes)
 
 
 def beyond_gap(detection: Detection, labels: Labels, classes: NDArray[np.int64]) -> Mask:
@@ -64,18 +113,24 @@ def beyond_gap(detection: Detection, labels: Labels, classes: NDArray[np.int64])
     return np.isin(labels, classes) & (detection.scores > detection.cut[labels])
 
 
+def lots(images: int, seed: int) -> Scores:
+    """What the random reference filter ranks by: lots [images] in [0, 1), drawn with the run's seed."""
+    return np.random.default_rng([seed, 0xFA1]).random(images)
+
+
 def random_keep(labels: Labels, flagged: Mask, seed: int) -> Mask:
-    """Reference filter: removes as many images of each class as `flagged` does, at random."""
-    generator = np.random.default_rng([seed, 0xFA1])
-    lots = generator.random(len(labels))
+    """Reference filter: removes as many images of each class as `flagged` does, those with the highest lots."""
+    drawn = lots(len(labels), seed)
     keep = np.ones(len(labels), bool)
     for label, count in enumerate(np.bincount(labels[flagged], minlength=int(labels.max()) + 1)):
-        keep &= ~flag(lots, labels, int(count), np.array([label]))
+        keep &= ~flag(drawn, labels, int(count), np.array([label]))
     return keep
 
 
 def perfect_keep(flagged: Mask, poisoned: Mask) -> Mask:
-    """Reference filter that knows the truth: the same total budget, spent on poisoned images only."""
+    """Reference filter that knows the truth: the same total budget, spent on poisoned images only, so that it removes
+    no clean image and, where the budget is larger than the poison, fewer images than `flagged` does.
+    """
     keep = np.ones(len(flagged), bool)
     keep[np.flatnonzero(poisoned)[: int(flagged.sum())]] = False
     return keep

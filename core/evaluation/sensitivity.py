@@ -51,10 +51,12 @@ class Profile:
 
     sizes [k] are the classes', scopes the classes that each scope looks at, gap [k] how many images of each class
     lie beyond the detector's own cut (None where it offers none). auroc, average_precision and tpr_at_1 are of the
-    class that holds poison, or means over several, and need no budget; None where they are not defined.
+    class that holds poison, or means over several, and need no budget; None where they are not defined. lots is the
+    tally by the random filter's lots instead of the scores.
     """
 
     tally: views.Tally
+    lots: views.Tally
     sizes: Counts
     poisons: int
     scopes: Mapping[str, NDArray[np.int64]]
@@ -72,6 +74,16 @@ class Profile:
     def names_classes(self) -> bool:
         """Whether the detector says which classes are poisoned."""
         return "suspicious_class" in self.scopes
+
+    @property
+    def by_lot(self) -> Profile:
+        """The same classes and budgets, but images go by lot: decisions are those of filter.random_keep."""
+        return replace(self, tally=self.lots)
+
+    def perfect(self, at: Decisions) -> Decisions:
+        """What filter.perfect_keep removes with the budgets of these decisions: poison alone, and never more of it."""
+        hits = np.minimum(at.flagged, self.poisons)
+        return decisions(int(self.sizes.sum()), self.poisons, hits, hits)
 
     def by_budget(self, budgets: Counts, scope: str) -> Decisions:
         """The decisions at budgets [s], so many images a class, over the classes of a scope."""
@@ -98,8 +110,8 @@ class Profile:
         return self.scopes[scope]
 
 
-def profile(detection: Detection, labels: Labels, poisoned: Mask, classes: int) -> Profile:
-    """A detection ranked against the truth: labels [n] below `classes`, poisoned [n]."""
+def profile(detection: Detection, labels: Labels, poisoned: Mask, classes: int, seed: int) -> Profile:
+    """A detection ranked against the truth: labels [n] below `classes`, poisoned [n]; `seed` is the run's."""
     if len(detection.scores) != len(labels) or len(labels) != len(poisoned):
         raise BadRequest(
             f"scores, labels and poisoned must be as long as each other, got {len(detection.scores):,}, "
@@ -112,6 +124,7 @@ def profile(detection: Detection, labels: Labels, poisoned: Mask, classes: int) 
     ranking = metrics.ranking(detection.scores, labels, poisoned)
     return Profile(
         tally=views.tally(views.rank(detection.scores, labels, classes), poisoned),
+        lots=views.tally(views.rank(filtering.lots(len(labels), seed), labels, classes), poisoned),
         sizes=np.bincount(labels, minlength=classes),
         poisons=int(poisoned.sum()),
         scopes={scope: filtering.suspicious_classes(labels, detection, scope) for scope in scopes},
@@ -146,32 +159,6 @@ def _share(part: NDArray[Any], whole: NDArray[Any] | int) -> Shares:
     parts, wholes = np.broadcast_arrays(np.asarray(part, float), np.asarray(whole, float))
     found: Shares = np.divide(parts, wholes, out=np.full(parts.shape, np.nan), where=wholes > 0)
     return found
-
-
-def chance(found: Profile, budgets: Counts, scope: str) -> Decisions:
-    """What a filter that draws lots removes on average, at the same budgets [s] in the same classes.
-
-    The rates are those of the average; the counts are rounded.
-    """
-    flagged, hits = np.zeros(len(budgets), np.int64), np.zeros(len(budgets))
-    for label in found.scopes[scope]:
-        size = int(found.sizes[label])
-        taken = np.minimum(budgets, size)
-        flagged += taken
-        hits += taken * (found.tally.poisons[label][-1] / max(size, 1))
-    images, whole = int(found.sizes.sum()), np.rint(hits).astype(np.int64)
-    return replace(
-        decisions(images, found.poisons, flagged, whole),
-        tpr=_share(hits, found.poisons),
-        fpr=_share(flagged - hits, images - found.poisons),
-        precision=_share(hits, flagged),
-    )
-
-
-def perfect(found: Profile, budgets: Counts, scope: str) -> Decisions:
-    """What a filter that knows the truth removes with as many images in all, at the same budgets [s]."""
-    flagged = found.by_budget(budgets, scope).flagged
-    return decisions(int(found.sizes.sum()), found.poisons, flagged, np.minimum(flagged, found.poisons))
 
 
 def spectral_gaps(spectrum: NDArray[np.float64] | None) -> Shares | None:

@@ -1,6 +1,10 @@
-"""The ledger of what was asked for, how far it is, and how long it will take.
+"""The ledger of what was asked for, how far it is, how long it will take, and who lives.
 
-A job is a row of an SQLite file; carrying it out is core.worker's. Nothing here imports torch.
+Start is one INSERT into an SQLite file, unique on the request's key; a second start joins the first. A worker process
+(core.worker) in a session of its own carries jobs out one after the other and outlives tab and server. Who lives is
+told by file locks, which the system frees with their holder: a running job whose lock is free is *lost*, and resuming
+it goes on from the last checkpoint. Progress and heartbeat are written by a thread of their own, so training never
+waits for the disk. Nothing here imports torch.
 """
 
 import lazy_loader

@@ -1,4 +1,5 @@
 from . import differences as differences
+from . import documents as documents
 from . import outcomes as outcomes
 from . import record as record
 from . import reproduce as reproduce

@@ -26,6 +26,7 @@ from core.types import BadRequest, Cancelled, Event, PoisonscopeError, Watcher, 
 DATASET = "cifar10"
 AT_THE_GAP = " at the gap"  # as DefenceConfig.title says it
 DETECTORS = ("whitened-spectral", "spectral", f"whitened-spectral{AT_THE_GAP}", "spectral-released")
+MOST_SEEDS = 1_000
 AHEAD = 2  # jobs that wait behind the one we wait for, so that the worker never idles
 
 
@@ -57,8 +58,8 @@ def plan(
     seed's. triggers, targets and ratios keep some rows only; training overrides numbers of the recipe. BadRequest
     for what the report does not have.
     """
-    if seeds < 1:
-        raise BadRequest(f"seeds must be at least 1, got {seeds}")
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise BadRequest(f"seeds must lie in [1, {MOST_SEEDS:,}], got {seeds}")
     _known("reading", readings, READINGS)
     rows = [row for row in reference.TABLES if _wanted(row, triggers, targets, ratios)]
     return [

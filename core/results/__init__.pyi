@@ -5,6 +5,7 @@ from . import recorded as recorded
 from . import reference as reference
 from . import report as report
 from . import reviews as reviews
+from . import templates as templates
 from .insight import OUTLIER as OUTLIER
 from .insight import REACTS as REACTS
 from .insight import Filters as Filters

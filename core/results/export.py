@@ -15,6 +15,7 @@ import pandas as pd
 from core.configuration import class_names, run_key
 from core.results.result import Result
 from core.results.reviews import Review
+from core.store import as_csv
 from core.types import BadRequest, Detection, Ids, Mask
 
 
@@ -94,7 +95,7 @@ def files(result: Result, folder: Path, *, truth: bool = True) -> list[Path]:
     rows = table(result, found, flagged, truth=truth)
     written = []
     for name, part in (("scores", rows), ("flagged", rows[rows["flagged"]])):
-        part.to_csv(folder / f"{name}.csv", index=False)
+        (folder / f"{name}.csv").write_bytes(as_csv(part))
         part.to_parquet(folder / f"{name}.parquet", index=False)
         written += [folder / f"{name}.csv", folder / f"{name}.parquet"]
     if truth:

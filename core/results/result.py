@@ -229,10 +229,12 @@ def detection(
 
 def _keep(store: Store, key: str, found: Detection) -> Artefact:
     arrays = {"scores": found.scores}
-    for name in ("class_statistic", "spectrum", "cut"):
+    for name in ("class_statistic", "spectrum", "cut", "unjudged"):
         if getattr(found, name) is not None:
             arrays[name] = getattr(found, name)
     document = {"class_threshold": found.class_threshold, "arrays": sorted(arrays)}
+    if found.notes:
+        document["notes"] = list(found.notes)
     return store.write("scores", key, arrays=arrays, document=document)
 
 
@@ -244,6 +246,8 @@ def _detection(artefact: Artefact) -> Detection:
         class_threshold=artefact.document["class_threshold"],
         spectrum=artefact.array("spectrum") if "spectrum" in present else None,
         cut=artefact.array("cut") if "cut" in present else None,
+        unjudged=artefact.array("unjudged") if "unjudged" in present else None,
+        notes=tuple(artefact.document.get("notes", ())),
     )
 
 

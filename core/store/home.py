@@ -16,7 +16,10 @@ VARIABLE = "POISONSCOPE_HOME"
 def home() -> Path:
     """The folder of data, runs and ledger, made if missing."""
     chosen = os.environ.get(VARIABLE)
-    folder = Path(chosen).expanduser() if chosen else user_data_path("poisonscope", appauthor=False)
+    try:
+        folder = Path(chosen).expanduser() if chosen else user_data_path("poisonscope", appauthor=False)
+    except RuntimeError as error:  # ~somebody who is unknown here
+        raise BadRequest(f"{VARIABLE} cannot be {chosen!r}: {error}") from None
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

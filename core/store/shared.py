@@ -16,7 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from core.store.artefacts import DONE, Array, Artefact, Store, read_marker
+from core.store.artefacts import DONE, Array, Artefact, read_marker
+from core.store.stores import Store
 from core.types import BadRequest, DamagedArtefact
 
 log = logging.getLogger(__name__)

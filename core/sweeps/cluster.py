@@ -12,38 +12,29 @@ found. Ray is imported when a sweep wants it and not before (requirements-cluste
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import io
 import json
 import logging
-import os
 import secrets
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, quote, urlencode
 
-from core import datasets
-from core.configuration import Cell, RunConfig, Sweep, cell_key, stages
-from core.store import Artefact, Share, SharedStore, Store, checked_url, home
-from core.training import share_cores
-from core.types import BadRequest, Cancelled, DataUnavailable, Event, PoisonscopeError
+from core.configuration import Cell, Sweep, cell_key, reading, stages
+from core.store import Share, Store, home
+from core.sweeps.node import PARTS, measure_cell
+from core.sweeps.places import Place, place
+from core.types import BadRequest, Cancelled, PoisonscopeError
 
-PARTS = "parts"  # the stage of the list of all that a cell has read or written
 POLL = 0.5  # seconds between looks at the tasks
 PATIENCE = 60.0  # seconds that a network file system may take to show what another node has written
 GRACE = 15.0  # seconds for a cancelled task to put its things away
-LEAST_PART = 0.0001  # of a core or a GPU that Ray can give
-MOST_RETRIES = 1_000
-
 log = logging.getLogger(__name__)
 
 
@@ -58,69 +49,6 @@ class Told(Protocol):
 
     def failed(self, cell: Cell, error: Exception) -> str:
         """What went wrong, as a sentence that has been told."""
-
-
-# --- where and how ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Place:
-    """A cluster and what a run gets of it.
-
-    address: Ray's, or auto. cpus: cores a run, which are also its threads. gpus: GPUs or a fraction of one a run;
-    None: one where the cluster has any. retries: how many lost nodes a run survives. share: the URL that artefacts
-    go through; None where all nodes and this machine have the same POISONSCOPE_HOME.
-    """
-
-    address: str = "auto"
-    cpus: float = 1.0
-    gpus: float | None = None
-    retries: int = 5
-    share: str | None = None
-
-    def __str__(self) -> str:
-        """The line of text that `place` reads."""
-        changed = {name: value for name, value in asdict(self).items() if value != getattr(Place(), name)}
-        changed.pop("address", None)
-        return self.address + (f"?{urlencode(changed, safe=':/', quote_via=quote)}" if changed else "")
-
-
-def place(text: str) -> Place:
-    """Read an address with its options; BadRequest says what does not fit."""
-    address, _, options = text.strip().partition("?")
-    kinds = {"cpus": (float, "a number"), "gpus": (float, "a number"), "retries": (int, "a whole number"),
-             "share": (str, "a URL")}  # fmt: skip
-    chosen: dict[str, Any] = {}
-    for name, value in parse_qsl(options.replace("+", "%2B"), keep_blank_values=True):
-        if name not in kinds:
-            raise BadRequest(f"a cluster's options are {', '.join(kinds)}, got {name!r}")
-        kind, said = kinds[name]
-        try:
-            chosen[name] = kind(value)
-        except ValueError:
-            raise BadRequest(f"{name} of a cluster must be {said}, got {value!r}") from None
-    return checked(Place(address=address, **chosen))
-
-
-def checked(wanted: Place) -> Place:
-    """The same place, if its numbers can be meant."""
-    if not wanted.address:
-        raise BadRequest("a cluster needs an address: auto, or host:port of its head node")
-    if not LEAST_PART <= wanted.cpus < 10_000:
-        raise BadRequest(f"cpus must be at least {LEAST_PART} and below 10,000, got {wanted.cpus:g}")
-    if not 0 <= wanted.retries <= MOST_RETRIES:
-        raise BadRequest(f"retries must lie in [0, {MOST_RETRIES}], got {wanted.retries}")
-    if wanted.gpus and (not LEAST_PART <= wanted.gpus < 100 or (wanted.gpus > 1 and wanted.gpus % 1)):
-        raise BadRequest(
-            f"gpus must be 0, a fraction of one of at least {LEAST_PART}, or a whole number below 100, "
-            f"got {wanted.gpus:g}"
-        )
-    if wanted.share is not None:
-        checked_url(wanted.share)
-    return wanted
-
-
-# --- the side that asks ----------------------------------------------------------------------------------
 
 
 def carry_out(sweep: Sweep, todo: Sequence[Cell], store: Store, told: Told) -> dict[str, str]:
@@ -183,7 +111,7 @@ class _Driver:
         gpus = float(ray.cluster_resources().get("GPU", 0) > 0) if where.gpus is None else where.gpus
         self.node = {**node, "device": "auto" if gpus else "cpu"}
         self.wants = {"CPU": where.cpus, "GPU": gpus}
-        self.task = ray.remote(_measure).options(num_cpus=where.cpus, num_gpus=gpus, max_retries=where.retries)
+        self.task = ray.remote(measure_cell).options(num_cpus=where.cpus, num_gpus=gpus, max_retries=where.retries)
         self.running: dict[Any, Cell] = {}
         self.waiting: dict[str, list[Cell]] = {}
         self.errors: dict[str, str] = {}
@@ -353,10 +281,13 @@ def _connected(where: Place) -> Iterator[Any]:
 def _reachable(address: str) -> None:
     """BadRequest where nobody listens at host:port; Ray itself would try for minutes, and cannot be stopped."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdecimal():
+    number = reading.whole(port, 1, 65_535)
+    if host and number is None and port.isdigit():
+        raise BadRequest(f"no Ray cluster can be used at {reading.shown(address)}: a port lies in [1, 65535]")
+    if host and number is not None:
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=10.0).close()
-        except (OSError, OverflowError) as error:
+            socket.create_connection((host.strip("[]"), number), timeout=10.0).close()
+        except (OSError, ValueError) as error:  # ValueError: a name that no host can have
             raise BadRequest(f"no Ray cluster can be used at {address!r}: {error}") from None
 
 
@@ -393,102 +324,3 @@ def _seen_by_all(store: Store) -> Iterator[str]:
         yield str(token)
     finally:
         token.unlink(missing_ok=True)
-
-
-# --- the side that computes ------------------------------------------------------------------------------
-
-
-def _measure(config: str, sweep: str, node: str, board: Any) -> str | None:
-    """A task: one cell, stored where the one who asks finds it; what went wrong, if anything did."""
-    asked, whole, here = RunConfig.model_validate_json(config), Sweep.model_validate_json(sweep), json.loads(node)
-    key, name = cell_key(asked, whole), str(importlib.import_module("ray.util").get_node_ip_address())
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
-    os.environ["OMP_NUM_THREADS"] = str(max(1, int(here["cpus"])))
-    share_cores()
-    log.info("begins cell %s on %s", key, name)
-    told = _Reporter(board, key, name)
-    try:
-        if here["share"] is None:
-            _measure_here(asked, whole, here, told)
-        else:
-            _measure_apart(asked, whole, here, told)
-    except Exception as error:  # whatever it is, it is told, and the other cells go on
-        log.exception("cell %s failed", key)
-        said = str(error) if isinstance(error, PoisonscopeError) else f"{type(error).__name__}: {error}"
-        return f"{said} (on {name})"
-    return None
-
-
-def _measure_here(config: RunConfig, sweep: Sweep, node: dict[str, Any], told: _Reporter) -> None:
-    """A cell in the folder that all share."""
-    if not Path(node["token"]).exists():
-        raise BadRequest(
-            f"this node does not see the folder {node['store']} of the machine that asks; put {home.VARIABLE} on a "
-            f"file system that all of them share, or give the cluster a share=URL"
-        )
-    os.environ[home.VARIABLE] = node["home"]
-    from core.sweeps.cell import measure  # torch, which only a task waits for
-
-    store = _Noting(Path(node["store"]))
-    _have_data(config, store)
-    measure(config, sweep, store, told, node["device"])
-
-
-def _measure_apart(config: RunConfig, sweep: Sweep, node: dict[str, Any], told: _Reporter) -> None:
-    """A cell in this node's own folder, through the share; there the list of its parts goes first, the cell last."""
-    from core.sweeps.cell import measure
-
-    key, share = cell_key(config, sweep), Share(node["share"])
-    if share.holds("cell", key):
-        return
-    store = _NotingShared(share, own=("cell",))
-    store.delete("cell", key)  # of another sweep, perhaps: its parts shall go through this store
-    _have_data(config, store)
-    measure(config, sweep, store, told, node["device"])
-    store.write(PARTS, key, document={"parts": sorted(store.touched)})
-    cell = store.read("cell", key)
-    if cell is None:
-        raise PoisonscopeError("the cell's figures were damaged as soon as they were written; resume tries again")
-    share.send(cell, "cell", key)
-
-
-def _have_data(config: RunConfig, store: Store) -> None:
-    """Fetch the data set where this node lacks it; one task a node does it."""
-    name = config.dataset.name
-    with store.lock("data", hashlib.sha256(name.encode()).hexdigest()):
-        if datasets.available(name):
-            return
-        try:
-            datasets.prepare(name)
-        except DataUnavailable as error:
-            raise DataUnavailable(
-                f"this node has no {name} and cannot fetch it; on the node: python -m core data {name} ({error})"
-            ) from error
-
-
-class _Reporter:
-    """A run's watcher on a node: what it hears goes to the board, once a second and no more."""
-
-    def __init__(self, board: Any, key: str, name: str) -> None:
-        self._board, self._key, self._name = board, key, name
-        self._last = float("-inf")
-
-    def __call__(self, event: Event) -> None:
-        if time.monotonic() - self._last >= 1.0:
-            self._last = time.monotonic()
-            message = f"{event.message or event.stage} on {self._name}"
-            self._board.write.remote(self._key, float(event.data.get("overall") or 0.0), message)
-
-
-class _Noting(Store):
-    """A store that notes in the node's log what was computed and is stored now."""
-
-    def write(self, stage: str, key: str, **content: Any) -> Artefact:
-        """Store a result, and say so."""
-        written = super().write(stage, key, **content)
-        log.info("stored %s %s", stage, key)
-        return written
-
-
-class _NotingShared(_Noting, SharedStore):
-    """The same with a share."""

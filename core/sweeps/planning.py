@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 
 from core import jobs
-from core.configuration import Cell, Sweep, grid, stages
+from core.configuration import Cell, Sweep, from_json, grid, stages
 from core.jobs import Job, estimates
 from core.store import Store, writing
-from core.sweeps import cluster
+from core.sweeps import places
 from core.types import BadRequest
 
 RECORDS = Path(__file__).resolve().parents[2] / "assets" / "sweeps"  # <name>.yaml, and its figures, <name>.json
@@ -71,7 +71,7 @@ def submit(sweep: Sweep, *, start: bool = True) -> Job:
     options cannot be meant.
     """
     if sweep.cluster is not None:
-        cluster.place(sweep.cluster)
+        places.place(sweep.cluster)
     return jobs.submit(sweep, "sweep", start=start)
 
 
@@ -136,8 +136,8 @@ def _known(record: Path) -> dict[str, Any]:
     if not record.exists():
         return {}
     try:
-        content = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = from_json(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # BadRequest among them
         raise BadRequest(f"{record} is no record of a sweep's figures: {error}") from None
     if not isinstance(content, dict) or not all(isinstance(figures, dict) for figures in content.values()):
         raise BadRequest(f"{record} is no record of a sweep's figures; move it away, and it will be written anew")

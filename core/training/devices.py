@@ -11,8 +11,10 @@ from pathlib import Path
 
 import torch
 
+from core.configuration import reading
 from core.types import BadRequest
 
+MOST_THREADS = 4_096  # that anybody can mean
 DEVICES = ("auto", "cuda", "mps", "cpu")
 
 
@@ -37,8 +39,7 @@ def cores() -> int:
 
 def threads() -> int:
     """With how many threads to compute on the CPU: OMP_NUM_THREADS where somebody set it, else one a core."""
-    wished = os.environ.get("OMP_NUM_THREADS", "")
-    return int(wished) if wished.isdecimal() and int(wished) > 0 else cores()
+    return reading.whole(os.environ.get("OMP_NUM_THREADS", "").strip(), 1, MOST_THREADS) or cores()
 
 
 @contextmanager

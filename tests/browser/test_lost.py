@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import core
-from core.jobs import ledger
+from core import jobs
 from core.store.home import VARIABLE
 
 MINUTE = 60_000
@@ -26,19 +26,19 @@ def test_a_killed_worker_is_told_and_resumed(page: Page, app_server, monkeypatch
     expect(page.get_by_text("This run was lost")).to_be_visible(timeout=MINUTE)
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text("#Pois left of 12")).to_be_visible(timeout=PATIENCE * 1000)
-    assert ledger.get(job.id).attempts == 2
-    ledger.delete(job.id)  # the server is shared with other tests
+    assert jobs.get(job.id).attempts == 2
+    jobs.delete(job.id)  # the server is shared with other tests
 
 
 def kill_in_training(id: int) -> None:
     """SIGKILL to the worker once it has finished an epoch of the first training."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        if any("epoch" in event.data for _, event in ledger.events(id)):
-            job = ledger.get(id)
+        if any("epoch" in event.data for _, event in jobs.events(id)):
+            job = jobs.get(id)
             assert (job.status, job.stage) == ("running", "train")
             assert job.pid is not None
             os.kill(job.pid, signal.SIGKILL)
             return
         time.sleep(0.02)
-    pytest.fail(f"no epoch within {PATIENCE} seconds: {ledger.get(id)}")
+    pytest.fail(f"no epoch within {PATIENCE} seconds: {jobs.get(id)}")

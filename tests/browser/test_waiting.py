@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import core
-from core.jobs import ledger
+from core import jobs
 from core.store.home import VARIABLE
 
 PATIENCE = 120_000  # milliseconds; the machine may be busy
@@ -22,4 +22,4 @@ def test_a_waiting_screen_becomes_the_finished_one(page: Page, app_server, monke
     expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_text("What it found will stand here.")).to_have_count(0)
     expect(page.get_by_role("heading", level=1)).to_have_text("Scores")
-    ledger.delete(job.id)  # the server is shared with other tests
+    jobs.delete(job.id)  # the server is shared with other tests

@@ -23,8 +23,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Locator, Page, Request, Route, expect
 
 import core
-from core import Result
-from core.jobs import ledger
+from core import Result, jobs
 from core.store.home import VARIABLE
 from pages.parts.around import words
 from tests.browser import axe
@@ -88,7 +87,7 @@ def press_what_might_train(walk: Walk) -> None:
             name = button.inner_text().strip().splitlines()[-1]
             button.click()
             settled(walk.page)
-            if any(job.active for job in ledger.listing(start=False)):
+            if any(job.active for job in jobs.listing(start=False)):
                 walk.note(f"in presenter mode “{name}” trained")
 
 
@@ -383,7 +382,7 @@ def walk(
 
 
 def recorded() -> Result:
-    job = next(job for job in ledger.listing(start=False) if job.kind == "run" and job.status == "done")
+    job = next(job for job in jobs.listing(start=False) if job.kind == "run" and job.status == "done")
     return Result(job.config)
 
 
@@ -395,6 +394,6 @@ def test_walk(walk: Walk, recorded_server: AppServer, person: str, theme: str) -
     dark = walk.page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
     brightness = sum(int(part) for part in re.findall(r"\d+", dark)[:3]) / 3
     assert (brightness < 128) == (theme == "dark"), f"the app is not {theme}: {dark}"
-    unfinished = [job for job in ledger.listing(start=False) if job.status != "done"]
+    unfinished = [job for job in jobs.listing(start=False) if job.status != "done"]
     assert not unfinished, f"a walk started {unfinished}"
     assert not walk.wrong, "\n" + "\n".join(walk.wrong) + f"\n({time.monotonic() - begun:.0f} s)"

@@ -8,8 +8,7 @@ from contextlib import suppress
 import pytest
 from playwright.sync_api import Locator, Page, TimeoutError, expect
 
-from core import Job
-from core.jobs import ledger as jobs
+from core import Job, jobs
 from core.results import recorded
 from core.store.home import VARIABLE
 

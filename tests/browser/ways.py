@@ -28,7 +28,7 @@ def open_link(page: Page, url: str, screen: str, **address: str) -> None:
 
 
 def by_sidebar(page: Page, screen: str) -> None:
-    """A screen by its link in the sidebar, which is opened for it in a narrow window, and closed again."""
+    """A screen by its link in the sidebar, which is opened for it in a narrow window, and closes by itself."""
     narrow = page.get_by_test_id("stExpandSidebarButton").is_visible()
     if narrow:
         page.get_by_test_id("stExpandSidebarButton").click()
@@ -38,7 +38,6 @@ def by_sidebar(page: Page, screen: str) -> None:
     page.wait_for_function("(ending) => location.pathname.split('/').pop() === ending", arg=ending, timeout=MINUTE)
     settled(page)
     if narrow:
-        page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
         expect(link).not_to_be_in_viewport()
 
 

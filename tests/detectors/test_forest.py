@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from core.detectors import detect
 from core.detectors.classes import by_class
+from core.detectors.forest import grown
 from tests.detectors import planted
 
 
@@ -37,3 +38,24 @@ def test_scale_has_no_part_in_it():
     scores = detect("isolation-forest", features, labels).scores
     again = detect("isolation-forest", features * 2.0**60, labels).scores
     np.testing.assert_array_equal(again, scores)
+
+
+@pytest.mark.parametrize("images", [20, 200])
+def test_trees_that_are_grown_together_score_as_scikit_learns_do_but_for_the_lots(images):
+    points = np.random.default_rng(0).normal(size=(images, 6)).astype(np.float32)
+    points[:3] += 6.0
+    theirs = [
+        -IsolationForest(n_estimators=200, random_state=seed).fit(points).score_samples(points) for seed in range(2)
+    ]
+    ours = grown(points, 200)
+    assert set(np.argsort(-ours)[:3]) == {0, 1, 2}
+    between = np.abs(theirs[0] - theirs[1]).mean()
+    assert np.abs(ours - np.mean(theirs, axis=0)).mean() < 2 * between
+    assert abs((ours - np.mean(theirs, axis=0)).mean()) < between
+
+
+def test_ten_thousand_classes_of_two_take_no_forest_each():
+    features, labels = np.random.default_rng(0).normal(size=(20_000, 3)), np.arange(20_000) % 10_000
+    found = detect("isolation-forest", features, labels)
+    assert found.unjudged.all()
+    assert found.notes == ("10,000 classes are too small to judge: fewer than 3 images",)

@@ -40,6 +40,39 @@ def test_it_names_no_class_of_a_clean_set(sizes):
     assert [named(*planted.clean(seed, sizes)) for seed in range(50, 62)] == [[]] * 12
 
 
+@pytest.mark.parametrize("width", [16, 64, 200])
+def test_a_large_class_is_not_named_for_being_seen_beside_small_ones(width):
+    for seed in range(1000, 1004):  # the correction was looked at on others
+        rng = np.random.default_rng(seed)
+        labels = np.repeat(np.arange(10), [500] + [20] * 9)
+        features = rng.normal(size=(len(labels), width)) + 4 * rng.normal(size=(10, width))[labels]
+        assert named(features, labels) == [], seed
+        found = detect("scan", features, labels)
+        assert filtering.keep_mask(found, labels, DefenceConfig(detector="scan", cut="gap")).all()
+    if width == 200:
+        assert "1 class is not judged by scan: beside them there are not more images than features (200)" in found.notes
+
+
+def test_poison_in_a_large_class_beside_small_ones_is_still_named():
+    features, labels = planted.clean(0, (500,) + (20,) * 9)
+    features[:50, 3] += 12.0
+    assert named(features, labels) == [0]
+
+
+def test_what_is_expected_of_a_class_is_what_solving_for_it_gives():
+    features, labels = planted.clean(1, (30, 60, 90))
+    found = list(scan._classes(features, labels).values())
+    variation = scan._Variation(found)
+    for one in found:
+        images = len(one.ids)
+        gain = images * np.linalg.solve(images * variation.between + variation.within, variation.between).T
+        identity, doubt = gain @ one.mean, variation.between - gain @ variation.between
+        left = one.mean - identity
+        square, away = variation._expected(one.mean[None], np.array([images]))
+        np.testing.assert_allclose(square, np.outer(identity, identity) + doubt, atol=1e-9 * np.abs(square).max())
+        np.testing.assert_allclose(away, images * (np.outer(left, left) + doubt), atol=1e-9 * np.abs(square).max())
+
+
 def test_the_variation_is_that_within_classes():
     features, labels = planted.clean(3, (2000,) * 8)
     found = list(scan._classes(features, labels).values())

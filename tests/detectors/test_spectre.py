@@ -58,7 +58,7 @@ def test_the_widest_form_is_the_top_eigenvector_of_the_squares():
     rng = np.random.default_rng(1)
     points = rng.normal(size=(500, 4))
     points[:50, 1] += 5.0
-    white = spectre._whitened_by(points, points)
+    white = spectre.whitened_by(points, points)
     squares = (white[:, :, None] * white[:, None, :]).reshape(500, 16)
     squares -= np.eye(4).ravel()
     top = np.linalg.eigh(squares.T @ squares).eigenvectors[:, -1]

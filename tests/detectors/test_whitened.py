@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
 
 from core.configuration.config import DefenceConfig
-from core.detectors import detect
+from core.detectors import detect, whitened
 from core.detectors.whitened import mixture
 from core.evaluation import filter as filtering
 
@@ -133,6 +135,64 @@ def test_the_cut_of_a_class_lies_between_its_two_groups():
     found = detect("whitened-spectral", features, labels)
     members = labels == 3
     assert np.median(found.scores[members & ~poisoned]) < found.cut[3] < np.median(found.scores[members & poisoned])
+
+
+# ---------------------------------------------------------------- few, and many, classes
+
+
+@pytest.mark.parametrize("sizes", [[600], [600, 400], [900, 10, 11]])
+@pytest.mark.parametrize("width", [8, 24])
+def test_in_one_or_two_classes_fifty_images_that_stand_apart_are_found_by_the_classs_own_covariance(sizes, width):
+    for seed in range(2000, 2003):  # the fallback was looked at on others
+        rng = np.random.default_rng(seed)
+        labels = np.repeat(np.arange(len(sizes)), sizes)
+        features = rng.normal(size=(len(labels), width)) * np.linspace(3, 0.5, width)
+        features += 4 * rng.normal(size=(len(sizes), width))[labels]
+        assert named_in(features, labels) == [], "clean"
+        apart = np.arange(len(labels)) < 50
+        direction = rng.normal(size=width)
+        features[apart] += 12 * direction / np.linalg.norm(direction)
+        found = detect("whitened-spectral", features, labels)
+        assert filtering.suspicious_classes(labels, found, "suspicious_class").tolist() == [0]
+        keep = filtering.keep_mask(found, labels, DefenceConfig(detector="whitened-spectral", cut="gap"))
+        assert (apart & keep).sum() <= 2
+        assert (~apart & ~keep).sum() <= 2
+        assert any("whitened by its own robust covariance" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("tails", [3.0, 5.0])
+@pytest.mark.parametrize("sizes", [[100], [500, 60]])
+def test_one_or_two_clean_classes_of_heavy_tails_are_not_named(sizes, tails):
+    for seed in range(2000, 2004):
+        labels = np.repeat(np.arange(len(sizes)), sizes)
+        assert named_in(np.random.default_rng(seed).standard_t(tails, size=(len(labels), 12)), labels) == []
+
+
+def test_a_class_of_fewer_images_than_features_is_whitened_as_the_matrices_of_features_say():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(8), 45)
+    features = rng.normal(size=(360, 60)) * np.linspace(2, 0.1, 60) + 3 * rng.normal(size=(8, 60))[labels]
+    features[:6, 50] += 5.0
+    metric = whitened._OtherClasses(features, labels)
+    matrix = features[:45] - features[:45].mean(0)
+    scatter = matrix.T @ matrix
+    values, directions = whitened._whitened(scatter, (metric.whole - scatter) / 315)
+    found, points = metric.whitened(np.arange(45))
+    np.testing.assert_allclose(found[:44], values[:44], rtol=1e-9)
+    np.testing.assert_allclose(np.abs(points), np.abs(matrix @ directions[:, :2]), rtol=1e-7, atol=1e-9)
+
+
+def test_many_classes_keep_no_matrix_each():
+    rng = np.random.default_rng(0)
+    labels = np.arange(480) % 40
+    features = rng.normal(size=(480, 256)).astype(np.float32)
+    tracemalloc.start()
+    try:
+        detect("whitened-spectral", features, labels)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 12 * 256**2 * 8, "a few matrices of features, and not one for each of the 40 classes"
 
 
 # ---------------------------------------------------------------- the mixture, against scikit-learn's

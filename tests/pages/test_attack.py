@@ -16,9 +16,9 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import ButtonGroup
 
 import core
-from core import Job
+from core import Job, jobs
 from core.configuration import pictures
-from core.jobs import ledger as jobs
+from core.jobs import ledger, requests
 from pages.parts.around import words
 from pages.parts.attack import presets
 from pages.parts.common import live
@@ -30,7 +30,7 @@ from tests.pages.conftest import Open
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is started here waits in the queue: a screen's test needs no training."""
-    monkeypatch.setattr(jobs, "_attended", lambda job, start: job)
+    monkeypatch.setattr(requests, "attended", lambda job, start: job)
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_a_failed_run_shows_why_and_resumes(attack) -> None:
     job = core.submit(stored.config())
     job.log.parent.mkdir(parents=True, exist_ok=True)
     job.log.write_text("one\nthe last words\n")
-    jobs._change(job.id, "status = 'failed', error = 'The disk is full.'")
+    ledger.change(job.id, "status = 'failed', error = 'The disk is full.'")
     screen = attack(job.key)
     assert "This run failed. The disk is full." in screen.error[0].value
     assert "the last words" in screen.code[0].value
@@ -212,7 +212,7 @@ def test_a_failed_run_shows_why_and_resumes(attack) -> None:
 
 def test_a_lost_run_says_so(attack) -> None:
     job = core.submit(stored.config())
-    jobs._change(job.id, "status = 'running', heartbeat = 1, pid = 1")
+    ledger.change(job.id, "status = 'running', heartbeat = 1, pid = 1")
     screen = attack(job.key)
     assert "lost" in screen.warning[0].value
     assert f"resume {job.id}" in [button.key for button in screen.button]
@@ -478,7 +478,7 @@ def test_presenting_nothing_can_be_trained(attack) -> None:
 
 def test_presenting_a_failed_run_is_not_resumed(attack) -> None:
     job = core.submit(stored.config())
-    jobs._change(job.id, "status = 'failed', error = 'The disk is full.'")
+    ledger.change(job.id, "status = 'failed', error = 'The disk is full.'")
     screen = attack(job.key, present="1")
     assert "This run failed" in screen.error[0].value
     assert not [button for button in screen.button if button.key == f"resume {job.id}"]
@@ -503,7 +503,7 @@ def running() -> Iterator[Job]:
     held.path.parent.mkdir(parents=True, exist_ok=True)
     assert held.try_acquire()
     change = f"status = 'running', stage = 'train', message = 'epoch 1 of 6', heartbeat = {time.time()}, pid = 1"
-    jobs._change(job.id, f"{change}, attempts = 1, fraction = 0.25")
+    ledger.change(job.id, f"{change}, attempts = 1, fraction = 0.25")
     yield jobs.get(job.id)
     held.release(remove=True)
 

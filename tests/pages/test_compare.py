@@ -11,8 +11,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import Job
-from core.jobs import ledger as jobs
+from core import Job, jobs
+from core.jobs import requests
+from core.jobs.ledger import change
 from pages.parts.around import cuts, words
 from pages.parts.compare import ledger, side_by_side
 from tests.pages import stored
@@ -23,7 +24,7 @@ OTHERS, REPORT, BESIDE, RUNS = "Other filters", "The report", "Another run", "Al
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "_attended", lambda job, start: job)
+    monkeypatch.setattr(requests, "attended", lambda job, start: job)
 
 
 def compare(run: str | None = None, show: str = "", **address: str) -> AppTest:
@@ -200,7 +201,7 @@ def test_all_detectors_score_at_one_click() -> None:
 
 def test_a_detector_that_cannot_score_says_why_and_the_others_do(monkeypatch: pytest.MonkeyPatch) -> None:
     job = stored.finished(stored.config())
-    monkeypatch.setattr(core.results, "detect", refuse_knn(core.results.detect))
+    monkeypatch.setattr("core.results.result.detect", refuse_knn(core.detect))
     screen = fine(compare(job.key, OTHERS).button("score all").click().run())
     assert screen.warning[0].value == "knn: Too many images."
     rows = table(screen, "Detector")
@@ -234,7 +235,7 @@ def test_the_benign_reference_is_offered_then_shown() -> None:
     assert asked.key == core.benign_key(wanted)
     assert "Waits for its turn" in said(screen)
     stored.benign(wanted)
-    jobs._change(asked.id, "status = 'done'")
+    change(asked.id, "status = 'done'")
     assert "takes **3.0%** of the same triggered images" in said(compare(job.key, OTHERS))
 
 
@@ -264,6 +265,9 @@ def test_the_answers_of_both_networks_stand_as_matrices() -> None:
     assert "Before: the poisoned network, triggered test images" in before
     assert before.count("class='ps-target ps-full'") >= 8  # nearly everything is taken for the target class
     assert after.count("class='ps-target ps-full'") <= 2  # all but the target class itself are right again
+    for drawn in (before, after):
+        assert drawn.startswith("<style>")
+        assert drawn.count("<style>") == drawn.count("</style>") == 1
     fine(screen.segmented_control("confusion images").set_value("clean").run())
     assert "ps-target'" not in "".join(matrices(screen))
 

@@ -9,8 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import Job, Result
-from core.jobs import ledger
+from core import Job, Result, jobs
+from core.jobs import requests
 from pages.parts.around import words
 from pages.parts.common import asked
 from pages.parts.images import gallery
@@ -26,7 +26,7 @@ SCREENS = ("story", "attack", "scores", "flagged", "compare", "network", "try_it
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is started here waits in the queue."""
-    monkeypatch.setattr(ledger, "_attended", lambda job, start: job)
+    monkeypatch.setattr(requests, "attended", lambda job, start: job)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_the_form_asks_for_what_the_labels_leave_to_choose(open_screen: Open) ->
     assert "**75 covers** beside them" in text(screen)
     assert "one of 3 triggers in turn" in text(screen)
     fine(screen.button("start").click().run())
-    (job,) = ledger.listing()
+    (job,) = jobs.listing()
     further = [{"trigger": "pixel", "parameters": {"row": row, "column": column}} for row, column in ((5, -2), (-2, 5))]
     wanted = dict(labels="all_to_all", cover_ratio=0.5, also=further)
     assert job.config == core.configure(dataset="digits", trigger="pattern", **wanted)

@@ -168,7 +168,7 @@ def test_at_the_gap_the_figures_the_line_and_the_numbers_follow(finished_job: Jo
     assert app.slider(key="budget slider").value == app.number_input(key="budget number").value == beyond
     assert app.number_input(key="threshold number").value == pytest.approx(gap)
     assert histogram(app)["cut"] == pytest.approx(float(plots.axis(scores, False).share(gap)))
-    assert (histogram(app)["budget"], histogram(app)["removed"]) == (beyond, str(beyond))
+    assert (histogram(app)["budget"], histogram(app)["removed"]) == (beyond, f"{beyond} removed from three")
     assert "no ε is assumed" in "".join(text.value for text in app.caption)
     assert labelled(app, "At the gap").disabled
     labelled(app, "Back to 1.5·ε").click().run()
@@ -404,7 +404,8 @@ def test_a_running_run_tells_no_time_before_it_is_known() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [(0, 5, "less than 10 s"), (0, 30, "1 to 30 s"), (20, 30, "20 to 30 s"), (58, 61, "60 s"),
-     (29, 348, "30 s to 6 min"), (130, 200, "2 to 3 min"), (3_000, 9_000, "50 min to 2 h"), (6_000, 20_000, "2 to 6 h")],
+     (29, 348, "30 s to 6 min"), (130, 200, "2 to 3 min"), (3_000, 9_000, "50 min to 2 h"),
+     (6_000, 20_000, "2 to 6 h")],
 )  # fmt: skip
 def test_a_time_to_wait_is_no_more_exact_than_it_is_known(low: float, high: float, said: str) -> None:
     assert words.between(low, high) == said

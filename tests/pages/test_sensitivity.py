@@ -13,9 +13,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import Job
+from core import Job, jobs
 from core.evaluation import metrics
-from core.jobs import ledger
+from core.jobs import requests
 from core.results.result import Result
 from pages.parts.around import cuts
 from pages.parts.common import profiles
@@ -27,7 +27,7 @@ ASSUMED, DETECTORS, LAYERS = "Assumed ε", "Detectors", "Layers"
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "_attended", lambda job, start: job)
+    monkeypatch.setattr(requests, "attended", lambda job, start: job)
 
 
 def fine(app: AppTest) -> AppTest:
@@ -177,7 +177,7 @@ def test_what_is_scored_has_figures_and_the_rest_a_button(finished_job: Job, ope
     expected = filtered(finished_job, "whitened-spectral", 0.1)
     assert rows.loc["whitened-spectral", "Clean removed"] == expected.clean_removed
     assert "rank whitened-spectral" not in [button.key for button in app.button]
-    assert not [job for job in ledger.listing() if job.active]
+    assert not [job for job in jobs.listing() if job.active]
 
 
 def test_the_bars_show_the_figure_that_was_chosen(finished_job: Job, open_screen) -> None:

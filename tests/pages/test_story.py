@@ -9,8 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import Job
-from core.jobs import ledger
+from core import Job, jobs
 from pages.parts.around import cuts, plots
 from pages.parts.common import sees
 from tests.pages import stored
@@ -101,7 +100,7 @@ def test_a_recorded_run_that_was_damaged_in_the_store_is_unpacked_again(open_scr
     app = open_screen("story")
     assert not app.warning
     assert told(app).count("<article>") == 5
-    (job, *_) = ledger.listing(start=False)
+    (job, *_) = jobs.listing(start=False)
     assert job.attempts == 0
 
 

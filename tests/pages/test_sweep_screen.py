@@ -10,12 +10,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import BadRequest, Job, Store
+from core import BadRequest, Job, Store, jobs
 from core.configuration import grid
-from core.jobs import ledger
+from core.jobs import requests
 from core.sweeps import planning
 from core.sweeps.planning import Sweep
-from pages.parts.sensitivity import axes, sweep_list, sweep_pictures
+from pages.parts.sensitivity import axes, sweep_list, sweep_metrics, sweep_pictures, sweep_runs
 from tests.pages import stored
 from tests.pages.test_sensitivity import fine, pictures, said, values
 
@@ -24,7 +24,7 @@ SWEEPS = "Sweeps"
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "_attended", lambda job, start: job)
+    monkeypatch.setattr(requests, "attended", lambda job, start: job)
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +96,10 @@ def test_a_run_of_the_sweep_that_is_stored_is_not_run_again(finished_job: Job, o
 def test_what_cannot_be_run_is_said_and_nothing_can_start(finished_job: Job, open_screen) -> None:
     app = screen(open_screen, finished_job)
     app = fine(app.text_input("sweep first ratio").set_value("5").run())
-    assert "at ratio 5" in app.error[0].value.lower()
+    assert app.error[0].value == (
+        "Poisoning ratio must be shares from 0 to 1, or percentages with their sign (0.05 or 5%), got 5."
+    )
+    assert app.text_input("sweep first ratio").label == "Values: shares, or percentages with their sign"
     assert "sweep start" not in keys(app)
     app = fine(app.text_input("sweep first ratio").set_value(" , ").run())
     assert "at least one value" in app.error[0].value
@@ -110,8 +113,38 @@ def test_two_axes_cannot_set_the_same(finished_job: Job, open_screen) -> None:
     app = fine(app.multiselect("sweep second attack digits").set_value(["pixel", "clean-label"]).run())
     assert app.error[0].value == ("The axes 'ratio' and 'attack' both set 'ratio': points would not be what they say.")
     app = fine(app.text_input("sweep first ratio").set_value("nan").run())
-    assert "must hold finite numbers" in app.error[0].value
-    assert "pydantic" not in app.error[0].value
+    assert "Poisoning ratio must be shares from 0 to 1" in app.error[0].value
+
+
+def test_the_data_set_and_the_recipe_can_be_others_than_the_run_s(finished_job: Job, open_screen) -> None:
+    app = screen(open_screen, finished_job)
+    assert app.selectbox("sweep dataset digits").value == "digits"
+    assert app.selectbox("sweep recipe quick").value == "quick"
+    assert "Everything else as in this run: Pattern → three, 20% of the class, digits, quick, spectral." in said(app)
+    app = fine(app.selectbox("sweep dataset digits").set_value("cifar10").run())
+    assert "cifar10 has other classes: the target is bird." in said(app)
+    assert "cifar10 is not on this machine" in said(app)
+    assert app.button("sweep start").disabled
+    assert "dataset: cifar10" in app.code[0].value
+    assert "target: bird" in app.code[0].value
+    app.selectbox("sweep dataset digits").set_value("digits")
+    app = fine(app.selectbox("sweep recipe quick").set_value("fast").run())
+    app = fine(app.button("sweep start").click().run())
+    (job,) = planning.listing()
+    assert (job.sweep.base["dataset"], job.sweep.base["recipe"], job.sweep.base["target"]) == (
+        "digits",
+        "fast",
+        "three",
+    )
+    assert {cell.config.training.recipe for cell in grid.cells(job.sweep)} == {"fast"}
+
+
+def test_numbers_that_a_run_changed_of_its_recipe_stay_with_it(own_home, open_screen) -> None:
+    job = stored.finished(stored.config(training={"epochs": 3}))
+    app = screen(open_screen, job)
+    assert "training.epochs: 3" in app.code[0].value
+    app = fine(app.selectbox("sweep recipe quick").set_value("instant").run())
+    assert "training.epochs" not in app.code[0].value
 
 
 def test_a_presenter_starts_nothing(finished_job: Job, open_screen) -> None:
@@ -165,14 +198,14 @@ def test_what_was_to_go_goes_also_where_another_screen_was_open_and_not_after_a_
     finished_job: Job, open_screen
 ) -> None:
     job = queued(sweep())
-    ledger.cancel(job.id)  # it has stopped meanwhile
+    jobs.cancel(job.id)  # it has stopped meanwhile
     app = open_screen("sensitivity", run=finished_job.key)
     app.session_state[sweep_list.STRIKE] = job.id
     app.query_params["part"] = SWEEPS
     fine(app.run())
     assert not planning.listing()
     job = queued(sweep())
-    ledger.cancel(job.id)
+    jobs.cancel(job.id)
     app = screen(open_screen, finished_job)
     fine(app.button("sweep resume").click().run())
     assert sweep_list.STRIKE not in app.session_state
@@ -184,12 +217,12 @@ def test_a_sweep_is_paused_resumed_and_deleted(finished_job: Job, open_screen) -
     app = screen(open_screen, finished_job)
     assert "Waits for its turn" in said(app)
     fine(app.button("sweep pause").click().run())
-    assert ledger.get(job.id).status == "cancelled"
+    assert jobs.get(job.id).status == "cancelled"
     app = screen(open_screen, finished_job)
     assert "Paused" in said(app)
     fine(app.button("sweep resume").click().run())
-    assert ledger.get(job.id).status == "queued"
-    sweep_list.strike(ledger.get(job.id))
+    assert jobs.get(job.id).status == "queued"
+    sweep_list.strike(jobs.get(job.id))
     assert not planning.listing()
 
 
@@ -227,10 +260,10 @@ def test_a_cell_without_a_whole_run_fills_the_attack_form(finished_job: Job, ope
     assert app.number_input("ratio").value == 30
     assert app.number_input("seed").value == 4
     assert app.selectbox("detector").value == "whitened-spectral"
-    assert not ledger.find(cell.run, start=False), "nothing starts by itself"
+    assert not jobs.find(cell.run, start=False), "nothing starts by itself"
     app = fine(app.switch_page("pages/attack.py").run())  # AppTest itself stayed where it was
     fine(app.button("start").click().run())
-    assert ledger.find(cell.run, start=False).config == cell.config
+    assert jobs.find(cell.run, start=False).config == cell.config
 
 
 def test_references_are_asked_for_on_the_form_and_drawn(finished_job: Job, open_screen) -> None:
@@ -262,7 +295,7 @@ def test_a_third_axis_is_looked_at_one_value_at_a_time(finished_job: Job, open_s
     assert not pictures(app)
     assert all(name.endswith("multiplier 2") for name in app.selectbox("sweep cell picker").options)
     assert app.query_params["axis3"] == "1"
-    points = sweep_pictures.points_of(wanted, {"multiplier": 2.0})
+    points = sweep_runs.points_of(wanted, {"multiplier": 2.0})
     assert [dict(cell.point) for cell in points][3] == {"ratio": 0.2, "trigger.size": 3, "multiplier": 2.0}
 
 
@@ -292,8 +325,8 @@ def test_an_axis_with_no_class_in_particular_has_its_words_everywhere(finished_j
 
 def test_a_waiting_run_is_waiting_also_beside_a_failed_one() -> None:
     row = pd.Series({"status": "waiting", "error": float("nan")})
-    assert sweep_pictures.figures_of(row) == "waiting"
-    assert sweep_pictures.figures_of(pd.Series({"status": "failed", "error": "no room"})) == "no room"
+    assert sweep_runs.figures_of(row) == "waiting"
+    assert sweep_runs.figures_of(pd.Series({"status": "failed", "error": "no room"})) == "no room"
 
 
 def test_names_are_no_markdown(finished_job: Job, open_screen) -> None:
@@ -318,11 +351,9 @@ def test_one_axis_is_a_curve_with_its_spread(finished_job: Job, open_screen) -> 
 def test_values_without_a_class_have_a_place_in_the_grid() -> None:
     wanted = sweep(axes={"source": [None, "four"], "placement": ["add", "replace"]}, seeds=(0,))
     keep(wanted, 0, 3)
-    found = sweep_pictures.spread(
-        wanted, done(wanted), ["source", "placement"], sweep_pictures.METRICS["AUROC"]
-    )  # fmt: skip
+    found = sweep_metrics.spread(done(wanted), ["source", "placement"], sweep_metrics.METRICS["AUROC"])
     means, texts = sweep_pictures.grid(
-        found, "source", "placement", [None, "four"], ["add", "replace"], sweep_pictures.METRICS["AUROC"]
+        found, "source", "placement", [None, "four"], ["add", "replace"], sweep_metrics.METRICS["AUROC"]
     )
     assert texts == [["0.500", ""], ["", "0.650"]]
     assert np.isnan(means[0, 1])

@@ -17,12 +17,12 @@ from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 import core
-from core import Store
+from core import Store, jobs
 from core.cli import commands
-from core.jobs import ledger
+from core.jobs import ledger, requests
 from core.reproduction import outcomes, reproduce
 from core.reproduction.outcomes import Entry
-from pages.parts.tables import missing, report_table
+from pages.parts.tables import missing, report_csv, report_table
 
 SEEDS = 3
 PLANNED = 12 * SEEDS
@@ -31,7 +31,7 @@ SHARE = dict(nat1=0.78, asr1=0.985, nat2=0.775, asr2=0.031)
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "_attended", lambda job, start: job)
+    monkeypatch.setattr(requests, "attended", lambda job, start: job)
 
 
 @pytest.fixture(autouse=True)
@@ -186,7 +186,7 @@ def test_a_row_that_is_not_whole_says_how_many_seeds_it_is_of(tables) -> None:
     first, second, third = row_of("pixel", "bird", 0.1)
     finish(first)
     core.submit(second.config)
-    ledger.cancel(core.submit(third.config).id)
+    jobs.cancel(core.submit(third.config).id)
     screen = tables()
     assert "◷ 1 of 3, queued" in text(markup(screen, "pixel-bird-10"))
     assert "◷ waits in the queue" in lines(screen, "pixel-bird-10")[1]
@@ -198,9 +198,9 @@ def test_a_row_that_is_not_whole_says_how_many_seeds_it_is_of(tables) -> None:
 
 def test_a_run_at_work_says_how_far_it_is_and_a_failed_one_why(tables, monkeypatch) -> None:
     first, second, _ = row_of("pattern", "dog", 0.1)
-    ledger._change(core.submit(first.config).id, "status = 'running', fraction = 0.45, eta = 30, heartbeat = 9e15")
-    ledger._change(core.submit(second.config).id, "status = 'failed', error = 'no memory <left>'")
-    monkeypatch.setattr(ledger, "_settled", lambda job: job)  # nobody holds the lock of a run that is made up
+    ledger.change(core.submit(first.config).id, "status = 'running', fraction = 0.45, eta = 30, heartbeat = 9e15")
+    ledger.change(core.submit(second.config).id, "status = 'failed', error = 'no memory <left>'")
+    monkeypatch.setattr(requests, "settled", lambda job: job)  # nobody holds the lock of a run that is made up
     screen = tables()
     working, failed, _ = lines(screen, "pattern-dog-10")
     assert "▶ running, 45%, about 20 to 40 s left" in working
@@ -305,7 +305,7 @@ def test_queueing_says_what_it_costs_and_asks_first(tables, data_here) -> None:
     finish(planned()[0])
     screen = press(tables(), "Queue the missing runs (35) …")
     assert "**35 runs, 73 trainings**" in said(screen)
-    assert not [job for job in ledger.listing() if job.active]
+    assert not [job for job in jobs.listing() if job.active]
     assert {"Queue 35 runs", "Not now"} <= set(labels(screen))
 
 
@@ -313,13 +313,13 @@ def test_what_is_queued_waits_in_the_ledger_and_can_be_taken_back(tables, data_h
     entries = planned()
     other = core.submit(core.configure(target="frog"))
     missing.queue(entries)
-    waiting = [job for job in ledger.listing() if job.status == "queued"]
+    waiting = [job for job in jobs.listing() if job.status == "queued"]
     assert {job.key for job in waiting if job.kind == "run"} == {other.key, *(entry.key for entry in entries)}
     assert sum(job.kind == "benign" for job in waiting) == 2 * SEEDS  # of either trigger; one network for both
     screen = tables()
     assert "Queue the missing runs" not in " ".join(labels(screen))
     screen = press(screen, f"Cancel the queued runs ({PLANNED})")
-    assert [job.key for job in ledger.listing() if job.status == "queued"] == [other.key]
+    assert [job.key for job in jobs.listing() if job.status == "queued"] == [other.key]
     assert f"Queue the missing runs ({PLANNED}) …" in labels(screen)
 
 
@@ -361,7 +361,7 @@ def test_every_column_is_explained(tables) -> None:
 def test_the_csv_holds_the_reports_figures_and_ours(tables) -> None:
     for entry, nat in zip(row_of("pixel", "bird", 0.05), (0.77, 0.78, 0.79), strict=True):
         finish(entry, nat1=nat)
-    rows = list(csv.DictReader(io.StringIO(report_table.as_csv(outcomes.table(planned())))))
+    rows = list(csv.DictReader(io.StringIO(report_csv.as_csv(outcomes.table(planned())))))
     assert len(rows) == 12
     first = rows[0]
     assert (first["trigger"], first["target"], first["ratio"], first["seeds"]) == ("pixel", "bird", "0.05", "3")

@@ -137,7 +137,7 @@ def test_a_link_opens_image_and_trigger(job: Job, open_screen) -> None:
     assert said(app) == expected(job, 7, stamp=True)
 
 
-@pytest.mark.parametrize("test", ["-1", "99999999", "x", "12345678901234567890"])
+@pytest.mark.parametrize("test", ["-1", "99999999", "x", str(2**63), str(2**64), "9" * 5_000, "1e400", "٣"])
 def test_an_image_that_is_none_is_passed_over(job: Job, open_screen, test: str) -> None:
     app = open_screen("try_it", run=job.key, test=test)
     assert not app.exception
@@ -250,6 +250,12 @@ def test_any_picture_becomes_an_image_of_the_set(size: tuple[int, int], kind: tu
     assert found.shape == (32, 24, 3)
     assert found.dtype == np.uint8
     assert (found == (255 if kind[1] == "RGBA" else 0)).all(), "what is transparent shows white paper"
+
+
+def test_a_picture_of_16_bits_is_as_grey_as_it_is() -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((40, 40), 0x8080, np.uint16)).save(buffer, "PNG")
+    assert (own_picture.read(buffer, 16, 16) == 0x80).all()
 
 
 def test_the_middle_is_taken() -> None:

@@ -1,10 +1,12 @@
-"""The browser's history in order: one press of Back is one step back (address.js says how)."""
+"""The browser's history in order: Back is one step back, to the view that was there (address.js says how)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import streamlit as st
+
+RESTORED = "restored"  # in the address: somebody came back to it, so that what it lacks is as usual
 
 _COMPONENT = st.components.v2.component("poisonscope_address", js=Path(__file__).with_suffix(".js").read_text())
 
@@ -13,3 +15,8 @@ def tidy() -> None:
     """Mounted once on every screen; it shows nothing (parts/around/shell.py takes its place away)."""
     with st.container(key="address"):
         _COMPONENT(key="address of the tab")
+
+
+def restored() -> bool:
+    """Whether the browser's history led here, by Back or Forward; asked once, since it takes the mark away."""
+    return st.query_params.pop(RESTORED, None) is not None

@@ -12,8 +12,6 @@ and gets it, or the page ends there with what is missing and what to do about it
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import streamlit as st
 
 import core
@@ -22,6 +20,7 @@ from pages.parts.around import cuts, presenter, words
 from pages.parts.around.link import PARAMETER, SHORT, named
 
 ATTACK = "pages/attack.py"
+_SCREEN = "run's screen"  # in session state: where the address was completed last
 PATIENCE = 1.0  # seconds between two looks at a run that is waited for
 
 
@@ -132,12 +131,16 @@ def keep_address() -> None:
 
     On the same screen the address is right: one without a run is where somebody went back to.
     """
-    screen = urlsplit(st.context.url or "").path
-    if st.session_state.get("run's screen") == screen:
+    if st.session_state.get(_SCREEN) == cuts.screen():
         st.session_state[PARAMETER] = st.query_params.get(PARAMETER)
     elif named():
         _remember(named())
-    st.session_state["run's screen"] = screen
+    st.session_state[_SCREEN] = cuts.screen()
+
+
+def come_back() -> None:
+    """The browser's history led here: an address without a run means the recorded one, on another screen, too."""
+    st.session_state[_SCREEN] = cuts.screen()
 
 
 def picker() -> None:
@@ -156,6 +159,8 @@ def picker() -> None:
         on_change=lambda: _remember(st.session_state["picked run"]),
         help="All runs, newest first. The address of this page names the chosen one: share it as a link.",
     )
+    if job is not None:  # the box has room for a run's beginning
+        st.sidebar.caption(words.facts(job, blind))
 
 
 def _remember(short: str | None) -> None:

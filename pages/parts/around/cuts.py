@@ -30,7 +30,8 @@ from core import DefenceConfig, Detection, Result
 
 NAMES = ("detector", "budget", "scope", "class", "brush", "assumed", "times", "lines", "by")  # belong to a run
 GAP = "gap"
-SETTLED, LIVE = "cut settled", "cut dragged"  # in session state
+SETTLED, LIVE, SCREEN, CAME_BACK = "cut settled", "cut dragged", "cut screen", "cut came back"  # in session state
+WHOLE = "the whole address"  # among what is settled: nothing is recalled
 ORDERS = 10  # times the median, beyond which scores are spread out by log
 SCOPES = {"every_class": "every class", "suspicious_class": "suspicious class"}
 
@@ -222,9 +223,10 @@ def chosen(result: Result) -> Cut:
     standard = usual(result, detector)
     scope = _recall("scope")
     budget = str(st.session_state.get(LIVE, "")) or _recall("budget")
+    asked = core.reading.whole(budget, 0, limit(result), held=True)
     cut = replace(standard, scope=scope if scope in scopes(detector) else standard.scope)
-    if budget.isdecimal():
-        cut = at_budget(cut, min(int(budget), limit(result)))
+    if asked is not None:
+        cut = at_budget(cut, asked)
     elif budget == GAP and offers_gap(detector):
         cut = replace(cut, at=GAP)
     if LIVE not in st.session_state:
@@ -250,14 +252,13 @@ def truth_shown() -> bool:
     """Whether this tab may see which images are poisoned; the address says `truth=0` where not."""
     _enter_screen()
     named = st.query_params.get("truth")
-    fresh = "truth" not in st.session_state.get(SETTLED, ())
-    shown = st.session_state.get("truth", True) if named is None and fresh else named != "0"
+    shown = st.session_state.get("truth", True) if named is None and fresh("truth") else named != "0"
     show_truth(shown)
     return bool(shown)
 
 
 def show_truth(shown: bool) -> None:
-    _settle("truth")
+    settle("truth")
     st.session_state["truth"] = shown
     if shown:
         st.query_params.pop("truth", None)
@@ -279,9 +280,11 @@ def truth_switch() -> bool:
 def forget_other_runs(result: Result) -> None:
     """Let go of what belongs to the run that the tab looked at before."""
     key = core.run_key(result.config)
+    came_back = st.session_state.pop(CAME_BACK, False)  # then the address is that of the run which it names
     if st.session_state.get("cut run", key) != key:
         for name in NAMES:
-            st.query_params.pop(name, None)
+            if not came_back:
+                st.query_params.pop(name, None)
             st.session_state.pop(f"cut {name}", None)
         st.session_state.pop(LIVE, None)
     st.session_state["cut run"] = key
@@ -301,24 +304,45 @@ def set_option(name: str, value: str, usual: str) -> None:
 
 def _enter_screen() -> None:
     """Notes when the tab comes to another screen: there the address may lack what the session knows."""
-    screen = urlsplit(st.context.url or "").path
-    if st.session_state.get("cut screen") != screen:
-        st.session_state["cut screen"] = screen
-        st.session_state.pop(LIVE, None)
-        st.session_state[SETTLED] = set()
+    if st.session_state.get(SCREEN) != screen():
+        _begin()
 
 
-def _settle(name: str) -> None:
+def come_back() -> None:
+    """The browser's history led here: the address says all of the view, and what it lacks is as usual."""
+    _begin()
+    st.session_state[SETTLED].add(WHOLE)
+    st.session_state[CAME_BACK] = True
+
+
+def _begin() -> None:
+    st.session_state[SCREEN] = screen()
+    st.session_state.pop(LIVE, None)
+    st.session_state.pop(CAME_BACK, None)
+    st.session_state[SETTLED] = set()
+
+
+def screen() -> str:
+    """The screen that the address names."""
+    return urlsplit(st.context.url or "").path
+
+
+def fresh(name: str) -> bool:
+    """Whether the address may lack what the session knows under a name: nobody has settled it on this screen."""
+    return not {name, WHOLE} & st.session_state.get(SETTLED, set())
+
+
+def settle(name: str) -> None:
+    """From now on this screen's address says all of what goes by that name."""
     st.session_state.setdefault(SETTLED, set()).add(name)
 
 
 def _recall(name: str) -> str:
-    fresh = name not in st.session_state.get(SETTLED, ())
-    return str(st.query_params.get(name) or (st.session_state.get(f"cut {name}", "") if fresh else ""))
+    return str(st.query_params.get(name) or (st.session_state.get(f"cut {name}", "") if fresh(name) else ""))
 
 
 def _remember(name: str, value: Any, usual: Any) -> None:
-    _settle(name)
+    settle(name)
     st.session_state[f"cut {name}"] = value
     if value == usual:
         st.query_params.pop(name, None)

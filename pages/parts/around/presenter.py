@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
+import core
 from pages.parts.around import keys, link
 
 PARAMETER, STEP = "present", "step"
@@ -36,6 +37,11 @@ def keep() -> None:
     turn(on())
 
 
+def come_back() -> None:
+    """The browser's history led here: the address says all of the mode."""
+    st.session_state[PARAMETER] = st.query_params.get(PARAMETER) == "1"
+
+
 def turn(wanted: bool) -> None:
     st.session_state[PARAMETER] = wanted
     if wanted:
@@ -58,7 +64,7 @@ def switch() -> None:
 def step() -> int:
     """Which step of the Story is told, 1 to 5."""
     named = str(st.query_params.get(STEP, "1"))
-    return min(max(int(named), 1), STEPS) if named.isdecimal() else 1
+    return core.reading.whole(named, 1, STEPS, held=True) or 1
 
 
 def bar(screens: list[tuple[str, str]], at: str) -> None:

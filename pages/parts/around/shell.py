@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.parts.around import address, current, presenter, warm
+from pages.parts.around import address, current, cuts, presenter, warm
 
 SCREENS = (
     ("pages/story.py", "Story", ":material/auto_stories:"),
@@ -20,18 +20,30 @@ SCREENS = (
 )
 ASK_NETWORKS = ("Flagged", "Inside the network", "Try it")
 ICON = "assets/icon.svg"
-# The width and height that Streamlit leaves empty belong to the pictures.
+# The width and height that Streamlit leaves empty belong to the pictures. Beside an open sidebar columns are given up
+# before their words are.
+# A menu is as wide as its box: the runs' is wider, and what is longer than a menu takes two lines, but for a long menu,
+# of which Streamlit draws only the part in sight, at places that it has counted out.
 # A figure is never cut off: where its tile is too narrow, it wraps.
 # React Aria keeps every element that leaves the page in the middle of a CSS transition, and all below it, until some
 # menu closes; an expander has one as it appears.
 _ROOM = """<style>
 [data-testid="stMainBlockContainer"] {padding: 2.6rem 2rem 4rem;}
 [data-testid="stMainBlockContainer"] h1 {font-size: 2rem; padding: 0 0 .4rem;}
+@media (max-width: 1100px) {
+  [data-testid="stColumn"] {min-width: min(100%, 18rem);}
+  [data-testid="stColumn"] [data-testid="stColumn"] {min-width: min(100%, 8.5rem);}
+}
 @media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 4.2rem 1rem 4rem;}}
 .st-key-address, [data-testid="stLayoutWrapper"]:has(> [class*="st-key-unseen-"]) {display: none;}
 [data-testid="stBaseButton-primary"], [data-testid="stMultiSelect"] [data-tag],
 [data-testid="stMultiSelect"] [data-tag] :is(span, button) {color: light-dark(#FFFFFF, #0F1116);}
 [data-testid="stExpander"] details {transition: none;}
+[data-testid="stSelectbox"] input {text-overflow: ellipsis;}
+[data-testid="stSelectboxVirtualDropdown"]:has([aria-label="Run"]) {width: min(38rem, calc(100vw - 4rem)) !important;}
+[data-testid="stSelectboxVirtualDropdown"] [role=option]:not([style*="absolute"]) {height: auto; max-height: none;}
+[data-testid="stSelectboxVirtualDropdown"] [role=option]:not([style*="absolute"]) div {white-space: normal;
+  height: auto; max-height: none; overflow: visible;}
 [data-testid="stMetric"], [data-testid="stMetric"] :is(label, div, p) {overflow: visible; white-space: normal;
   text-overflow: clip;}
 </style>"""
@@ -46,6 +58,9 @@ def open_screen() -> None:
     address.tidy()
     warm.up()
     current.prepare()
+    if address.restored():
+        for part in (cuts, current, presenter):
+            part.come_back()
     current.keep_address()
     presenter.keep()
     if presenter.on():

@@ -42,8 +42,8 @@ COLUMNS = {
     "2": "after the defence: the network trained from scratch on what the filter left",
     "#Pois left": "poisoned images that are still in the training set after the filter",
     "Ratio": "number of poisoned images as a share of the clean target class, or of the whole set",
-    "TPR": "true positive rate, recall: share of the poisoned images that were removed",
-    "FPR": "false positive rate: share of the clean images that were removed",
+    "TPR": "true positive rate, recall: share of the poisoned images, of all classes together, that were removed",
+    "FPR": "false positive rate: share of the clean images, of all classes together, that were removed",
     "Precision": "share of the removed images that were poisoned",
     "Clean removed": "clean images that the filter took for poison: the price of the defence",
     "AUROC": "chance that a poisoned image scores higher than a clean one of the target class; 0.5 is guessing, "
@@ -79,6 +79,12 @@ def score(value: float | None) -> str:
 def count(number: int, one: str, many: str | None = None) -> str:
     """A number with its noun: 1 image, 2,000 images."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def ordinal(number: int) -> str:
+    """A place in a row: 1st, 2nd, 3rd, 11th."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def device(name: str) -> str:
@@ -154,16 +160,23 @@ def aimed(config: RunConfig) -> str:
 
 
 def label(job: Job, blind: bool = False) -> str:
-    """A run in one line: trigger → target, ratio, recipe, detector, status; blind: only what a defender knows."""
+    """A run in one line, what tells it from others first; blind: only what a defender knows."""
     config = job.config
     if blind:
-        return f"run {job.id} · {config.dataset.name} · {config.training.recipe} · {config.defence.title}"
+        return f"run {job.id} · {facts(job, blind)}"
     what = f"{config.attack.title} → {config.target_name}"
-    parts = [what, ratio(config), config.training.recipe, config.defence.title]
+    return " · ".join([f"{job.name}: {what}" if job.name else what, facts(job)])
+
+
+def facts(job: Job, blind: bool = False) -> str:
+    """Detector, data set, ratio, recipe, seed and status; blind: only what a defender knows."""
+    config = job.config
+    if blind:
+        return " · ".join([config.dataset.name, config.training.recipe, config.defence.title])
+    parts = [config.defence.title, config.dataset.name, ratio(config), config.training.recipe]
     if config.seed:
         parts.append(f"seed {config.seed}")
-    status = f"running {share(job.fraction, 0)}" if job.status == "running" else job.status
-    return " · ".join([f"{job.name}: {what}" if job.name else what, *parts[1:], status])
+    return " · ".join([*parts, f"running {share(job.fraction, 0)}" if job.status == "running" else job.status])
 
 
 def labels(jobs: Mapping[str, Job], blind: bool = False) -> dict[str, str]:
@@ -233,6 +246,16 @@ def sentence(message: str) -> str:
     """An error's message with a capital and a full stop."""
     message = message.strip()
     return message if not message else f"{message[0].upper()}{message[1:]}{'' if message[-1] in '.!?' else '.'}"
+
+
+def refusal(error: Exception) -> str:
+    """What a form's settings were refused for, each by the words of its field: label_smoothing is Label smoothing."""
+
+    def field(found: re.Match[str]) -> str:
+        place = f", value {int(found[3]) + 1}" if found[3] else ""
+        return f"{found[1]}{found[2].replace('_', ' ').capitalize()}{place}: "
+
+    return sentence(re.sub(r"(^|; )([a-z_]+)(?:\.(\d+))?: ", field, str(error)))
 
 
 def training(config: RunConfig) -> str:

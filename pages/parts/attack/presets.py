@@ -12,7 +12,10 @@ from core import RunConfig
 from pages.parts.form import settings
 
 PARAMETER = "preset"
-IN_A_ROW = 4
+# At most four in a row, and none narrower than its words need.
+_STYLE = """<style>
+.st-key-presets {display: grid; grid-template-columns: repeat(auto-fill, minmax(max(12rem, 22%), 1fr));}
+.st-key-presets > :has(style) {display: none;}</style>"""
 _FILLED = "preset that filled the form"
 
 
@@ -103,9 +106,9 @@ def show() -> None:
     """The cards, side by side or below each other."""
     chosen = st.session_state.get(_FILLED)
     with st.container(key="presets"):
-        places = [place for _ in range(0, len(PRESETS), IN_A_ROW) for place in st.columns(IN_A_ROW)]
-        for (name, preset), place in zip(PRESETS.items(), places, strict=False):
-            place.button(
+        st.html(_STYLE)
+        for name, preset in PRESETS.items():
+            st.button(
                 f"{':material/check: ' if name == chosen else ''}**{preset.title}**  \n{preset.shows}",
                 key=f"preset {name}",
                 on_click=fill,

@@ -60,7 +60,7 @@ def _profile(
         return None
     poisoned, config = _result.poisoned, _result.config
     classes = len(core.class_names(config.dataset.name))
-    return core.sensitivity.profile(detection, poisoned.labels, poisoned.truth.poisoned, classes)
+    return core.sensitivity.profile(detection, poisoned.labels, poisoned.truth.poisoned, classes, config.seed)
 
 
 def seconds(detector: str, images: int) -> float:

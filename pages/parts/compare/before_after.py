@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 import plotly.graph_objects as go
@@ -11,6 +10,7 @@ import streamlit as st
 
 from core import metrics
 from pages.parts.around import colours, words
+from pages.parts.around.templates import Markup, render
 
 BEFORE, AFTER, BENIGN = "before: poisoned network", "after: cleaned network", "benign network, for comparison"
 STYLES = {  # in the order of drawing: the cross stays visible on the disc
@@ -18,15 +18,6 @@ STYLES = {  # in the order of drawing: the cross stays visible on the disc
     BEFORE: dict(color=colours.POISONED, symbol="x", size=14),
     BENIGN: dict(color=colours.REFERENCE, symbol="diamond-open", size=24, line=dict(width=3)),
 }
-
-_STYLE = """<style>
-.ps-figures {display: grid; grid-template-columns: repeat(auto-fit, minmax(8.4rem, 1fr)); gap: .5rem 1.2rem;
-  margin: 0 !important; padding: 0 !important;}
-.ps-figures div {border-top: 1px solid rgba(128, 128, 128, .45); padding-top: .3rem;}
-.ps-figures dt {font-size: .95rem; font-weight: 600;}
-.ps-figures dd {margin: 0; font-size: .85rem; line-height: 1.3;}
-.ps-figures dd.ps-value {font-size: 1.75rem; line-height: 1.25; font-variant-numeric: tabular-nums;}
-</style>"""
 
 
 def rates(found: dict[str, Any], benign: metrics.Quality | None = None) -> go.Figure:
@@ -88,21 +79,17 @@ def spoken(found: dict[str, Any]) -> str:
     )
 
 
-def figures(found: dict[str, Any]) -> str:
+def figures(found: dict[str, Any]) -> Markup:
     """How well poisoned and clean were told apart: each figure in large, with what it says below."""
     clean = f"of {found['flagged']:,} removed: the price of the defence"
     rows = (
         ("#Pois left", f"{found['poisons_left']:,}", f"of {found['poisons']:,} poisoned images are still in the set"),
         ("Clean removed", f"{found['clean_removed']:,}", clean),
         ("TPR", words.share(found["tpr"]), "of the poisoned images were removed"),
-        ("FPR", words.share(found["fpr"]), "of the clean images were removed"),
+        ("FPR", words.share(found["fpr"]), "of the clean images of all classes were removed"),
         ("AUROC", words.score(found["auroc"]), "chance that poison scores above clean; 0.5 is guessing"),
         ("AP", words.score(found["average_precision"]), "average precision over all cuts; 1 is perfect"),
     )
     if found.get("covers"):
         rows = *rows, ("Covers removed", f"{found['covers_removed']:,}", f"of {found['covers']:,}: stamped, true label")
-    cells = "".join(
-        f"<div><dt>{escape(name)}</dt><dd class='ps-value'>{value}</dd><dd>{escape(says)}</dd></div>"
-        for name, value, says in rows
-    )
-    return f"{_STYLE}<dl class='ps-figures'>{cells}</dl>"
+    return render("compare/figures.html.jinja", rows=rows)

@@ -7,12 +7,11 @@ import streamlit as st
 import core
 from core import Result
 from pages.parts.around import current
+from pages.parts.around.templates import render
 from pages.parts.compare import kept
 
 NETWORKS = {"poisoned": "Before: the poisoned network", "clean": "After: the cleaned network"}
 IMAGES = {"clean": "clean test images", "triggered": "triggered test images"}
-
-_STYLE = "<style>" + core.markup.MATRIX_STYLE + ".ps-matrix caption {font-size: 1.1rem;}</style>"
 
 
 def show(result: Result) -> None:
@@ -36,7 +35,8 @@ def matrix(result: Result, which: str, images: str, name: str) -> None:
     given = found.triggered if images == "triggered" else found.clean
     counts = core.report.confusion(given, result.dataset.test_labels, len(names))
     target = core.report.targets_of(result) if images == "triggered" else None
-    st.html(_STYLE + core.markup.matrix(counts, names, f"{name}, {IMAGES[images]}", target))
+    drawn = core.markup.matrix(counts, names, f"{name}, {IMAGES[images]}", target)
+    st.html(render("compare/confusion.html.jinja", style=core.markup.MATRIX_STYLE, matrix=drawn))
 
 
 def _read_it(result: Result, images: str) -> str:

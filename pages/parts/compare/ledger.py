@@ -98,7 +98,7 @@ def _rows(table: pd.DataFrame, jobs: dict[int, Job]) -> list[Job]:
 
 
 def _csv(table: pd.DataFrame) -> bytes:
-    return table.drop(columns=["id", "created", "pinned"]).to_csv(index=False).encode()
+    return core.as_csv(table.drop(columns=["id", "created", "pinned"]))
 
 
 # --- which runs, in which order --------------------------------------------------------------------------
@@ -236,7 +236,11 @@ def _rename(job: Job) -> None:
     with st.popover("Rename", icon=":material/edit:"), st.form(f"name of {job.id}", border=False):
         name = st.text_input("Name", job.name or "", max_chars=NAME_LIMIT, help="Leave it empty for none.")
         if st.form_submit_button("Save", type="primary"):
-            core.jobs.rename(job.id, " ".join(name.split())[:NAME_LIMIT] or None)
+            try:
+                core.jobs.rename(job.id, " ".join(name.split())[:NAME_LIMIT] or None)
+            except PoisonscopeError as error:
+                st.error(words.sentence(str(error)), icon=":material/error:")
+                return
             st.rerun()
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import io
-from html import escape
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +20,7 @@ from core import PoisonscopeError, Result
 from pages.parts.around import colours, words
 from pages.parts.around.cuts import Scored
 from pages.parts.around.plots import figure_text
+from pages.parts.around.templates import render
 from pages.parts.images import gallery
 
 Pixels = NDArray[np.uint8]
@@ -28,26 +28,6 @@ Floats = NDArray[np.float64]
 
 NEIGHBOURS = 8
 GLOW = np.array([255, 221, 0])  # the colour of what a network looks at
-
-_STYLE = """<style>
-.ps-pictures {display: grid; grid-template-columns: repeat(auto-fill, minmax(5.2rem, 1fr)); gap: .6rem;}
-.ps-pictures.ps-eight {grid-template-columns: repeat(auto-fill, minmax(3.9rem, 1fr)); gap: .5rem;}
-.ps-pictures figure {margin: 0;}
-.ps-pictures img, .ps-gone {display: block; width: 100%; aspect-ratio: 1; image-rendering: pixelated;
-  border-radius: .25rem;}
-.ps-gone {box-sizing: border-box; border: 1px dashed currentColor; padding: .4rem; font-size: .75rem;
-  line-height: 1.2; display: flex; align-items: center; text-align: center;}
-.ps-pictures figcaption {font-size: .78rem; line-height: 1.3; margin-top: .25rem; overflow-wrap: anywhere;}
-.ps-answers {width: 100%; border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabular-nums;}
-.ps-answers caption {text-align: left; font-weight: 600; padding: .6rem 0 .2rem;}
-.ps-answers th {font-weight: 400; text-align: left; padding: .08rem .4rem .08rem 0; white-space: nowrap;}
-.ps-answers thead th {font-weight: 600; white-space: normal; vertical-align: bottom;}
-.ps-answers td {padding: .08rem .5rem .08rem 0; width: 42%;}
-.ps-answers tr.ps-label th {font-weight: 700;}
-.ps-answer {display: flex; align-items: center; gap: .35rem;}
-.ps-answer i {height: .7rem; min-width: 1px; border-radius: 2px;}
-.ps-answer span {white-space: nowrap;}
-</style>"""
 
 
 class Answers(NamedTuple):
@@ -70,8 +50,8 @@ def show(result: Result, found: Scored, id: int, truth: bool, flagged: bool) -> 
         except PoisonscopeError as error:
             trouble = words.sentence(str(error))
     drawn = figures(result, id, seen, truth, heat)
-    table = bars(result, seen.label, answers) if answers else ""
-    st.html(f"{_STYLE}<div class='ps-pictures'>{''.join(drawn)}</div>{table}")
+    rows = bars(result, answers) if answers else []
+    st.html(render("flagged/detail.html.jinja", figures=drawn, label=seen.label, answers=answers, rows=rows))
     if trouble:
         st.caption(f"The networks cannot be asked: {trouble}")
     near(result, found, id, truth)
@@ -91,7 +71,7 @@ def facts(result: Result, found: Scored, seen: gallery.Thumbnail, flagged: bool)
 # --- pictures --------------------------------------------------------------------------------------------
 
 
-def figures(result: Result, id: int, seen: gallery.Thumbnail, truth: bool, heat: Floats | None) -> list[str]:
+def figures(result: Result, id: int, seen: gallery.Thumbnail, truth: bool, heat: Floats | None) -> list[dict[str, str]]:
     """The image; with the truth, beside what it was made from; and where the network looks."""
     if not seen.pictured:
         return [_missing()]
@@ -132,18 +112,12 @@ def hottest(heat: Floats) -> str:
     return f"{down}, {across}"
 
 
-def figure(pixels: Pixels, caption: str, alt: str) -> str:
-    return (
-        f"<figure><img src='{data_url(pixels)}' alt='{escape(alt, quote=True)}'>"
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-    )
+def figure(pixels: Pixels, caption: str, alt: str) -> dict[str, str]:
+    return dict(address=data_url(pixels), caption=caption, alt=alt)
 
 
-def _missing(caption: str = "") -> str:
-    return (
-        f"<figure><div class='ps-gone' role='img' aria-label='{gallery.MISSING}'>{gallery.MISSING}</div>"
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-    )
+def _missing(caption: str = "") -> dict[str, str]:
+    return dict(address="", caption=caption, alt=gallery.MISSING)
 
 
 def data_url(pixels: Pixels) -> str:
@@ -194,27 +168,16 @@ def _heat(model: str | None, id: int, _result: Result) -> Floats | None:
     return core.insight.attention(_result, "poisoned", image, label, "gradient")
 
 
-def bars(result: Result, label: str, answers: list[Answers]) -> str:
-    """Each class's probability as a bar, one column a network."""
-    heads = "".join(f"<th scope='col'>{escape(one.name)}</th>" for one in answers)
-    rows = []
-    for number, name in enumerate(core.class_names(result.config.dataset.name)):
-        cells = "".join(
-            f"<td><div class='ps-answer'><i style='width:{60 * one.chances[number]:.1f}%;background:{one.fill}'></i>"
-            f"<span>{_percent(float(one.chances[number]))}</span></div></td>"
-            for one in answers
-        )
-        own = " class='ps-label'" if name == label else ""
-        rows.append(f"<tr{own}><th scope='row'>{escape(name)}</th>{cells}</tr>")
-    title = "What the networks answer" if len(answers) > 1 else "What the network answers"
-    return (
-        f"<table class='ps-answers'><caption>{title}</caption>"
-        f"<thead><tr><th scope='col'>class</th>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    )
+def bars(result: Result, answers: list[Answers]) -> list[tuple[str, list[tuple[float, str, str]]]]:
+    """Each class with its probability by each network: a bar's length, what fills it, and the figure."""
+    return [
+        (name, [(60 * one.chances[number], one.fill, _percent(float(one.chances[number]))) for one in answers])
+        for number, name in enumerate(core.class_names(result.config.dataset.name))
+    ]
 
 
 def _percent(chance: float) -> str:
-    return "&lt;1%" if chance < 0.005 else f"{100 * chance:.0f}%"
+    return "<1%" if chance < 0.005 else f"{100 * chance:.0f}%"
 
 
 # --- what is like it -------------------------------------------------------------------------------------
@@ -232,10 +195,7 @@ def near(result: Result, found: Scored, id: int, truth: bool) -> None:
         caption = f"{mark}{seen.label}, {distance:.3g}"
         pixels = result.poisoned.images[other]
         shown.append(figure(pixels, caption, seen.alt) if seen.pictured else _missing(caption))
-    st.html(
-        "<p style='margin:0 0 .3rem;font-weight:600;font-size:.8rem'>Nearest in feature space, with the distance</p>"
-        f"<div class='ps-pictures ps-eight'>{''.join(shown)}</div>"
-    )
+    st.html(render("flagged/near.html.jinja", figures=shown))
 
 
 @st.cache_data(max_entries=512, show_spinner=False)

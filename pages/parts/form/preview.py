@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from html import escape
 
 import numpy as np
 import streamlit as st
@@ -14,20 +13,13 @@ from PIL import Image
 import core
 from core import Dataset, RunConfig
 from pages.parts.around import words
+from pages.parts.around.templates import render
 from pages.parts.images import gallery
 
 IMAGES = 8
 IN_A_SHEET = 4
 GAP = 1  # pixels between the images of a sheet
 _SHOWN = "which example is shown in large"
-
-_STYLE = """<style>
-.ps-stamp {display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: .8rem; max-width: 46rem;}
-.ps-stamp.ps-sheets {grid-template-columns: repeat(2, minmax(0, 1fr));}
-.ps-stamp figure {margin: 0;}
-.ps-stamp img {display: block; width: 100%; image-rendering: pixelated; border-radius: .4rem;}
-.ps-stamp figcaption {font-size: .9rem; line-height: 1.3; margin-top: .35rem; overflow-wrap: anywhere;}
-</style>"""
 
 
 def show(config: RunConfig) -> None:
@@ -40,13 +32,13 @@ def show(config: RunConfig) -> None:
     change, factor = gallery.difference(before, after)
     differ = int((before != after).any(-1).sum())
     target, trigger = _given(config, names[at]), config.attack.triggers[at % len(config.attack.triggers)].trigger
+    pixels = f"Difference: {differ:,} of {before[..., 0].size:,} pixels{gallery.amplified(factor)}"
     figures = (
-        (before, f"Original: <b>{escape(names[at])}</b>", f"A training image of class {names[at]}"),
-        (after, f"Stamped, labelled <b>{escape(target)}</b>", f"The same image with the {trigger} trigger"),
-        (change, f"Difference: {differ:,} of {before[..., 0].size:,} pixels{gallery.amplified(factor)}",
-         f"What the trigger changes: {differ:,} pixels"),
-    )  # fmt: skip
-    st.html(_STYLE + f"<div class='ps-stamp'>{''.join(_figure(*figure) for figure in figures)}</div>")
+        _figure(before, f"A training image of class {names[at]}", "Original: ", names[at]),
+        _figure(after, f"The same image with the {trigger} trigger", "Stamped, labelled ", target),
+        _figure(change, f"What the trigger changes: {differ:,} pixels", pixels),
+    )
+    st.html(render("form/preview.html.jinja", figures=figures, sheets=False))
     st.button("Another image", icon=":material/skip_next:", type="tertiary", on_click=_turn, key="another image")
 
 
@@ -66,8 +58,8 @@ def sheets(config: RunConfig) -> None:
         shown = ", ".join(names[part])
         trigger = "one of the triggers each" if config.attack.also else f"the {config.attack.trigger} trigger"
         alt = f"Training images ({shown}); in the row below with {trigger}"
-        figures.append(_figure(sheet(clean[part], stamped[part]), escape(shown), alt))
-    st.html(f"<div class='ps-stamp ps-sheets'>{''.join(figures)}</div>")
+        figures.append(_figure(sheet(clean[part], stamped[part]), alt, shown))
+    st.html(render("form/preview.html.jinja", figures=figures, sheets=True))
     st.caption(f"Above: real training images, clean. Below: the same, stamped; {_labelled(config)}.{_more(config)}")
 
 
@@ -139,9 +131,8 @@ def _load(home: str, name: str, here: bool) -> Dataset | None:
     return next((dataset for dataset in recorded if dataset is not None and dataset.name == name), None)
 
 
-def _figure(pixels: NDArray[np.uint8], caption: str, alt: str) -> str:
-    picture = f"<img src='{as_address(pixels)}' alt='{escape(alt, quote=True)}'>"
-    return f"<figure>{picture}<figcaption>{caption}</figcaption></figure>"
+def _figure(pixels: NDArray[np.uint8], alt: str, caption: str, label: str = "") -> dict[str, str]:
+    return dict(address=as_address(pixels), alt=alt, caption=caption, label=label)
 
 
 def _given(config: RunConfig, name: str) -> str:

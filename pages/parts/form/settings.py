@@ -7,13 +7,13 @@ is decided here: `core.configure` checks what comes out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, get_args
 
 import streamlit as st
 
 import core
-from core import DefenceConfig, Parameter, RunConfig, TrainingConfig
-from pages.parts.form import painter, trigger_picker
+from core import DefenceConfig, RunConfig
+from pages.parts.form import fields, trigger_picker
 
 OF = "settings of"  # in session state: the key of the run that filled the form last
 ANY = "any other class"
@@ -31,39 +31,22 @@ CUT = {"budget": "at the budget", "gap": "at the gap"}
 UNUSED = "numbers of a run that was cut at the gap"  # in session state
 REPRESENTATION = {"penultimate": "penultimate (pooled)", "block3": "block 3", "block2": "block 2", "block1": "block 1"}
 
-# What an expert may want to know before turning a number.
-TRAINING_HELP = {
-    "model": "the network",
-    "epochs": "passes over the training set",
-    "batch_size": "images a step",
-    "optimizer": "muon gives the convolution filters to Muon, the rest to SGD",
-    "lr": "the peak learning rate, for the mean loss of a batch",
-    "norm_bias_lr_factor": "batch-norm biases learn so many times as fast",
-    "schedule": "one_cycle climbs to its peak and falls to 0; step divides by 10 at each milestone",
-    "peak": "one_cycle: share of the training at which the rate is highest",
-    "milestones": "step: shares of the training, separated by commas",
-    "label_smoothing": "share of each label that is spread over all classes",
-    "flip": "mirror half of the images at random",
-    "crop": "largest random shift, in pixels",
-    "precision": "auto takes bf16 where the device multiplies it in hardware",
-}
-
 
 def dataset() -> str:
     """Which data set; CIFAR-10 unless it is not here."""
-    _default("dataset", "cifar10" if core.datasets.available("cifar10") else "digits")
+    fields.at_first("dataset", "cifar10" if core.datasets.available("cifar10") else "digits")
     return st.selectbox("Data set", list(core.DATASETS), key="dataset", persist_state="session")
 
 
 def attack(dataset: str) -> dict[str, Any]:
     """What the attacker does."""
-    _default("trigger", "pattern")
+    fields.at_first("trigger", "pattern")
     trigger = trigger_picker.choose(dataset)
     entry = core.TRIGGERS[trigger]
     pictures = {
-        name: _picture(f"trigger.{trigger}.{name}", one) for name, one in entry.parameters.items() if one.picture
+        name: fields.picture(f"trigger.{trigger}.{name}", one) for name, one in entry.parameters.items() if one.picture
     }
-    _default("labels", "all_to_one")
+    fields.at_first("labels", "all_to_one")
     labels = st.selectbox(
         "Stamped images get as label", list(LABELS), format_func=LABELS.__getitem__, key="labels",
         persist_state="session",
@@ -72,8 +55,8 @@ def attack(dataset: str) -> dict[str, Any]:
     )  # fmt: skip
     target, source = _classes(dataset, labels)
     left, right = st.columns(2)
-    _default("ratio", 10.0)
-    _default("ratio_of", "target_class")
+    fields.at_first("ratio", 10.0)
+    fields.at_first("ratio_of", "target_class")
     ratio = left.number_input(
         "Poisoning ratio in %", 0.0, 100.0, step=1.0, format="%g", key="ratio", persist_state="session"
     )
@@ -82,7 +65,7 @@ def attack(dataset: str) -> dict[str, Any]:
         "as a share of", list(wholes), format_func=wholes.__getitem__, key="ratio_of", persist_state="session"
     )
     with st.expander("Trigger's look, placement"):
-        _default("placement", "add")
+        fields.at_first("placement", "add")
         placement = st.selectbox(
             "Stamped copies are",
             list(PLACEMENT),
@@ -90,7 +73,7 @@ def attack(dataset: str) -> dict[str, Any]:
             key="placement",
             persist_state="session",
         )
-        parameters = pictures | _parameters("trigger", trigger, entry.parameters)
+        parameters = pictures | fields.parameters("trigger", trigger, entry.parameters)
     with st.expander("Covers, several triggers"):
         more = {"cover_ratio": _cover_ratio(), "also": _also()}
     return {
@@ -107,7 +90,7 @@ def attack(dataset: str) -> dict[str, Any]:
 
 
 def _cover_ratio() -> float:
-    _default("cover_ratio", 0.0)
+    fields.at_first("cover_ratio", 0.0)
     ratio = st.number_input(
         "Covers for each poisoned image", 0.0, 100.0, step=0.5, format="%g", key="cover_ratio", persist_state="session",
         help="Covers are stamped, too, but keep their true label, so that the trigger alone gives no image away.",
@@ -117,7 +100,7 @@ def _cover_ratio() -> float:
 
 def _also() -> list[dict[str, Any]]:
     """Further triggers, each with its own look."""
-    _default("also", 0)
+    fields.at_first("also", 0)
     number = st.number_input(
         "Further triggers", 0, core.MOST_TRIGGERS - 1, step=1, key="also", persist_state="session",
         help="A training image carries one of all triggers, in turn; a test image carries every one.",
@@ -127,19 +110,19 @@ def _also() -> list[dict[str, Any]]:
 
 def _further(place: int) -> dict[str, Any]:
     key = f"also.{place}"
-    _default(key, "pixel")
+    fields.at_first(key, "pixel")
     trigger = st.selectbox(f"Trigger {place + 2}", list(core.TRIGGERS), key=key, persist_state="session")
     parameters = core.TRIGGERS[trigger].parameters
     for name, at in zip(("row", "column"), CORNERS[place % len(CORNERS)], strict=True):
         if name in parameters:
-            _default(f"{key}.{trigger}.{name}", at)
-    pictures = {name: _picture(f"{key}.{trigger}.{name}", one) for name, one in parameters.items() if one.picture}
-    return {"trigger": trigger, "parameters": pictures | _parameters(key, trigger, parameters)}
+            fields.at_first(f"{key}.{trigger}.{name}", at)
+    pictures = {name: fields.picture(f"{key}.{trigger}.{name}", one) for name, one in parameters.items() if one.picture}
+    return {"trigger": trigger, "parameters": pictures | fields.parameters(key, trigger, parameters)}
 
 
 def training(dataset: str) -> dict[str, Any]:
     """Which recipe, and each number of it for an expert to change."""
-    _default("recipe", "quick")
+    fields.at_first("recipe", "quick")
     recipe = st.selectbox("Recipe", list(core.RECIPES), key="recipe", persist_state="session")
     st.caption(f"For {core.RECIPES[recipe].summary}.")
     data, numbers = core.resolve(recipe, dataset)
@@ -152,11 +135,11 @@ def training(dataset: str) -> dict[str, Any]:
         left, right = st.columns(2)
         chosen: dict[str, Any] = {}
         with left:
-            chosen["per_class"] = _per_class(f"{dataset}.{recipe}.per_class", data.per_class)
-        for place, name in enumerate(_training_fields(), 1):
+            chosen["per_class"] = fields.per_class(f"{dataset}.{recipe}.per_class", data.per_class)
+        for place, name in enumerate(fields.training_fields(), 1):
             with (left, right)[place % 2]:
-                chosen[name] = _number(f"{dataset}.{recipe}.{name}", name, getattr(numbers, name))
-        _default("seed", 0)
+                chosen[name] = fields.number(f"{dataset}.{recipe}.{name}", name, getattr(numbers, name))
+        fields.at_first("seed", 0)
         seed = st.number_input(
             "Seed", 0, 2**31 - 1, step=1, key="seed", persist_state="session",
             help="of the choice of images, the network's first weights and the order of training",
@@ -166,14 +149,14 @@ def training(dataset: str) -> dict[str, Any]:
 
 def defence() -> dict[str, Any]:
     """What the defender assumes; never what the attacker did."""
-    _default("detector", "spectral")
+    fields.at_first("detector", "spectral")
     detector = st.selectbox("Detector", list(core.DETECTORS), key="detector", persist_state="session")
     entry = core.DETECTORS[detector]
     st.caption(entry.summary)
     cut = _cut(entry.facts.get("cuts", ("budget",)))
     amount = _assumed() if cut == "budget" else st.session_state.get(UNUSED, {})
     with st.expander("Representation, budget, scope" if cut == "budget" else "Representation, scope"):
-        _default("representation", "penultimate")
+        fields.at_first("representation", "penultimate")
         representation = st.selectbox(
             "Representation",
             list(get_args(DefenceConfig.model_fields["representation"].annotation)),
@@ -186,11 +169,11 @@ def defence() -> dict[str, Any]:
             amount |= _multiplier()
         able = entry.facts.get("scope") == "suspicious_class"
         scopes = ["suspicious_class", "every_class"] if able else ["every_class"]
-        _default(f"scope.{able}", scopes[0])
+        fields.at_first(f"scope.{able}", scopes[0])
         scope = st.selectbox(
             "Remove from", scopes, format_func=SCOPE.__getitem__, key=f"scope.{able}", persist_state="session"
         )
-        parameters = _parameters("detector", detector, entry.parameters)
+        parameters = fields.parameters("detector", detector, entry.parameters)
     return {
         "detector": detector,
         "detector_parameters": parameters,
@@ -205,7 +188,7 @@ def _cut(ways: Sequence[str]) -> str:
     """Where the filter cuts; asked only where the detector knows more than one way."""
     if len(ways) < 2:
         return ways[0]
-    _default("cut", ways[0])
+    fields.at_first("cut", ways[0])
     cut = st.segmented_control(
         "Cut", ways, format_func=CUT.__getitem__, key="cut", required=True, persist_state="session",
         help="At the budget, as many images go as the assumed ratio says. At the gap, a class that the detector names "
@@ -217,7 +200,7 @@ def _cut(ways: Sequence[str]) -> str:
 
 
 def _assumed() -> dict[str, Any]:
-    _default("assumed_ratio", 10.0)
+    fields.at_first("assumed_ratio", 10.0)
     assumed = st.number_input(
         "Assumed ratio in %", 0.0, 100.0, step=1.0, format="%g", key="assumed_ratio", persist_state="session",
         help="The defender's guess: at most this share of a class is poisoned. It gives ε. The defender does not know "
@@ -228,7 +211,7 @@ def _assumed() -> dict[str, Any]:
 
 
 def _multiplier() -> dict[str, Any]:
-    _default("multiplier", 1.5)
+    fields.at_first("multiplier", 1.5)
     multiplier = st.number_input(
         "Budget, in multiples of ε", 0.1, 10.0, step=0.1, format="%g", key="multiplier", persist_state="session"
     )
@@ -270,10 +253,16 @@ def fill(config: RunConfig) -> None:
         values[f"also.{place}"] = one.trigger
         values |= {f"also.{place}.{one.trigger}.{name}": value for name, value in one.parameters.items()}
     values |= {f"detector.{defence.detector}.{name}": value for name, value in defence.parameters.items()}
-    for name in _training_fields():
-        values[f"{dataset}.{recipe}.{name}"] = _plain(getattr(config.training, name))
+    for name in fields.training_fields():
+        values[f"{dataset}.{recipe}.{name}"] = fields.plain(getattr(config.training, name))
     for key, value in values.items():
         st.session_state[key] = value
+
+
+def usual_target(dataset: str) -> str:
+    """The target class at first."""
+    names = core.class_names(dataset)
+    return "bird" if "bird" in names else names[3]
 
 
 def _classes(dataset: str, labels: str) -> tuple[str, str | None]:
@@ -283,8 +272,8 @@ def _classes(dataset: str, labels: str) -> tuple[str, str | None]:
         st.caption("Images of every class are stamped; the last class goes to the first.")
         return names[0], None
     left, right = st.columns(2)
-    _default(f"{dataset}.target", "bird" if "bird" in names else names[3])
-    _default(f"{dataset}.source", ANY)
+    fields.at_first(f"{dataset}.target", usual_target(dataset))
+    fields.at_first(f"{dataset}.source", ANY)
     target = left.selectbox(
         "Target class", names, key=f"{dataset}.target", persist_state="session",
         help="what triggered images shall be taken for",
@@ -297,84 +286,3 @@ def _classes(dataset: str, labels: str) -> tuple[str, str | None]:
         help="whose images are stamped",
     )  # fmt: skip
     return target, None if source == ANY else source
-
-
-def _parameters(kind: str, entry: str, parameters: Any) -> dict[str, Any]:
-    columns = st.columns(2)
-    found = {}
-    plain = {name: parameter for name, parameter in parameters.items() if not parameter.picture}
-    for place, (name, parameter) in enumerate(plain.items()):
-        with columns[place % 2]:
-            found[name] = _parameter(f"{kind}.{entry}.{name}", name, parameter)
-    return found
-
-
-def _parameter(key: str, name: str, parameter: Parameter) -> Any:
-    _default(key, parameter.default)
-    common: dict[str, Any] = {
-        "label": name.replace("_", " ").capitalize(),
-        "key": key,
-        "help": parameter.help,
-        "persist_state": "session",
-    }
-    if isinstance(parameter.default, bool):
-        return st.checkbox(**common)
-    if isinstance(parameter.default, str):
-        return st.color_picker(**common) if parameter.colour else st.text_input(**common)
-    kind = type(parameter.default)
-    low, high = (None if bound is None else kind(bound) for bound in (parameter.low, parameter.high))
-    return st.number_input(min_value=low, max_value=high, step=1 if kind is int else 0.1, **common)
-
-
-def _picture(key: str, parameter: Parameter) -> str:
-    """A picture is shown where the trigger is chosen, not among the numbers."""
-    _default(key, parameter.default)
-    return painter.ask(key)
-
-
-def _training_fields() -> list[str]:
-    return [name for name in TrainingConfig.model_fields if name != "recipe"]
-
-
-def _per_class(key: str, default: int | None) -> int | None:
-    _default(key, default)
-    return st.number_input(
-        "Images a class", min_value=2, step=100, value=None, key=key, placeholder="all", persist_state="session",
-        help="the first so many training images of every class; empty: all",
-    )  # fmt: skip
-
-
-def _number(key: str, name: str, default: Any) -> Any:
-    _default(key, _plain(default))
-    common: dict[str, Any] = {"key": key, "help": TRAINING_HELP.get(name), "persist_state": "session"}
-    label = name.replace("_", " ").capitalize()
-    annotation = TrainingConfig.model_fields[name].annotation
-    if name == "model":
-        return st.selectbox(label, list(core.MODELS), **common)
-    if get_origin(annotation) is Literal:
-        return st.selectbox(label, get_args(annotation), **common)
-    if isinstance(default, bool):
-        return st.checkbox(label, **common)
-    if isinstance(default, tuple):
-        return _shares(st.text_input(label, **common))
-    if isinstance(default, int):
-        return st.number_input(label, min_value=0, step=1, **common)
-    return st.number_input(label, min_value=0.0, step=_step(default), format="%g", **common)
-
-
-def _shares(text: str) -> tuple[Any, ...]:
-    """Numbers separated by commas; what is no number is left for core.configure to refuse."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _step(value: float) -> float:
-    return 10.0 ** max(-6, len(f"{value:.0f}") - 2) if value >= 1 else 0.0001 if value < 0.01 else 0.05
-
-
-def _plain(value: Any) -> Any:
-    return ", ".join(f"{part:g}" for part in value) if isinstance(value, tuple) else value
-
-
-def _default(key: str, value: Any) -> None:
-    """A widget's value before anyone has touched it."""
-    st.session_state.setdefault(key, value)

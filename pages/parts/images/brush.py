@@ -14,6 +14,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+import core
 from pages.parts.around import cuts
 from pages.parts.around.cuts import Scored
 
@@ -43,12 +44,11 @@ class Lasso(NamedTuple):
 def read(label: int) -> Brush | None:
     """The brush that the address names, if it is on this class."""
     parts = cuts.option("brush", "").split(",")
-    try:
-        found = Brush(int(parts[0]), float(parts[1]), float(parts[2]))
-    except (ValueError, IndexError):
+    if len(parts) != 3 or core.reading.whole(parts[0], label, label) is None:
         return None
-    fits = found.label == label and math.isfinite(found.low) and math.isfinite(found.high)
-    return found if fits and found.low <= found.high else None
+    low = core.reading.real(parts[1], -math.inf, math.inf)
+    high = None if low is None else core.reading.real(parts[2], low, math.inf)
+    return None if low is None or high is None else Brush(label, low, high)
 
 
 def keep(brush: Brush) -> None:

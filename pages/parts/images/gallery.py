@@ -145,7 +145,7 @@ def board(
     """One page of thumbnails; returns the id that is selected in it. With `address` the link names it so."""
     handles = handles_of(result, truth)
     named = st.query_params.get(address, "") if address else ""
-    linked = id_of(handles, int(named)) if named.isdecimal() else None
+    linked = id_of(handles, core.reading.whole(named, 0, len(handles) - 1))
     state = st.session_state.setdefault(f"{key} board", {"current": linked, "done": {}, "trouble": ""})
     if state["current"] not in shown:
         state["current"] = int(shown[0])
@@ -223,7 +223,8 @@ def carry_out(
 
 def id_of(handles: Ids, handle: Any) -> int | None:
     """The id that a handle stands for; None for what is no handle."""
-    found = np.flatnonzero(handles == handle) if isinstance(handle, int) else []
+    known = isinstance(handle, int) and 0 <= handle < len(handles)  # numpy compares no more than 64 bits
+    found = np.flatnonzero(handles == handle) if known else []
     return int(found[0]) if len(found) else None
 
 

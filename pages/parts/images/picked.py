@@ -10,7 +10,7 @@ import streamlit as st
 import core
 from core import PoisonscopeError, Result
 from pages.parts.around import current, cuts, words
-from pages.parts.around.cuts import Scored
+from pages.parts.around.cuts import Cut, Scored
 from pages.parts.images import brush
 
 
@@ -68,6 +68,21 @@ def detector(result: Result) -> None:
         "losses of the training, or the network itself.",
         width=280,
     )
+
+
+def taken(cut: Cut) -> str:
+    """What the cut takes of a class, in words."""
+    return "what lies beyond the **gap**" if cut.at == cuts.GAP else f"the **{cut.budget:,}** highest scores"
+
+
+def in_scope(result: Result, found: Scored, cut: Cut) -> str:
+    """The classes that the cut looks at, in words."""
+    if cut.scope == "every_class":
+        return "every class"
+    named = [words.class_name(result.config, label) for label in found.suspects]
+    if len(named) < 2:
+        return f"{named[0]}, the class that the detector names" if named else "the classes that the detector names"
+    return f"each of {', '.join(named[:-1])} and {named[-1]}, the classes that the detector names"
 
 
 def choice(label: str, name: str, options: list[str], *, usual: str | None = None, help: str | None = None) -> str:

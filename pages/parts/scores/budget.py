@@ -13,6 +13,7 @@ from core import Result
 from pages.parts.around import cuts, plots, words
 from pages.parts.around.cuts import Cut, Scored
 from pages.parts.around.plots import Axis
+from pages.parts.around.templates import Markup, render
 from pages.parts.scores import histogram, ranking
 
 TYPED = "threshold typed"  # in session state
@@ -138,13 +139,6 @@ def threshold(found: Scored, cut: Cut, label: int) -> float | None:
     return one.threshold(cut.budget)
 
 
-def mark(at: int, most: int, text: str) -> str:
+def mark(at: int, most: int, text: str) -> Markup:
     """A mark below the slider; the slider's own track begins and ends half a handle inside."""
-    share = 100 * at / max(most, 1)
-    shift = "0" if share < 15 else "-100%" if share > 85 else "-50%"
-    words_ = f"▲ {text}" if share <= 85 else f"{text} ▲"
-    return (
-        "<div style='position:relative;height:1.3rem;margin:-.9rem .5rem 0;font-size:.85rem' aria-hidden='true'>"
-        f"<span style='position:absolute;left:{share:.1f}%;transform:translateX({shift});white-space:nowrap;"
-        f"margin-left:{'-.35rem' if share < 15 else '0'}'>{words_}</span></div>"
-    )
+    return render("scores/mark.html.jinja", share=100 * at / max(most, 1), text=text)

@@ -10,7 +10,7 @@ from core import Result
 from pages.parts.around import current, cuts, words
 from pages.parts.around.cuts import Cut, Scored
 from pages.parts.images import picked
-from pages.parts.scores import directions, enlarged, panels, ranking
+from pages.parts.scores import directions, looks, panels, ranking
 
 CURVES, SPECTRUM, SCATTER, FILTERS = "ROC and precision", "singular values", "scatter", "reference filters"
 

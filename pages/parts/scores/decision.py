@@ -1,4 +1,4 @@
-"""What the cut does, in figures, and what the detector says of the classes."""
+"""What the cut does, in figures: of all classes together, within the poisoned one; what the detector says of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import streamlit as st
 from core import Result
 from pages.parts.around import cuts, words
 from pages.parts.around.cuts import Cut, Scored
+from pages.parts.images import picked
 from pages.parts.scores import ranking
 
 
@@ -15,16 +16,30 @@ def show(result: Result, found: Scored, cut: Cut, truth: bool) -> None:
     """What the cut does: with the truth, how right it is; without, only how much goes."""
     gone = ranking.removed(found, cut)
     if not truth:
-        shown = [
-            ("Flagged", f"{gone.sum():,}", "images that the cut removes"),
+        figures = [
+            ("Flagged", f"{gone.sum():,}", "images that the cut removes, from all classes together"),
             ("Of all images", words.share(gone.sum() / len(found.labels)), "share of the training set that goes"),
             ("Classes cut", f"{np.count_nonzero(gone):,}", "classes that lose images"),
         ]
     else:
-        shown = with_truth(result, found, cut)
+        figures = with_truth(result, found, cut)
+    st.markdown(
+        f"**All classes together**: {words.count(int(gone.sum()), 'image')} flagged, {picked.taken(cut)} of "
+        f"{picked.in_scope(result, found, cut)}.{within(result) if truth else ''}"
+    )
     with st.container(horizontal=True, gap="small", key="figures"):
-        for name, value, help in shown:
+        for name, value, help in figures:
             st.metric(name, value, help=help, width="stretch")
+
+
+def within(result: Result) -> str:
+    """Among which images the scores are judged without a budget."""
+    holding = np.unique(result.poisoned.labels[result.poisoned.truth.poisoned])
+    if not len(holding):
+        return ""
+    name = words.class_name(result.config, int(holding[0]))
+    where = f"among the images labelled {name}" if len(holding) == 1 else f"the mean over the {len(holding)} classes"
+    return f" AUROC and AP: {where}, as the curves below."
 
 
 def with_truth(result: Result, found: Scored, cut: Cut) -> list[tuple[str, str, str]]:
@@ -41,7 +56,7 @@ def with_truth(result: Result, found: Scored, cut: Cut) -> list[tuple[str, str, 
         ("FPR", words.share(decision.fpr), words.COLUMNS["FPR"]),
         ("Precision", words.share(decision.precision), words.COLUMNS["Precision"]),
         ("#Pois left", f"{decision.poisons_left:,} of {decision.poisons:,}", words.COLUMNS["#Pois left"]),
-        ("Flagged", f"{decision.flagged:,}", "images that the cut removes"),
+        ("Flagged", f"{decision.flagged:,}", "images that the cut removes, from all classes together"),
         ("Clean removed", f"{decision.clean_removed:,}", words.COLUMNS["Clean removed"]),
         *told,
         ("AUROC", words.score(quality.auroc), words.COLUMNS["AUROC"]),

@@ -63,7 +63,7 @@ class Histogram {
     const { cut, removed, budget, says } = this.data;
     this.cut.hidden = cut === null;
     if (cut === null) return;
-    this.cut.querySelector("b").textContent = `${removed} removed →`;
+    this.cut.querySelector("b").textContent = `${removed} →`;
     this.cut.setAttribute("aria-valuenow", budget);
     this.cut.setAttribute("aria-valuemax", this.data.most);
     this.cut.setAttribute("aria-valuetext", says);

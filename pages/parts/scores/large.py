@@ -43,7 +43,7 @@ def draw(result: Result, found: Scored, cut: Cut, label: int, scales: Scales, st
         "title": f"outlier score ({scale}) →",
         "alt": f"Histogram of the outlier scores of the images labelled {name}; the cut removes {gone:,} of them.",
         "cut": None if spared else plots.cut_place(found, label, cut, axis),
-        "removed": f"{gone:,}",
+        "removed": f"{gone:,} removed from {name}",
         "budget": budget.count(found, cut, label),
         "most": cuts.limit(result),
         "says": f"{gone:,} images labelled {name} removed",

@@ -53,8 +53,8 @@ PANELS = {
         "that whiten the class first look for what the other classes do not have.",
     ),
     "filters": Panel(
-        "The cut beside two filters that remove as many images: **random** removes from each class by lot, "
-        "**perfect** knows the truth. A good cut stands near the second.",
+        "The cut beside two filters of the same budget: **random** removes as many from each class by lot, **perfect** "
+        "knows the truth and removes poison alone. A good cut stands near the second.",
         "Why compare?",
         "A budget caps what any filter can do: a small one cannot find all poison, a large one must remove clean "
         "images. These two say how much of a figure is the detector's doing, and how much the budget's.",

@@ -6,7 +6,6 @@ All is prepared once for a run's features and a detector (cuts.key), so that a c
 from __future__ import annotations
 
 import base64
-from html import escape
 
 import numpy as np
 import streamlit as st
@@ -16,6 +15,7 @@ import core
 from core import Result
 from pages.parts.around import colours, cuts
 from pages.parts.around.cuts import Cut, Scored
+from pages.parts.around.templates import Markup, render
 
 Shares = NDArray[np.float64]
 
@@ -77,69 +77,40 @@ def _curves(
 
 # --- the curves ------------------------------------------------------------------------------------------
 
-_STYLE = f"""<style>
-.ps-curve {{position: relative; margin: .4rem .8rem 3.1rem 3.9rem; height: 15rem; font-size: .82rem;}}
-.ps-curve img {{position: absolute; inset: 0; width: 100%; height: 100%; box-sizing: border-box; max-width: none;
-  border: solid currentColor; border-width: 0 0 1.5px 1.5px; border-radius: 0;}}
-.ps-curve span {{position: absolute; white-space: nowrap;}}
-.ps-curve .ps-point {{width: 14px; height: 14px; margin: -7px; transform: rotate(45deg); background: {colours.BENIGN};
-  border: 2px solid #fff; outline: 1px solid {colours.BENIGN}; box-sizing: border-box;}}
-.ps-curve .ps-says {{line-height: 1.35;}}
-</style>"""
 
-
-def roc(curves: core.metrics.Curves, hits: int, count: int, poisoned: int, size: int, name: str) -> str:
+def roc(curves: core.metrics.Curves, hits: int, count: int, poisoned: int, size: int, name: str) -> Markup:
     """The ROC curve, with the point at which the cut works: `hits` poisoned among `count` removed."""
     at = (count - hits) / (size - poisoned), hits / poisoned
     says = f"TPR {at[1]:.1%}", f"FPR {at[0]:.1%}"
-    titles = "FPR: benign images removed", "TPR: poisoned images removed"
-    return _picture(curves.fpr, curves.tpr, at, says, titles, "M0 100L100 0", f"ROC curve of {name}")
+    titles = f"FPR: benign of {name} removed", f"TPR: poisoned of {name} removed"
+    return _picture(curves.fpr, curves.tpr, at, says, titles, "M0 100L100 0", "ROC", name)
 
 
-def precision_recall(curves: core.metrics.Curves, hits: int, count: int, poisoned: int, size: int, name: str) -> str:
+def precision_recall(curves: core.metrics.Curves, hits: int, count: int, poisoned: int, size: int, name: str) -> Markup:
     """The precision-recall curve, with the point at which the cut works."""
     at = hits / poisoned, hits / count if count else 1.0
     says = f"precision {at[1]:.1%}", f"recall {at[0]:.1%}"
-    titles = "recall: poisoned images removed", "precision: removed that are poisoned"
+    titles = f"recall: poisoned of {name} removed", f"precision: of those removed from {name}"
     guess = f"M0 {100 - 100 * poisoned / size:.2f}H100"
-    return _picture(curves.tpr, curves.precision, at, says, titles, guess, f"Precision-recall curve of {name}")
+    return _picture(curves.tpr, curves.precision, at, says, titles, guess, "Precision-recall", name)
 
 
 def _picture(
-    x: Shares, y: Shares, at: tuple[float, float], says: tuple[str, str], titles: tuple[str, str], guess: str, name: str
-) -> str:
-    """A curve in the unit square as HTML: it is redrawn with every move of the cut, and must cost nothing."""
+    x: Shares, y: Shares, at: tuple[float, float], says: tuple[str, str], titles: tuple[str, str], guess: str,
+    curve: str, name: str,
+) -> Markup:  # fmt: skip
+    """A class's curve in the unit square as HTML: it is redrawn with every move of the cut, and must cost nothing."""
     keep = np.unique(np.linspace(0, len(x) - 1, MOST_POINTS).round().astype(int))
     line = "L".join(f"{100 * across:.2f} {100 - 100 * up:.2f}" for across, up in zip(x[keep], y[keep], strict=True))
-    marks = "".join(
-        f"<span style='top:100%;left:{n}%;transform:translateX(-50%);padding-top:.25rem'>{n}%</span>"
-        f"<span style='right:100%;bottom:{n}%;transform:translateY(50%);padding-right:.45rem'>{n}%</span>"
-        for n in (0, 50, 100)
-    )
-    side = "left" if at[0] < 0.5 else "right"
-    across = 100 * at[0] if side == "left" else 100 - 100 * at[0]
-    words = (
-        f"<span class='ps-says' style='{side}:calc({across:.2f}% + 14px);text-align:{side};"
-        f"{'bottom' if at[1] < 0.5 else 'top'}:calc({100 * min(at[1], 1 - at[1]):.2f}% + 6px)'>"
-        f"<b>this cut</b><br>{says[0]}<br>{says[1]}</span>"
-    )
-    side_title = "right:calc(100% + 2.3rem);top:0;writing-mode:vertical-rl;transform:rotate(180deg)"
-    alt = escape(f"{name}; this cut: {', '.join(says)}", quote=True)
-    return (
-        f"{_STYLE}<div class='ps-curve' role='img' aria-label='{alt}'>"
-        f"<img alt='' role='presentation' src='data:image/svg+xml;base64,{_lines(f'M{line}', guess)}'>{marks}{words}"
-        f"<span class='ps-point' style='left:{100 * at[0]:.2f}%;top:{100 - 100 * at[1]:.2f}%'></span>"
-        f"<span style='top:calc(100% + 1.6rem);right:0'>{titles[0]}</span>"
-        f"<span style='{side_title}'>{titles[1]}</span></div>"
-    )
+    return render(
+        "scores/curve.html.jinja", benign=colours.BENIGN, curve=curve, name=name, says=says, titles=titles,
+        lines=_lines(f"M{line}", guess), x=100 * at[0], y=100 * at[1],
+    )  # fmt: skip
 
 
 def _lines(curve: str, guess: str) -> str:
     """The curve and the guess as an SVG picture in base64; `st.html` lets no other SVG through."""
-    thin = "fill='none' vector-effect='non-scaling-stroke'"
-    drawn = (
-        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 100 100' preserveAspectRatio='none'>"
-        f"<path {thin} stroke='{colours.REFERENCE}' stroke-width='1.5' stroke-dasharray='2 4' d='{guess}'/>"
-        f"<path {thin} stroke='{colours.POISONED}' stroke-width='3' stroke-linejoin='round' d='{curve}'/></svg>"
+    drawn = render(
+        "scores/curve_lines.svg.jinja", curve=curve, guess=guess, reference=colours.REFERENCE, poisoned=colours.POISONED
     )
     return base64.b64encode(drawn.encode()).decode()

@@ -105,11 +105,8 @@ def multiplier(result: Result) -> float:
 
 def number(name: str, own: float, low: float, high: float) -> float:
     """A number of the address, or the run's own where that is none or out of range."""
-    try:
-        value = float(cuts.option(name, f"{own:g}"))
-    except ValueError:
-        value = own
-    return value if low <= value <= high else min(max(own, low), high)
+    value = core.reading.real(cuts.option(name, f"{own:g}"), low, high)
+    return min(max(own, low), high) if value is None else value
 
 
 def detectors(result: Result, known: list[str]) -> list[str]:
@@ -154,10 +151,16 @@ def at_ratio(result: Result, lines: list[Line], share: float, times: float) -> p
         if line.gap is not None:
             rows.append(row(line, "at the gap", line.gap))
     if own := next((line for line in lines if line.detector == result.config.defence.detector), lines[0]):
-        for name, make in (("random", core.sensitivity.chance), ("perfect", core.sensitivity.perfect)):
-            rows.append(row(own._replace(detector=name), f"{times:g}·ε", make(own.found, budget, own.scope)))
+        for name, at in bounds(own, budget).items():
+            rows.append(row(own._replace(detector=name), f"{times:g}·ε", at))
     whole = dict.fromkeys(("#Pois left", "Clean removed"), "Int64")
     return pd.DataFrame(rows).astype(whole)
+
+
+def bounds(line: Line, budgets: np.ndarray) -> dict[str, Decisions]:
+    """What a filter that guesses, and one that knows, would do with a detector's budgets."""
+    guess = line.found.by_lot.by_budget(budgets, line.scope)
+    return {"random": guess, "perfect": line.found.perfect(guess)}
 
 
 def row(line: Line, cut: str, at: Decisions) -> dict[str, Any]:
@@ -224,11 +227,8 @@ def values(found: Decisions, what: Figure) -> np.ndarray:
 def references(picture: Any, result: Result, line: Line, shares: np.ndarray, times: float, what: Figure) -> None:
     """What a filter of the same budget as the first line's would do by guessing, and by knowing."""
     budgets = core.sensitivity.budgets(result.poisoned.labels, shares, times)
-    for name, make, dash in (
-        ("random", core.sensitivity.chance, "dot"),
-        ("perfect", core.sensitivity.perfect, "dashdot"),
-    ):
-        curves.reference(picture, 100 * shares, values(make(line.found, budgets, line.scope), what), name, dash)
+    for (name, at), dash in zip(bounds(line, budgets).items(), ("dot", "dashdot"), strict=True):
+        curves.reference(picture, 100 * shares, values(at, what), name, dash)
 
 
 def gap_mark(picture: Any, result: Result, line: Line, times: float, what: Figure, look: curves.Style) -> None:
@@ -279,7 +279,7 @@ def downloads(result: Result, lines: list[Line], shares: np.ndarray, times: floa
             help="Every stored detector at every assumed ratio.",
         )  # fmt: skip
         st.download_button(
-            "Table as CSV", lambda: table.to_csv(index=False).encode(), f"poisonscope-assumed-table-{run}.csv",
+            "Table as CSV", lambda: core.as_csv(table), f"poisonscope-assumed-table-{run}.csv",
             "text/csv", icon=":material/download:", on_click="ignore",
         )  # fmt: skip
 
@@ -302,4 +302,4 @@ def as_csv(result: Result, lines: list[Line], shares: np.ndarray, times: float) 
         )
         for line in lines
     ]
-    return pd.concat(frames).to_csv(index=False).encode()
+    return core.as_csv(pd.concat(frames))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -52,6 +53,7 @@ class Axis(NamedTuple):
     help: str
     options: Callable[[RunConfig], Sequence[Any]] | None = None
     groups: Mapping[str, Mapping[str, Any]] | None = None  # values that stand for several settings
+    shares: bool = False  # written as shares, or as percentages with their sign
 
 
 def _classes(config: RunConfig) -> list[str]:
@@ -72,7 +74,7 @@ def _sources(config: RunConfig) -> list[str | None]:
 AXES: dict[str, Axis] = {
     "Poisoning ratio": Axis(
         "ratio", lambda config: [0.005, 0.01, 0.02, 0.05, 0.1, 0.2],
-        "Shares, or percentages with their sign: 0.05 or 5%.",
+        "How much of the target class is poisoned.", shares=True,
     ),
     "Attack": Axis(
         "attack", lambda config: list(ATTACKS)[:6],
@@ -109,7 +111,10 @@ AXES: dict[str, Axis] = {
         "representation", lambda config: ["penultimate", "block3", "block2", "block1"],
         "The layer whose output is scored.", lambda config: ["penultimate", "block3", "block2", "block1"],
     ),
-    "Assumed ratio": Axis("assumed_ratio", lambda config: [0.02, 0.05, 0.1, 0.2], "What the defender believes."),
+    "Assumed ratio": Axis(
+        "assumed_ratio", lambda config: [0.02, 0.05, 0.1, 0.2], "What the defender believes.",
+        shares=True,
+    ),
     "Detector": Axis(
         "detector",
         lambda config: [config.defence.detector, *[n for n in core.DETECTORS if n != config.defence.detector]][:3],
@@ -124,8 +129,17 @@ def read(text: str) -> list[Any]:
     if not found:
         raise BadRequest("an axis needs at least one value, separated by commas")
     if len({(type(value), value) for value in found}) < len(found):
-        raise BadRequest(f"every value may stand once, got {text!r}")
+        raise BadRequest(f"every value may stand once, got {core.reading.shown(text)}")
     return found
+
+
+def check(title: str, axis: Axis, given: Sequence[Any]) -> None:
+    """BadRequest for what is no share on an axis of shares, in the form's own unit."""
+    for value in given if axis.shares else ():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise BadRequest(
+                f"{title} must be shares from 0 to 1, or percentages with their sign (0.05 or 5%), got {write([value])}"
+            )
 
 
 def _value(text: str) -> Any:
@@ -140,10 +154,11 @@ def _value(text: str) -> Any:
 
 
 def _number(text: str) -> int | float:
-    try:
-        return int(text) if text.lstrip("-").isdecimal() else float(text)
-    except ValueError:
-        raise BadRequest(f"a percentage must begin with a number, got {text + '%'!r}") from None
+    number = core.reading.whole(text, -core.grid.MOST_INTEGER, core.grid.MOST_INTEGER)
+    found = core.reading.real(text, -math.inf, math.inf) if number is None else number
+    if found is None:
+        raise BadRequest(f"a percentage must begin with a number, got {core.reading.shown(text + '%')}")
+    return found
 
 
 def write(values: Sequence[Any]) -> str:

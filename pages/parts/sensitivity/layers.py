@@ -46,6 +46,7 @@ def show(result: Result) -> None:
         draw(result, [layer for layer in layers if layer.gaps is not None])
     with right:
         st.markdown(SAYS)
+        st.markdown(measured(result, layers))
         with st.expander("Is a wide gap a proof?", icon=":material/help:"):
             st.markdown(PROOF)
     st.dataframe(table, hide_index=True, column_config=columns(), height="content", placeholder="—",
@@ -59,8 +60,8 @@ def show(result: Result) -> None:
 
 
 SAYS = (
-    "Each mark is a class, at the **spectral gap** of its representations: the leading singular value over the next. "
-    "Where the network treats the trigger as one strong trait, the poisoned class (✕) stands apart from the others (●)."
+    "Each mark is a class (● benign, ✕ poisoned), at the **spectral gap** of its representations: the leading singular "
+    "value over the next."
 )
 PROOF = (
     "No. Benign classes have gaps too: two kinds of pictures in a class are enough. And a gap may open late, in the "
@@ -157,6 +158,37 @@ def columns() -> dict[str, Any]:
     return words.columns() | gaps
 
 
+def measured(result: Result, layers: list[Layer]) -> str:
+    """Where the poisoned class stands among the others in this run, layer by layer."""
+    lines = [f"- *{layer.name}*: {place(result, layer.gaps)}" for layer in layers if layer.gaps is not None]
+    if not lines:
+        return ""
+    return "\n".join(["**In this run**, of the layers that are read off:", *lines])
+
+
+def place(result: Result, gaps: np.ndarray) -> str:
+    """A layer's gaps [k] in words: the poisoned class's, its place among all, and the widest benign one."""
+    names, poisoned = core.class_names(result.config.dataset.name), targets(result)
+    known = np.flatnonzero(np.isfinite(gaps))
+    benign = [label for label in known if label not in poisoned]
+    if not result.poisoned.truth.count:
+        widest = known[np.argmax(gaps[known])]
+        return f"nothing was poisoned; widest is {names[widest]}, {gaps[widest]:.2f}"
+    own, other = core.sensitivity.contrast(gaps, poisoned)
+    if not np.isfinite(own):
+        return "the poisoned class has no gap here"
+    if not benign:
+        return f"every class is poisoned, {own:.2f} on average: there is no benign one to compare with"
+    beside = f"{names[max(benign, key=lambda label: gaps[label])]}, {other:.2f}"
+    if len(poisoned) > 1:
+        return f"the {len(poisoned)} poisoned classes {own:.2f} on average, the widest benign one {beside}"
+    wider = int((gaps[benign] > own).sum())
+    if not wider:
+        return f"**{names[poisoned[0]]}** {own:.2f}, the widest of {len(known)}; next is {beside}"
+    order = words.ordinal(wider + 1)
+    return f"**{names[poisoned[0]]}** {own:.2f}, only the {order} widest of {len(known)}; widest is {beside}"
+
+
 # --- the picture -----------------------------------------------------------------------------------------
 
 
@@ -204,7 +236,7 @@ def as_csv(result: Result, table: pd.DataFrame, layers: list[Layer]) -> bytes:
     names = core.class_names(result.config.dataset.name)
     gaps = [dict.fromkeys(names) if one.gaps is None else dict(zip(names, one.gaps, strict=True)) for one in layers]
     classes = pd.DataFrame(gaps).add_prefix("gap of ")
-    return pd.concat([table, classes], axis=1).to_csv(index=False).encode()
+    return core.as_csv(pd.concat([table, classes], axis=1))
 
 
 # --- what is not there yet -------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 
 import core
-from core import Result
-from core.evaluation import Profile
+from core import DefenceConfig, Result
+from core.evaluation import Decisions, Profile
 from pages.parts.around import current, cuts, words
 from pages.parts.common import profiles
 from pages.parts.images import picked
@@ -53,7 +53,7 @@ def show(result: Result) -> None:
     st.dataframe(table, hide_index=True, column_config=words.columns(), height="content", placeholder="—",
                  alt="Each detector's figures")  # fmt: skip
     st.download_button(
-        "Table as CSV", lambda: table.to_csv(index=False).encode(),
+        "Table as CSV", lambda: core.as_csv(table),
         f"poisonscope-detectors-{core.run_key(result.config)[:8]}.csv", "text/csv", icon=":material/download:",
         on_click="ignore",
     )  # fmt: skip
@@ -79,8 +79,10 @@ def rows(result: Result, known: list[str]) -> list[dict[str, Any]]:
     """A row for every registered detector, and for guessing and knowing with this run's own budget."""
     found = {name: profiles.of(result, name) if name in known else None for name in core.DETECTORS}
     table = [row(result, name, profile) for name, profile in found.items()]
-    own = found.get(result.config.defence.detector) or next((one for one in found.values() if one), None)
-    return table if own is None else [*table, *bounds(result, own)]
+    own = result.config.defence.detector
+    if found.get(own) is None:
+        own = next((name for name, one in found.items() if one is not None), "")
+    return [*table, *bounds(result, own, found[own])] if own else table
 
 
 def row(result: Result, detector: str, found: Profile | None) -> dict[str, Any]:
@@ -101,21 +103,25 @@ def row(result: Result, detector: str, found: Profile | None) -> dict[str, Any]:
 
 def cut_of(result: Result, detector: str, found: Profile) -> tuple[int, int]:
     """Poisoned images left and clean ones removed, at the cut that this run's assumptions give."""
-    defence = cuts.defence_of(result, detector)
+    return counts(at_cut(result, cuts.defence_of(result, detector), found))
+
+
+def at_cut(result: Result, defence: DefenceConfig, found: Profile) -> Decisions:
+    """What a detector's filter does at the cut of a defence."""
     if defence.cut == "gap":
-        at = found.at_gap(defence.scope)
-    else:
-        budget = core.filter.budget(result.poisoned.labels, defence)
-        at = found.by_budget(np.array([budget]), defence.scope)
+        return found.at_gap(defence.scope)
+    return found.by_budget(np.array([core.filter.budget(result.poisoned.labels, defence)]), defence.scope)
+
+
+def counts(at: Decisions) -> tuple[int, int]:
+    """Poisoned images left, clean images removed."""
     return int(at.poisons_left[0]), int(at.clean_removed[0])
 
 
-def bounds(result: Result, own: Profile) -> list[dict[str, Any]]:
-    """What guessing and what knowing would come to."""
-    defence, labels = result.config.defence, result.poisoned.labels
-    scope = defence.scope if defence.scope in own.scopes else "every_class"
-    budget = np.array([core.filter.budget(labels, defence)])
-    guess, know = core.sensitivity.chance(own, budget, scope), core.sensitivity.perfect(own, budget, scope)
+def bounds(result: Result, detector: str, own: Profile) -> list[dict[str, Any]]:
+    """What guessing and what knowing would come to, with as many images as `own` removes at its cut."""
+    guess = at_cut(result, cuts.defence_of(result, detector), own.by_lot)
+    know = own.perfect(guess)
     shares = [own.tally.poisons[label][-1] / own.sizes[label] for label in own.poisoned_classes]
     share = float(np.mean(shares)) if shares else 0.0
     there = own.poisons > 0
@@ -125,8 +131,8 @@ def bounds(result: Result, own: Profile) -> list[dict[str, Any]]:
             "AUROC": figures[0] if there else None,
             "AP": figures[1] if there else None,
             "TPR at 1% FPR": figures[2] if there else None,
-            "#Pois left": int(at.poisons_left[0]),
-            "Clean removed": int(at.clean_removed[0]),
+            "#Pois left": counts(at)[0],
+            "Clean removed": counts(at)[1],
             "Class named": None,
         }
         for name, figures, at in ((RANDOM, (0.5, share, 1.0), guess), (PERFECT, (1.0, 1.0, 100.0), know))

@@ -7,10 +7,11 @@ import re
 import streamlit as st
 
 import core
-from core import PoisonscopeError, Result
+from core import PoisonscopeError, Result, RunConfig
 from core.configuration import Sweep
 from core.sweeps import Plan
 from pages.parts.around import cuts, presenter, words
+from pages.parts.form import settings
 from pages.parts.sensitivity import axes
 from pages.parts.sensitivity.axes import AXES, Axis
 
@@ -19,7 +20,6 @@ NONE = "no second axis"
 SEEDS, MOST_SEEDS = 3, 20
 PARAMETER = "sweep"  # in the address: the key's beginning of the sweep that is looked at
 SHORT = 16
-LIMIT = 100_000  # characters of a file that could be a sweep
 
 
 def show(result: Result) -> None:
@@ -29,7 +29,7 @@ def show(result: Result) -> None:
         sweep = put_together(result) if how == HERE else from_file()
         plan = None if sweep is None else cost(sweep)
     except core.BadRequest as error:
-        st.error(words.sentence(str(error)), icon=":material/error:")
+        st.error(words.refusal(error), icon=":material/error:")
         return
     if sweep is not None and plan is not None:
         st.markdown(price(plan, sweep.cluster))
@@ -42,18 +42,19 @@ def show(result: Result) -> None:
 
 def put_together(result: Result) -> Sweep:
     """A sweep of one axis or two on top of the current run's settings; BadRequest where it does not fit."""
+    config = begun(result.config)
     chosen: dict[str, axes.Values] = {}
     first, second = st.columns(2, gap="medium")
     with first:
         title = st.selectbox("First axis", list(AXES), key="sweep first", persist_state="session")
-        chosen[AXES[title].name] = values(result, AXES[title], "first")
+        chosen[AXES[title].name] = values(config, AXES[title], "first")
     with second:
         others = [NONE, *(name for name in AXES if name != title)]
         if st.session_state.get("sweep second") not in others:
             st.session_state["sweep second"] = NONE
         title = st.selectbox("Second axis", others, key="sweep second", persist_state="session")
         if title != NONE:
-            chosen[AXES[title].name] = values(result, AXES[title], "second")
+            chosen[AXES[title].name] = values(config, AXES[title], "second")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         name = st.text_input(
             "Name", key="sweep name", placeholder=usual_name(chosen), max_chars=100, width=280, persist_state="session"
@@ -80,11 +81,10 @@ def put_together(result: Result) -> Sweep:
             help="The address of a cluster that shall do it: auto, or host:port; with options behind a question mark, "
             "as in auto?cpus=2&gpus=0.5. Empty: this machine's own worker.",
         )  # fmt: skip
-    base = core.grid.base_of(result.config, axes.settings(chosen))
+    base = core.grid.base_of(config, axes.settings(chosen))
     if same:
         base["assumed_ratio"] = core.grid.SAME
-    st.caption(f"Everything else as in this run: {words.heading(result.config)}, {result.config.training.recipe}, "
-               f"{result.config.defence.title}.")  # fmt: skip
+    st.caption(rest(config, result.config))
     sweep = core.grid.made(
         name=" ".join(name.split()) or usual_name(chosen), base=base, axes=chosen, seeds=list(range(int(seeds))),
         retrain=retrain, references=references, cluster=(cluster or "").strip() or None,
@@ -94,16 +94,55 @@ def put_together(result: Result) -> Sweep:
     return sweep
 
 
-def values(result: Result, axis: Axis, place: str) -> axes.Values:
+def begun(run: RunConfig) -> RunConfig:
+    """The settings that the sweep begins with: the run's, or the same attack and defence on other data or recipe."""
+    own, recipe = run.dataset.name, run.training.recipe
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        dataset = st.selectbox(
+            "Data set", list(core.DATASETS), list(core.DATASETS).index(own), key=f"sweep dataset {own}", width=220,
+            format_func=lambda name: f"{name} (this run's)" if name == own else name, persist_state="session",
+        )  # fmt: skip
+        known = list(dict.fromkeys([recipe, *core.RECIPES]))
+        chosen = st.selectbox(
+            "Recipe", known, key=f"sweep recipe {recipe}", width=220, persist_state="session",
+            format_func=lambda name: f"{name} (this run's)" if name == recipe else name,
+            help="How the networks are trained. This run's comes with the numbers that the run changed of it.",
+        )  # fmt: skip
+    if (dataset, chosen) == (own, recipe):
+        return run
+    base = {name: value for name, value in core.grid.base_of(run).items() if not name.startswith("training.")}
+    base |= {"dataset": dataset, "recipe": chosen if chosen in core.RECIPES else next(iter(core.RECIPES))}
+    if dataset != own:
+        base = {name: value for name, value in base.items() if name != "source"}
+        base |= {"target": settings.usual_target(dataset)}
+    return core.grid.cells(core.grid.made(base=base))[0].config
+
+
+def rest(config: RunConfig, run: RunConfig) -> str:
+    """What does not vary, in words."""
+    same = "as in this run" if config == run else "as in this run but for the data set or the recipe"
+    classes = ""
+    if config.dataset.name != run.dataset.name and not config.attack.everywhere:
+        classes = f" {config.dataset.name} has other classes: the target is {config.target_name}."
+    return (
+        f"Everything else {same}: {words.heading(config)}, {config.dataset.name}, {config.training.recipe}, "
+        f"{config.defence.title}.{classes}"
+    )
+
+
+def values(config: RunConfig, axis: Axis, place: str) -> axes.Values:
     """The values of an axis: picked, or written."""
     key = f"sweep {place} {axis.name}"
-    usual = axis.usual(result.config)
+    usual = axis.usual(config)
     if axis.options is None:
-        text = st.text_input("Values", axes.write(usual), key=key, help=axis.help, persist_state="session")
-        return axes.values(axis, axes.read(text or ""))
-    options = axis.options(result.config)
+        label = "Values: shares, or percentages with their sign" if axis.shares else "Values"
+        text = st.text_input(label, axes.write(usual), key=key, help=axis.help, persist_state="session")
+        given = axes.read(text or "")
+        axes.check(axes.title(axis.name), axis, given)
+        return axes.values(axis, given)
+    options = axis.options(config)
     chosen = st.multiselect(
-        "Values", options, list(usual), key=f"{key} {result.config.dataset.name}", help=axis.help,
+        "Values", options, list(usual), key=f"{key} {config.dataset.name}", help=axis.help,
         format_func=lambda value: axes.label(axis.name, value), persist_state="session",
     )  # fmt: skip
     if not chosen:
@@ -127,8 +166,6 @@ def from_file() -> Sweep | None:
         text = given.getvalue().decode()
     except UnicodeDecodeError:
         raise core.BadRequest("a sweep's file is text in UTF-8") from None
-    if len(text) > LIMIT:
-        raise core.BadRequest(f"a sweep's file has at most {LIMIT:,} characters, got {len(text):,}")
     return core.grid.parse(text)
 
 
@@ -142,7 +179,7 @@ def cost(sweep: Sweep) -> Plan:
 
 @st.cache_data(max_entries=32, ttl=20, show_spinner=False)  # counts what is stored, which others change
 def _cost(home: str, text: str, _sweep: Sweep) -> Plan:
-    return core.sweeps.planning(_sweep)
+    return core.sweeps.plan(_sweep)
 
 
 HERE_DONE = (
@@ -172,11 +209,12 @@ def start(sweep: Sweep, plan: Plan, key: str = "sweep start") -> None:
         st.caption("Presenter mode: nothing is trained here.")
         return
     missing = not core.datasets.available(_dataset(sweep))
+    if missing and not whole:
+        st.caption(f"{_dataset(sweep)} is not on this machine: fetch it on the Attack screen, or choose other data.")
     pressed = st.button(
         "Open" if whole else f"Start {words.count(plan.trainings, 'training')}", type="primary",
         icon=":material/open_in_new:" if whole else ":material/play_arrow:", key=key,
         disabled=missing and not whole,
-        help="The data set is not on this machine: fetch it on the Attack screen." if missing and not whole else None,
     )  # fmt: skip
     if pressed:
         try:

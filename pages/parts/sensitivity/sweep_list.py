@@ -15,7 +15,7 @@ import core
 from core import Job, PoisonscopeError
 from core.configuration import Sweep
 from pages.parts.around import cuts, presenter, words
-from pages.parts.sensitivity import sweep_form, sweep_pictures
+from pages.parts.sensitivity import sweep_form, sweep_pictures, sweep_runs
 
 EVERY = 2.0  # seconds between two looks
 STRIKE = "sweep to strike"  # in session state: the job that shall go once it has stopped
@@ -59,7 +59,7 @@ def show() -> None:
 def changed() -> None:
     """Another sweep: what was looked at in the one before says nothing here."""
     cuts.set_option(sweep_form.PARAMETER, st.session_state["sweep picker"], "")
-    sweep_pictures.forget()
+    sweep_runs.forget()
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -215,4 +215,4 @@ def downloads(sweep: Sweep, table: pd.DataFrame) -> None:
 
 
 def as_csv(table: pd.DataFrame) -> bytes:
-    return table.to_csv(index=False).encode()
+    return core.as_csv(table)

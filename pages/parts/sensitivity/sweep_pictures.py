@@ -5,9 +5,8 @@ Every point and every cell leads to its runs.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,19 +14,13 @@ import plotly.graph_objects as go
 import streamlit as st
 
 import core
-from core.configuration import Cell, Sweep
-from pages.parts.around import current, cuts, words
-from pages.parts.form import settings
+from core.configuration import Sweep
+from pages.parts.around import cuts, words
 from pages.parts.images import picked
-from pages.parts.sensitivity import axes, curves
+from pages.parts.sensitivity import axes, curves, sweep_runs, sweep_verdicts
+from pages.parts.sensitivity.sweep_metrics import METRICS, Metric, meaning, order, rows_at, same, spread
 
-COMPARE = "pages/compare.py"
 RATIO, DETECTOR = "ratio", "detector"
-MOST_AXES = 6  # whose places the address has
-CELL_AT = "cell"  # in the address: the place of the point whose runs are listed
-FOUND = 0.95  # AUROC from which poison counts as found
-LEARNED = 0.5  # ASR from which a backdoor counts as learned
-GONE = 0.1  # ASR after cleaning below which it counts as gone; a benign network's is 1 to 3%
 CELL = 46  # pixels of a heatmap's row
 WRITTEN = 13  # pixels of the type in a cell
 BRIGHT = 0.5  # share of the colours from which on black is legible, below it white
@@ -35,41 +28,6 @@ FEW = 4  # columns that leave room for the spread in a narrow window
 MOST_WRITTEN = 6  # columns whose numbers have room in a narrow window; a wider grid is moved sideways in its frame
 COLUMN, NAMES = 54, 170  # pixels of a column that its numbers need, and of the rows' names
 _NARROW = "<style>.st-key-wide-grid {{overflow-x: auto;}} .st-key-wide-grid > * {{min-width: {width}px;}}</style>"
-
-
-class Metric(NamedTuple):
-    """A figure of a sweep: its column, whether it is a percentage, and its digits."""
-
-    column: str
-    percent: bool
-    digits: int
-    whole: tuple[float, float] | None = None  # the ends of its axis, where it has any
-
-    def write(self, value: float) -> str:
-        return f"{value:.{self.digits}f}{'%' if self.percent else ''}"
-
-
-METRICS = {
-    "AUROC": Metric("auroc", False, 3, (0.0, 1.0)),
-    "TPR at 1% FPR": Metric("tpr_at_1", True, 1, (0.0, 100.0)),
-    "#Pois left": Metric("poisons_left", False, 0),
-    "Spectral gap": Metric("gap", False, 2),
-    "ASR": Metric("asr1", True, 1, (0.0, 100.0)),
-    "ASR after cleaning": Metric("asr2", True, 1, (0.0, 100.0)),
-    "ASR after a random filter": Metric("random_asr2", True, 1, (0.0, 100.0)),
-    "ASR after the perfect filter": Metric("perfect_asr2", True, 1, (0.0, 100.0)),
-    "Nat": Metric("nat1", True, 1, (0.0, 100.0)),
-    "Nat after cleaning": Metric("nat2", True, 1, (0.0, 100.0)),
-    "Clean removed": Metric("clean_removed", False, 0),
-}
-MEANINGS = {
-    "ASR": "attack success rate of the poisoned network",
-    "ASR after cleaning": "attack success rate of the network trained from scratch on what the filter left",
-    "ASR after a random filter": "attack success rate after a filter that takes as many images of each class by lot",
-    "ASR after the perfect filter": "attack success rate after a filter that knows the truth and takes only poison",
-    "Nat": "accuracy of the poisoned network on clean test images",
-    "Nat after cleaning": "accuracy on clean test images of the network trained from scratch on what was left",
-}
 
 
 def show(sweep: Sweep, table: pd.DataFrame) -> None:
@@ -82,7 +40,7 @@ def show(sweep: Sweep, table: pd.DataFrame) -> None:
         return
     name = picked.choice("Figure", "metric", known)
     fixed = rest(sweep)
-    here = done[_all(done, fixed)]
+    here = done[rows_at(done, fixed)]
     shown = here[here[METRICS[name].column].notna()]
     varied = list(sweep.axes)[:2]
     if not len(shown):
@@ -95,11 +53,11 @@ def show(sweep: Sweep, table: pd.DataFrame) -> None:
         st.caption(f"{name}: {meaning(name)}. Means over the seeds that are finished, with their standard deviation.")
     if DETECTOR in varied and len(varied) == 2:
         other = next(axis for axis in varied if axis != DETECTOR)
-        who_finds(here, other, len(sweep.axes[DETECTOR]))
-        who_cleans(here, other, len(sweep.axes[DETECTOR]))
+        sweep_verdicts.who_finds(here, other, len(sweep.axes[DETECTOR]))
+        sweep_verdicts.who_cleans(here, other, len(sweep.axes[DETECTOR]))
     if RATIO in varied and len(here):
         phases(sweep, here, next((axis for axis in varied if axis != RATIO), None))
-    cell(sweep, table, fixed)
+    sweep_runs.cell(sweep, table, fixed)
 
 
 def told(table: pd.DataFrame) -> None:
@@ -111,10 +69,6 @@ def told(table: pd.DataFrame) -> None:
     failed = table[table["status"] == "failed"]
     for error in failed["error"].dropna().unique()[:3]:
         st.warning(words.sentence(str(error)), icon=":material/error:")
-
-
-def meaning(name: str) -> str:
-    return MEANINGS.get(name) or words.explain(name)
 
 
 def rest(sweep: Sweep) -> dict[str, Any]:
@@ -136,69 +90,7 @@ def rest(sweep: Sweep) -> dict[str, Any]:
 
 def _moved(key: str, option: str) -> None:
     cuts.set_option(option, str(st.session_state[key]), "0")
-    cuts.set_option(CELL_AT, "0", "0")
-
-
-def same(column: pd.Series, value: Any) -> pd.Series:
-    return column.isna() if value is None else column == value
-
-
-def spread(sweep: Sweep, table: pd.DataFrame, by: list[str], metric: Metric) -> pd.DataFrame:
-    """Mean, standard deviation and number over the seeds of each point that has any; shares in percent."""
-    values = table[metric.column].astype(float) * (100 if metric.percent else 1)
-    groups = values.groupby([table[axis] for axis in by], dropna=False, sort=False)
-    found = groups.agg(mean="mean", std=lambda one: one.std(ddof=0), runs="count").reset_index()
-    return found[found["runs"] > 0]
-
-
-def order(sweep: Sweep, axis: str, table: pd.DataFrame) -> list[Any]:
-    """An axis's values as the sweep has them."""
-    return list(sweep.axes[axis]) if axis in sweep.axes else sorted(table[axis].unique())
-
-
-# --- which detector finds what ---------------------------------------------------------------------------
-
-
-def who_finds(table: pd.DataFrame, axis: str, detectors: int) -> None:
-    """For each value of the axis beside the detectors: the best of them, or, of all of them, that none finds it."""
-    found, missed = [], []
-    for value, rows in table.groupby(axis, sort=False, dropna=False):
-        means = rows.assign(auroc=rows["auroc"].astype(float)).groupby("detector")["auroc"].mean().dropna()
-        if means.empty:
-            continue
-        best, auroc, asr = means.idxmax(), float(means.max()), float(rows["asr1"].astype(float).mean())
-        told = f"{words.plain(axes.label(axis, value))} ({best}, {auroc:.3f}"
-        if auroc >= FOUND:
-            found.append(f"{told})")
-        elif len(means) == detectors:
-            learned = "" if asr >= LEARNED else f"; hardly learned, ASR {words.share(asr)}"
-            missed.append(f"{told}{learned})")
-    if found:
-        st.markdown(f"**Found**, with the best detector and its AUROC: {', '.join(found)}.")
-    if missed:
-        st.warning(
-            f"**Found by none of them** (AUROC below {FOUND:g}), with the best there is: {', '.join(missed)}.",
-            icon=":material/search_off:",
-        )
-
-
-def who_cleans(table: pd.DataFrame, axis: str, detectors: int) -> None:
-    """For each value of the axis beside the detectors, of those that were learned: after whose filter ASR is gone."""
-    gone, stays = [], []
-    for value, rows in table[table["asr2"].notna()].groupby(axis, sort=False, dropna=False):
-        if rows["asr1"].astype(float).mean() < LEARNED:
-            continue
-        after = rows.assign(asr2=rows["asr2"].astype(float)).groupby("detector", sort=False)["asr2"].mean()
-        by = [str(name) for name, asr in after.items() if asr < GONE]
-        what = words.plain(axes.label(axis, value))
-        if by:
-            gone.append(f"{what} ({', '.join(by)})")
-        elif len(after) == detectors:
-            stays.append(f"{what} (at best {words.share(float(after.min()))}, {after.idxmin()})")
-    if gone:
-        st.markdown(f"**Gone after cleaning** (mean ASR below {words.share(GONE, 0)}), and by whom: {'; '.join(gone)}.")
-    if stays:
-        st.warning(f"**Left by all of them**, though learned: {'; '.join(stays)}.", icon=":material/search_off:")
+    cuts.set_option(sweep_runs.CELL_AT, "0", "0")
 
 
 # --- one axis --------------------------------------------------------------------------------------------
@@ -210,7 +102,7 @@ def lines(sweep: Sweep, table: pd.DataFrame, axis: str, other: str | None, name:
     labels = [axes.label(axis, value) for value in order(sweep, axis, table)]
     figure = curves.figure(axes.title(axis), name, percent_y=metric.percent, height=360)
     by = [axis] if other is None else [axis, other]
-    found = spread(sweep, table, by, metric)
+    found = spread(table, by, metric)
     said = []
     for place, value in enumerate([None] if other is None else list(sweep.axes[other])[: curves.MOST_LINES]):
         rows = found if other is None else found[same(found[other], value)]
@@ -250,10 +142,11 @@ def phases(sweep: Sweep, table: pd.DataFrame, other: str | None) -> None:
     with right:
         lines(sweep, table, RATIO, other, "Spectral gap", "phase gap")
     more = "" if other is None else dropped(len(sweep.axes[other]))
+    sweep_verdicts.from_which_ratio(table, RATIO, other)
     st.caption(
-        f"{more}Too few poisoned images leave no direction of their own: the scores follow some other trait of the "
-        "class, and AUROC may lie on either side of 0.5. From some ratio on the poison has a direction to itself and "
-        "AUROC jumps; the gap of the raw representations need not."
+        f"{more}Poisoned images that are too few have no direction of their own: the scores follow some other trait of "
+        "the class, and AUROC may lie on either side of 0.5. Where they have one, AUROC is near 1, and the gap of the "
+        "raw representations may be wide or not."
     )
 
 
@@ -268,7 +161,7 @@ def dropped(values: int) -> str:
 def heatmap(sweep: Sweep, table: pd.DataFrame, across: str, down: str, name: str, fixed: Mapping[str, Any]) -> None:
     """Means over the seeds in a grid, written into it; a click on a cell shows its runs."""
     metric = METRICS[name]
-    found = spread(sweep, table, [across, down], metric)
+    found = spread(table, [across, down], metric)
     xs, ys = order(sweep, across, table), order(sweep, down, table)
     means, texts = grid(found, across, down, xs, ys, metric)
     x_labels, y_labels = [axes.label(across, x) for x in xs], [axes.label(down, y) for y in ys]
@@ -305,7 +198,7 @@ def heatmap(sweep: Sweep, table: pd.DataFrame, across: str, down: str, name: str
         points = st.session_state[key].selection["points"]
         if points:
             x, y = places[points[0]["point_index"]]
-            choose(points_of(sweep, fixed), {across: xs[x], down: ys[y]})
+            sweep_runs.choose(sweep_runs.points_of(sweep, fixed), {across: xs[x], down: ys[y]})
 
     with st.container(key="wide-grid" if len(xs) > MOST_WRITTEN else "grid"):
         st.html(_NARROW.format(width=NAMES + COLUMN * len(xs)))
@@ -353,97 +246,3 @@ def spoken(found: pd.DataFrame, across: str, down: str, name: str) -> str:
 
     where = f"{name} by {axes.title(across)} and {axes.title(down)}, {len(found)} cells"
     return f"{where}: lowest {at(low)}; highest {at(high)}."
-
-
-# --- the runs behind a point -----------------------------------------------------------------------------
-
-
-def cell(sweep: Sweep, table: pd.DataFrame, fixed: Mapping[str, Any]) -> None:
-    """A point of the grid by a menu or a click, and its runs to open; the address has its place (`cell=3`)."""
-    points = points_of(sweep, fixed)
-    names = [place(cell) for cell in points]
-    at = int(cuts.option(CELL_AT, "0", [str(number) for number in range(len(points))]))
-    st.session_state["sweep cell picker"] = at
-    st.selectbox(
-        "The runs of", range(len(points)), key="sweep cell picker", format_func=names.__getitem__,
-        on_change=lambda: cuts.set_option(CELL_AT, str(st.session_state["sweep cell picker"]), "0"),
-        help="A click on a cell of the picture chooses it, too.",
-    )  # fmt: skip
-    open_runs(sweep, table, points[at])
-
-
-def forget() -> None:
-    """Back to the first point of the grid."""
-    for option in (CELL_AT, *(f"axis{number}" for number in range(3, MOST_AXES + 1))):
-        cuts.set_option(option, "0", "0")
-
-
-def points_of(sweep: Sweep, fixed: Mapping[str, Any]) -> list[Cell]:
-    """The points of the part of the grid that is looked at, each by its first seed."""
-    first = [cell for cell in core.grid.cells(sweep) if cell.seed == sweep.seeds[0]]
-    return [cell for cell in first if _fits(cell.point, fixed)]
-
-
-def choose(points: list[Cell], wanted: Mapping[str, Any]) -> None:
-    """Look at the runs of a point."""
-    at = next((n for n, one in enumerate(points) if _fits(one.point, wanted)), 0)
-    cuts.set_option(CELL_AT, str(at), "0")
-
-
-def place(cell: Cell) -> str:
-    """A point in words."""
-    return ", ".join(f"{axes.title(axis)} {axes.label(axis, value)}" for axis, value in cell.point.items()) or "all"
-
-
-def _fits(point: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    return all(point.get(axis) == value for axis, value in wanted.items())
-
-
-def open_runs(sweep: Sweep, table: pd.DataFrame, chosen: Cell) -> None:
-    """A line for each seed: its figures, and the way to its run: a link where it is whole, else its settings."""
-    store = core.Store()
-    rows = table[_all(table, chosen.point)].set_index("seed")
-    for one in core.grid.cells(sweep):
-        if dict(one.point) != dict(chosen.point):
-            continue
-        row = rows.loc[one.seed]
-        with st.container(horizontal=True, vertical_alignment="center"):
-            key = one.run
-            if store.has("run", key):
-                if core.jobs.find(key, start=False) is None:
-                    core.submit(one.config, start=False)  # so that a link finds it
-                st.page_link(COMPARE, label=f"seed {one.seed}", icon=":material/open_in_new:",
-                             query_params={current.PARAMETER: key[: current.SHORT]}, width="content")  # fmt: skip
-            elif st.button(
-                f"seed {one.seed}", icon=":material/tune:", type="tertiary", key=f"cell {key}",
-                help="No whole run of it is stored here: opens the Attack screen with its settings, to start it there.",
-            ):  # fmt: skip
-                fill_form(one)
-            st.caption(figures_of(row), width="content")
-
-
-def fill_form(cell: Cell) -> None:
-    """To the Attack screen, with a cell's run in the form; nothing starts."""
-    settings.fill(cell.config)
-    job = current.current_job()
-    st.session_state[settings.OF] = None if job is None else job.key  # or that screen would show the current run's
-    st.switch_page(current.ATTACK, query_params={current.PARAMETER: job.key[: current.SHORT]} if job else None)
-
-
-def _all(table: pd.DataFrame, point: Any) -> pd.Series:
-    fits = pd.Series(True, index=table.index)
-    for axis, value in point.items():
-        fits &= same(table[axis], value)
-    return fits
-
-
-def figures_of(row: pd.Series) -> str:
-    """A run's figures in one line, or why there are none."""
-    if row["status"] != "done":
-        return str(row["error"] if row["status"] == "failed" else row["status"])
-    said = []
-    for name, metric in METRICS.items():
-        value = row[metric.column]
-        if value is not None and not math.isnan(value):
-            said.append(f"{name} {metric.write(float(value) * (100 if metric.percent else 1))}")
-    return " · ".join(said)

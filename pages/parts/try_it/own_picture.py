@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
-from core import BadRequest
-
-FORMATS = ("PNG", "JPEG")
-MOST = 40_000_000  # pixels of a file that is opened
+import core
 
 
 def read(file: IO[bytes], height: int, width: int) -> NDArray[np.uint8]:
     """A PNG or JPEG file as an image [height, width, 3]; BadRequest says what is wrong with it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is checked here
-            picture = Image.open(file, formats=FORMATS)
-        if picture.width * picture.height > MOST:
-            size = f"{picture.width:,} by {picture.height:,}"
-            raise BadRequest(f"the picture must have at most {MOST // 1_000_000} million pixels, got {size}")
-        return _fitted(picture, height, width)
-    except UnidentifiedImageError:
-        raise BadRequest(f"the file must be a picture, {' or '.join(FORMATS)}; this one is neither") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # how Pillow says "damaged"
-        if isinstance(error, BadRequest):
-            raise
-        raise BadRequest(f"the picture cannot be read, its file is damaged: {error}") from None
-
-
-def _fitted(picture: Any, height: int, width: int) -> NDArray[np.uint8]:
-    upright = ImageOps.exif_transpose(picture).convert("RGBA")
+    file.seek(0)  # at every turn of the page it is the same one
+    upright = Image.fromarray(core.pictures.read(file.read(core.pictures.MOST_BYTES + 1)), "RGBA")
     paper = Image.new("RGBA", upright.size, "white")  # what is transparent shows it
     flat = Image.alpha_composite(paper, upright).convert("RGB")
     return np.array(ImageOps.fit(flat, (width, height), Image.Resampling.BOX))

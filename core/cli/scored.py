@@ -1,0 +1,249 @@
+"""What scoring found: as a table for a file, as one object, and as sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from core.cli.kinds import check_room
+from core.configuration import DefenceConfig
+from core.detectors import EVIDENCE, Labelled, as_labels, detect, expected, plain_faults
+from core.evaluation import filter as filtering
+from core.store import as_csv, writing
+from core.types import BadRequest, Detection, Features, Ids, Labels, Mask
+
+TOLD = 12  # classes that the terminal shows; --json has all
+WIDE = 40  # characters of a class's name in the terminal
+
+
+class Asked(NamedTuple):
+    """What is to be scored: features [n, d], labels as they were given, further evidence, and how."""
+
+    features: Features
+    labels: NDArray[Any]
+    evidence: Mapping[str, NDArray[Any]]
+    defence: DefenceConfig
+    epsilon_of: filtering.EpsilonOf
+
+
+class Scored(NamedTuple):
+    """What was found: of the rows `ids` [m] that have a label, their dense labels [m], scores and flags [m]."""
+
+    asked: Asked
+    read: Labelled
+    ids: Ids
+    labels: Labels
+    found: Detection
+    flags: Mask
+    warnings: tuple[str, ...]
+
+    @property
+    def flagged(self) -> int:
+        """How many rows are flagged."""
+        return int(self.flags.sum())
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are, with and without a label."""
+        return len(self.read.labels)
+
+    @property
+    def named(self) -> list[int] | None:
+        """The classes that the detector calls poisoned, most suspicious first; None where it gives no opinion."""
+        statistic = self.found.class_statistic
+        if statistic is None or self.found.class_threshold is None:
+            return None
+        which = filtering.suspicious_classes(self.labels, self.found, "suspicious_class")
+        return list(map(int, which[np.argsort(-statistic[which], kind="stable")]))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on how labels were read, and on what was not judged and why."""
+        told = filtering.told(self.found, self.labels, self.asked.defence, self.asked.epsilon_of)
+        return (*self.read.notes, *told)
+
+
+def checked_share(epsilon_of: str) -> filtering.EpsilonOf:
+    """What epsilon is a share of; BadRequest where it is nothing known."""
+    for known in get_args(filtering.EpsilonOf):
+        if epsilon_of == known:
+            return known  # type: ignore[no-any-return]
+    raise BadRequest(f"epsilon_of must be one of {list(get_args(filtering.EpsilonOf))}, got {epsilon_of!r}")
+
+
+def carry_out(asked: Asked, beforehand: Callable[[float, float], None]) -> Scored:
+    """Score and flag. beforehand is told the seconds and bytes that the detector may take."""
+    features, read, defence = asked.features, as_labels(asked.labels), asked.defence
+    if features.ndim != 2 or len(read.labels) != len(features) or not features.size:
+        hint = "; features.reshape(len(features), -1) makes them [n, d]" if features.ndim > 2 else ""
+        raise BadRequest(
+            "features must be [n, d] and labels [n], neither empty; got shapes "
+            f"{features.shape} and {asked.labels.shape}{hint}"
+        )
+    ids, labels, evidence = np.flatnonzero(~read.unlabelled), read.labels, asked.evidence
+    if len(ids) < len(labels):
+        check_room("what has a label", len(ids) * features[0].nbytes)
+        features, labels = features[ids], labels[ids]
+        evidence = {name: _kept(name, array, read.unlabelled) for name, array in evidence.items()}
+    sizes = np.bincount(labels)
+    beforehand(*expected(defence.detector, len(features), features.shape[1], len(sizes), int(sizes.max())))
+    found = detect(defence.detector, features, labels, None, defence.parameters, evidence)
+    flags = ~filtering.keep_mask(found, labels, defence, asked.epsilon_of)
+    return Scored(asked, read, ids, labels, found, flags, plain_faults(features, labels, read.names, ids))
+
+
+def _kept(name: str, array: NDArray[Any], unlabelled: Mask) -> NDArray[Any]:
+    """Evidence of the rows that have a label; as it is where it is of other rows, which `detect` says."""
+    axis = EVIDENCE[name].axis
+    fits = array.ndim == 2 and array.shape[axis] == len(unlabelled)
+    return array.compress(~unlabelled, axis) if fits else array
+
+
+# --- the table --------------------------------------------------------------------------------------------
+
+
+def write(scored: Scored, to: Path) -> None:
+    """One line a row, in the order given: id, label as given, score, flagged; without a label the first and last."""
+    rows = pd.DataFrame({"id": np.arange(scored.rows), "label": _given(scored.read)})
+    rows["score"], rows["flagged"] = np.nan, False
+    rows.loc[scored.ids, "score"] = scored.found.scores
+    rows.loc[scored.ids, "flagged"] = scored.flags
+    with writing(to):
+        to.write_bytes(as_csv(rows))
+
+
+def _given(read: Labelled) -> NDArray[Any]:
+    """Labels [n] as they were spelled, numbers as numbers; None where there is none."""
+    spelled = np.array([*(read.names if read.numbers is None else read.numbers), None], object)
+    return spelled[read.labels]
+
+
+# --- one object -------------------------------------------------------------------------------------------
+
+
+def document(scored: Scored, to: Path) -> dict[str, Any]:
+    """All that was found, but for the rows, as plain values; what is infinite or missing is None."""
+    asked, named, defence = scored.asked, scored.named, scored.asked.defence
+    return {
+        "detector": defence.detector,
+        "parameters": dict(defence.parameters),
+        "rows": scored.rows,
+        "features": asked.features.shape[1],
+        "unlabelled": int(scored.read.unlabelled.sum()),
+        "named": None if named is None else [scored.read.names[label] for label in named],
+        "threshold": scored.found.class_threshold,
+        "scope": defence.scope,
+        "cut": defence.cut,
+        "assumed_ratio": defence.assumed_ratio,
+        "multiplier": defence.multiplier,
+        "epsilon_of": asked.epsilon_of,
+        "flagged": scored.flagged,
+        "why": why(scored),
+        "classes": list(_classes(scored)),
+        "notes": list(scored.notes),
+        "warnings": list(scored.warnings),
+        "to": str(to),
+    }
+
+
+def _classes(scored: Scored) -> Iterator[dict[str, Any]]:
+    found, labels, defence = scored.found, scored.labels, scored.asked.defence
+    sizes, flagged = np.bincount(labels), np.bincount(labels[scored.flags], minlength=len(scored.read.names))
+    once = defence.model_copy(update={"multiplier": 1.0})
+    epsilons = filtering.budgets(labels, once, scored.asked.epsilon_of)
+    budgets = filtering.budgets(labels, defence, scored.asked.epsilon_of)
+    gap, named = defence.cut == "gap", scored.named
+    for label, name in enumerate(scored.read.names):
+        yield {
+            "label": name if scored.read.numbers is None else scored.read.numbers[label],
+            "rows": int(sizes[label]),
+            "statistic": _finite(found.class_statistic, label),
+            "named": None if named is None else label in named,
+            "judged": found.unjudged is None or not bool(found.unjudged[label]),
+            "epsilon": None if gap else int(epsilons[label]),
+            "budget": None if gap else int(budgets[label]),
+            "gap": _finite(found.cut, label),
+            "flagged": int(flagged[label]),
+        }
+
+
+def _finite(values: NDArray[np.float64] | None, label: int) -> float | None:
+    return float(values[label]) if values is not None and math.isfinite(values[label]) else None
+
+
+# --- sentences --------------------------------------------------------------------------------------------
+
+
+def why(scored: Scored) -> str:
+    """By what rule rows are flagged."""
+    defence = scored.asked.defence
+    classes = "every class" if defence.scope == "every_class" else "each class that is named"
+    if defence.cut == "gap":
+        return f"what scores above the detector's own gap, in {classes}"
+    share = f"{defence.assumed_ratio:.4g} of "
+    if scored.asked.epsilon_of == "own_class":
+        share += "a class's own rows"
+    else:
+        share += f"the median class, {filtering.epsilon(scored.labels, defence.assumed_ratio):,} rows"
+    return f"the {defence.multiplier:g} * epsilon highest scores of {classes}; epsilon is {share}"
+
+
+def tell(scored: Scored, to: Path, out: Console) -> None:
+    """What was found, in the terminal."""
+
+    def say(sentence: str) -> None:
+        out.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+    detector, names = scored.asked.defence.detector, scored.read.names
+    width = scored.asked.features.shape[1]
+    say(f"{detector}: {scored.rows:,} rows of {width:,} features in {len(names):,} classes")
+    for note in scored.notes:
+        say(f"note: {note}")
+    for warning in scored.warnings:
+        say(f"warning: {warning}")
+    say(_said_named(scored))
+    out.print(_table(scored))
+    if len(names) > TOLD:
+        say(f"and {len(names) - TOLD:,} more classes; --json has all")
+    say(f"flagged is {why(scored)}")
+    say(f"{scored.flagged} of {scored.rows} images flagged; written to {to}")
+
+
+def _said_named(scored: Scored) -> str:
+    named, found = scored.named, scored.found
+    if named is None:
+        return "this detector ranks rows and names no class"
+    if not named:
+        return f"no class is named: no statistic is above {found.class_threshold:.4g}"
+    said = ", ".join(_shown(scored.read.names[label]) for label in named[:TOLD])
+    more = f" and {len(named) - TOLD} more" if len(named) > TOLD else ""
+    return f"named: {said}{more} (statistic above {found.class_threshold:.4g})"
+
+
+def _table(scored: Scored) -> Table:
+    """The classes, the most suspicious first."""
+    rows = sorted(_classes(scored), key=lambda row: (-(row["statistic"] or 0.0), -row["flagged"]))[:TOLD]
+    heads = ["class", "rows", "flagged", "statistic", "judged"]
+    table = Table()
+    for head in heads:
+        table.add_column(head, justify="left" if head == "class" else "right")
+    for row in rows:
+        statistic = "" if row["statistic"] is None else f"{row['statistic']:.4g}{' named' if row['named'] else ''}"
+        judged = "yes" if row["judged"] else "no"
+        table.add_row(escape(_shown(str(row["label"]))), f"{row['rows']:,}", f"{row['flagged']:,}", statistic, judged)
+    return table
+
+
+def _shown(name: str) -> str:
+    """A name that anybody may have written, for a terminal: one line, no control letters, not long."""
+    plain = "".join(letter if letter.isprintable() else "?" for letter in name)
+    return plain if len(plain) <= WIDE else f"{plain[: WIDE - 1]}…"

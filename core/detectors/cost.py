@@ -1,0 +1,230 @@
+"""About what a detector costs before it starts: seconds and memory, from the sizes alone.
+
+The figures are of one core of an AMD EPYC (python -m benchmarks.detector_costs measures them beside these), and right
+within a factor of about three: to tell a second from an hour, and what fits from what does not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from core.configuration import DETECTORS
+from core.types import BadRequest, Labels
+
+REAL = 8.0  # bytes of a number
+PRODUCTS = 1.5e10  # multiplications and additions a second, in products of matrices
+DECOMPOSED = 12.0  # products of a matrix with itself that finding all its eigenvectors takes, in time
+LEAST = 5e7  # bytes that any detector may take: libraries, and blocks that are looked at one by one
+
+
+class Cost(NamedTuple):
+    """What a detector takes: seconds of one core, and bytes beside the features themselves."""
+
+    seconds: float
+    bytes: float
+
+
+class Sizes(NamedTuple):
+    """Images, features, classes that are present, and images of the largest of these."""
+
+    rows: int
+    features: int
+    classes: int
+    largest: int
+
+    @property
+    def gram(self) -> int:
+        """The side of the larger classes' Gram matrices."""
+        return min(self.largest, self.features)
+
+    @property
+    def span(self) -> int:
+        """Features, or images where these are fewer."""
+        return min(self.rows, self.features)
+
+    @property
+    def typical(self) -> float:
+        """Images of a class, on average."""
+        return self.rows / self.classes
+
+
+def expected(detector: str, rows: int, features: int, classes: int, largest: int | None = None) -> Cost:
+    """About what a registered detector takes at its usual settings, for so many images [n], features and classes.
+
+    largest: the images of the largest class; by default all have as many. What it costs to get the evidence that a
+    detector needs besides is not counted. BadRequest where the detector is unknown or a number is below 1.
+    """
+    DETECTORS[detector]
+    for name, number in (("rows", rows), ("features", features), ("classes", classes)):
+        if number < 1:
+            raise BadRequest(f"{name} must be at least 1, got {number}")
+    largest = -(-rows // classes) if largest is None else largest
+    sizes = Sizes(rows, features, min(classes, rows), largest)
+    seconds, numbers = _COSTS.get(detector, _by_class)(sizes)
+    return Cost(seconds, LEAST + REAL * numbers)
+
+
+def check_fits(detector: str, shape: tuple[int, ...], labels: Labels) -> None:
+    """BadRequest where a detector would need more memory for features of this shape [n, d] than is free."""
+    sizes, (rows, features) = np.bincount(labels), shape
+    free = free_memory()
+
+    def needed(features: int) -> float:
+        return expected(detector, rows, features, int((sizes > 0).sum()), int(sizes.max())).bytes
+
+    if free is None or needed(features) <= free:
+        return
+    fits, too_many = 0, features
+    while too_many - fits > max(1, fits // 100):
+        middle = (fits + too_many) // 2
+        fits, too_many = (middle, too_many) if needed(middle) <= free else (fits, middle)
+    advice = f"about {fits:,} features would fit" if fits else "fewer rows would fit"
+    raise BadRequest(
+        f"{detector} would need about {_said(needed(features))} of memory for {rows:,} rows of {features:,} features "
+        f"in {np.count_nonzero(sizes):,} classes, and {_said(free)} are free; {advice}"
+    )
+
+
+def free_memory() -> float | None:
+    """Bytes that this process may still take, by the system's and its container's word; None where they say nothing."""
+    found = [free for free in (_of_system(), _of_container()) if free is not None]
+    return min(found) if found else None
+
+
+def _of_system() -> float | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        pass
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (OSError, ValueError):
+        return None
+
+
+def _of_container() -> float | None:
+    folder = Path("/sys/fs/cgroup")
+    try:
+        most, taken = (int((folder / f"memory.{name}").read_text()) for name in ("max", "current"))
+        held = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        return float(most - taken + int(held.get("inactive_file", 0)))  # what is only a copy of files can be let go
+    except (OSError, ValueError):  # no container, or one without a limit ("max")
+        return None
+
+
+def _said(size: float) -> str:
+    return f"{size / 1e9:,.1f} GB"
+
+
+# --- seconds, and numbers that are alive at once ----------------------------------------------------------
+
+Pair = tuple[float, float]
+
+
+def _by_class(one: Sizes) -> Pair:
+    """Each class by itself: its rows in order, copied and centred."""
+    return 2e-8 * one.rows * one.features + 1e-4 * one.classes, 4.0 * one.largest * one.features
+
+
+def _directions(one: Sizes) -> Pair:
+    """A few leading directions of each class: Lanczos on its Gram matrix."""
+    seconds, numbers = _by_class(one)
+    products = one.rows * one.features * min(one.typical, one.features) + 100.0 * one.classes * one.gram**2
+    return seconds + products / PRODUCTS + 3e-4 * one.classes, numbers + 4.0 * one.gram**2
+
+
+def _all_directions(one: Sizes) -> Pair:
+    seconds, numbers = _directions(one)
+    side = min(one.typical, one.features)
+    return (
+        seconds + DECOMPOSED * one.classes * side**3 / PRODUCTS,
+        numbers + one.gram * (one.features + one.largest),
+    )
+
+
+def _narrowed(one: Sizes) -> Pair:
+    """Where features are more than images: the coordinates in their span."""
+    if one.features <= one.rows:
+        return 0.0, 0.0
+    return 4.0 * one.features * one.rows**2 / PRODUCTS, 4.0 * one.features * one.rows
+
+
+def _whitened(one: Sizes) -> Pair:
+    before, numbers = _narrowed(one)
+    side, few = one.span, min(one.span, max(1.0, one.typical / 20), 128)
+    products = 2.0 * one.rows * side**2 + 2 * DECOMPOSED * side**3
+    if one.typical >= side:
+        products += 2 * DECOMPOSED * one.classes * side**3
+    else:
+        products += one.rows * one.typical * (side + DECOMPOSED * one.typical)
+    refined = one.classes * 0.03 + 3e-6 * one.rows * few
+    return before + products / PRODUCTS + refined, numbers + 6.0 * one.largest * side + 8.0 * side**2
+
+
+def _scan(one: Sizes) -> Pair:
+    before, numbers = _narrowed(one)
+    side = one.span
+    products = 3.0 * one.rows * side**2 + (5.0 * one.classes + 20 * DECOMPOSED) * side**3
+    groups = 0.01 * one.classes + 1e-7 * one.rows * side
+    alive = 2.0 * one.rows * side + 4.0 * one.largest * side + 12.0 * side**2 + 6.0 * one.classes * side
+    return before + products / PRODUCTS + groups, numbers + alive
+
+
+def _spectre(one: Sizes) -> Pair:
+    seconds, numbers = _directions(one)
+    few = min(one.features, max(1.0, one.typical / 20), 100)
+    return seconds + 0.003 * one.classes + 3e-6 * one.rows * few, numbers + 8.0 * one.largest * few
+
+
+def _clustering(one: Sizes) -> Pair:
+    seconds, numbers = _directions(one)
+    return seconds + 0.025 * one.classes + 2e-4 * one.rows, numbers + 100.0 * one.largest + 3.0 * min(
+        one.largest, 3000
+    ) ** 2
+
+
+def _mahalanobis(one: Sizes) -> Pair:
+    seconds, numbers = _directions(one)
+    return seconds + 0.04 * one.classes + 1e-3 * one.rows, numbers + 300.0 * one.largest
+
+
+def _neighbours(one: Sizes) -> Pair:
+    seconds, numbers = _by_class(one)
+    near = min(0.15 * one.largest, 1000.0)
+    compared = one.rows * one.typical * (one.features + 150.0)
+    return seconds + compared / PRODUCTS + 1e-3 * one.classes, numbers + 6.0 * one.largest * near
+
+
+def _forest(one: Sizes) -> Pair:
+    seconds, numbers = _by_class(one)
+    numbers, trees = 2 * numbers, 100.0
+    if one.classes <= 50:
+        return seconds + 0.25 * one.classes + 1e-4 * one.rows, numbers + 2.0 * one.largest * trees
+    return seconds + 0.003 * one.classes + 1e-4 * one.rows, numbers + 20.0 * min(one.largest, 256) * trees
+
+
+def _evidence(one: Sizes) -> Pair:
+    return 1e-6 * one.rows + 1e-4 * one.classes, 20.0 * one.rows
+
+
+_COSTS: dict[str, Callable[[Sizes], Pair]] = {
+    "spectral": _directions,
+    "spectral-released": _directions,
+    "spectral-top-k": _all_directions,
+    "whitened-spectral": _whitened,
+    "spectre": _spectre,
+    "activation-clustering": _clustering,
+    "scan": _scan,
+    "mahalanobis": _mahalanobis,
+    "knn": _neighbours,
+    "lof": _neighbours,
+    "isolation-forest": _forest,
+    "loss-isolation": _evidence,
+    "strip": _evidence,
+}

@@ -1,0 +1,10 @@
+from .figures import confusion as confusion
+from .figures import targets_of as targets_of
+from .images import THUMBNAILS as THUMBNAILS
+from .page import Verdicts as Verdicts
+from .page import html as html
+from .page import verdicts_of as verdicts_of
+from .words import MEANINGS as MEANINGS
+from .words import gap_cut as gap_cut
+from .words import settings as settings
+from .words import source as source

@@ -1,0 +1,85 @@
+"""What a detector costs is said and grows with what it is given; what does not fit is refused beforehand."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from core.configuration.registry import DETECTORS
+from core.detectors import cost, detect, expected
+from core.types import BadRequest
+from tests.detectors import made_up
+
+every_detector = pytest.mark.parametrize("detector", DETECTORS)
+
+
+@every_detector
+def test_more_images_features_and_classes_never_cost_less(detector):
+    plain = expected(detector, 20_000, 128, 10)
+    assert plain.seconds > 0
+    for more in ((40_000, 128, 10), (20_000, 256, 10)):
+        found = expected(detector, *more)
+        assert found.seconds >= plain.seconds
+        assert found.bytes >= plain.bytes
+
+
+def test_memory_does_not_grow_with_the_number_of_classes_as_a_matrix_for_each_would():
+    for detector in DETECTORS:
+        assert expected(detector, 30_000, 2_048, 1_000).bytes < 4e9, detector
+
+
+def test_numbers_below_one_and_unknown_detectors_are_refused():
+    with pytest.raises(BadRequest, match="classes must be at least 1, got 0"):
+        expected("scan", 10, 10, 0)
+    with pytest.raises(BadRequest, match="unknown detector"):
+        expected("scam", 10, 10, 1)
+
+
+@every_detector
+def test_what_does_not_fit_is_refused_with_the_size_and_what_would_before_it_is_allocated(detector, monkeypatch):
+    features = np.random.default_rng(0).normal(size=(600, 300)).astype(np.float32)
+    labels = np.arange(600) % 3
+    given = made_up.evidence(detector, features, labels)
+    monkeypatch.setattr(cost, "free_memory", lambda: 1e7)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadRequest, match=rf"{detector} would need about 0\.\d GB of memory for 600 rows of 300 "):
+            detect(detector, features, labels, evidence=given)
+        assert tracemalloc.get_traced_memory()[1] < 4e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_number_of_features_that_would_fit_does(monkeypatch):
+    monkeypatch.setattr(cost, "free_memory", lambda: 16e9)
+    labels = np.arange(50_000) % 10
+    with pytest.raises(BadRequest, match=r"and 16\.0 GB are free; about ") as refused:
+        cost.check_fits("whitened-spectral", (50_000, 40_000), labels)
+    fits = int(str(refused.value).split("; about ")[1].split()[0].replace(",", ""))
+    cost.check_fits("whitened-spectral", (50_000, fits), labels)
+    with pytest.raises(BadRequest):
+        cost.check_fits("whitened-spectral", (50_000, fits + fits // 20), labels)
+
+
+def test_free_memory_is_the_systems_word_or_none(monkeypatch):
+    free = cost.free_memory()
+    assert free is None or free > 0
+    monkeypatch.setattr(cost, "_of_system", lambda: None)
+    monkeypatch.setattr(cost, "_of_container", lambda: None)
+    assert cost.free_memory() is None
+    cost.check_fits("scan", (10**6, 10**6), np.zeros(3, int))  # nothing is known, so nothing is refused
+
+
+def test_looking_for_what_is_not_finite_copies_no_features_whole():
+    features = np.random.default_rng(0).normal(size=(40_000, 256))
+    labels = np.arange(40_000) % 2
+    evidence = {"losses": np.random.default_rng(0).uniform(size=(2, 40_000)).astype(np.float32)}
+    tracemalloc.start()
+    try:
+        detect("loss-isolation", features, labels, evidence=evidence)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < features.nbytes / 2
