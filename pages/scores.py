@@ -1,4 +1,4 @@
-"""Scores: how suspicious every image enlarged, and what a budget would remove. Nothing here trains.
+"""Scores: how suspicious every image looks, and what a budget would remove. Nothing here trains.
 
 Read from the run: its stored features. Kept for this tab and in the address: the cut and how it is looked at
 (pages/parts/around/cuts.py). All but the title's row is one fragment; of the plots below only the visible one is made.
@@ -13,7 +13,7 @@ from pages.parts.around import current, cuts, shell, words
 from pages.parts.around.cuts import Scored
 from pages.parts.how import explained
 from pages.parts.images import picked
-from pages.parts.scores import budget, cards, closer, decision, enlarged, large, panels, picked_out
+from pages.parts.scores import budget, cards, closer, decision, large, looks, panels, picked_out
 from pages.parts.scores.scales import Scales
 
 HARDLY_LEARNED = 0.5  # ASR1 below which low recall says little about the detector
@@ -66,7 +66,7 @@ def explore(result: Result, found: Scored, truth: bool) -> None:
         budget.show(result, found, label, scales.axis)
         panels.show("histogram")
     with right:
-        cards.show(scales.cards(), label, lambda chosen: enlarged.enlarge(result, found, truth, chosen))
+        cards.show(scales.cards(), label, lambda chosen: looks.enlarge(result, found, truth, chosen))
         st.caption(decision.class_words(result, found))
     closer.show(result, found, cut, label, truth)
     picked_out.show(result, found, label, truth)

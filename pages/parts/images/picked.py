@@ -1,4 +1,4 @@
-"""What a person picks: a detector, whose scores are then had, or one of a few ways to look."""
+"""The detector that a person picks, and its scores."""
 
 from __future__ import annotations
 

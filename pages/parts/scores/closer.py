@@ -43,7 +43,7 @@ def show_curves(result: Result, found: Scored, cut: Cut, label: int, name: str, 
         if result.poisoned.truth.count and label != target:
             st.button(
                 f"Show {words.class_name(result.config, target)}, the target class",
-                on_click=lambda: enlarged.enlarge(result, found, truth, target),
+                on_click=lambda: looks.enlarge(result, found, truth, target),
             )
         return
     hits = ranking.poisons(result, found, cut.detector, label)

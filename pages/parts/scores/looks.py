@@ -1,4 +1,4 @@
-"""The class in large: which one it is stands in the address."""
+"""The ways to look at scores: what is chosen stands in the address."""
 
 from __future__ import annotations
 
