@@ -74,7 +74,9 @@ class Histogram {
     if (at === null) return;
     this.at = at;
     this.cut.style.left = `${100 * at}%`;
-    this.cut.classList.toggle("late", at > 0.4);
+    const late = at > 0.4;
+    this.cut.classList.toggle("late", late);
+    this.cut.style.setProperty("--room", late ? at : 1 - at); // for its words, on their side of the line
     this.gone.style.left = `${100 * at}%`;
   }
 

@@ -4,6 +4,15 @@
 // the opened ones in the address.
 
 const boards = new WeakMap();
+let live = null; // the board on the screen
+
+// Where the browser's history leads, the opened rows are the address's. Python may have nothing new to say of them:
+// a row that was closed a moment ago is still open to it.
+addEventListener("popstate", () => {
+  if (!live?.root.isConnected) return;
+  live.open = new Set((new URLSearchParams(location.search).get(live.address) ?? "").split(" "));
+  mark(live);
+});
 
 function box(facts) {
   const place = document.createElement("div");
@@ -73,6 +82,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
   data.tables.forEach((facts, number) => fill(board, facts, root.children[number]));
   const told = JSON.stringify(data.open);
   if (board.told !== told) board.open = new Set(data.open);
-  board.told = told;
+  Object.assign(board, { told, address: data.address });
+  live = board;
   mark(board);
 }

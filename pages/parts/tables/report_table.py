@@ -37,6 +37,7 @@ def show(rows: Sequence[TableRow], jobs: Mapping[str, Job]) -> None:
     data = {
         "tables": [table(trigger, rows, jobs) for trigger in dict.fromkeys(row.row.trigger for row in rows)],
         "open": opened(rows),
+        "address": OPENED,
     }
     drawn = _draw(key=KEY, data=data, on_opened_change=_keep_opened, on_visit_change=lambda: None)
     if drawn.visit:
