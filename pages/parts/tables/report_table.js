@@ -10,7 +10,7 @@ let live = null; // the board on the screen
 // a row that was closed a moment ago is still open to it.
 addEventListener("popstate", () => {
   if (!live?.root.isConnected) return;
-  live.open = new Set((new URLSearchParams(location.search).get(live.address) ?? "").split(" "));
+  live.open = new Set((new URLSearchParams(location.search).get(live.address) ?? "").split(" ").filter(Boolean));
   mark(live);
 });
 
