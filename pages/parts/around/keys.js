@@ -8,7 +8,8 @@
 //   quick presses are three places, though a screen be slower than the hand.
 
 const AGAIN = 40; // milliseconds until it is looked again whether the last press was answered
-const PATIENCE = 4000; // milliseconds that a press waits for its turn
+const PATIENCE = 10_000; // milliseconds that a press waits for its turn
+const ANSWER = 2000; // milliseconds in which Python begins to answer a press
 const TURNS = { PageUp: -1, PageDown: 1 };
 const TAKES_NO_TEXT = ["button", "checkbox", "color", "file", "image", "radio", "range", "reset", "submit"];
 const OPEN = [
@@ -35,6 +36,18 @@ function listen() {
   let wanted = null; // the place in the deck that was asked for and is not reached
   let told = ""; // from where Python was last told of which
   let timer = null;
+  let pressed = 0; // when, while the press is not answered
+
+  // Between a press and the script's first word the app looks idle: only a run that has ended is an answer.
+  let ran = false;
+  const look = () => {
+    if (!idle()) ran = true;
+    else if (ran) [ran, pressed] = [false, 0];
+  };
+  new MutationObserver(look).observe(document.body, {
+    subtree: true,
+    attributeFilter: ["data-test-script-state"],
+  });
 
   const ask = (mine) => {
     const way = `${mine.deck.at} to ${wanted}`;
@@ -62,8 +75,11 @@ function listen() {
     timer = null;
     const [name, since] = waiting[0];
     const button = document.querySelector(`.st-key-${name} button:not(:disabled)`);
-    if (button && idle()) button.click();
-    else if (Date.now() - since < PATIENCE) return void (timer = setTimeout(press, AGAIN));
+    if (button && idle() && Date.now() - pressed > ANSWER) {
+      ran = false;
+      pressed = Date.now();
+      button.click();
+    } else if (Date.now() - since < PATIENCE) return void (timer = setTimeout(press, AGAIN));
     waiting.shift();
     if (waiting.length) timer = setTimeout(press, AGAIN);
   };
