@@ -75,9 +75,9 @@ def test_an_unknown_data_set_is_refused_with_the_known_ones():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"epochs": 0}, "epochs: .*greater than or equal to 1, got 0"),
-        ({"per_class": 1}, "per_class: .*greater than or equal to 2, got 1"),
-        ({"learning_rate": 0.1}, "learning_rate: .*not permitted, got 0.1"),
+        ({"epochs": 0}, "epochs: must be at least 1, got 0"),
+        ({"per_class": 1}, "per_class: must be at least 2, got 1"),
+        ({"learning_rate": 0.1}, "learning_rate: there is no such setting here, got 0.1"),
         ({"model": "vgg"}, "unknown model 'vgg'; allowed are"),
         ({"momentum": 1.0}, "momentum: .*less than 1, got 1.0"),
     ],

@@ -18,6 +18,6 @@ def test_the_first_thing_a_server_shows_may_be_a_linked_screen(page: Page, tmp_p
         page.goto(f"{server.url}/{screen}")
         links = page.get_by_test_id("stSidebarNav").get_by_role("link")
         expect(links).to_contain_text(["Story", "Attack", "Scores", "Flagged", "Compare"], timeout=MINUTE)
-        expect(page.get_by_role("heading", level=1)).to_have_text(screen.capitalize())
+        expect(page.get_by_role("heading", level=1)).to_have_text(screen.capitalize(), timeout=MINUTE)
         assert page.url.rstrip("/").endswith(f"/{screen}")
         page.goto("about:blank")

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import Job
-from core.jobs import ledger
+from core.jobs import requests
 from core.results.result import Result
 from pages.parts.sensitivity import layers
 from tests.pages import stored
@@ -19,7 +19,7 @@ REFERENCES = ("random", "perfect")
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "_attended", lambda job, start: job)
+    monkeypatch.setattr(requests, "attended", lambda job, start: job)
 
 
 # --- guessing and knowing --------------------------------------------------------------------------------

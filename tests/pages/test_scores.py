@@ -17,7 +17,7 @@ from streamlit.testing.v1.element_tree import Button
 
 import core
 from core import Detection, Job
-from core.jobs import ledger
+from core.jobs import requests
 from core.results.result import Result
 from pages.parts.around import cuts, plots, words
 from pages.parts.images import brush
@@ -386,7 +386,7 @@ def test_a_backdoor_that_was_not_learned_is_said(open_screen) -> None:
 
 @pytest.mark.parametrize("screen", ["story", "scores", "flagged", "compare", "sensitivity", "network", "try_it"])
 def test_a_screen_whose_run_waits_has_its_heading(own_home: Path, open_screen, monkeypatch, screen: str) -> None:
-    monkeypatch.setattr(ledger, "_attended", lambda job, start: job)
+    monkeypatch.setattr(requests, "attended", lambda job, start: job)
     job = core.submit(stored.config())
     app = open_screen(screen, run=job.key)
     assert not app.exception

@@ -13,6 +13,7 @@ from pages.parts.around.templates import render
 from pages.parts.common import sees
 
 BINS, TICKS = 44, 4
+PLACE = "\N{OBJECT REPLACEMENT CHARACTER}"  # where the class goes into what was escaped
 APART = 0.9  # AUROC from which the poisoned images are said to stand apart
 
 STYLE = f""".ps-chart {{display: grid; grid-template-rows: auto 5rem auto auto auto; width: 100%; font-size: .72rem;
@@ -34,8 +35,8 @@ STYLE = f""".ps-chart {{display: grid; grid-template-rows: auto 5rem auto auto a
 def told(result: Result, target: str, found: dict[str, Any]) -> str:
     """What the run's detector sees of the images labelled `target`, in its own words (HTML)."""
     defence = result.config.defence
-    along = sees.along(defence, f"<b>{escape(target)}</b>")
-    begin = f"Not in the pixels: {sees.of(defence).where}."
+    along = escape(sees.along(defence, PLACE)).replace(PLACE, f"<b>{escape(target)}</b>")
+    begin = f"Not in the pixels: {escape(sees.of(defence).where)}."
     if not found["poisons"]:
         return f"{begin} Some images are always the oddest {along}."
     apart = found.get("auroc") is not None and found["auroc"] >= APART
