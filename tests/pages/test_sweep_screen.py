@@ -415,7 +415,7 @@ def test_the_page_says_which_detector_finds_what_and_what_none_does(finished_job
     told = said(screen(open_screen, finished_job, sweep=job.key[:16]))
     assert "**Found**, with the best detector and its AUROC: pattern (whitened-spectral, 0.990)." in told
     assert "**Found by none of them** (AUROC below 0.95)" in told
-    assert "pixel (whitened-spectral, 0.800; hardly learned, ASR 20%)" in told
+    assert "pixel (whitened-spectral, 0.800; hardly learned, ASR 20.0%)" in told
     assert "Left by all of them" not in told
     assert "**Gone after cleaning** (mean ASR below 10%), and by whom: pattern (spectral, whitened-spectral)." in told
 
@@ -438,4 +438,4 @@ def test_the_page_says_after_whose_filter_a_backdoor_is_gone_and_what_all_leave(
         keep(wanted, number, asr2=asr, asr1=0.9)
     told = said(screen(open_screen, finished_job, sweep=job.key[:16]))
     assert "by whom: pattern (whitened-spectral)." in told
-    assert "**Left by all of them**, though learned: pixel (at best 34%, whitened-spectral)." in told
+    assert "**Left by all of them**, though learned: pixel (at best 34.0%, whitened-spectral)." in told
