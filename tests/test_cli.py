@@ -20,7 +20,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from core import jobs
-from core.cli import commands, doctor, options
+from core.cli import commands, doctor, options, reproduce
 from core.configuration import grid, pictures
 from core.reproduction import reproduce as reproducing
 from core.results.result import Result
@@ -384,8 +384,10 @@ def test_bad_files_are_one_line(own_home: Path, tmp_path: Path) -> None:
     (tmp_path / "text.npy").write_text("no array")
     features, labels = tmp_path / "features.npy", tmp_path / "labels.npy"
     assert "got shapes (4, 2) and (3,)" in refused(own_home, "score", features, labels)
-    assert "must be a NumPy .npy file" in refused(own_home, "score", tmp_path / "text.npy", labels)
-    assert "must be a NumPy .npy file" in refused(own_home, "score", features, tmp_path / "nothing.npy")
+    assert "must be a .npy, .npz or Parquet file; it is text" in refused(
+        own_home, "score", tmp_path / "text.npy", labels
+    )
+    assert "nothing.npy" in refused(own_home, "score", features, tmp_path / "nothing.npy")
 
 
 def test_a_picture_is_read_from_a_file(tmp_path: Path) -> None:
@@ -406,8 +408,9 @@ def told(
 ) -> tuple[int, str, str]:
     """Status, output and errors of a command in this process."""
     monkeypatch.setattr(sys, "argv", ["core", *map(str, arguments)])
-    monkeypatch.setattr(commands, "out", Console(width=200))
-    monkeypatch.setattr(commands, "err", Console(width=200, stderr=True))
+    for module in (commands, reproduce):
+        monkeypatch.setattr(module, "out", Console(width=200))
+        monkeypatch.setattr(module, "err", Console(width=200, stderr=True))
     with pytest.raises(SystemExit) as ended:
         commands.main()
     return (int(ended.value.code or 0), *capsys.readouterr())
@@ -423,7 +426,8 @@ def test_reproduce_says_what_there_is_to_do(
     assert planned["seconds"] > 0
     _, said, _ = told(monkeypatch, capsys, "reproduce", "--all", "--references", "--no-benign", "--dry-run")
     # 12 rows, 3 seeds, 2 readings: 72 poisoned networks; 4 defences each, cleaned, random and perfect.
-    assert said.startswith("288 of 288 runs to do, 936 trainings, about ")
+    assert said.startswith("288 of 288 runs to do, 936 trainings, ")
+    assert "minutes (a guess" in said
     assert jobs.listing(start=False) == []
 
 

@@ -105,17 +105,17 @@ def test_the_defaults_are_the_report_s() -> None:
         ({"target": "bird"}, "unknown class 'bird' of digits; allowed are zero, one"),
         ({"target": 10}, "unknown class 10 of digits"),
         ({"source": 3}, "target and source must be different classes, got 3 for both"),
-        ({"ratio": 1.5}, "ratio: .* less than or equal to 1, got 1.5"),
+        ({"ratio": 1.5}, r"ratio: must be a share from 0 to 1 \(5% is 0.05\), got 1.5"),
         ({"ratio": float("nan")}, "ratio: .* finite"),
         ({"recipe": "slow"}, r"unknown recipe 'slow'; allowed are \['fast', 'instant', 'paper', 'quick'\]"),
-        ({"training": {"epochs": 0}}, "epochs: .* greater than or equal to 1, got 0"),
-        ({"training": {"optimiser": "adam"}}, "optimiser: .*not permitted"),
+        ({"training": {"epochs": 0}}, "epochs: must be at least 1, got 0"),
+        ({"training": {"optimiser": "adam"}}, "optimiser: there is no such setting here, got 'adam'"),
         ({"training": {"model": "vgg"}}, "unknown model 'vgg'"),
         ({"detector": "psychic"}, "unknown detector 'psychic'"),
         ({"scope": "suspicious_class"}, "does not name a suspicious class"),
         ({"representation": "block9"}, "representation"),
-        ({"multiplier": 0}, "multiplier: .* greater than 0, got 0"),
-        ({"seed": -1}, "seed: .* greater than or equal to 0, got -1"),
+        ({"multiplier": 0}, "multiplier: must be more than 0, got 0"),
+        ({"seed": -1}, "seed: must be at least 0, got -1"),
     ],
 )
 def test_what_does_not_fit_is_said(settings: dict[str, Any], said: str) -> None:
@@ -228,7 +228,7 @@ def test_every_door_opens() -> None:
     for name in core.__all__:
         assert getattr(core, name) is not None
     assert set(core.__all__) <= set(dir(core))
-    with pytest.raises(AttributeError, match="no attribute 'backdoor'"):
+    with pytest.raises(AttributeError, match="attribute backdoor"):
         _ = core.backdoor
 
 
@@ -243,7 +243,7 @@ def test_menus_keys_and_stored_runs_need_no_torch(store: Store) -> None:
         result = core.run(asked, store=store)
         assert result.summary["run"] == core.run_key(asked)
         assert result.flagged.any()
-        core.jobs.ledger.listing()
+        core.jobs.listing()
         loaded = {"torch", "torchvision", "streamlit", "sklearn"} & set(sys.modules)
         assert not loaded, loaded
     """

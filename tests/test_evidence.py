@@ -11,7 +11,7 @@ import pytest
 from core.configuration import stages
 from core.configuration.config import DefenceConfig, RunConfig
 from core.configuration.settings import configure
-from core.evidence import gather
+from core.evidence import gathering as gather
 from core.jobs.estimates import estimate
 from core.results.result import Result
 from core.store.stores import Store

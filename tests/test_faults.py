@@ -304,7 +304,7 @@ def test_cancelled_and_resumed(home: Path, undisturbed: Result) -> None:
 SERVER = """
     import sys, time
     import core
-    from core.jobs import ledger
+    from core.jobs import workers
     workers.WORKER_ARGUMENTS = (sys.argv[2],)
     asked = core.RunConfig.model_validate_json(sys.argv[1])
     print("ready", flush=True)

@@ -84,9 +84,8 @@ def test_a_setting_of_the_command_line_that_is_no_json_is_a_word(value: str) -> 
     assert options.settings([f"a={value}"]) == {"a": value}
 
 
-def test_a_setting_given_twice_is_refused() -> None:
-    with pytest.raises(BadRequest, match="the setting 'size' is given twice"):
-        options.settings(["size=2", "size=3"])
+def test_of_a_setting_given_twice_the_last_counts() -> None:
+    assert options.settings(["size=2", "size=3"]) == {"size": 3}
 
 
 @pytest.mark.parametrize("target", ["٣", "9" * 5_000, 10**5_000, -1, 10, "3.0", "-0x1"], ids=range(7))

@@ -12,14 +12,15 @@ from core.types import BadRequest
 
 
 def settings(given: list[str] | None) -> dict[str, Any]:
-    """name=value pairs; a value is JSON where it reads as JSON, and a word otherwise; @file: the file, in base64."""
+    """name=value pairs; a value is JSON where it reads as JSON, and a word otherwise; @file: the file, in base64.
+
+    Of a name that stands twice the last one counts, as with any option.
+    """
     settings: dict[str, Any] = {}
     for pair in given or []:
         name, equals, value = pair.partition("=")
         if not equals:
             raise BadRequest(f"a setting must be name=value, got {reading.shown(pair)}")
-        if name in settings:
-            raise BadRequest(f"the setting {reading.shown(name)} is given twice")
         if value.startswith("@"):
             settings[name] = file(Path(value[1:]))
             continue
