@@ -50,7 +50,7 @@ SLOWEST, FASTEST = 2.5, 0.4  # paces, in steps of any length
 
 @given(st.lists(st.floats(FASTEST, SLOWEST), min_size=30, max_size=30), st.floats(30, 20_000))
 def test_it_never_jumps(paces: list[float], seconds: float) -> None:
-    """However a machine is loaded: one word is never far from the one before, nor further off than the paces are apart."""
+    """However a machine is loaded: a word is never far from the one before, nor further off than paces are."""
     weights = [pace for pace in paces for _ in range(10)]
     ends = list(itertools.accumulate(weights))
     marks = [(0.0, 0.0)] + [(seconds * end / ends[-1], (n + 1) / len(ends)) for n, end in enumerate(ends)]
