@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, product
 
 import pytest
 from playwright.sync_api import Page
@@ -17,17 +17,18 @@ _CUT = """() => [...document.querySelectorAll("[data-testid=stMetric]")].flatMap
     || part.getBoundingClientRect().right > innerWidth).map(() => metric.innerText))"""
 
 
-@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1280, 720), (820, 1180), (390, 844)])
 @pytest.mark.parametrize("screen", ["attack", "scores", "compare"])
-def test_no_metric_is_cut_off(page: Page, app_server, screen: str, width: int, height: int) -> None:
-    page.set_viewport_size({"width": width, "height": height})
+def test_no_metric_is_cut_off(page: Page, app_server, screen: str) -> None:
     ways.open_link(page, app_server.url, screen, present="1")
     if screen == "attack":  # the run as it stands when it has just ended, above the form
         page.get_by_role("button", name="Start").click()
         page.get_by_text("From the store").wait_for()
         ways.settled(page)
     assert page.get_by_test_id("stMetric").count() >= 2
-    assert page.evaluate(_CUT) == []
+    for width, height in ((1440, 900), (1280, 720), (820, 1180), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        ways.settled(page)
+        assert page.evaluate(_CUT) == [], width
 
 
 ENDS = {
@@ -39,11 +40,10 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("width", [380, 620, 900])
 @pytest.mark.parametrize("case", ENDS)
-def test_names_at_the_ends_of_curves_stay_apart_and_inside(page: Page, case: str, width: int) -> None:
+def test_names_at_the_ends_of_curves_stay_apart_and_inside(page: Page, case: str) -> None:
     history = [{"epoch": n + 1, "nat": nat, "asr": asr, "loss": loss} for n, (nat, asr, loss) in enumerate(ENDS[case])]
-    for last in (len(history), 2 * len(history)):
+    for width, last in product((380, 620, 900), (len(history), 2 * len(history))):
         figure = live.curves(history, last)
         figure.update_layout(width=width)
         page.set_content(figure.to_html(include_plotlyjs=True, config={"displayModeBar": False}))
