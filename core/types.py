@@ -107,6 +107,25 @@ class PoisonedSet:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """One test that speaks against a class: which, what it looked at, how sure it is, and the images that it means.
+
+    label: the class. detector: its name in the registry. view: what of the images or the network it looked at, as
+    "luminance DCT", or "" where there is but one. place: (top, left, height, width) in pixels of the images, where
+    what was seen has a place. p: as Detection.class_p, of this test alone. ids: the images of the class that it means,
+    [m] int64. words: what was seen, in a few words without a full stop.
+    """
+
+    label: int
+    detector: str
+    view: str
+    place: tuple[int, int, int, int] | None
+    p: float
+    ids: Ids
+    words: str
+
+
+@dataclass(frozen=True)
 class Detection:
     """What a detector says: scores [n] float64, higher = more suspicious, and a verdict on each class.
 
@@ -118,6 +137,9 @@ class Detection:
 
     unjudged [k] bool are the classes of which nothing can be told (too small, or their features do not vary), None
     where there are none; no filter takes from these. notes say in sentences what the detector could not do, and why.
+
+    class_p [k] float64 in [0, 1]: the chance of a benign class to look like this one or worse, by the null that the
+    detector's docstring states; None where it has none. findings say what speaks against each named class, and where.
     """
 
     scores: Scores
@@ -127,6 +149,8 @@ class Detection:
     cut: NDArray[np.float64] | None = None
     unjudged: Mask | None = None
     notes: tuple[str, ...] = ()
+    class_p: NDArray[np.float64] | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,11 @@ class Entry:
         """What a detector sees beyond features, labels and logits, by the names of core.detectors.EVIDENCE."""
         return tuple(self.facts.get("needs", ()))
 
+    @property
+    def reads_features(self) -> bool:
+        """Whether a detector reads representations at all; one of images alone does not."""
+        return bool(self.facts.get("features", True))
+
     def load(self) -> Callable[..., Any]:
         """The function behind the entry."""
         if callable(self.make):

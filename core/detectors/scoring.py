@@ -14,17 +14,19 @@ from core.detectors.cost import check_fits
 from core.detectors.judged import still, told
 from core.detectors.labels import MOST_CLASSES, Labelled, as_labels
 from core.detectors.members import block_rows
-from core.types import BadRequest, Detection, Features, Labels, Logits, Mask, Scores
+from core.types import BadRequest, Detection, Features, Images, Labels, Logits, Mask, Scores
 
 LARGEST = float(np.finfo(np.float32).max)  # the squares of larger features could not be summed
 
 
 class Kind(NamedTuple):
-    """Evidence beyond features, labels and logits: what it is, how to get it, and which of its two axes is n."""
+    """Evidence beyond features, labels and logits: what it is, how to get it, its number of axes, which of them is n."""
 
     what: str
     how: str
     axis: int
+    axes: int = 2
+    dtype: type = np.float32
 
 
 EVIDENCE = {
@@ -38,12 +40,19 @@ EVIDENCE = {
         "a run with this detector asks its network (core.evidence.superimpose)",
         0,
     ),
+    "images": Kind(
+        "the images as the training gets them, [n, h, w, 3] uint8",
+        "a run has them; from files: core score --images images.npy labels.npy",
+        0,
+        4,
+        np.uint8,
+    ),
 }
 
 
 def detect(
     detector: str,
-    features: Features,
+    features: Features | None,
     labels: Labels,
     logits: Logits | None = None,
     parameters: Mapping[str, int | float | bool | str] | None = None,
@@ -56,11 +65,15 @@ def detect(
     (text, longer ids) at its place in `as_labels(labels).names`. Columns of logits [n, k] are the same classes. A row
     without a label has no part in anything, and NaN for a score.
     evidence: what its entry `needs` besides, by the names of EVIDENCE; what it does not need is not looked at.
+    features may be None for a detector that reads none (of images alone).
     BadRequest where some is missing, or is not of these images; and where the detector would need more memory than is
     free, before any of it is asked for. Classes of which nothing can be told are `unjudged`, and `notes` say why.
     """
     entry = DETECTORS[detector]
-    features, (labels, read) = np.asarray(features), _indexed(labels)
+    (labels, read) = _indexed(labels)
+    if features is None and not entry.reads_features:
+        features = np.zeros((len(labels), 1), np.float32)
+    features = np.asarray(features)
     if features.ndim != 2 or labels.shape != (len(features),) or not features.size:
         raise BadRequest(
             f"features must be [n, d] and labels [n], neither empty; got shapes {features.shape} and {labels.shape}"
@@ -79,7 +92,7 @@ def detect(
     _check_finite(features)
     check_fits(detector, features.shape, labels)
     found: Detection = entry.load()(features, labels, logits, **given, **settings)
-    found = told(found, labels, still(features, labels) if not entry.needs else None)
+    found = told(found, labels, still(features, labels) if entry.reads_features and not entry.needs else None)
     return found if read is None else replace(found, scores=_apart(found.scores, kept), notes=read.notes + found.notes)
 
 
@@ -101,16 +114,24 @@ def _apart(scores: Scores, kept: Mask) -> Scores:
     return every
 
 
-def _evidence(detector: str, name: str, evidence: Mapping[str, NDArray[Any]], count: int) -> NDArray[np.float32]:
+def _evidence(detector: str, name: str, evidence: Mapping[str, NDArray[Any]], count: int) -> NDArray[Any]:
     kind = EVIDENCE[name]
     if name not in evidence:
         raise BadRequest(f"{detector} needs {name}: {kind.what}; {kind.how}")
     array = np.asarray(evidence[name])
-    if array.ndim != 2 or array.shape[kind.axis] != count or not array.size:
+    if array.ndim != kind.axes or array.shape[kind.axis] != count or not array.size:
         raise BadRequest(f"{name} must be {kind.what}, with n = {count}; got shape {array.shape}")
+    if kind.dtype == np.uint8:
+        return _pixels(name, kind, array)
     if array.dtype.kind not in "fiu":
         raise BadRequest(f"{name} must be real numbers, got dtype {array.dtype}")
     return array.astype(np.float32, copy=False)
+
+
+def _pixels(name: str, kind: Kind, array: NDArray[Any]) -> Images:
+    if array.dtype != np.uint8 or array.shape[3] != 3:
+        raise BadRequest(f"{name} must be {kind.what}; got shape {array.shape}, dtype {array.dtype}")
+    return array
 
 
 def _check_finite(features: Features) -> None:
