@@ -9,8 +9,8 @@ in every class is no obstacle. Three steps, in every class (docs/mirror.md deriv
    which a wave or a place is strongest (2%, 5%, 10%, 20% of the class) about half must be of either sign;
 2. cut: the images that stand behind the smallest p are where Fisher's discriminant begins. Its score is cut where two
    Gaussians cross, and not where beyond the mirrored cut there is more than one image for twenty beyond the cut;
-3. look again at what is left, for a second mark. Where what is left is still turned one way in many waves and places
-   at once (digits, lettering), handedness is natural, and the class is not judged.
+3. look again at what is left, for a second mark. Where the bulk of what is left is turned one way in many waves and
+   places at once, or less than half is left, handedness is natural (digits, lettering): the class is not judged.
 
 The null assumes that the images are independent (exact copies are counted once) and as likely as their mirror images.
 Evaded by a pattern that is its own mirror image, and by stamping half of the images mirrored.
@@ -36,14 +36,14 @@ IMAGES_PER_DIRECTION, MOST_DIRECTIONS = 20, 100
 RIDGE = 0.05  # of a variance
 OTHER_SIDE = 0.05  # images beyond the mirrored cut for one beyond the cut, at most
 ENOUGH = 0.8  # of what the first coefficient takes, that the refined direction must take at least
-SINGLE, DIFFUSE = 1e-4, 0.05  # p of one column, and the share of all that have it where handedness is natural
+SINGLE, LEANING = 1e-4, 0.02  # p of a column over all images, and the share of columns that have it by nature
 
 
 class Lead(NamedTuple):
     """The column that speaks loudest: its channel and family, what it stands for, and p, corrected, of its images.
 
     values [m] of all images of the class, positive for the side that leads; start [m] are the images behind p; plain
-    [m, c] the layout that the column is of. diffuse: the share of all columns whose own p is small.
+    [m, c] the layout that the column is of. leaning: the share of all columns in which the bulk is turned one way.
     """
 
     channel: str
@@ -53,7 +53,7 @@ class Lead(NamedTuple):
     values: Vector
     start: Mask
     plain: Floats
-    diffuse: float
+    leaning: float
 
 
 class Group(NamedTuple):
@@ -117,6 +117,7 @@ def _judged(images: Images, limit: float) -> tuple[Lead, list[Group], bool]:
     """The lead of a class's images [m, h, w, 3], the groups that carry marks, and whether handedness is natural."""
     parts = {channel: odd.odd_parts(images, weights) for channel, weights in odd.CHANNELS.items()}
     tested = _distinct(images)
+    distinct = int(tested.sum())
     width, tries = min(images.shape[2], odd.SIDE), max(1, odd.tries(*images.shape[1:3]))
     lead = first = _lead(parts, width, tested, tries)
     groups: list[Group] = []
@@ -128,8 +129,8 @@ def _judged(images: Images, limit: float) -> tuple[Lead, list[Group], bool]:
         groups.append(Group(lead, scores))
         tested &= ~found
         lead = _lead(parts, width, tested, tries)
-    many = bool(groups) and 2 * int(tested.sum()) < int(_distinct(images).sum())
-    return first, groups, first.p <= limit and (many or (lead.p <= limit and lead.diffuse > DIFFUSE))
+    many = 2 * int(tested.sum()) < distinct
+    return first, groups, first.p <= limit and (not groups or many or lead.leaning > LEANING)
 
 
 def _distinct(images: Images) -> Mask:
@@ -151,7 +152,8 @@ def _lead(parts: dict[str, Floats], width: int, tested: Mask, tries: int) -> Lea
         for family in odd.FAMILIES if part.shape[2] else ():
             layout = odd.lay_out(part, family, width)
             signs = odd.signs(layout.values[tested])
-            small, total = small + int((signs.p < SINGLE).sum()), total + len(signs.p)
+            leaning = odd.leaning(layout.values[tested])
+            small, total = small + int((leaning < SINGLE).sum()), total + len(leaning)
             place = int(signs.p.argmin())
             p = min(1.0, max(CERTAIN, float(signs.p[place]) * tries))
             if best is None or p < best.p:
@@ -163,7 +165,7 @@ def _lead(parts: dict[str, Floats], width: int, tested: Mask, tries: int) -> Lea
     if best is None:
         nothing = np.zeros(len(tested))
         return Lead("", "", (), 1.0, nothing, nothing > 0, np.zeros((len(tested), 0), np.float32), 0.0)
-    return best._replace(diffuse=small / total)
+    return best._replace(leaning=small / total)
 
 
 def _tail(tested: Mask, tail: int) -> int:

@@ -129,11 +129,22 @@ def signs(values: Floats) -> Signs:
     """
     counts = [counted(values[:, start : start + COLUMNS]) for start in range(0, values.shape[1], COLUMNS)]
     above, below = (np.concatenate(side, axis=1) for side in zip(*counts, strict=True))  # [tails, d]
-    most, total = np.maximum(above, below), above + below
-    p = np.where(most > 0, np.minimum(1.0, 2 * betainc(np.maximum(most, 1), total - most + 1, 0.5)), 1.0)
+    p = _fair(np.maximum(above, below), above + below)
     tail = p.argmin(0)
     every = np.arange(p.shape[1])
     return Signs(p[tail, every], tail, np.where(above[tail, every] >= below[tail, every], 1, -1))
+
+
+def leaning(values: Floats) -> Vector:
+    """p of the sign test on columns [m, d] over all images, strong or weak: how the bulk of a class is turned, [d]."""
+    above, below = (values >= NOTHING).sum(0), (values <= -NOTHING).sum(0)
+    return _fair(np.maximum(above, below), above + below)
+
+
+def _fair(most: Counts, total: Counts) -> Vector:
+    """The chance that of so many fair coins so many or more fall on one side, whichever."""
+    p = np.minimum(1.0, 2 * betainc(np.maximum(most, 1), total - most + 1, 0.5))
+    return np.asarray(np.where(most > 0, p, 1.0))
 
 
 def counted(values: Floats) -> tuple[Counts, Counts]:
