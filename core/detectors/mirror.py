@@ -21,7 +21,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.detectors import odd
 from core.detectors.judged import TooSmall, classes

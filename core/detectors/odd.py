@@ -47,7 +47,7 @@ class Signs(NamedTuple):
 
 
 def odd_parts(images: Images, weights: tuple[int, int, int]) -> Floats:
-    """The left half of the odd parts [m, a, b // 2] of images [m, h, w, 3] in a channel, reduced to at most 32 a side."""
+    """The left half of the odd parts [m, a, b // 2] of images [m, h, w, 3] in a channel, at most 32 a side."""
     height, width = images.shape[1:3]
     down, across = _reduction(height), _reduction(width)
     half = len(across) // 2

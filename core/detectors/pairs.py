@@ -18,6 +18,7 @@ Codes = NDArray[np.uint32]
 Vector = NDArray[np.float64]
 
 FEWEST = 5  # images that show a pair, below which it is no hit
+ASKED = 64  # pairs of a class that are told in any case
 RARE = 0.1  # images that are expected of a colour which is nowhere else in the class
 FACTOR = 4.0  # how much commoner a colour may be in one place than around it
 BUSY, BUSIEST = 6, 32  # parts of all places: what a colour has in its busiest sixth, and without the busiest 1/32
@@ -43,20 +44,24 @@ class Pairs(NamedTuple):
 def count(images: Images) -> tuple[Pairs, int]:
     """The pairs that at least FEWEST of a class's images [m, h, w, 3] show, and how many pairs there are at all.
 
+    Where those are few, so are some that fewer show: they rank the images of a class that has no hit.
+
     p is Poisson's, of so many images or more where FACTOR times what the colour has elsewhere in the class is expected.
     """
     height, width = images.shape[1:3]
     flat = images.reshape(len(images), height * width, 3)
     shared, single = _shared(flat)
     tries = flat.shape[0] * flat.shape[1] - single
-    kept = shared.counts >= FEWEST
-    if not kept.any():
-        return Pairs(*(column[:0] for column in shared)), tries
+    if not len(shared.counts):
+        return shared, tries
+    asked = min(ASKED, len(shared.counts))
+    least = min(FEWEST, int(np.partition(shared.counts, -asked)[-asked]))
+    kept = shared.counts >= least
     colours = np.unique(shared.colours[kept])
     shared = Pairs(*(column[np.isin(shared.colours, colours)] for column in shared))
     usual = np.maximum(_elsewhere(shared, _totals(flat, colours), height * width), _around(shared, height, width))
     chance = gammainc(shared.counts, FACTOR * usual + RARE)
-    kept = shared.counts >= FEWEST
+    kept = shared.counts >= least
     return Pairs(shared.places[kept], shared.colours[kept], shared.counts[kept], chance[kept]), tries
 
 

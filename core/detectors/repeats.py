@@ -31,7 +31,6 @@ from core.types import Detection, Features, Finding, Ids, Images, Labels, Logits
 Matrix = NDArray[np.float64]
 
 MOST = 1000  # pairs of a class that its images are asked for
-ASKED = 64  # of these, that are no hits
 COPIED = 6  # parts of an image: sharing more than one of them makes near copies
 CERTAIN = 1e-300  # smaller p-values are not told apart
 TOLD = 5  # findings of a class, at most
@@ -48,8 +47,8 @@ class Counted(NamedTuple):
 
     @property
     def p(self) -> Vector:
-        """The chance of each pair after Bonferroni."""
-        return np.minimum(1.0, self.found.p * self.tries)
+        """The chance of each pair after Bonferroni; 1 where too few images show it."""
+        return np.where(self.found.counts >= pairs.FEWEST, np.minimum(1.0, self.found.p * self.tries), 1.0)
 
 
 class Hits(NamedTuple):
@@ -145,7 +144,7 @@ def _shown(images: Images, places: Counts, colours: Counts) -> Mask:
 def _faint(images: Images, counted: Counted, limit: float) -> Vector:
     """Below 1, how rare the rarest pair that is no hit and that each image [m] shows is."""
     others = np.flatnonzero(counted.p > limit)
-    rarest = others[np.argsort(counted.found.p[others], kind="stable")[:ASKED]]
+    rarest = others[np.argsort(counted.found.p[others], kind="stable")[: pairs.ASKED]]
     if not len(rarest):
         return np.zeros(len(images))
     shown = _shown(images, counted.found.places[rarest], counted.found.colours[rarest])
