@@ -150,8 +150,8 @@ def _lead(parts: dict[str, Floats], width: int, tested: Mask, tries: int) -> Lea
     for channel, part in parts.items():
         for family in odd.FAMILIES if part.shape[2] else ():
             layout = odd.lay_out(part, family, width)
-            signs = odd.signs(layout.values[tested])
-            leaning = odd.leaning(layout.values[tested])
+            counted = layout.values if tested.all() else layout.values[tested]
+            signs, leaning = odd.signs(counted), odd.leaning(counted)
             small, total = small + int((leaning < SINGLE).sum()), total + len(leaning)
             place = int(signs.p.argmin())
             p = min(1.0, max(CERTAIN, float(signs.p[place]) * tries))

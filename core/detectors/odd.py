@@ -95,7 +95,8 @@ def waves(odd: Floats, width: int) -> Layout:
     ring[np.arange(len(rings)), rings] = 1
     plain = values[:, whole]
     contrast = np.sqrt(plain**2 @ ring[whole] / np.maximum(ring[whole].sum(0), 1))
-    return Layout(values / np.maximum(contrast, LEAST_CONTRAST)[:, rings], plain, meanings)
+    values /= np.maximum(contrast, LEAST_CONTRAST)[:, rings]
+    return Layout(values, plain, meanings)
 
 
 def _there(waves: int, phase: int, height: int) -> bool:
@@ -149,13 +150,11 @@ def _fair(most: Counts, total: Counts) -> Vector:
 
 def counted(values: Floats) -> tuple[Counts, Counts]:
     """How many of the strongest of each tail are positive, and negative, [tails, d] each, for columns [m, d]."""
-    size = np.abs(values)
+    across = np.ascontiguousarray(values.T)  # rows are sorted several times as fast
+    ordered = np.sort(np.abs(across), axis=1)
     strongest = [len(values) - tail_size(len(values), tail) for tail in TAILS]
-    ordered = np.partition(size, strongest, axis=0)
-    limits = [np.maximum(ordered[place], NOTHING) for place in strongest]
-    above = np.stack([(values >= limit).sum(0) for limit in limits])
-    below = np.stack([(values <= -limit).sum(0) for limit in limits])
-    return above, below
+    limits = [np.maximum(ordered[:, place, None], NOTHING) for place in strongest]
+    return np.stack([(across >= limit).sum(1) for limit in limits]), np.stack([(across <= -limit).sum(1) for limit in limits])
 
 
 def tail_size(images: int, tail: float) -> int:
