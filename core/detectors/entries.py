@@ -129,7 +129,8 @@ ENTRIES = {
         facts=_PIXELS,
     ),
     "repeats": Entry(
-        "Of the images alone: the same colour in the same place in too many images of a class; names the poisoned class",
+        "Of the images alone: the same colour in the same place in too many images of a class; names the poisoned "
+        "class",
         "this project",
         "core.detectors.repeats:repeats",
         {"level": _LEVEL},

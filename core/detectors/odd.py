@@ -56,8 +56,9 @@ def odd_parts(images: Images, weights: tuple[int, int, int]) -> Floats:
     for start in range(0, len(images), step):
         some = images[start : start + step]
         # Sums of whole numbers: what is symmetric stays so to the last bit.
-        channel = sum(weight * some[..., place].astype(np.float32) for place, weight in enumerate(weights) if weight)
-        channel = (channel - channel[:, :, ::-1]) / 2
+        channel: Floats = some.astype(np.float32) @ np.array(weights, np.float32)
+        channel -= channel[:, :, ::-1].copy()
+        channel /= 2
         if max(height, width) > SIDE:
             channel = down @ channel @ across.T
         found[start : start + step] = channel[:, :, :half]
@@ -154,7 +155,8 @@ def counted(values: Floats) -> tuple[Counts, Counts]:
     ordered = np.sort(np.abs(across), axis=1)
     strongest = [len(values) - tail_size(len(values), tail) for tail in TAILS]
     limits = [np.maximum(ordered[:, place, None], NOTHING) for place in strongest]
-    return np.stack([(across >= limit).sum(1) for limit in limits]), np.stack([(across <= -limit).sum(1) for limit in limits])
+    above = np.stack([(across >= limit).sum(1) for limit in limits])
+    return above, np.stack([(across <= -limit).sum(1) for limit in limits])
 
 
 def tail_size(images: int, tail: float) -> int:
