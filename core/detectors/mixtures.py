@@ -31,9 +31,14 @@ class Mixture(NamedTuple):
 
 def standard(projection: Vector) -> Vector:
     """Shifted to median 0 and scaled to standard deviation 1; all zero where nothing varies."""
-    spread = projection.std()
-    standard: Vector = (projection - np.median(projection)) / (spread if spread > 0 else 1.0)
-    return standard
+    middle, spread = standard_of(projection)
+    return (projection - middle) / spread
+
+
+def standard_of(projection: Vector) -> tuple[float, float]:
+    """The median and the standard deviation of a projection, 1 in place of 0."""
+    spread = float(projection.std())
+    return float(np.median(projection)), spread if spread > 0 else 1.0
 
 
 def mixture(projection: Vector) -> Mixture | None:
