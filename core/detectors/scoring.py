@@ -20,7 +20,7 @@ LARGEST = float(np.finfo(np.float32).max)  # the squares of larger features coul
 
 
 class Kind(NamedTuple):
-    """Evidence beyond features, labels and logits: what it is, how to get it, its number of axes, which of them is n."""
+    """Evidence beyond features, labels and logits: what it is, how to get it; which axis is n, of how many."""
 
     what: str
     how: str
