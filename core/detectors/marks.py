@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from core.detectors import odd
+from core.detectors.mixtures import Mixture, gap, mixture, standard
 from core.detectors.odd import Floats, Vector
-from core.detectors.whitened import Mixture, mixture
 from core.types import Mask
 
 CERTAIN = 1e-300  # smaller p-values are not told apart
@@ -73,7 +73,7 @@ def grouped(lead: Lead, tested: Mask) -> Vector:
         seen = refined[tested]
         lowest = mirrored_cut(seen)
         if (seen >= lowest).sum() >= ENOUGH * (values[tested] >= cut).sum():
-            values, cut = refined, max(lowest, _crossing(fitted) * float(seen.std()) + float(np.median(seen)))
+            values, cut = refined, max(lowest, gap(fitted) * float(seen.std()) + float(np.median(seen)))
     if not np.isfinite(cut):
         cut = float(values.max())
     return np.asarray((values - cut) / (float(values[tested].std()) or 1.0))
@@ -94,17 +94,12 @@ def _refined(lead: Lead, tested: Mask) -> tuple[Vector, Mixture | None]:
         if not suspects.any():
             break
         projected = points @ (inverse @ seen[suspects].mean(0))
-        standard = _standard(projected[tested])
-        fitted = mixture(standard)
+        seen_along = standard(projected[tested])
+        fitted = mixture(seen_along)
         if fitted is None:
             break
-        suspects = standard > _crossing(fitted)
+        suspects = seen_along > gap(fitted)
     return projected, fitted
-
-
-def _standard(values: Vector) -> Vector:
-    spread = float(values.std())
-    return np.asarray((values - np.median(values)) / (spread if spread > 0 else 1.0))
 
 
 def mirrored_cut(values: Vector) -> float:
@@ -118,12 +113,3 @@ def mirrored_cut(values: Vector) -> float:
     below = len(values) - np.searchsorted(np.sort(-values), cuts)
     fine = (cuts > 0) & (1 + below <= OTHER_SIDE * above)
     return float(cuts[fine][0]) * (1 - 1e-12) if fine.any() else np.inf
-
-
-def _crossing(fitted: Mixture) -> float:
-    """Where, between its means, the upper of two Gaussians becomes the likelier one."""
-    places = np.linspace(float(fitted.means[0]), float(fitted.means[1]), 1001)
-    apart = (places[:, None] - fitted.means) ** 2 / fitted.variances + np.log(fitted.variances)
-    likelier = np.log(fitted.weights) - apart / 2
-    lower = np.flatnonzero(likelier[:, 1] <= likelier[:, 0])
-    return float(places[lower[-1]] if len(lower) else places[0])

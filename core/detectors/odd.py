@@ -60,7 +60,7 @@ def odd_parts(images: Images, weights: tuple[int, int, int]) -> Floats:
         channel -= channel[:, :, ::-1].copy()
         channel /= 2
         if max(height, width) > SIDE:
-            channel = down @ channel @ across.T
+            channel = np.asarray(down @ channel @ across.T, np.float32)
         found[start : start + step] = channel[:, :, :half]
     return found
 
