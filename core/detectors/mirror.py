@@ -25,8 +25,8 @@ import numpy as np
 from core.detectors import odd
 from core.detectors.judged import TooSmall, classes
 from core.detectors.members import members_of
+from core.detectors.mixtures import Mixture, mixture
 from core.detectors.odd import Floats, Vector
-from core.detectors.whitened import Mixture, mixture
 from core.types import Detection, Features, Finding, Ids, Images, Labels, Logits, Mask
 
 CERTAIN = 1e-300  # smaller p-values are not told apart

@@ -154,7 +154,8 @@ def counted(values: Floats) -> tuple[Counts, Counts]:
     ordered = np.sort(np.abs(across), axis=1)
     strongest = [len(values) - tail_size(len(values), tail) for tail in TAILS]
     limits = [np.maximum(ordered[:, place, None], NOTHING) for place in strongest]
-    return np.stack([(across >= limit).sum(1) for limit in limits]), np.stack([(across <= -limit).sum(1) for limit in limits])
+    above = np.stack([(across >= limit).sum(1) for limit in limits])
+    return above, np.stack([(across <= -limit).sum(1) for limit in limits])
 
 
 def tail_size(images: int, tail: float) -> int:
