@@ -7,7 +7,7 @@ from core.configuration import Entry, Parameter
 _NEIGHBOURS = Parameter(0.15, "k as a share of the class (at most 1000); more than may be poisoned", 0.001, 0.5)
 _LEVEL = Parameter(0.001, "chance that any class of a set without a mark is named, at most", 1e-12, 0.5)
 _FDR = Parameter(0.01, "share of the named classes that are named wrongly, on average, at most", 1e-12, 0.5)
-_PIXELS = {"scope": "suspicious_class", "needs": ("images",), "features": False, "cuts": ("budget", "gap")}
+_PIXELS = {"scope": "suspicious_class", "needs": ("images",), "features": False, "cuts": ("gap", "budget")}
 
 ENTRIES = {
     "spectral": Entry(
@@ -151,7 +151,7 @@ ENTRIES = {
         "this project; kin: Wasserman, Ramdas, Balakrishnan, Universal inference, PNAS 2020",
         "core.detectors.image_spectral:split_spectral",
         {"level": _FDR},
-        facts={"scope": "suspicious_class", "cuts": ("budget", "gap")},
+        facts={"scope": "suspicious_class", "cuts": ("gap", "budget")},
     ),
     "panel": Entry(
         "One verdict of the tests that have a p-value of their own: mirror, repeats and image-spectral on the images, "
@@ -160,6 +160,6 @@ ENTRIES = {
         "dependency, Annals of Statistics 2001",
         "core.detectors.panel:panel",
         {"level": _FDR},
-        facts={"scope": "suspicious_class", "may": ("images",), "features": "optional", "cuts": ("budget", "gap")},
+        facts={"scope": "suspicious_class", "may": ("images",), "features": "optional", "cuts": ("gap", "budget")},
     ),
 }
