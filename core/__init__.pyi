@@ -8,7 +8,9 @@ from .configuration import DETECTORS as DETECTORS
 from .configuration import MODELS as MODELS
 from .configuration import MOST_TRIGGERS as MOST_TRIGGERS
 from .configuration import RECIPES as RECIPES
+from .configuration import REPRESENTATIONS as REPRESENTATIONS
 from .configuration import TRIGGERS as TRIGGERS
+from .configuration import VIEWS as VIEWS
 from .configuration import AttackConfig as AttackConfig
 from .configuration import DatasetConfig as DatasetConfig
 from .configuration import DefenceConfig as DefenceConfig

@@ -85,9 +85,19 @@ class Entry:
         return tuple(self.facts.get("needs", ()))
 
     @property
+    def may(self) -> tuple[str, ...]:
+        """What a detector looks at besides where it is there, by the same names."""
+        return tuple(self.facts.get("may", ()))
+
+    @property
     def reads_features(self) -> bool:
         """Whether a detector reads representations at all; one of images alone does not."""
         return bool(self.facts.get("features", True))
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether a detector cannot do without representations."""
+        return self.facts.get("features", True) is True
 
     def load(self) -> Callable[..., Any]:
         """The function behind the entry."""

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from core.configuration import DETECTORS
+from core.detectors.views import tile_views
 from core.types import BadRequest, Labels
 
 REAL = 8.0  # bytes of a number
@@ -79,7 +80,7 @@ def check_fits(detector: str, shape: tuple[int, ...], labels: Labels, pixels: in
 
     pixels: those of an image (h * w), which count for a detector that looks at them.
     """
-    sizes, (rows, features) = np.bincount(labels), shape
+    sizes, rows, features = np.bincount(labels), shape[0], max(1, shape[1])
     free = free_memory()
 
     def needed(features: int) -> float:
@@ -92,7 +93,7 @@ def check_fits(detector: str, shape: tuple[int, ...], labels: Labels, pixels: in
         middle = (fits + too_many) // 2
         fits, too_many = (middle, too_many) if needed(middle) <= free else (fits, middle)
     advice = f"about {fits:,} features would fit" if fits else "fewer rows would fit"
-    reads = DETECTORS[detector].reads_features
+    reads = DETECTORS[detector].needs_features
     what = f"rows of {features:,} features" if reads else f"images of {pixels:,} pixels"
     raise BadRequest(
         f"{detector} would need about {_said(needed(features))} of memory for {rows:,} {what} "
@@ -236,6 +237,28 @@ def _repeats(one: Sizes) -> Pair:
     return seconds, 1e7 + 10.0 * min(2**22, one.largest * one.pixels) + 1.0 * one.largest * one.pixels
 
 
+def _split(one: Sizes) -> Pair:
+    """One representation, halved: each class whitened, and the leading directions of either half."""
+    width, judged = min(one.features, one.rows), min(one.classes, one.rows / 40)
+    side = min(width, one.typical / 2)
+    seconds = 5e-11 * one.rows * width**2 + judged * (1e-10 * width**3 + 1.5e-10 * side**3 + 0.06)
+    return seconds, 8.0 * one.rows * one.features + 12.0 * one.features**2 + 12.0 * one.largest * one.features
+
+
+def _image_spectral(one: Sizes) -> Pair:
+    """Spectra and tiles, one view after the other."""
+    side = max(1, round(one.pixels**0.5))
+    tiles = len(tile_views(side, side))
+    whole, tile = (_split(one._replace(features=width)) for width in (min(one.pixels, 1024), 768))
+    return 3 * whole[0] + tiles * tile[0], max(whole[1], tile[1]) + 3.0 * min(one.pixels, 224**2) * one.rows
+
+
+def _panel(one: Sizes) -> Pair:
+    """Each test after the other."""
+    parts = [_mirror(one), _repeats(one), _image_spectral(one), _split(one)]
+    return sum(part[0] for part in parts), max(part[1] for part in parts)
+
+
 _COSTS: dict[str, Callable[[Sizes], Pair]] = {
     "spectral": _directions,
     "spectral-released": _directions,
@@ -252,4 +275,7 @@ _COSTS: dict[str, Callable[[Sizes], Pair]] = {
     "strip": _evidence,
     "mirror": _mirror,
     "repeats": _repeats,
+    "image-spectral": _image_spectral,
+    "split-spectral": _split,
+    "panel": _panel,
 }

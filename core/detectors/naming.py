@@ -36,4 +36,4 @@ def threshold_by_p(p: Vector, level: float) -> float:
 
 def digits(p: Vector) -> Vector:
     """-log10 of p-values [k], at most 300: what a screen shows of them, higher = more suspicious."""
-    return np.asarray(-np.log10(np.maximum(p, 1e-300)))
+    return np.asarray(-np.log10(np.maximum(p, 1e-300))) + 0.0  # no minus before a nought

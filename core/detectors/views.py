@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn
 
+from core.configuration import VIEWS
 from core.types import BadRequest, Features, Images
 
 WHOLE = 32  # pixels a side, to which the whole image is reduced
@@ -27,7 +28,7 @@ CHANNELS = {
     "blue-yellow": (-1 / 2, -1 / 2, 1.0),
     "red-green": (1.0, -1.0, 0.0),
 }
-PREFIX = "image-"  # of a view's name among representations
+PREFIX = "image-"  # of a view's name among representations (core.configuration.VIEWS)
 
 Plane = NDArray[np.float32]
 
@@ -116,15 +117,10 @@ def _areas(length: int, shorter: int) -> NDArray[np.float32]:
     return np.asarray(np.clip(covered, 0, None) * shorter / length, np.float32)
 
 
-def view_names() -> tuple[str, ...]:
-    """The views that are representations of any set of images, by the names that a defence has for them."""
-    return tuple(f"{PREFIX}{name}" for name in (*CHANNELS, "colours"))
-
-
 def view(name: str, images: Images) -> Features:
     """Images [n, h, w, 3] uint8 as a representation [n, d] float32: a channel's spectrum, or all three together."""
-    if name not in view_names():
-        raise BadRequest(f"a view must be one of {list(view_names())}, got {name!r}")
+    if name not in VIEWS:
+        raise BadRequest(f"a view must be one of {list(VIEWS)}, got {name!r}")
     channel = name.removeprefix(PREFIX)
     if channel == "colours":
         return np.concatenate([spectrum(images, one) for one in CHANNELS], axis=1)
