@@ -56,7 +56,7 @@ class Hits(NamedTuple):
     """Pairs, of any class, that too many images of a class show: places and colours [h].
 
     repeated [h, k] is p of so many images in each class, against [h, k] what it comes to for a class that the hit
-    speaks against: both 1 where it is not a hit, or not the class's. everywhere [h]: no label has more than its share.
+    speaks against: both 1 where it is not a hit, or not the class's. everywhere [h]: no label has more than its share, and several have it.
     """
 
     places: Counts
@@ -165,8 +165,9 @@ def _hits(counted: dict[int, Counted], images: Images, labels: Labels, once: Mas
         repeated[np.searchsorted(every, keys[label]), label] = counted[label].p[rarest[label]]
         shown[:, label] = pairs.shown(images[ids[once[ids]]], places, colours).sum(0)
     excess = hypergeom.sf(shown - 1, sizes.sum(), sizes, shown.sum(1, keepdims=True)) * every.size * len(counted)
-    everywhere = (excess > limit).all(1)
-    against = np.where(everywhere[:, None], repeated, np.maximum(repeated, np.minimum(excess, 1.0)))
+    alike = (excess > limit).all(1)
+    everywhere = alike & ((repeated <= limit).sum(1) > 1)
+    against = np.where(alike[:, None], repeated, np.maximum(repeated, np.minimum(excess, 1.0)))
     return Hits(places, colours, np.maximum(repeated, CERTAIN), np.maximum(against, CERTAIN), everywhere)
 
 
