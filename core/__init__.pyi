@@ -65,6 +65,7 @@ from .types import Dataset as Dataset
 from .types import DataUnavailable as DataUnavailable
 from .types import Detection as Detection
 from .types import Event as Event
+from .types import Finding as Finding
 from .types import PoisonedSet as PoisonedSet
 from .types import PoisonscopeError as PoisonscopeError
 from .types import Truth as Truth
