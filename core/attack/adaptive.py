@@ -18,6 +18,8 @@ from core.types import BadRequest, Images, Mask
 
 Lots = Sequence[np.random.Generator]
 
+AT_ONCE = 50  # images whose fields are in memory
+
 
 # --- pieces of a trigger ---------------------------------------------------------------------------------
 
@@ -196,9 +198,9 @@ def warp_noise_in_training(
     """
     if not cover:
         return warp_noise(images, grid=grid, strength=strength, noise=noise, seed=seed)
-    sides, stamped = images.shape[1:3], images.copy()
-    for place, lot in enumerate(lots):
-        more = noise * lot.uniform(-1, 1, (2, *sides))
-        rows, columns = triggers.moved(sides, grid, strength, seed, more)
-        stamped[place] = np.rint(triggers.between(images[place : place + 1], rows, columns)[0])
+    usual, stamped = strength * triggers.field(images.shape[1:3], grid, seed), images.copy()
+    for first in range(0, len(images), AT_ONCE):
+        some = slice(first, first + AT_ONCE)
+        more = np.stack([lot.uniform(-1, 1, usual.shape) for lot in lots[some]])
+        stamped[some] = np.rint(triggers.between(images[some], *triggers.places(usual + noise * more)))
     return stamped

@@ -85,24 +85,27 @@ def warp(images: Images, *, grid: int, strength: float, seed: int) -> Images:
     and no farther than the edge: about a quarter by default. The paper also shows the network images that are
     warped otherwise and rightly labelled: core.attack.adaptive.warp_noise.
     """
-    rows, columns = moved(images.shape[1:3], grid, strength, seed)
+    rows, columns = places(strength * field(images.shape[1:3], grid, seed))
     return everywhere(images, lambda some: between(some, rows, columns))
 
 
-def moved(
-    sides: tuple[int, ...], grid: int, strength: float, seed: int, more: Floats | float = 0.0
-) -> tuple[Floats, Floats]:
-    """Where the pixels of an image of sides (h, w) look when it is warped: rows and columns [h, w].
-
-    more [2, h, w] is added to the field; it is in the field's own unit, about half a pixel.
-    """
+def field(sides: tuple[int, ...], grid: int, seed: int) -> Floats:
+    """The smooth random field of a warp on an image of sides (h, w), [2, h, w], of strength 1."""
     offsets = np.random.default_rng(seed).uniform(-1, 1, (2, grid, grid))
     offsets /= np.abs(offsets).mean()
-    field = _spread(sides[0], grid) @ offsets @ _spread(sides[1], grid).T  # [2, h, w]
-    # The paper's field is strength / side on a scale where the image goes from -1 to 1.
+    smooth: Floats = _spread(sides[0], grid) @ offsets @ _spread(sides[1], grid).T
+    return smooth
+
+
+def places(field: Floats) -> tuple[Floats, Floats]:
+    """Where the pixels of an image look that a field [..., 2, h, w] warps: rows and columns [..., h, w], inside it.
+
+    The field's unit is the paper's, 1 / side on a scale where the image goes from -1 to 1: about half a pixel.
+    """
+    sides = field.shape[-2:]
     rows, columns = (
         np.clip(at + aside * (side - 1) / (2 * side), 0, side - 1)
-        for at, aside, side in zip(np.indices(sides), strength * field + more, sides, strict=True)
+        for at, aside, side in zip(np.indices(sides), np.moveaxis(field, -3, 0), sides, strict=True)
     )
     return rows, columns
 
@@ -125,13 +128,14 @@ def _spread(size: int, points: int) -> Floats:
 
 
 def between(images: Images, rows: Floats, columns: Floats) -> Floats:
-    """What images [n, h, w, 3] show at places [h, w] between their pixels, bilinearly."""
+    """What images [n, h, w, 3] show at places [h, w], or [n, h, w], between their pixels, bilinearly."""
+    of = slice(None) if rows.ndim == 2 else np.arange(len(images))[:, None, None]
     (top, below, down), (left, beside, right) = (
         (whole := np.floor(places).astype(int), np.minimum(whole + 1, side - 1), (places - whole)[..., None])
         for places, side in zip((rows, columns), images.shape[1:3], strict=True)
     )
-    upper = (1 - right) * images[:, top, left] + right * images[:, top, beside]
-    lower = (1 - right) * images[:, below, left] + right * images[:, below, beside]
+    upper = (1 - right) * images[of, top, left] + right * images[of, top, beside]
+    lower = (1 - right) * images[of, below, left] + right * images[of, below, beside]
     mixed: Floats = (1 - down) * upper + down * lower
     return mixed
 
