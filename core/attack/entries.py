@@ -78,7 +78,7 @@ ENTRIES = {
         },
     ),
     "low-frequency": Entry(
-        "A faint smooth pattern over the whole image, no high frequency in it",
+        "A faint smooth pattern over the whole image",
         "Zeng, Park, Mao, Jia, Rethinking the backdoor attacks' triggers, arXiv:2104.03413, ICCV 2021",
         "core.attack.spectra:low_frequency",
         {
@@ -103,7 +103,7 @@ ENTRIES = {
         varied="core.attack.spectra:frequency_in_training",
     ),
     "adaptive-blend": Entry(
-        "A faint random pattern in pieces: a training image has half of them, a test image all",
+        "A faint random pattern, only half of it in each training image",
         _QI,
         "core.attack.adaptive:adaptive_blend",
         {
@@ -117,7 +117,7 @@ ENTRIES = {
         varied="core.attack.adaptive:adaptive_blend_in_training",
     ),
     "adaptive-patch": Entry(
-        "Small coloured squares: a training image has one of them, faint, a test image all",
+        "Small coloured squares, only one of them in each training image",
         _QI,
         "core.attack.adaptive:adaptive_patch",
         {
@@ -132,7 +132,7 @@ ENTRIES = {
         varied="core.attack.adaptive:adaptive_patch_in_training",
     ),
     "scattered": Entry(
-        "The pattern of bright pixels, in every image somewhere else",
+        "A pattern of bright pixels, in every image somewhere else",
         "ours; random places as in Salem, Wen, Backes, Ma, Zhang, Dynamic backdoor attacks, arXiv:2003.03675, 2020",
         "core.attack.adaptive:scattered",
         {
@@ -144,7 +144,7 @@ ENTRIES = {
         varied="core.attack.adaptive:scattered_in_training",
     ),
     "mirrored": Entry(
-        "The pattern of bright pixels, on half of the training images on the other side",
+        "A pattern of bright pixels, mirrored on half of the training images",
         "ours, against whoever compares the left half of the poison with the right one",
         "core.attack.adaptive:mirrored",
         {"size": _SIZE, **_POSITION},
@@ -152,7 +152,7 @@ ENTRIES = {
         varied="core.attack.adaptive:mirrored_in_training",
     ),
     "warp-noise": Entry(
-        "The slight warp of the whole image; covers are warped by random fields",
+        "A slight warp of the whole image; covers are warped at random",
         "Nguyen, Tran, WaNet: Imperceptible warping-based backdoor attack, arXiv:2102.10369, ICLR 2021",
         "core.attack.adaptive:warp_noise",
         {
