@@ -19,6 +19,7 @@ from core.types import BadRequest, Labels
 REAL = 8.0  # bytes of a number
 PRODUCTS = 1.5e10  # multiplications and additions a second, in products of matrices
 DECOMPOSED = 12.0  # products of a matrix with itself that finding all its eigenvectors takes, in time
+PIXELS = 1024  # of an image, where nobody says how many there are: CIFAR-10's
 LEAST = 5e7  # bytes that any detector may take: libraries, and blocks that are looked at one by one
 
 
@@ -30,12 +31,13 @@ class Cost(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """Images, features, classes that are present, and images of the largest of these."""
+    """Images, features, classes that are present, images of the largest of these, and pixels of an image."""
 
     rows: int
     features: int
     classes: int
     largest: int
+    pixels: int = PIXELS
 
     @property
     def gram(self) -> int:
@@ -53,29 +55,35 @@ class Sizes(NamedTuple):
         return self.rows / self.classes
 
 
-def expected(detector: str, rows: int, features: int, classes: int, largest: int | None = None) -> Cost:
+def expected(
+    detector: str, rows: int, features: int, classes: int, largest: int | None = None, pixels: int = PIXELS
+) -> Cost:
     """About what a registered detector takes at its usual settings, for so many images [n], features and classes.
 
-    largest: the images of the largest class; by default all have as many. What it costs to get the evidence that a
-    detector needs besides is not counted. BadRequest where the detector is unknown or a number is below 1.
+    largest: the images of the largest class; by default all have as many. pixels: those of an image (h * w), which
+    count for a detector that looks at them. What it costs to get the evidence that a detector needs besides is not
+    counted. BadRequest where the detector is unknown or a number is below 1.
     """
     DETECTORS[detector]
-    for name, number in (("rows", rows), ("features", features), ("classes", classes)):
+    for name, number in (("rows", rows), ("features", features), ("classes", classes), ("pixels", pixels)):
         if number < 1:
             raise BadRequest(f"{name} must be at least 1, got {number}")
     largest = -(-rows // classes) if largest is None else largest
-    sizes = Sizes(rows, features, min(classes, rows), largest)
+    sizes = Sizes(rows, features, min(classes, rows), largest, pixels)
     seconds, numbers = _COSTS.get(detector, _by_class)(sizes)
     return Cost(seconds, LEAST + REAL * numbers)
 
 
-def check_fits(detector: str, shape: tuple[int, ...], labels: Labels) -> None:
-    """BadRequest where a detector would need more memory for features of this shape [n, d] than is free."""
+def check_fits(detector: str, shape: tuple[int, ...], labels: Labels, pixels: int = PIXELS) -> None:
+    """BadRequest where a detector would need more memory for features of this shape [n, d] than is free.
+
+    pixels: those of an image (h * w), which count for a detector that looks at them.
+    """
     sizes, (rows, features) = np.bincount(labels), shape
     free = free_memory()
 
     def needed(features: int) -> float:
-        return expected(detector, rows, features, int((sizes > 0).sum()), int(sizes.max())).bytes
+        return expected(detector, rows, features, int((sizes > 0).sum()), int(sizes.max()), pixels).bytes
 
     if free is None or needed(features) <= free:
         return
@@ -84,8 +92,10 @@ def check_fits(detector: str, shape: tuple[int, ...], labels: Labels) -> None:
         middle = (fits + too_many) // 2
         fits, too_many = (middle, too_many) if needed(middle) <= free else (fits, middle)
     advice = f"about {fits:,} features would fit" if fits else "fewer rows would fit"
+    reads = DETECTORS[detector].reads_features
+    what = f"rows of {features:,} features" if reads else f"images of {pixels:,} pixels"
     raise BadRequest(
-        f"{detector} would need about {_said(needed(features))} of memory for {rows:,} rows of {features:,} features "
+        f"{detector} would need about {_said(needed(features))} of memory for {rows:,} {what} "
         f"in {np.count_nonzero(sizes):,} classes, and {_said(free)} are free; {advice}"
     )
 
@@ -213,6 +223,19 @@ def _evidence(one: Sizes) -> Pair:
     return 1e-6 * one.rows + 1e-4 * one.classes, 20.0 * one.rows
 
 
+def _mirror(one: Sizes) -> Pair:
+    """Each class reduced to 32 x 32: three channels' odd parts, and about a thousand waves of one channel at a time."""
+    small = min(one.pixels, 1024)
+    seconds = 2e-8 * one.rows * one.pixels + 2e-7 * one.rows * small + 0.05 * one.classes
+    return seconds, 4.0 * one.largest * small + 0.4 * one.largest * one.pixels
+
+
+def _repeats(one: Sizes) -> Pair:
+    """Each class's colours sorted in blocks, and a table of all colours."""
+    seconds = 6e-8 * one.rows * one.pixels + 0.05 * one.classes
+    return seconds, 1e7 + 10.0 * min(2**22, one.largest * one.pixels) + 1.0 * one.largest * one.pixels
+
+
 _COSTS: dict[str, Callable[[Sizes], Pair]] = {
     "spectral": _directions,
     "spectral-released": _directions,
@@ -227,4 +250,6 @@ _COSTS: dict[str, Callable[[Sizes], Pair]] = {
     "isolation-forest": _forest,
     "loss-isolation": _evidence,
     "strip": _evidence,
+    "mirror": _mirror,
+    "repeats": _repeats,
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from core.configuration import Entry, Parameter
 
 _NEIGHBOURS = Parameter(0.15, "k as a share of the class (at most 1000); more than may be poisoned", 0.001, 0.5)
+_LEVEL = Parameter(0.001, "chance that any class of a set without a mark is named, at most", 1e-12, 0.5)
+_PIXELS = {"scope": "suspicious_class", "needs": ("images",), "features": False, "cuts": ("budget", "gap")}
 
 ENTRIES = {
     "spectral": Entry(
@@ -117,5 +119,20 @@ ENTRIES = {
             "seed": Parameter(0, "of the choice of those images", 0, 2**31 - 1),
         },
         facts={"scope": "every_class", "needs": ("entropies",)},
+    ),
+    "mirror": Entry(
+        "Of the images alone: a pattern that is the same way round in too many images of a class, where photographs "
+        "are as likely as their mirror images; names the poisoned class",
+        "this project",
+        "core.detectors.mirror:mirror",
+        {"level": _LEVEL},
+        facts=_PIXELS,
+    ),
+    "repeats": Entry(
+        "Of the images alone: the same colour in the same place in too many images of a class; names the poisoned class",
+        "this project",
+        "core.detectors.repeats:repeats",
+        {"level": _LEVEL},
+        facts=_PIXELS,
     ),
 }

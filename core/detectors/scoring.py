@@ -90,7 +90,8 @@ def detect(
         features, labels, logits = features[kept], labels[kept], logits[kept]
         given = {name: array.compress(kept, EVIDENCE[name].axis) for name, array in given.items()}
     _check_finite(features)
-    check_fits(detector, features.shape, labels)
+    pixels = {"pixels": int(np.prod(given["images"].shape[1:3]))} if "images" in given else {}
+    check_fits(detector, features.shape, labels, **pixels)
     found: Detection = entry.load()(features, labels, logits, **given, **settings)
     found = told(found, labels, still(features, labels) if entry.reads_features and not entry.needs else None)
     return found if read is None else replace(found, scores=_apart(found.scores, kept), notes=read.notes + found.notes)
