@@ -18,6 +18,7 @@ from core import pipeline
 from core.configuration import stages
 from core.configuration.config import RunConfig
 from core.configuration.settings import configure
+from core.evaluation import metrics
 from core.results.result import Result
 from core.store.stores import Store
 from core.types import BadRequest, Cancelled, Event
@@ -77,7 +78,9 @@ def heard() -> list[Event]:
 @pytest.fixture(scope="module")
 def summary(store: Store, heard: list[Event]) -> dict[str, Any]:
     """The summary of a finished run; its artefacts are in the store, which the tests share."""
-    return pipeline.run(config(), store, heard.append)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "PROBE_IMAGES", metrics.PROBE_IMAGES)  # as a user's
+        return pipeline.run(config(), store, heard.append)
 
 
 # --- the figures ------------------------------------------------------------------------------------------
