@@ -56,10 +56,11 @@ def odd_parts(images: Images, weights: tuple[int, int, int]) -> Floats:
     for start in range(0, len(images), step):
         some = images[start : start + step]
         # Sums of whole numbers: what is symmetric stays so to the last bit.
-        channel = sum(weight * some[..., place].astype(np.float32) for place, weight in enumerate(weights) if weight)
-        channel = (channel - channel[:, :, ::-1]) / 2
+        channel: Floats = some.astype(np.float32) @ np.array(weights, np.float32)
+        channel -= channel[:, :, ::-1].copy()
+        channel /= 2
         if max(height, width) > SIDE:
-            channel = down @ channel @ across.T
+            channel = np.asarray(down @ channel @ across.T, np.float32)
         found[start : start + step] = channel[:, :, :half]
     return found
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammainc
 
-from core.types import Images
+from core.types import Images, Mask
 
 Counts = NDArray[np.int64]
 Codes = NDArray[np.uint32]
@@ -28,25 +28,35 @@ BLOCK = 2**22  # pixels that are sorted at a time
 
 
 class Pairs(NamedTuple):
-    """Pairs of a class: places in the flat image, colours 0xrrggbb, numbers of images and chances of so many, [m]."""
+    """Pairs of a class: places in the flat image, colours 0xrrggbb, numbers of images, and how many have the colour
+    elsewhere, all [m].
+    """
 
     places: Counts
     colours: Counts
     counts: Counts
-    p: Vector
+    usual: Vector
 
     @property
     def keys(self) -> Counts:
         """One number for each place and colour, [m]."""
         return self.places * COLOURS + self.colours
 
+    def where(self, kept: Mask) -> Pairs:
+        """Those of them that are kept, [m] bool."""
+        return Pairs(self.places[kept], self.colours[kept], self.counts[kept], self.usual[kept])
+
+    @property
+    def p(self) -> Vector:
+        """The chance of so many images or more, by Poisson's law: FACTOR times the usual, and RARE, are expected."""
+        return np.asarray(gammainc(self.counts, FACTOR * self.usual + RARE))
+
 
 def count(images: Images) -> tuple[Pairs, int]:
     """The pairs that at least FEWEST of a class's images [m, h, w, 3] show, and how many pairs there are at all.
 
-    Where those are few, so are some that fewer show: they rank the images of a class that has no hit.
+    Where those pairs are few, so are some that fewer show: they rank the images of a class that has no hit.
 
-    p is Poisson's, of so many images or more where FACTOR times what the colour has elsewhere in the class is expected.
     """
     height, width = images.shape[1:3]
     flat = images.reshape(len(images), height * width, 3)
@@ -58,11 +68,9 @@ def count(images: Images) -> tuple[Pairs, int]:
     least = min(FEWEST, int(np.partition(shared.counts, -asked)[-asked]))
     kept = shared.counts >= least
     colours = np.unique(shared.colours[kept])
-    shared = Pairs(*(column[np.isin(shared.colours, colours)] for column in shared))
+    shared = shared.where(np.isin(shared.colours, colours))
     usual = np.maximum(_elsewhere(shared, _totals(flat, colours), height * width), _around(shared, height, width))
-    chance = gammainc(shared.counts, FACTOR * usual + RARE)
-    kept = shared.counts >= least
-    return Pairs(shared.places[kept], shared.colours[kept], shared.counts[kept], chance[kept]), tries
+    return shared._replace(usual=usual).where(shared.counts >= least), tries
 
 
 def code(pixels: Images) -> Codes:
@@ -77,7 +85,7 @@ def _steps(flat: Images) -> list[slice]:
 
 
 def _shared(flat: Images) -> tuple[Pairs, int]:
-    """The pairs that two images or more of flat [m, places, 3] show, p unknown, and by how many images in excess."""
+    """The pairs that two images or more of flat [m, places, 3] show, `usual` left at 0, and by how many in excess."""
     found, excess = [], 0
     for block in _steps(flat):
         codes = np.sort(np.ascontiguousarray(code(flat[:, block]).T), axis=1)
@@ -94,7 +102,7 @@ def _shared(flat: Images) -> tuple[Pairs, int]:
         nothing = np.zeros(0, np.int64)
         return Pairs(nothing, nothing, nothing, np.zeros(0)), 0
     places, colours, counts = (np.concatenate(columns) for columns in zip(*found, strict=True))
-    return Pairs(places, colours, counts, np.ones(len(places))), excess
+    return Pairs(places, colours, counts, np.zeros(len(places))), excess
 
 
 def _totals(flat: Images, colours: Counts) -> Counts:
@@ -141,3 +149,25 @@ def _around(pairs: Pairs, height: int, width: int) -> Vector:
         total += np.where(ordered[at] == wanted, counts[at], 0)
         inside += there
     return np.asarray(total / np.maximum(inside, 1))
+
+
+def shown(images: Images, places: Counts, colours: Counts) -> Mask:
+    """Which of some pairs [h] images [m, h, w, 3] show, [m, h]."""
+    found = np.zeros((len(images), len(places)), bool)
+    for number, (row, column) in enumerate(zip(*np.divmod(places, images.shape[2]), strict=True)):
+        found[:, number] = code(images[:, row, column]) == colours[number]
+    return found
+
+
+def beside(images: Images, places: Counts, colours: Counts) -> Vector:
+    """How many images, on average of the adjacent places, have a pair's colour there but not in its own place; [h].
+
+    A stamp's pixels are in the same images all; strokes and surfaces end in other places in every image.
+    """
+    found = np.zeros(len(places))
+    for number, (row, column) in enumerate(zip(*np.divmod(places, images.shape[2]), strict=True)):
+        window = images[:, max(0, row - 1) : row + 2, max(0, column - 1) : column + 2]
+        same = code(window) == colours[number]
+        others = same[~same[:, row - max(0, row - 1), column - max(0, column - 1)]]
+        found[number] = others.sum() / max(1, same[0].size - 1)
+    return found

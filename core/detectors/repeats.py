@@ -3,7 +3,8 @@
 Photographs seldom agree on all 24 bits of a pixel. In every class the images of each pair (place, colour) are counted.
 Where a colour is common in the class (white corners, black backgrounds) it is so in many places: of a place four times
 as many are expected as the colour has in places around it, or in its busiest sixth of all places, or on average
-outside its busiest, whichever is the most, and 0.1 for images that are alike by chance (docs/repeats.md). More than
+outside its busiest, or in adjacent places of images that do not have it here, whichever is the most, and 0.1 for
+images that are alike by chance (docs/repeats.md). More than
 that, by Poisson's law with Bonferroni over all pairs that there are in the class, is a hit.
 
 Labels tell poison from covers: a class that has more of the images which show a hit than its share (hypergeometric,
@@ -55,7 +56,7 @@ class Hits(NamedTuple):
     """Pairs, of any class, that too many images of a class show: places and colours [h].
 
     repeated [h, k] is p of so many images in each class, against [h, k] what it comes to for a class that the hit
-    speaks against: both 1 where it is not a hit, or not the class's. everywhere [h]: no label has more than its share.
+    speaks against: both 1 where it is not a hit, or not the class's. everywhere [h]: no label has more than its share, and several have it.
     """
 
     places: Counts
@@ -82,7 +83,7 @@ def repeats(features: Features, labels: Labels, logits: Logits, *, images: Image
     findings: list[Finding] = []
     for label, ids in members_of(labels):
         members = images[ids]
-        shown = _shown(members, hits.places, hits.colours)
+        shown = pairs.shown(members, hits.places, hits.colours)
         scores[ids] = _faint(members, counted[label], limit) + shown @ -np.log10(hits.repeated[:, label])
         p[label] = hits.against[:, label].min(initial=1.0)
         if p[label] <= limit:
@@ -114,12 +115,19 @@ def _distinct(images: Images) -> Mask:
 
 
 def _counted(images: Images, limit: float) -> Counted:
-    """The pairs of a class's distinct images [m, h, w, 3]."""
-    first = Counted(*pairs.count(images), 0)
-    near = _near_copies(images, first, limit)
-    if not near.any():
-        return first
-    return Counted(*pairs.count(images[~near]), int(near.sum()))
+    """The pairs of a class's distinct images [m, h, w, 3]; what is usual beside a pair is asked of the rarest only."""
+    counted = Counted(*pairs.count(images), 0)
+    near = _near_copies(images, counted, limit)
+    if near.any():
+        images = images[~near]
+        counted = Counted(*pairs.count(images), int(near.sum()))
+    hits = np.flatnonzero(counted.p <= limit)
+    kept = hits[np.argsort(counted.found.p[hits], kind="stable")]
+    usual = counted.found.usual
+    usual[kept[MOST:]] = np.inf
+    some = kept[:MOST]
+    usual[some] = np.maximum(usual[some], pairs.beside(images, counted.found.places[some], counted.found.colours[some]))
+    return counted
 
 
 def _near_copies(images: Images, counted: Counted, limit: float) -> Mask:
@@ -129,38 +137,25 @@ def _near_copies(images: Images, counted: Counted, limit: float) -> Mask:
     if COPIED * len(np.unique(counted.found.places[hits])) <= max(places, COPIED**2):
         return np.zeros(len(images), bool)
     some = hits[:: -(-len(hits) // MOST)]
-    share = _shown(images, counted.found.places[some], counted.found.colours[some]).sum(1) * len(hits) / len(some)
+    share = pairs.shown(images, counted.found.places[some], counted.found.colours[some]).sum(1) * len(hits) / len(some)
     return np.asarray(COPIED * share > places)
 
 
-def _shown(images: Images, places: Counts, colours: Counts) -> Mask:
-    """Which of some pairs [h] images [m] show, [m, h]."""
-    found = np.zeros((len(images), len(places)), bool)
-    for number, (row, column) in enumerate(zip(*np.divmod(places, images.shape[2]), strict=True)):
-        found[:, number] = pairs.code(images[:, row, column]) == colours[number]
-    return found
-
-
 def _faint(images: Images, counted: Counted, limit: float) -> Vector:
-    """Below 1, how rare the rarest pair that is no hit and that each image [m] shows is."""
-    others = np.flatnonzero(counted.p > limit)
-    rarest = others[np.argsort(counted.found.p[others], kind="stable")[: pairs.ASKED]]
+    """Below 1: how rare the rarest pair is that each image [m] shows, of those that are no hits; and how many."""
+    found = counted.found
+    others = np.flatnonzero((counted.p > limit) & (found.counts < len(images)))
+    rarest = others[np.argsort(found.p[others], kind="stable")[: pairs.ASKED]]
     if not len(rarest):
         return np.zeros(len(images))
-    shown = _shown(images, counted.found.places[rarest], counted.found.colours[rarest])
-    rare = -np.log10(np.maximum(counted.found.p[rarest], CERTAIN)) / FAINT
-    return np.asarray((shown * rare).max(1))
-
-
-def _rarest(counted: Counted, limit: float) -> Ids:
-    """Which pairs of a class are hits, the rarest first, at most MOST."""
-    hits = np.flatnonzero(counted.p <= limit)
-    return hits[np.argsort(counted.found.p[hits], kind="stable")[:MOST]]
+    shown = pairs.shown(images, found.places[rarest], found.colours[rarest])
+    rare = -np.log10(np.maximum(found.p[rarest], CERTAIN)) / FAINT
+    return np.asarray((shown * rare).max(1) + shown.mean(1) / FAINT)
 
 
 def _hits(counted: dict[int, Counted], images: Images, labels: Labels, once: Mask, limit: float) -> Hits:
     """The hits of all classes, and which classes each speaks against."""
-    rarest = {label: _rarest(one, limit) for label, one in counted.items()}
+    rarest = {label: np.flatnonzero(one.p <= limit) for label, one in counted.items()}
     keys = {label: counted[label].found.keys[some] for label, some in rarest.items()}
     every = np.unique(np.concatenate(list(keys.values())))
     places, colours = np.divmod(every, pairs.COLOURS)
@@ -168,17 +163,18 @@ def _hits(counted: dict[int, Counted], images: Images, labels: Labels, once: Mas
     repeated, shown = np.ones((len(every), len(sizes))), np.zeros((len(every), len(sizes)), np.int64)
     for label, ids in members_of(labels):
         repeated[np.searchsorted(every, keys[label]), label] = counted[label].p[rarest[label]]
-        shown[:, label] = _shown(images[ids[once[ids]]], places, colours).sum(0)
+        shown[:, label] = pairs.shown(images[ids[once[ids]]], places, colours).sum(0)
     excess = hypergeom.sf(shown - 1, sizes.sum(), sizes, shown.sum(1, keepdims=True)) * every.size * len(counted)
-    everywhere = (excess > limit).all(1)
-    against = np.where(everywhere[:, None], repeated, np.maximum(repeated, np.minimum(excess, 1.0)))
+    alike = (excess > limit).all(1)
+    everywhere = alike & ((repeated <= limit).sum(1) > 1)
+    against = np.where(alike[:, None], repeated, np.maximum(repeated, np.minimum(excess, 1.0)))
     return Hits(places, colours, np.maximum(repeated, CERTAIN), np.maximum(against, CERTAIN), everywhere)
 
 
 def _findings(label: int, ids: Ids, shown: Mask, hits: Hits, width: int, limit: float) -> list[Finding]:
     """What speaks against a class of rows ids [m] that show the hits [m, h]: hits that the same images show are one."""
     left = [hit for hit in np.argsort(hits.against[:, label], kind="stable") if hits.against[hit, label] <= limit]
-    found = []
+    found: list[Finding] = []
     while left and len(found) < TOLD:
         both = (shown[:, left] & shown[:, left[:1]]).sum(0)
         either = (shown[:, left] | shown[:, left[:1]]).sum(0)
