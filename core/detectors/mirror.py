@@ -29,7 +29,6 @@ from core.detectors import marks, odd
 from core.detectors.judged import TooSmall, classes
 from core.detectors.marks import Lead
 from core.detectors.members import members_of
-from core.detectors.mixtures import Mixture, mixture
 from core.detectors.odd import Floats, Vector
 from core.types import Detection, Features, Finding, Ids, Images, Labels, Logits, Mask
 

@@ -73,7 +73,7 @@ class Split:
         """The scatter [d, d] of some rows of one class about their own mean."""
         rows = self.rows[ids]
         middle = rows.mean(0)
-        return rows.T @ rows - len(rows) * np.outer(middle, middle)
+        return np.asarray(rows.T @ rows - len(rows) * np.outer(middle, middle))
 
     def _root(self, scatter: Rows, count: int) -> Rows:
         """The lower Cholesky factor of the covariance of so many rows, with its ridge."""

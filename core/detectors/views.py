@@ -102,7 +102,7 @@ def reduced(images: Images, side: int) -> Images:
 
 def _shrunk(images: Images, side: int) -> NDArray[np.float32]:
     """Averages over areas, so that neither side is longer than `side`; [m, h', w', 3] float32."""
-    before = images.shape[1:3]
+    before = images.shape[1], images.shape[2]
     after = _within(*before, side)
     if before == after:
         return images.astype(np.float32)

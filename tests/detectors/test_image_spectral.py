@@ -34,7 +34,7 @@ def waved(images, amplitude=40.0):
 def test_a_wave_in_a_class_is_named_and_cut(photos):
     images, labels = photos
     poisoned = np.zeros(len(labels), bool)
-    poisoned[SIZE : SIZE + 60] = True
+    poisoned[SIZE : SIZE + 80] = True
     images = np.where(poisoned[:, None, None, None], waved(images), images)
     found = detect("image-spectral", None, labels, evidence={"images": images})
     assert named(found) == [1]
@@ -55,8 +55,8 @@ def test_nothing_is_named_where_nothing_is_planted(photos):
 
 def test_the_order_of_rows_has_no_part_in_it(photos):
     images, labels = photos
-    images = np.concatenate([images, waved(images[:60])])
-    labels = np.r_[labels, np.full(60, 2)]
+    images = np.concatenate([images, waved(images[:80])])
+    labels = np.r_[labels, np.full(80, 2)]
     order = np.random.default_rng(1).permutation(len(labels))
     first = detect("image-spectral", None, labels, evidence={"images": images})
     second = detect("image-spectral", None, labels[order], evidence={"images": images[order]})
