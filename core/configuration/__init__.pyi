@@ -3,6 +3,7 @@ from . import pictures as pictures
 from . import reading as reading
 from . import settings as settings
 from . import stages as stages
+from .attacks import ATTACKS as ATTACKS
 from .checksums import CHECKSUMS as CHECKSUMS
 from .config import MOST_TRIGGERS as MOST_TRIGGERS
 from .config import REPRESENTATIONS as REPRESENTATIONS

@@ -112,6 +112,11 @@ class AttackConfig(Frozen):
         return any(TRIGGERS[one.trigger].facts.get("whole_image") for one in self.triggers)
 
     @property
+    def varied(self) -> bool:
+        """Whether training images bear a trigger each in their own way, or otherwise than test images."""
+        return any(TRIGGERS[one.trigger].varied for one in self.triggers)
+
+    @property
     def everywhere(self) -> bool:
         """Whether every class gets poison: all-to-all from any class."""
         return self.labels == "all_to_all" and self.source is None

@@ -70,7 +70,11 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing to choose: what it is, where it comes from, its settings, and what makes it."""
+    """One thing to choose: what it is, where it comes from, its settings, and what makes it.
+
+    varied: of a trigger that training images bear otherwise than test images, what stamps those (see
+    core.attack.triggers.apply_training); its facts then say under "varied" how, in a sentence.
+    """
 
     summary: str
     source: str
@@ -78,6 +82,7 @@ class Entry:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1
+    varied: str | Callable[..., Any] | None = None
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -101,10 +106,11 @@ class Entry:
 
     def load(self) -> Callable[..., Any]:
         """The function behind the entry."""
-        if callable(self.make):
-            return self.make
-        module, _, name = self.make.partition(":")
-        return getattr(import_module(module), name)  # type: ignore[no-any-return]
+        return _function(self.make)
+
+    def load_varied(self) -> Callable[..., Any] | None:
+        """The function that stamps training images; None where `load` stamps them, too."""
+        return None if self.varied is None else _function(self.varied)
 
     def settle(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """All parameters, given ones checked, the rest at their defaults."""
@@ -117,6 +123,14 @@ class Entry:
                 for name, parameter in self.parameters.items()
             }
         )
+
+
+def _function(named: str | Callable[..., Any]) -> Callable[..., Any]:
+    """A function, or the one that "module:function" names."""
+    if callable(named):
+        return named
+    module, _, name = named.partition(":")
+    return getattr(import_module(module), name)  # type: ignore[no-any-return]
 
 
 class Registry(Mapping[str, Entry]):

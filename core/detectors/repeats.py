@@ -56,7 +56,8 @@ class Hits(NamedTuple):
     """Pairs, of any class, that too many images of a class show: places and colours [h].
 
     repeated [h, k] is p of so many images in each class, against [h, k] what it comes to for a class that the hit
-    speaks against: both 1 where it is not a hit, or not the class's. everywhere [h]: no label has more than its share, and several have.
+    speaks against: both 1 where it is not a hit, or not the class's. everywhere [h]: no label has more
+    than its share, and several have it.
     """
 
     places: Counts

@@ -55,20 +55,25 @@ class Split:
         self.width = features.shape[1]
         self._ridge, self._kept = 0.0, np.ones(len(labels), bool)
         self._trim()
-        self._whole = self._scatter(np.flatnonzero(self._kept))
+        self._whole = sum((self._scatter(ids[self._kept[ids]]) for ids in self.members.values()), start=self._nothing())
 
     def _trim(self) -> None:
         """Say which rows the covariance rests on: all but the furthest out of each class."""
-        scatter = self._scatter(np.arange(len(self.rows)))
+        scatter = sum((self._scatter(ids) for ids in self.members.values()), start=self._nothing())
         self._ridge = RIDGE * float(np.trace(scatter)) / len(self.rows) / self.width + np.finfo(np.float32).tiny ** 0.5
         root = self._root(scatter, len(self.rows))
         for ids in self.members.values():
             lengths = (self._divided(self.rows[ids], root) ** 2).sum(1)
             self._kept[ids] = lengths <= np.quantile(lengths, 1 - TRIMMED)
 
+    def _nothing(self) -> Rows:
+        return np.zeros((self.width, self.width), np.float32)
+
     def _scatter(self, ids: Ids) -> Rows:
+        """The scatter [d, d] of some rows of one class about their own mean."""
         rows = self.rows[ids]
-        return rows.T @ rows
+        middle = rows.mean(0)
+        return np.asarray(rows.T @ rows - len(rows) * np.outer(middle, middle))
 
     def _root(self, scatter: Rows, count: int) -> Rows:
         """The lower Cholesky factor of the covariance of so many rows, with its ridge."""

@@ -57,7 +57,8 @@ def tile_views(height: int, width: int) -> list[View]:
     """The tiles of images of this size, from the top left; none where the image is no larger than one."""
     if height * width <= TILE * TILE:
         return []
-    rows, columns = (_starts(min(side, LARGEST)) for side in (height, width))
+    height, width = _within(height, width, LARGEST)
+    rows, columns = _starts(height), _starts(width)
     return [
         View(f"tile at row {top}, column {left}", (top, left, min(TILE, height), min(TILE, width)))
         for top in rows
@@ -101,12 +102,18 @@ def reduced(images: Images, side: int) -> Images:
 
 def _shrunk(images: Images, side: int) -> NDArray[np.float32]:
     """Averages over areas, so that neither side is longer than `side`; [m, h', w', 3] float32."""
-    height, width = images.shape[1:3]
-    longest = max(height, width)
-    if longest <= side:
+    before = images.shape[1], images.shape[2]
+    after = _within(*before, side)
+    if before == after:
         return images.astype(np.float32)
-    down, across = (_areas(length, max(1, round(length * side / longest))) for length in (height, width))
+    down, across = (_areas(length, shorter) for length, shorter in zip(before, after, strict=True))
     return np.asarray(np.einsum("yh,nhwc,xw->nyxc", down, images.astype(np.float32), across, optimize=True))
+
+
+def _within(height: int, width: int, side: int) -> tuple[int, int]:
+    """A height and width in about their ratio, neither longer than `side`; as they are where they fit."""
+    longest = max(height, width, side)
+    return max(1, round(height * side / longest)), max(1, round(width * side / longest))
 
 
 def _areas(length: int, shorter: int) -> NDArray[np.float32]:

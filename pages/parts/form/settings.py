@@ -13,6 +13,7 @@ import streamlit as st
 
 import core
 from core import RunConfig
+from pages.parts.around import words
 from pages.parts.form import fields, trigger_picker
 
 OF = "settings of"  # in session state: the key of the run that filled the form last
@@ -69,6 +70,7 @@ def attack(dataset: str) -> dict[str, Any]:
     ratio_of = right.selectbox(
         "as a share of", list(wholes), format_func=wholes.__getitem__, key="ratio_of", persist_state="session"
     )
+    st.caption(words.other_share(dataset, labels, target, ratio / 100, ratio_of))
     with st.expander("Trigger's look, placement"):
         fields.at_first("placement", "add")
         placement = st.selectbox(
@@ -98,7 +100,8 @@ def _cover_ratio() -> float:
     fields.at_first("cover_ratio", 0.0)
     ratio = st.number_input(
         "Covers for each poisoned image", 0.0, 100.0, step=0.5, format="%g", key="cover_ratio", persist_state="session",
-        help="Covers are stamped, too, but keep their true label, so that the trigger alone gives no image away.",
+        help="Covers are stamped, too, but keep their true label, so that the trigger alone gives no image away. "
+        "With a source class they are of the others, so that the trigger works on that class alone.",
     )  # fmt: skip
     return round(ratio, 10)
 
