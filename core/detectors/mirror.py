@@ -111,7 +111,7 @@ def _judged(images: Images, limit: float) -> Judged:
     """What is said of a class's images [m, h, w, 3]."""
     parts = {channel: odd.odd_parts(images, weights) for channel, weights in odd.CHANNELS.items()}
     tested = distinct(images)
-    distinct = int(tested.sum())
+    images_tested = int(tested.sum())
     width, tries = min(images.shape[2], odd.SIDE), max(1, odd.tries(*images.shape[1:3]))
     lead = first = marks.lead(parts, width, tested, tries)
     groups: list[Group] = []
@@ -123,7 +123,7 @@ def _judged(images: Images, limit: float) -> Judged:
         groups.append(Group(lead, scores))
         tested &= ~found
         lead = marks.lead(parts, width, tested, tries)
-    many = 2 * int(tested.sum()) < distinct
+    many = 2 * int(tested.sum()) < images_tested
     natural = first.p <= limit and (not groups or many or lead.leaning > LEANING)
     return Judged(
         first, tuple(groups), natural, _mark(parts, groups[0].scores > 0) if groups else np.zeros(0, np.float32)
