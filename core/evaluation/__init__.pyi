@@ -1,6 +1,8 @@
 from . import filter as filter
 from . import metrics as metrics
+from . import rebuilt as rebuilt
 from . import sensitivity as sensitivity
+from . import transplant as transplant
 from . import views as views
 from .metrics import PROBE_IMAGES as PROBE_IMAGES
 from .metrics import Quality as Quality
