@@ -1,4 +1,4 @@
-"""The trigger rebuilt from flagged images: its kind, place and colour, what is laid on others, and when there is none."""
+"""The trigger rebuilt from flagged images: its kind, place and colour, or that there is none."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_a_trigger_is_laid_on_images_of_its_size_only() -> None:
 def test_applying_changes_copies() -> None:
     before = FRESH.copy()
     from_images("sinusoid").apply(FRESH)
-    assert (FRESH == before).all()
+    np.testing.assert_array_equal(before, FRESH)
 
 
 # --- real photographs ------------------------------------------------------------------------------------

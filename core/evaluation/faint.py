@@ -113,8 +113,7 @@ def _everywhere(waves: Floats, mixed: Mixture) -> Floats:
 
 def _rings(sides: tuple[int, ...]) -> list[Mask]:
     """Coefficients by their fineness, [h, w] each."""
-    rows, columns = np.indices(sides)
-    finer = np.hypot(rows / sides[0], columns / sides[1])
+    finer = natural.fineness(sides)
     return [(finer >= low) & (finer < high) for low, high in pairwise(RINGS)]
 
 

@@ -20,6 +20,7 @@ from core.types import Images, Mask
 
 Floats = NDArray[np.float64]
 
+COARSE = 0.25  # fineness, in half waves a pixel, below which classes differ in their mean
 LEVEL = 1.0  # of 255: no spread is taken for less
 FAR = 3.0  # standard errors beyond which a coefficient is taken for changed, and no guide to the mixture
 
@@ -75,17 +76,42 @@ def deviation(values: NDArray[np.generic]) -> Floats:
 def mixture(waves: Floats, known: Sequence[Class]) -> Mixture:
     """The mixture of classes whose mean is most like that of waves [m, h, w, 3], but for what differs beyond chance.
 
-    Weights are at least 0 and come to 1; coefficients that a trigger has changed are left out of the comparison.
+    Only coarse coefficients are compared: the mean of a class of photographs has hardly any others. Weights are at
+    least 0 and come to 1. Coefficients that a trigger has changed are left out: it is begun with all, and with those
+    that fit the first class alone; taken is which comes nearer, where what lies far off counts no more than FAR.
     """
-    means, found = np.stack([one.mean for one in known]), waves.mean(0, dtype=np.float64)
-    scale = np.maximum(np.sqrt(known[0].variance), LEVEL)
-    fits = np.ones(found.shape, bool)
+    found = waves.mean(0, dtype=np.float64)
+    alone, coarse = _mixed(np.eye(len(known))[0], known, len(waves)), fineness(found.shape[:2]) < COARSE
+    begun = (coarse[..., None] & fits for fits in (np.ones(found.shape, bool), _fits(alone, found)))
+    mixed = [alone, *(_settled(fits, coarse, found, known, len(waves)) for fits in begun)]
+    apart = (np.minimum(np.abs(found - one.mean) / alone.error, FAR)[coarse].sum() for one in mixed)
+    return mixed[int(np.argmin(list(apart)))]
+
+
+def fineness(sides: tuple[int, ...]) -> Floats:
+    """How fine the coefficients of images of these sides are, in half waves a pixel, [h, w]."""
+    rows, columns = np.indices(sides)
+    finer: Floats = np.hypot(rows / sides[0], columns / sides[1])
+    return finer
+
+
+def _settled(fits: Mask, coarse: Mask, found: Floats, known: Sequence[Class], count: int) -> Mixture:
+    """The mixture most like a mean [h, w, 3] of `count` images where it fits, and fitting where it is like it."""
+    means, scale = np.stack([one.mean for one in known]), np.maximum(np.sqrt(known[0].variance), LEVEL)
     for _ in range(4):
-        mixed = _mixed(_weights((means / scale)[:, fits], (found / scale)[fits]), known, len(waves))
-        fits = np.abs(found - mixed.mean) < FAR * mixed.error
         if fits.sum() < len(known):
             break
-    return mixed
+        mixed = _mixed(_weights((means / scale)[:, fits], (found / scale)[fits]), known, count)
+        fits = coarse[..., None] & _fits(mixed, found)
+    else:
+        return mixed
+    return _mixed(np.eye(len(known))[0], known, count)
+
+
+def _fits(mixed: Mixture, found: Floats) -> Mask:
+    """Which coefficients of a mean [h, w, 3] differ from a mixture's by no more than chance."""
+    fits: Mask = np.abs(found - mixed.mean) < FAR * mixed.error
+    return fits
 
 
 def _weights(means: Floats, wanted: Floats) -> Floats:

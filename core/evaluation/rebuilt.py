@@ -24,6 +24,7 @@ FEWEST = 12  # flagged images, from which on anything is rebuilt
 MOST = 1000  # images of a class that are looked at
 SHOWN = 0.25  # of a change's largest value: what is less is not its place
 GREY = 128
+WHOLE = 0.85  # opacity from which on a stamp says it better
 SURE = 4.0  # standard errors by which images that a pattern was not made from must speak for it
 BASES = (faint.in_waves, faint.in_pixels)
 
@@ -89,10 +90,10 @@ def rebuild(flagged: Images, rest: Images, others: Sequence[Images] = ()) -> tup
     waves, known = natural.spectra(flagged), [natural.moments(images) for images in classes]
     stamp = stamps.find(flagged, classes[0])
     gains: dict[faint.Basis | None, float] = {basis: _pattern_gain(waves, known, basis) for basis in BASES}
-    gains[None] = 0.0 if stamp is None else _stamp_gain(stamp, waves, known)
+    gains[None] = 0.0 if stamp is None else _stamp_gain(stamp, flagged, waves, known)
     best = max(gains, key=lambda basis: gains[basis])
     pattern = None if best is None or gains[best] <= 0 else faint.find(waves, known, best)
-    if pattern is not None:
+    if pattern is not None and (stamp is None or pattern.opacity.max() < WHOLE):
         return _mixed(pattern), ""
     if stamp is not None:
         return _stamped(stamp), ""
@@ -111,10 +112,10 @@ def _pattern_gain(waves: Floats, known: Sequence[natural.Class], basis: faint.Ba
     return _mean_of_some(np.concatenate(gains), share) if sure else 0.0
 
 
-def _stamp_gain(stamp: stamps.Stamp, waves: Floats, known: Sequence[natural.Class]) -> float:
+def _stamp_gain(stamp: stamps.Stamp, flagged: Images, waves: Floats, known: Sequence[natural.Class]) -> float:
     """The same of a stamp: its pixels are no longer surprising, but for the few levels that they may differ by."""
     mixed = natural.mixture(waves, known)
-    certain = 3 * stamp.lit.sum() * np.log(2 * stamps.NEAR + 1)
+    certain = np.log1p(2 * np.e * stamps.looseness(flagged, stamp)).sum()  # nats for a level that is so far off, a mean
     gains = np.where(stamp.bearers, natural.surprise(mixed, waves, stamp.lit) - certain, -np.inf)
     return _mean_of_some(gains, float(stamp.bearers.mean()))
 

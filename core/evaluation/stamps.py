@@ -58,6 +58,15 @@ def bearing(images: Images, lit: Mask, colour: Floats) -> Mask:
     return shown
 
 
+def looseness(images: Images, stamp: Stamp) -> Floats:
+    """How many levels a stamp's pixels differ from its colours by, in images [n, h, w, 3] that show them: [l, 3]."""
+    shown, colour = images[:, stamp.lit], stamp.colour[stamp.lit]
+    apart = np.abs(shown - colour)
+    near = (apart.max(-1) <= NEAR)[..., None]
+    mean: Floats = (apart * near).sum(0) / np.maximum(near.sum(0), 1)
+    return mean
+
+
 def _same(halves: tuple[Images, Images], colour: Floats) -> Mask:
     """Where the commonest colour of each half is about that of all, [h, w]."""
     same: Mask = np.all([np.abs(commonest(half) - colour).max(-1) <= 2 * NEAR for half in halves], axis=0)
