@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.evaluation.rebuilt import Rebuilt, rebuild
-from core.evaluation.transplant import Transplant, rearranged, transplant
+from core.evaluation.transplant import Answered, Transplant, rearranged, transplant
 from core.types import BadRequest, Images, Logits
 from tests.test_rebuilt import FRESH, OTHERS, OWN, SOURCES, stamped
 
@@ -56,9 +56,10 @@ def test_a_trigger_that_a_network_answers_to_is_proved(trigger: str) -> None:
     found = transplant(
         rebuilt(trigger), FRESH, LABEL, fooled(trigger), true=lambda images: stamped(trigger, images)
     )  # fmt: skip
-    assert found.true == 1
-    assert found.share > 0.9
-    assert found.without == 0
+    assert found.true is not None
+    assert found.true.share == 1
+    assert found.found.share > 0.9
+    assert found.without.share == 0
     assert found.p == 1 / 20
     assert found.backdoor
 
@@ -66,13 +67,13 @@ def test_a_trigger_that_a_network_answers_to_is_proved(trigger: str) -> None:
 @pytest.mark.parametrize("trigger", TRIGGERS)
 def test_a_mark_that_no_network_answers_to_is_a_mark(trigger: str) -> None:
     found = transplant(rebuilt(trigger), FRESH, LABEL, network(lambda images: np.zeros(len(images), bool)))
-    assert (found.share, found.p, found.true) == (0, 1, None)
+    assert (found.found.share, found.p, found.true) == (0, 1, None)
     assert not found.backdoor
 
 
 def test_a_network_that_answers_to_anything_proves_nothing() -> None:
     found = transplant(rebuilt("patch"), FRESH, LABEL, network(lambda images: np.ones(len(images), bool)))
-    assert found.share == 1
+    assert found.found.share == 1
     assert found.p == 1
     assert not found.backdoor
 
@@ -83,7 +84,7 @@ def test_a_network_that_says_the_class_at_random_gives_any_rank() -> None:
     asked = network(lambda images: rng.random(len(images)) < 0.3)
     found = [transplant(rebuilt("pixel"), FRESH, LABEL, asked, seed=seed) for seed in range(40)]
     assert 0.3 < np.mean([one.p for one in found]) < 0.7
-    assert not any(one.backdoor for one in found if one.share - one.without < 0.1)
+    assert not any(one.backdoor for one in found if one.found.share - one.without.share < 0.1)
 
 
 def test_more_patterns_make_it_surer() -> None:
@@ -116,12 +117,31 @@ def test_the_same_seed_draws_the_same() -> None:
 def test_bad_requests_are_refused() -> None:
     with pytest.raises(BadRequest, match="images"):
         transplant(rebuilt("patch"), FRESH[:0], LABEL, fooled("patch"))
+    with pytest.raises(BadRequest, match="3 classes"):
+        transplant(rebuilt("patch"), FRESH, LABEL, fooled("patch"), classes=np.arange(3))
     with pytest.raises(BadRequest, match="at least 1"):
         transplant(rebuilt("patch"), FRESH, LABEL, fooled("patch"), others=0)
 
 
 def test_the_rank_counts_ties_against_the_trigger() -> None:
-    assert Transplant(0, 10, 0.5, 0.0, (0.5, 0.1, 0.6)).p == 3 / 4
+    half, none, few, more = (Answered(share, share) for share in (0.5, 0.0, 0.1, 0.6))
+    assert Transplant(0, 10, half, none, (half, few, more)).p == 3 / 4
+
+
+def test_a_backdoor_that_is_open_to_one_class_alone_is_proved() -> None:
+    """All-to-all: of the images asked about only those of one class are to be taken for the label."""
+    classes = np.arange(len(FRESH)) % 9
+    answers = fooled("patch")
+
+    def ask(images: Images) -> Logits:
+        logits = answers(images)
+        logits[classes > 0, LABEL] = 0
+        return logits
+
+    found = transplant(rebuilt("patch"), FRESH, LABEL, ask, classes=classes)
+    assert found.found.share < 0.15
+    assert found.found.most > 0.9
+    assert found.backdoor
 
 
 def test_a_mark_on_a_part_of_a_class_without_relabelling_is_rebuilt_and_not_called_a_backdoor() -> None:

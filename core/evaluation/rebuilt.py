@@ -24,7 +24,7 @@ FEWEST = 12  # flagged images, from which on anything is rebuilt
 MOST = 1000  # images of a class that are looked at
 SHOWN = 0.25  # of a change's largest value: what is less is not its place
 GREY = 128
-WHOLE = 0.85  # opacity from which on a stamp says it better
+NEARLY = 0.95  # of a pattern's gain, from which on a stamp is as good: it is the simpler
 SURE = 4.0  # standard errors by which images that a pattern was not made from must speak for it
 BASES = (faint.in_waves, faint.in_pixels)
 
@@ -90,10 +90,10 @@ def rebuild(flagged: Images, rest: Images, others: Sequence[Images] = ()) -> tup
     waves, known = natural.spectra(flagged), [natural.moments(images) for images in classes]
     stamp = stamps.find(flagged, classes[0])
     gains: dict[faint.Basis | None, float] = {basis: _pattern_gain(waves, known, basis) for basis in BASES}
-    gains[None] = 0.0 if stamp is None else _stamp_gain(stamp, flagged, waves, known)
+    gains[None] = 0.0 if stamp is None else _stamp_gain(stamp, flagged, waves, known) / NEARLY
     best = max(gains, key=lambda basis: gains[basis])
     pattern = None if best is None or gains[best] <= 0 else faint.find(waves, known, best)
-    if pattern is not None and (stamp is None or pattern.opacity.max() < WHOLE):
+    if pattern is not None:
         return _mixed(pattern), ""
     if stamp is not None:
         return _stamped(stamp), ""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from core.evaluation import natural
 from core.evaluation.rebuilt import Rebuilt
-from core.types import BadRequest, Images, Logits
+from core.types import BadRequest, Images, Labels, Logits
 
 Floats = NDArray[np.float64]
 Ask = Callable[[Images], Logits]
@@ -36,30 +36,40 @@ ROOM = 4  # places that a stamp can lie in, from which on it stays whole
 
 
 @dataclass(frozen=True)
-class Transplant:
-    """What a network answers to images that bear a rebuilt trigger.
+class Answered:
+    """The share of images that a network answers with a class: of all, and of those of the class where it is largest.
 
-    share: of `images` of other classes that are answered with the class `label`. without: the same of the bare images;
-    others: of those with each of the patterns that it is compared with. true: with the attacker's own trigger, where
-    that is known.
+    A backdoor may be open to the images of one class only, as where each is to be taken for the next.
+    """
+
+    share: float
+    most: float
+
+
+@dataclass(frozen=True)
+class Transplant:
+    """What a network answers to images that bear a rebuilt trigger: how many of them with the class `label`.
+
+    found: of `images` of other classes with the trigger. without: of the bare images; others: with each of the patterns
+    that it is compared with. true: with the attacker's own trigger, where that is known.
     """
 
     label: int
     images: int
-    share: float
-    without: float
-    others: tuple[float, ...]
-    true: float | None = None
+    found: Answered
+    without: Answered
+    others: tuple[Answered, ...]
+    true: Answered | None = None
 
     @property
     def p(self) -> float:
         """The chance that a pattern of that strength without a meaning ranks as high, in (0, 1]."""
-        return (1 + sum(other >= self.share for other in self.others)) / (len(self.others) + 1)
+        return (1 + sum(other.most >= self.found.most for other in self.others)) / (len(self.others) + 1)
 
     @property
     def backdoor(self) -> bool:
         """Whether the trigger is proved: it stands out, and changes answers. Else it is a mark, as far as one sees."""
-        return self.p <= LEVEL and self.share - self.without >= RAISED
+        return self.p <= LEVEL and self.found.most - self.without.most >= RAISED
 
 
 def transplant(
@@ -68,28 +78,32 @@ def transplant(
     label: int,
     ask: Ask,
     *,
+    classes: Labels | None = None,
     others: int = OTHERS,
     seed: int = 0,
     true: Callable[[Images], Images] | None = None,
 ) -> Transplant:
     """Lay a trigger on images [n, h, w, 3] of other classes than `label` and ask a network, ask(images) -> [n, k].
 
-    others: how many rearranged patterns it is compared with; drawn from the seed. true: stamps images with the
-    attacker's trigger. BadRequest without images, or with less than one pattern to compare with.
+    classes: which each image is of, [n]; None: they are taken for one. others: how many rearranged patterns the trigger
+    is compared with; drawn from the seed. true: stamps images with the attacker's trigger. BadRequest without images,
+    or with less than one pattern to compare with.
     """
-    if not len(images):
-        raise BadRequest("there must be images to lay the trigger on, got none")
+    kinds = np.zeros(len(images), np.int64) if classes is None else classes
+    if not len(images) or len(kinds) != len(images):
+        raise BadRequest(f"there must be images, each with its class, got {len(images)} and {len(kinds)} classes")
     if others < 1:
         raise BadRequest(f"others must be at least 1, got {others}")
 
-    def answered(seen: Images) -> float:
-        return float((ask(seen).argmax(1) == label).mean())
+    def answered(seen: Images) -> Answered:
+        hits = ask(seen).argmax(1) == label
+        return Answered(float(hits.mean()), max(float(hits[kinds == kind].mean()) for kind in np.unique(kinds)))
 
     generator = np.random.default_rng([seed, 0x7A95])
     return Transplant(
         label=label,
         images=len(images),
-        share=answered(rebuilt.apply(images)),
+        found=answered(rebuilt.apply(images)),
         without=answered(images),
         others=tuple(answered(rearranged(rebuilt, generator).apply(images)) for _ in range(others)),
         true=None if true is None else answered(true(images)),
