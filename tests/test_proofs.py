@@ -113,7 +113,7 @@ def test_the_report_tells_what_was_proved_and_hides_the_attacker_s(result: Resul
     assert proof.transplant is not None
     page = report.html(result, truth=truth)
     assert "What the flagged images share" in page
-    assert "Painted over, on 3 by 3 pixels from row 28, column 28" in page
+    assert "Painted over, on 3 by 3 pixels at row 28, column 28" in page
     assert f"{proof.transplant.found.share:.1%} are answered horse" in page
     assert ("attacker" in page.split("What the flagged images share")[1].split("</section>")[0]) == truth
 

@@ -124,7 +124,7 @@ def test_bad_requests_are_refused() -> None:
 
 
 def test_the_rank_counts_ties_against_the_trigger() -> None:
-    half, none, few, more = (Answered(share, share) for share in (0.5, 0.0, 0.1, 0.6))
+    half, none, few, more = (Answered(share, share, share) for share in (0.5, 0.0, 0.1, 0.6))
     assert Transplant(0, 10, half, none, (half, few, more)).p == 3 / 4
 
 

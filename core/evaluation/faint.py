@@ -32,6 +32,7 @@ PARTED = 9.0  # squared distance of the two groups, in spreads, from which on im
 FEWEST = 8  # images that must have the pattern
 OPAQUE = 0.08  # least opacity that is told from none
 UNEVEN = 0.15  # how far the opacities at different fineness may lie apart
+PLACE = 0.1  # of a change's largest value, below which it is not its place
 RINGS = (0, 0.1, 0.25, 0.5, 0.75, 2)  # fineness, in half waves a pixel
 
 
@@ -119,7 +120,8 @@ def _rings(sides: tuple[int, ...]) -> list[Mask]:
 
 def _somewhere(waves: Floats, mixed: Mixture, change: Floats) -> Floats:
     """How much of the pixels' spread is missing where a change [h, w, 3] has its place, [h, w], beside elsewhere."""
-    place = np.abs(natural.pixels(change)).max(-1) > natural.LEVEL
+    size = np.abs(natural.pixels(change)).max(-1)
+    place = size > PLACE * size.max()
     opacity = np.zeros(place.shape)
     kept = [natural.deviation(natural.pixels(part)) / mixed.seen for part in (waves[::2], waves[1::2], waves)]
     found = [1 - one[place].mean() / one[~place].mean() if not place.all() else 0.0 for one in kept]

@@ -88,7 +88,7 @@ def rebuild(flagged: Images, rest: Images, others: Sequence[Images] = ()) -> tup
         return None, f"{few} are too few to tell what they share: at least {FEWEST} of both are needed"
     flagged, classes = _some(flagged), [_some(rest), *(_some(one) for one in others if len(one) >= FEWEST)]
     waves, known = natural.spectra(flagged), [natural.moments(images) for images in classes]
-    stamp = stamps.find(flagged, classes[0])
+    stamp = stamps.find(flagged, classes)
     gains: dict[faint.Basis | None, float] = {basis: _pattern_gain(waves, known, basis) for basis in BASES}
     gains[None] = 0.0 if stamp is None else _stamp_gain(stamp, flagged, waves, known) / NEARLY
     best = max(gains, key=lambda basis: gains[basis])

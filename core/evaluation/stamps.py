@@ -1,14 +1,14 @@
 """Opaque stamps: one colour in one place in many of the flagged images, and in hardly any of the others.
 
 A trigger that replaces pixels leaves the same colour there in every image that bears it, and no photograph does. So
-each pixel's commonest colour among the flagged is counted among them and among the rest; as it is the commonest and not
-the median, several stamps, each in a part of the images, are seen as well, and benign images among the flagged do no
-harm. Of an image whose background is one colour nothing is told by that background: the rest have it, too.
+each pixel's commonest colour among the flagged is counted among them and among the others; as it is the commonest and
+not the median, several stamps, each in a part of the images, are seen as well, and benign images among the flagged do
+no harm. The flagged may come of any class, so that no class's images may have the colour there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ STEP = 8  # colours are counted in cells of so many levels a side, on two grids 
 NEAR = 6  # levels in each channel within which a pixel has a colour
 LEAST = 0.2  # share of the flagged that must have it: each of three triggers has a third
 TIMES = 4.0  # by how much it must be more frequent than among the rest
-APART = 64  # levels from the rest's own commonest colour, from which on that is no excuse
+LOOSE = 32  # levels within which it is close to it
 PART = 0.3  # of its pixels that an image must show to bear a stamp: of three, one
 CHANCE = 1e-3  # of one stamp or more where there is none, all pixels together
 
@@ -38,14 +38,14 @@ class Stamp(NamedTuple):
     bearers: Mask
 
 
-def find(flagged: Images, rest: Images) -> Stamp | None:
-    """The opaque stamp that the flagged [m, h, w, 3] share and the rest [r, h, w, 3] do not; None where there is none.
+def find(flagged: Images, classes: Sequence[Images]) -> Stamp | None:
+    """The opaque stamp that the flagged [m, h, w, 3] share and no class's others [n, h, w, 3] do; None without one.
 
     What one half of the flagged shows must be seen in the other half, too.
     """
     colour = commonest(flagged)
     halves = flagged[::2], flagged[1::2]
-    lit = _shared(halves[0], rest, colour) & _shared(halves[1], rest, colour) & _same(halves, colour)
+    lit = _shared(halves[0], classes, colour) & _shared(halves[1], classes, colour) & _same(halves, colour)
     lit = _edged(flagged, lit, colour)
     if not lit.any():
         return None
@@ -140,21 +140,23 @@ def _settled(images: Images, colour: Floats) -> Floats:
     return np.asarray(np.where(count > 0, mean, colour))
 
 
-def _having(images: Images, colour: Floats) -> Mask:
-    """Where images [n, h, w, 3] have about a colour [h, w, 3]: [n, h, w]."""
-    low, high = np.clip(colour - NEAR, 0, 255), np.clip(colour + NEAR, 0, 255)
+def _having(images: Images, colour: Floats, near: int = NEAR) -> Mask:
+    """Where images [n, h, w, 3] have a colour [h, w, 3], to so many levels: [n, h, w]."""
+    low, high = np.clip(colour - near, 0, 255), np.clip(colour + near, 0, 255)
     return np.asarray(((images >= low) & (images <= high)).all(-1), bool)
 
 
-def _shared(flagged: Images, rest: Images, colour: Floats) -> Mask:
-    """Where a colour [h, w, 3] is more frequent among the flagged than the rest allow, [h, w]."""
+def _shared(flagged: Images, classes: Sequence[Images], colour: Floats) -> Mask:
+    """Where a colour [h, w, 3] is more frequent among the flagged than any class allows, [h, w].
+
+    Where images agree anyway (a black background), the flagged may agree on something close to it: so what they must
+    exceed by more than chance is how many of a class are near the colour by LOOSE levels.
+    """
     count = _having(flagged, colour).sum(0)
-    among_rest = (_having(rest, colour).sum(0) + 0.5) / (len(rest) + 1)
-    usual = commonest(rest)
-    # Where the rest agree among themselves (a black background), the flagged may agree on something close to it.
-    excused = np.abs(usual - colour).max(-1) < APART
-    natural = np.where(excused, np.maximum(among_rest, _having(rest, usual).mean(0)), among_rest)
-    by_chance = binom.sf(count - 1, len(flagged), np.minimum(natural, 1.0)) * count.size
+    exact, loose = (
+        np.max([(_having(images, colour, near).sum(0) + 0.5) / (len(images) + 1) for images in classes], axis=0)
+        for near in (NEAR, LOOSE)
+    )
+    by_chance = binom.sf(count - 1, len(flagged), loose) * count.size
     share = count / len(flagged)
-    least = np.where(excused, np.minimum(TIMES * among_rest, 1), among_rest)
-    return np.asarray((share >= LEAST) & (share >= least) & (by_chance < CHANCE))
+    return np.asarray((share >= LEAST) & (share >= np.minimum(TIMES * exact, 1)) & (by_chance < CHANCE))

@@ -29,7 +29,7 @@ Ask = Callable[[Images], Logits]
 IMAGES = 1000  # that are asked about
 OTHERS = 19  # patterns to compare with: p can be 1 in 20
 LEVEL = 0.05  # of p, up to which a trigger stands out
-RAISED = 0.1  # share of the images that must be answered with the class because of it
+RAISED = 0.1  # of the ranked share, by which a backdoor must change answers
 DRAWS = 8  # of which the pattern least like the trigger is taken
 APART = 64  # levels in some channel that another colour must differ by
 ROOM = 4  # places that a stamp can lie in, from which on it stays whole
@@ -37,13 +37,16 @@ ROOM = 4  # places that a stamp can lie in, from which on it stays whole
 
 @dataclass(frozen=True)
 class Answered:
-    """The share of images that a network answers with a class: of all, and of those of the class where it is largest.
+    """The share of images that a network answers with a class.
 
-    A backdoor may be open to the images of one class only, as where each is to be taken for the next.
+    share: of all. most: of the images of that true class where it is largest. rms: the root mean square of the shares
+    of the true classes, by which patterns are ranked: a backdoor may be open to one class only (each is to be taken for
+    the next), and where it is open to all, single classes are at 100% with much weaker patterns.
     """
 
     share: float
     most: float
+    rms: float
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,12 @@ class Transplant:
     @property
     def p(self) -> float:
         """The chance that a pattern of that strength without a meaning ranks as high, in (0, 1]."""
-        return (1 + sum(other.most >= self.found.most for other in self.others)) / (len(self.others) + 1)
+        return (1 + sum(other.rms >= self.found.rms for other in self.others)) / (len(self.others) + 1)
 
     @property
     def backdoor(self) -> bool:
         """Whether the trigger is proved: it stands out, and changes answers. Else it is a mark, as far as one sees."""
-        return self.p <= LEVEL and self.found.most - self.without.most >= RAISED
+        return self.p <= LEVEL and self.found.rms - self.without.rms >= RAISED
 
 
 def transplant(
@@ -97,7 +100,8 @@ def transplant(
 
     def answered(seen: Images) -> Answered:
         hits = ask(seen).argmax(1) == label
-        return Answered(float(hits.mean()), max(float(hits[kinds == kind].mean()) for kind in np.unique(kinds)))
+        shares = np.array([hits[kinds == kind].mean() for kind in np.unique(kinds)])
+        return Answered(float(hits.mean()), float(shares.max()), float(np.sqrt((shares**2).mean())))
 
     generator = np.random.default_rng([seed, 0x7A95])
     return Transplant(

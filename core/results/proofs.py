@@ -111,7 +111,7 @@ def described(found: Rebuilt) -> str:
     top, left, height, width = found.place
     whole = (height, width) == found.mask.shape
     size = "1 pixel" if (height, width) == (1, 1) else f"{height} by {width} pixels"
-    place = "over the whole image" if whole else f"on {size} from row {top}, column {left}"
+    place = "over the whole image" if whole else f"on {size} at row {top}, column {left}"
     made = {
         "opaque": "Painted over",
         "blended": f"Mixed in at an opacity of {found.strength:.2f}",

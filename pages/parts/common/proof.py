@@ -34,7 +34,7 @@ def show(result: Result, found: Scored | None, flagged: Mask | None, truth: bool
     label = _class(result, core.proofs.accused(result, found.detection, flagged), key)
     if not core.proofs.rebuilt_before(result, label, flagged) and not st.button(
         "Rebuild the trigger", key=f"{key} rebuild", icon=":material/build:",
-        help="From the flagged images of the class and the others: what is painted over, mixed in or added.",
+        help="What the flagged images of the class have and all others lack: painted over, mixed in or added.",
     ):  # fmt: skip
         return
     with st.spinner("Rebuilding the trigger …"):
