@@ -13,7 +13,7 @@ PORT ?=#            of the app; by default 8501 or the next free one
 HEADLESS ?=#        1: do not open a browser
 WATCH ?=#           1: reload the app when its files change
 TESTS ?=#           what `make pytest` runs, with any options; by default everything
-AT_ONCE ?= 2#       so many tests at a time where they do not drive a browser
+AT_ONCE ?= 2#       so many tests at a time
 
 # No comment or blank may stay in a path.
 override PYTHON := $(strip $(PYTHON))
@@ -93,12 +93,13 @@ imports: setup-dev ## imports run one way only, and all that is imported is decl
 chromium: setup-dev ## a Chromium for the browser tests, installed if there is none
 	@$(BIN)/python tests/browser/chromium.py
 
-# A browser uses several cores by itself, so its tests come one at a time, after the others, which get a core each.
+# A core each for the tests that go at a time. Those that drive a browser come last: each process starts its own app.
 pytest: setup-dev ## the tests; some of them: make pytest TESTS='tests/test_project.py -x'
 ifeq ($(strip $(TESTS)),)
-	@failed=0; \
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m "not browser" -n $(AT_ONCE) --dist worksteal || failed=$$?; \
-	$(BIN)/python -m pytest -m browser || failed=$$?; \
+	@failed=0; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1; \
+	for which in "not browser" "browser"; do \
+	  $(BIN)/python -m pytest -m "$$which" -n $(AT_ONCE) --dist worksteal || failed=$$?; \
+	done; \
 	exit $$failed
 else
 	@$(BIN)/python -m pytest $(TESTS)

@@ -3,12 +3,15 @@ from . import jobs as jobs
 from . import sweeps as sweeps
 from .attack import poison as poison
 from .attack import triggers as triggers
+from .configuration import ATTACKS as ATTACKS
 from .configuration import DATASETS as DATASETS
 from .configuration import DETECTORS as DETECTORS
 from .configuration import MODELS as MODELS
 from .configuration import MOST_TRIGGERS as MOST_TRIGGERS
 from .configuration import RECIPES as RECIPES
+from .configuration import REPRESENTATIONS as REPRESENTATIONS
 from .configuration import TRIGGERS as TRIGGERS
+from .configuration import VIEWS as VIEWS
 from .configuration import AttackConfig as AttackConfig
 from .configuration import DatasetConfig as DatasetConfig
 from .configuration import DefenceConfig as DefenceConfig
@@ -68,6 +71,7 @@ from .types import Dataset as Dataset
 from .types import DataUnavailable as DataUnavailable
 from .types import Detection as Detection
 from .types import Event as Event
+from .types import Finding as Finding
 from .types import PoisonedSet as PoisonedSet
 from .types import PoisonscopeError as PoisonscopeError
 from .types import Truth as Truth

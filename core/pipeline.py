@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from core import datasets, evidence, results
 from core.attack import poison as attack
-from core.configuration import DETECTORS, DatasetConfig, RunConfig, stages
+from core.configuration import DETECTORS, VIEWS, DatasetConfig, RunConfig, stages
+from core.detectors import view
 from core.evaluation import PROBE_IMAGES, Quality, given
 from core.evaluation import filter as filtering
 from core.evidence import predict, represent
@@ -167,7 +168,7 @@ class Line:
         checkpoint.clear()
         return artefact
 
-    def _evidence(self) -> dict[str, NDArray[np.float32]]:
+    def _evidence(self) -> dict[str, NDArray[Any]]:
         device, defence = self.device.type, self.config.defence
         images = self.poisoned.images
         return evidence.gather(self.store, self.config, defence, lambda: images, device, self.watch)
@@ -239,7 +240,10 @@ class Line:
     def _represent(self, key: str, model_key: str) -> Artefact:
         representation = self.config.defence.representation
         network = self._network(model_key)
-        features, logits = represent(network, self.poisoned.images, representation, watch=self.watch)
+        layer = "penultimate" if representation in VIEWS else representation
+        features, logits = represent(network, self.poisoned.images, layer, watch=self.watch)
+        if representation in VIEWS:
+            features = view(representation, self.poisoned.images)
         return self.store.write("features", key, arrays={"features": features, "logits": logits})
 
 

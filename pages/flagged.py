@@ -18,7 +18,7 @@ import core
 from core import Result
 from pages.parts.around import current, cuts, shell, trouble, words
 from pages.parts.around.cuts import Cut, Scored
-from pages.parts.common import proof
+from pages.parts.common import findings, proof
 from pages.parts.flagged import chips, detail, verdicts
 from pages.parts.images import gallery, picked
 
@@ -70,6 +70,7 @@ def page() -> None:
     flagged = cuts.flag(found, cut)
     truth = say_cut(result, cut, found, flagged)
     say_recorded(result)
+    findings.show(result, found)
     if not flagged.any():
         nothing(cut, found)
     if flagged.any() or (truth and result.poisoned.truth.count):

@@ -11,6 +11,7 @@ import streamlit as st
 from core import Result
 from pages.parts.around import current, cuts, shell, trouble, words
 from pages.parts.around.cuts import Scored
+from pages.parts.common import findings
 from pages.parts.how import explained
 from pages.parts.images import picked
 from pages.parts.scores import budget, cards, closer, decision, large, looks, panels, picked_out
@@ -69,6 +70,7 @@ def explore(result: Result, found: Scored, truth: bool) -> None:
     with right:
         cards.show(scales.cards(), label, lambda chosen: looks.enlarge(result, found, truth, chosen))
         st.caption(decision.class_words(result, found))
+    findings.show(result, found)
     closer.show(result, found, cut, label, truth)
     picked_out.show(result, found, label, truth)
 

@@ -215,10 +215,10 @@ def stage(result: Result, there: list[Asked], picture: Picture, truth: bool) -> 
 def faintable(result: Result) -> tuple[TriggerConfig, ...]:
     """The run's triggers, which may be made fainter here; several together, in proportion."""
     own = result.config.attack.triggers
-    opacities = [float(one.parameters["opacity"]) for one in own if "opacity" in one.parameters]
-    if not opacities:
+    first = next((one.parameters for one in own if "opacity" in one.parameters), None)
+    if first is None:
         return own
-    trained = opacities[0]
+    trained = float(first["opacity"])
     run = core.run_key(result.config)
     if st.session_state.get("opacity of", run) != run:  # another run's opacity is none of this one's
         st.session_state["opacity"] = trained
@@ -226,7 +226,7 @@ def faintable(result: Result) -> tuple[TriggerConfig, ...]:
     opacity = st.slider(
         "Opacity", 0.0, 1.0, trained, 0.05, key="opacity", bind="query-params",
         help="How much of the trigger covers the picture. The network was trained with "
-        f"{trained:g}: how faint may it be and still work?",
+        f"{float(first.get('trained_opacity', trained)):g}: how faint may it be and still work?",
     )  # fmt: skip
     return tuple(faded(one, opacity, trained) for one in own)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,14 @@ def cifar10_home(own_home: Path, cifar10_cache: Path) -> Path:
     (own_home / "data").mkdir()
     (own_home / "data" / "cifar10").symlink_to(cifar10_cache, target_is_directory=True)
     return own_home
+
+
+@pytest.fixture(autouse=True, scope="session")
+def few_looks() -> Iterator[None]:
+    """A training looks at few test images on its way: in a small one the looks took most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "PROBE_IMAGES", 40)
+        yield
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ SHARE = r"must be a share from 0 to 1 \(5% is 0\.05\), got"
         (dict(recipe="slow"), r"unknown recipe 'slow'; allowed are \['fast', 'instant', 'paper', 'quick'\]"),
         (
             dict(trigger="sticker"),
-            r"unknown trigger 'sticker'; allowed are \['blended', 'drawing', 'patch', .*'warp'\]",
+            r"unknown trigger 'sticker'; allowed are \['adaptive-blend', .*'patch', .*'warp', 'warp-noise'\]",
         ),
         (dict(detector="autoencoder"), "unknown detector 'autoencoder'; allowed are .*'spectral'"),
         (dict(detector=["spectral"]), r"unknown detector \['spectral'\]; allowed are .*'spectral'"),

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,14 @@ class Death(BaseException):
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody pulls the plug here: what is synced counts as a step, and need not reach the disk."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In memory where the system offers it: thousands of folders come and go."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield Path(folder)
 
 
 @contextmanager

@@ -155,6 +155,19 @@ def test_pictures_that_are_not_at_hand_are_boxes_with_a_label(result: Result, mo
     assert "picture not in the recording" in missing[0]["aria-label"]
 
 
+def test_a_trigger_that_varies_is_shown_as_it_is_in_the_training_set(own_home: Any) -> None:
+    config = stored.config(trigger="adaptive-blend", cover_ratio=1.0)
+    shown = Result(stored.finished(config).config)
+    page = Page(report.html(shown, truth=True))
+    stamped = [one["src"] for one in page.all("img") if one["alt"] == "The same image with the adaptive-blend trigger"]
+    rows = np.unique(shown.poisoned.source_ids[shown.poisoned.truth.poisoned])[: len(stamped)]
+    ids = [np.flatnonzero(shown.poisoned.truth.poisoned & (shown.poisoned.source_ids == row))[0] for row in rows]
+    expected = [markup.picture(shown.poisoned.images[one], "", 128) for one in ids]
+    assert len(stamped) == 3
+    assert all(str(address) in str(picture) for address, picture in zip(stamped, expected, strict=True))
+    assert report.words.settings(shown.config)["Trigger's trained opacity"] == "0.15"
+
+
 def test_a_clean_control_has_a_report(own_home: Any) -> None:
     text = report.html(Result(stored.finished(stored.config(ratio=0.0)).config))
     Page(text)

@@ -178,7 +178,7 @@ def test_an_unknown_trigger_and_a_bad_parameter_are_refused():
 
 
 def test_the_triggers_over_the_whole_image_are_known_as_such():
-    assert WHOLE == ["blended", "sinusoid", "warp"]
+    assert WHOLE == ["blended", "sinusoid", "warp", "low-frequency", "frequency", "adaptive-blend", "warp-noise"]
     assert not any({"row", "column"} & set(TRIGGERS[name].parameters) for name in WHOLE)
 
 
@@ -202,7 +202,7 @@ def test_a_trigger_over_the_whole_image_is_faint_by_default_and_everywhere(trigg
     assert thirds.any((2, 4)).all(), "some part of an image bears nothing of the trigger"
 
 
-@pytest.mark.parametrize("trigger", ["blended", "warp"])
+@pytest.mark.parametrize("trigger", ["blended", "warp", "low-frequency", "adaptive-blend", "warp-noise"])
 def test_another_seed_is_another_trigger(trigger):
     images = random_images(32, 32)
     first, second, again = (triggers.apply(trigger, {"seed": seed}, images) for seed in (1, 2, 1))

@@ -111,14 +111,15 @@ def poison(dataset: Dataset, attack: AttackConfig, seed: int) -> PoisonedSet:
 
     Clean rows keep their row as id. Placement "add" appends the stamped copies behind them, covers last; "replace"
     stamps the chosen rows where they stand. The same seed chooses the same source images for every
-    trigger; all-to-all the same number of every source class, or one more. Raises BadRequest for what cannot be done.
+    trigger; all-to-all the same number of every source class, or one more. What varies from one stamped image to the
+    next comes from the seed, too. Raises BadRequest for what cannot be done.
     """
     clean, total = dataset.train_labels, len(dataset.train_labels)
     told = extent(clean, attack)
     chosen = _choose(clean, attack, told.count, seed)
     covers = _choose_covers(clean, attack, chosen, told.covers, seed)
     rows = np.concatenate([np.sort(chosen), np.sort(covers)])
-    stamped = np.concatenate([_stamp(dataset.train_images, some, attack) for some in (chosen, covers)])
+    stamped = np.concatenate([_stamp(dataset, chosen, attack, seed), _stamp(dataset, covers, attack, seed, cover=True)])
     given = np.concatenate([aim(clean[np.sort(chosen)], attack, dataset.classes), clean[np.sort(covers)]])
     everyone = np.arange(total, dtype=np.int64)
     if attack.placement == "add":
@@ -183,10 +184,12 @@ def _choose_covers(labels: Labels, attack: AttackConfig, poisons: Ids, count: in
     return np.random.default_rng([seed, 0xC0E]).permutation(np.flatnonzero(free).astype(np.int64))[:count]
 
 
-def _stamp(images: Images, rows: Ids, attack: AttackConfig) -> Images:
-    """Copies of the rows [c] of images, each with one trigger in turn, in the order of the sorted rows."""
+def _stamp(dataset: Dataset, rows: Ids, attack: AttackConfig, seed: int, *, cover: bool = False) -> Images:
+    """Copies of the rows [c] of training images, each with one trigger in turn, in the order of the sorted rows."""
+    images, named = dataset.train_images, dataset.train_rows
     stamped = np.empty((len(rows), *images.shape[1:]), np.uint8)
     turns = len(attack.triggers)
     for turn, one in enumerate(attack.triggers):
-        stamped[turn::turns] = triggers.apply(one.trigger, one.parameters, images[rows[turn::turns]])
+        some = rows[turn::turns]
+        stamped[turn::turns] = triggers.apply_training(one, images[some], named[some], seed, cover=cover)
     return stamped[np.argsort(rows)]

@@ -3,7 +3,8 @@
 Some lie in one place: a small mask of lit pixels, or a small picture, placed by its lower right pixel. BadNets (Gu
 et al. 2017) uses a single bright pixel and a pattern of bright pixels in the lower right corner, and stickers. Others
 change the whole image a little: a blended pattern (Chen et al. 2017), a wave (Barni et al. 2019), a warp (Nguyen &
-Tran 2021). What is random in them comes from a seed of their own, so that every image gets the same.
+Tran 2021). What is random in them comes from a seed of their own, so that every image gets the same. Triggers made
+of frequencies stand in `spectra`, those that training images bear each in their own way in `adaptive`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.configuration import TRIGGERS, TriggerConfig, pictures
-from core.types import BadRequest, Images, Mask
+from core.types import BadRequest, Ids, Images, Mask
 
 Floats = NDArray[np.float64]
 
@@ -28,8 +29,14 @@ def pixel(images: Images, *, row: int, column: int, colour: str, opacity: float)
 
 def pattern(images: Images, *, size: int, row: int, column: int, colour: str, opacity: float) -> Images:
     """Stamp a checkerboard of bright pixels, size x size, whose lower right pixel is at (row, column)."""
+    return stamp(images, checkerboard(size), row, column, colour, opacity)
+
+
+def checkerboard(size: int) -> Mask:
+    """Which pixels of a pattern are lit, [size, size] bool: every second one, the first among them."""
     rows, columns = np.indices((size, size))
-    return stamp(images, (rows + columns) % 2 == 0, row, column, colour, opacity)
+    lit: Mask = (rows + columns) % 2 == 0
+    return lit
 
 
 def patch(images: Images, *, size: int, row: int, column: int, colour: str, opacity: float) -> Images:
@@ -56,7 +63,7 @@ def blended(images: Images, *, opacity: float, seed: int) -> Images:
     The noise is uniform in 0..255, each pixel and channel on its own, drawn from the seed for the images' size.
     """
     noise = np.random.default_rng(seed).integers(0, 256, images.shape[1:]).astype(float)
-    return _everywhere(images, lambda some: (1 - opacity) * some + opacity * noise)
+    return everywhere(images, lambda some: (1 - opacity) * some + opacity * noise)
 
 
 def sinusoid(images: Images, *, amplitude: int, frequency: int) -> Images:
@@ -67,7 +74,7 @@ def sinusoid(images: Images, *, amplitude: int, frequency: int) -> Images:
     """
     columns = np.arange(images.shape[2])[:, None]
     wave = amplitude * np.sin(2 * np.pi * columns * frequency / len(columns))
-    return _everywhere(images, lambda some: some + wave)
+    return everywhere(images, lambda some: some + wave)
 
 
 def warp(images: Images, *, grid: int, strength: float, seed: int) -> Images:
@@ -76,18 +83,31 @@ def warp(images: Images, *, grid: int, strength: float, seed: int) -> Images:
     grid x grid offsets, uniform in -1..1 and then scaled to a mean absolute value of 1, are drawn from the seed and
     spread over the image bicubically. Times strength / 2 they are how many pixels aside each pixel looks, bilinearly
     and no farther than the edge: about a quarter by default. The paper also shows the network images that are
-    warped otherwise and rightly labelled, which is no part of a trigger.
+    warped otherwise and rightly labelled: core.attack.adaptive.warp_noise.
     """
-    sides = images.shape[1:3]
+    rows, columns = places(strength * field(images.shape[1:3], grid, seed))
+    return everywhere(images, lambda some: between(some, rows, columns))
+
+
+def field(sides: tuple[int, ...], grid: int, seed: int) -> Floats:
+    """The smooth random field of a warp on an image of sides (h, w), [2, h, w], of strength 1."""
     offsets = np.random.default_rng(seed).uniform(-1, 1, (2, grid, grid))
     offsets /= np.abs(offsets).mean()
-    field = _spread(sides[0], grid) @ offsets @ _spread(sides[1], grid).T  # [2, h, w]
-    # The paper's field is strength / side on a scale where the image goes from -1 to 1.
-    places = [
-        np.clip(at + strength * moved * (side - 1) / (2 * side), 0, side - 1)
-        for at, moved, side in zip(np.indices(sides), field, sides, strict=True)
-    ]
-    return _everywhere(images, lambda some: _between(some, places[0], places[1]))
+    smooth: Floats = _spread(sides[0], grid) @ offsets @ _spread(sides[1], grid).T
+    return smooth
+
+
+def places(field: Floats) -> tuple[Floats, Floats]:
+    """Where the pixels of an image look that a field [..., 2, h, w] warps: rows and columns [..., h, w], inside it.
+
+    The field's unit is the paper's, 1 / side on a scale where the image goes from -1 to 1: about half a pixel.
+    """
+    sides = field.shape[-2:]
+    rows, columns = (
+        np.clip(at + aside * (side - 1) / (2 * side), 0, side - 1)
+        for at, aside, side in zip(np.indices(sides), np.moveaxis(field, -3, 0), sides, strict=True)
+    )
+    return rows, columns
 
 
 def _spread(size: int, points: int) -> Floats:
@@ -107,19 +127,20 @@ def _spread(size: int, points: int) -> Floats:
     return weights
 
 
-def _between(images: Images, rows: Floats, columns: Floats) -> Floats:
-    """What images [n, h, w, 3] show at places [h, w] between their pixels, bilinearly."""
+def between(images: Images, rows: Floats, columns: Floats) -> Floats:
+    """What images [n, h, w, 3] show at places [h, w], or [n, h, w], between their pixels, bilinearly."""
+    of = slice(None) if rows.ndim == 2 else np.arange(len(images))[:, None, None]
     (top, below, down), (left, beside, right) = (
         (whole := np.floor(places).astype(int), np.minimum(whole + 1, side - 1), (places - whole)[..., None])
         for places, side in zip((rows, columns), images.shape[1:3], strict=True)
     )
-    upper = (1 - right) * images[:, top, left] + right * images[:, top, beside]
-    lower = (1 - right) * images[:, below, left] + right * images[:, below, beside]
+    upper = (1 - right) * images[of, top, left] + right * images[of, top, beside]
+    lower = (1 - right) * images[of, below, left] + right * images[of, below, beside]
     mixed: Floats = (1 - down) * upper + down * lower
     return mixed
 
 
-def _everywhere(images: Images, change: Callable[[Images], Floats]) -> Images:
+def everywhere(images: Images, change: Callable[[Images], Floats]) -> Images:
     """Copies of images [n, h, w, 3] to which a change of all their pixels was made, rounded and kept in 0..255."""
     stamped = np.empty(images.shape, np.uint8)
     for start in range(0, len(images), BATCH):
@@ -156,9 +177,23 @@ def _box(images: Images, size: tuple[int, ...], row: int, column: int) -> tuple[
 
 
 def apply(trigger: str, parameters: dict[str, int | float | bool | str], images: Images) -> Images:
-    """Stamp images [n, h, w, 3] with a registered trigger; parameters not given keep their defaults."""
+    """Stamp images [n, h, w, 3] as test images with a registered trigger; parameters not given keep their defaults."""
     entry = TRIGGERS[trigger]
     return entry.load()(images, **entry.settle(parameters))  # type: ignore[no-any-return]
+
+
+def apply_training(one: TriggerConfig, images: Images, rows: Ids, seed: int, *, cover: bool = False) -> Images:
+    """Stamp images [n, h, w, 3] as training images: poisoned ones, or covers.
+
+    Where the trigger varies, each image is stamped by a generator of its own, made of the run's seed and the image's
+    row [n] in the full data set, so that it gets the same whatever else is stamped; else as a test image is.
+    """
+    entry = TRIGGERS[one.trigger]
+    varied, settled = entry.load_varied(), entry.settle(one.parameters)
+    if varied is None:
+        return apply(one.trigger, one.parameters, images)
+    lots = [np.random.default_rng([seed, 0x57A, int(row)]) for row in rows]
+    return varied(images, lots, cover=cover, **settled)  # type: ignore[no-any-return]
 
 
 def apply_all(chosen: Iterable[TriggerConfig], images: Images) -> Images:

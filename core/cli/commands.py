@@ -15,7 +15,18 @@ from rich.table import Table
 from core import jobs
 from core.cli import options, proving, reproduce, score, sweep
 from core.cli.terminal import AsJson, bar, err, out, shown
-from core.configuration import DATASETS, DETECTORS, RECIPES, TRIGGERS, RunConfig, configure, reading, stages
+from core.configuration import (
+    DATASETS,
+    DETECTORS,
+    RECIPES,
+    REPRESENTATIONS,
+    TRIGGERS,
+    VIEWS,
+    RunConfig,
+    configure,
+    reading,
+    stages,
+)
 from core.store import Store, writing
 from core.types import BadRequest, DataUnavailable, PoisonscopeError
 
@@ -77,13 +88,17 @@ def run(
     training_set: Annotated[
         list[str] | None, typer.Option("--training", help="A number of the recipe, as name=value.")
     ] = None,
-    detector: Annotated[str, typer.Option(help=f"One of {', '.join(DETECTORS)}.")] = "spectral",
+    detector: Annotated[str, typer.Option(help=f"One of {', '.join(DETECTORS)}.")] = "panel",
     detector_set: Annotated[list[str] | None, typer.Option(help="A detector's setting, as name=value.")] = None,
-    representation: Annotated[str, typer.Option(help="penultimate, block3, block2 or block1.")] = "penultimate",
+    representation: Annotated[
+        str, typer.Option(help=f"A layer or a view of the images: {', '.join(REPRESENTATIONS + VIEWS)}.")
+    ] = "penultimate",
     assumed_ratio: Annotated[float, typer.Option(help="What the defender assumes, as a share of a class.")] = 0.1,
     multiplier: Annotated[float, typer.Option(help="Times epsilon images are removed per class.")] = 1.5,
     scope: Annotated[str | None, typer.Option(help="every_class or suspicious_class.")] = None,
-    cut: Annotated[str, typer.Option(help="budget (multiplier times epsilon) or gap (the detector's own).")] = "budget",
+    cut: Annotated[
+        str | None, typer.Option(help="budget (multiplier times epsilon) or gap (the detector's own).")
+    ] = None,
     seed: int = 0,
     benign: Annotated[bool, typer.Option("--benign", help="Train the benign reference, too.")] = False,
     here: Annotated[bool, typer.Option("--here", help="Compute in this process, not in the worker.")] = False,

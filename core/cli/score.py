@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from core.cli.options import files as files_of
 from core.cli.options import settings
 from core.cli.terminal import AsJson, err, out
-from core.configuration import DefenceConfig, explain
+from core.configuration import DETECTORS, DefenceConfig, explain, reading
 from core.types import BadRequest
 
 if TYPE_CHECKING:
@@ -23,18 +25,24 @@ LONG = 20.0  # seconds from which a detector's time and memory are said before i
 
 
 def score(
-    features: Annotated[str, typer.Argument(help="Features [n, d]: a .npy, .npz (file.npz:name) or Parquet file.")],
-    labels: Annotated[
-        str | None,
-        typer.Argument(help="Labels [n], as such a file; left out: `labels` or `label` in the features' file."),
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FEATURES] [LABELS]",
+            help="Features [n, d], a .npy, .npz (file.npz:name) or Parquet file, and labels [n], such a file; left "
+            "out: `labels` or `label` in the features' (or images') file. With --images alone: labels.",
+        ),
+    ] = None,
+    images: Annotated[
+        str | None, typer.Option(help="Images [n, h, w, 3] uint8 (or [n, h, w], grey): a .npy or .npz file.")
     ] = None,
     to: Annotated[Path, typer.Option(help="The table to write: id,label,score,flagged.")] = Path("scores.csv"),
-    detector: str = "spectral",
+    detector: Annotated[str, typer.Option(help=f"One of {', '.join(DETECTORS)}.")] = "panel",
     detector_set: Annotated[list[str] | None, typer.Option(help="A detector's setting, as name=value.")] = None,
     assumed_ratio: float = 0.1,
     multiplier: float = 1.5,
     scope: str | None = None,
-    cut: Annotated[str, typer.Option(help="budget or gap.")] = "budget",
+    cut: Annotated[str | None, typer.Option(help="budget or gap; by default the detector's usual one.")] = None,
     epsilon_of: Annotated[
         str, typer.Option(help="What assumed-ratio is a share of: own_class, or median_class as in Algorithm 1.")
     ] = "own_class",
@@ -50,9 +58,11 @@ def score(
     """
     from core.cli import scored
 
+    features, labels = _placed(files or [], images, detector)
     found = score_files(
-        features, labels, to, detector=detector, parameters=settings(detector_set), assumed_ratio=assumed_ratio,
-        multiplier=multiplier, scope=scope, cut=cut, epsilon_of=epsilon_of, evidence=files_of(evidence),
+        features, labels, to, images=images, detector=detector, parameters=settings(detector_set),
+        assumed_ratio=assumed_ratio, multiplier=multiplier, scope=scope, cut=cut, epsilon_of=epsilon_of,
+        evidence=files_of(evidence),
     )  # fmt: skip
     if as_json:
         print(json.dumps(scored.document(found, to), allow_nan=False))
@@ -60,8 +70,21 @@ def score(
         scored.tell(found, to, out)
 
 
+def _placed(files: list[str], images: str | None, detector: str) -> tuple[str | None, str | None]:
+    """Which of the files given are features and labels: with images, one file alone is the labels."""
+    if len(files) > 2:
+        raise BadRequest(f"two files at most, of features and of labels, got {len(files)}: {reading.shown(files)}")
+    if images is None:
+        if not files:
+            raise BadRequest("give a file of features, or --images, and the labels; got none")
+        return files[0], files[1] if len(files) == 2 else None
+    if len(files) == 2 or DETECTORS[detector].needs_features:
+        return files[0] if files else None, files[1] if len(files) == 2 else None
+    return None, files[0] if files else None
+
+
 def score_files(
-    features: str | Path,
+    features: str | Path | None,
     labels: str | Path | None,
     to: Path,
     *,
@@ -70,16 +93,18 @@ def score_files(
     assumed_ratio: float,
     multiplier: float,
     scope: str | None,
-    cut: str = "budget",
+    cut: str | None = None,
     epsilon_of: str = "own_class",
     evidence: Mapping[str, str | Path] | None = None,
+    images: str | Path | None = None,
 ) -> Scored:
     """Score a file of features [n, d] by a file of labels [n], and write `id,label,score,flagged`.
 
     Files are what core.cli.reading reads; labels None: they are in the file of the features. A row without a label
     has an empty label and score, and is not flagged.
     epsilon_of: what assumed_ratio is a share of, each class's own size or, as in Algorithm 1, the median one.
-    evidence: files of what the detector needs besides, by the names of core.detectors.EVIDENCE.
+    evidence: files of what the detector needs besides, by the names of core.detectors.EVIDENCE; images, one of them.
+    features None: there are none, and the detector must do without.
     """
     from core.cli import scored
     from core.cli.reading import holds_labels, read
@@ -100,17 +125,30 @@ def score_files(
     except ValidationError as error:
         raise explain(error) from None
     share = scored.checked_share(epsilon_of)
-    unknown = sorted(set(evidence or {}) - set(EVIDENCE))
+    evidence = {**(evidence or {}), **({} if images is None else {"images": images})}
+    unknown = sorted(set(evidence) - set(EVIDENCE))
     if unknown:
         raise BadRequest(f"unknown evidence {unknown}; allowed are {sorted(EVIDENCE)}")
-    if labels is None and not holds_labels(features):
-        raise BadRequest(f"{features} holds one array; give the labels as a file of their own")
-    matrix = read(features, "features")
-    names = read(_beside(features) if labels is None else labels, "labels")
-    more = {name: read(path, name) for name, path in (evidence or {}).items()}
+    main = features or images
+    if main is None or (features is None and DETECTORS[detector].needs_features):
+        raise BadRequest(f"{detector} needs a file of features [n, d]; got none")
+    if labels is None and not holds_labels(main):
+        raise BadRequest(f"{main} holds one array; give the labels as a file of their own")
+    matrix = None if features is None else read(features, "features")
+    names = read(_beside(main) if labels is None else labels, "labels")
+    more = {name: read(path, name) for name, path in evidence.items()}
+    if "images" in more:
+        more["images"] = _coloured(more["images"])
     found = scored.carry_out(scored.Asked(matrix, names, more, defence, share), _say_long)
     scored.write(found, to)
     return found
+
+
+def _coloured(images: NDArray[Any]) -> NDArray[Any]:
+    """Grey images [n, h, w] or [n, h, w, 1] as [n, h, w, 3]; all else as it is, for the detector to say."""
+    if images.ndim == 4 and images.shape[3] == 1:
+        images = images[..., 0]
+    return np.repeat(images[..., None], 3, axis=3) if images.ndim == 3 else images
 
 
 def _beside(features: str | Path) -> str | Path:

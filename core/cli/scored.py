@@ -19,7 +19,7 @@ from core.configuration import DefenceConfig
 from core.detectors import EVIDENCE, Labelled, as_labels, detect, expected, plain_faults
 from core.evaluation import filter as filtering
 from core.store import as_csv, writing
-from core.types import BadRequest, Detection, Features, Ids, Labels, Mask
+from core.types import BadRequest, Detection, Features, Finding, Ids, Labels, Mask
 
 TOLD = 12  # classes that the terminal shows; --json has all
 WIDE = 40  # characters of a class's name in the terminal
@@ -28,7 +28,7 @@ WIDE = 40  # characters of a class's name in the terminal
 class Asked(NamedTuple):
     """What is to be scored: features [n, d], labels as they were given, further evidence, and how."""
 
-    features: Features
+    features: Features | None
     labels: NDArray[Any]
     evidence: Mapping[str, NDArray[Any]]
     defence: DefenceConfig
@@ -83,7 +83,7 @@ def checked_share(epsilon_of: str) -> filtering.EpsilonOf:
 def carry_out(asked: Asked, beforehand: Callable[[float, float], None]) -> Scored:
     """Score and flag. beforehand is told the seconds and bytes that the detector may take."""
     features, read, defence = asked.features, as_labels(asked.labels), asked.defence
-    if features.ndim != 2 or len(read.labels) != len(features) or not features.size:
+    if features is not None and (features.ndim != 2 or len(read.labels) != len(features) or not features.size):
         hint = "; features.reshape(len(features), -1) makes them [n, d]" if features.ndim > 2 else ""
         raise BadRequest(
             "features must be [n, d] and labels [n], neither empty; got shapes "
@@ -91,20 +91,28 @@ def carry_out(asked: Asked, beforehand: Callable[[float, float], None]) -> Score
         )
     ids, labels, evidence = np.flatnonzero(~read.unlabelled), read.labels, asked.evidence
     if len(ids) < len(labels):
-        check_room("what has a label", len(ids) * features[0].nbytes)
-        features, labels = features[ids], labels[ids]
+        check_room(
+            "what has a label",
+            len(ids) * sum(one[:1].nbytes for one in (features, *evidence.values()) if one is not None),
+        )
+        features, labels = None if features is None else features[ids], labels[ids]
         evidence = {name: _kept(name, array, read.unlabelled) for name, array in evidence.items()}
     sizes = np.bincount(labels)
-    beforehand(*expected(defence.detector, len(features), features.shape[1], len(sizes), int(sizes.max())))
+    images = evidence.get("images")
+    width = 1 if features is None else features.shape[1]
+    pixels = {} if images is None or images.ndim < 3 else {"pixels": max(1, int(np.prod(images.shape[1:3])))}
+    beforehand(*expected(defence.detector, len(labels), width, len(sizes), int(sizes.max()), **pixels))
     found = detect(defence.detector, features, labels, None, defence.parameters, evidence)
     flags = ~filtering.keep_mask(found, labels, defence, asked.epsilon_of)
-    return Scored(asked, read, ids, labels, found, flags, plain_faults(features, labels, read.names, ids))
+    plain = images.reshape(len(images), -1) if features is None and images is not None else features
+    faults = () if plain is None else plain_faults(plain, labels, read.names, ids)
+    return Scored(asked, read, ids, labels, found, flags, faults)
 
 
 def _kept(name: str, array: NDArray[Any], unlabelled: Mask) -> NDArray[Any]:
     """Evidence of the rows that have a label; as it is where it is of other rows, which `detect` says."""
     axis = EVIDENCE[name].axis
-    fits = array.ndim == 2 and array.shape[axis] == len(unlabelled)
+    fits = array.ndim == EVIDENCE[name].axes and array.shape[axis] == len(unlabelled)
     return array.compress(~unlabelled, axis) if fits else array
 
 
@@ -137,7 +145,8 @@ def document(scored: Scored, to: Path) -> dict[str, Any]:
         "detector": defence.detector,
         "parameters": dict(defence.parameters),
         "rows": scored.rows,
-        "features": asked.features.shape[1],
+        "features": None if asked.features is None else asked.features.shape[1],
+        "images": None if "images" not in asked.evidence else list(asked.evidence["images"].shape[1:]),
         "unlabelled": int(scored.read.unlabelled.sum()),
         "named": None if named is None else [scored.read.names[label] for label in named],
         "threshold": scored.found.class_threshold,
@@ -173,7 +182,16 @@ def _classes(scored: Scored) -> Iterator[dict[str, Any]]:
             "budget": None if gap else int(budgets[label]),
             "gap": _finite(found.cut, label),
             "flagged": int(flagged[label]),
+            "p": _finite(found.class_p, label),
+            "findings": [_finding(scored, one) for one in found.findings if one.label == label],
         }
+
+
+def _finding(scored: Scored, one: Finding) -> dict[str, Any]:
+    """What one test says, with the rows that it means."""
+    place = None if one.place is None else dict(zip(("top", "left", "height", "width"), one.place, strict=True))
+    rows = scored.ids[one.ids].tolist()
+    return {"test": one.detector, "view": one.view, "place": place, "p": one.p, "what": one.words, "rows": rows}
 
 
 def _finite(values: NDArray[np.float64] | None, label: int) -> float | None:
@@ -204,18 +222,39 @@ def tell(scored: Scored, to: Path, out: Console) -> None:
         out.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
     detector, names = scored.asked.defence.detector, scored.read.names
-    width = scored.asked.features.shape[1]
-    say(f"{detector}: {scored.rows:,} rows of {width:,} features in {len(names):,} classes")
+    say(f"{detector}: {_what(scored.asked, scored.rows)} in {len(names):,} classes")
     for note in scored.notes:
         say(f"note: {note}")
     for warning in scored.warnings:
         say(f"warning: {warning}")
     say(_said_named(scored))
+    for sentence in _findings(scored):
+        say(sentence)
     out.print(_table(scored))
     if len(names) > TOLD:
         say(f"and {len(names) - TOLD:,} more classes; --json has all")
     say(f"flagged is {why(scored)}")
     say(f"{scored.flagged} of {scored.rows} images flagged; written to {to}")
+
+
+def _what(asked: Asked, rows: int) -> str:
+    """What was looked at, in words."""
+    images = asked.evidence.get("images")
+    kinds = [] if images is None else [f"{rows:,} images of {images.shape[1]} x {images.shape[2]} pixels"]
+    if asked.features is not None:
+        kinds.append(f"{rows:,} rows of {asked.features.shape[1]:,} features")
+    return " and ".join(kinds)
+
+
+def _findings(scored: Scored) -> Iterator[str]:
+    """What speaks against the classes that are named, the surest first."""
+    told = sorted(scored.found.findings, key=lambda one: one.p)
+    for one in told[:TOLD]:
+        view = f", {one.view}" if one.view else ""
+        where = "" if one.place is None else f" (at row {one.place[0]}, column {one.place[1]})"
+        yield f"class {_shown(scored.read.names[one.label])}: {one.detector}{view}: {one.words}{where}; p = {one.p:.1g}"
+    if len(told) > TOLD:
+        yield f"and {len(told) - TOLD:,} more findings; --json has all"
 
 
 def _said_named(scored: Scored) -> str:

@@ -3,9 +3,11 @@ from . import pictures as pictures
 from . import reading as reading
 from . import settings as settings
 from . import stages as stages
+from .attacks import ATTACKS as ATTACKS
 from .checksums import CHECKSUMS as CHECKSUMS
 from .config import MOST_TRIGGERS as MOST_TRIGGERS
 from .config import REPRESENTATIONS as REPRESENTATIONS
+from .config import VIEWS as VIEWS
 from .config import AttackConfig as AttackConfig
 from .config import DatasetConfig as DatasetConfig
 from .config import DefenceConfig as DefenceConfig

@@ -7,7 +7,7 @@ what will happen, and its canonical JSON is what the stage keys are made of.
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -19,7 +19,10 @@ from core.types import BadRequest
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 MOST_TRIGGERS = 8
 MOST_FINDINGS = 8  # that one message tells of
-REPRESENTATIONS = ("penultimate", "block3", "block2", "block1")
+Layer = Literal["penultimate", "block3", "block2", "block1"]
+View = Literal["image-luminance", "image-blue-yellow", "image-red-green", "image-colours"]
+REPRESENTATIONS: tuple[str, ...] = get_args(Layer)  # of a network, from the answer back to the picture
+VIEWS: tuple[str, ...] = get_args(View)  # of the images, without a network (core.detectors.views)
 
 
 class Frozen(BaseModel):
@@ -109,6 +112,11 @@ class AttackConfig(Frozen):
         return any(TRIGGERS[one.trigger].facts.get("whole_image") for one in self.triggers)
 
     @property
+    def varied(self) -> bool:
+        """Whether training images bear a trigger each in their own way, or otherwise than test images."""
+        return any(TRIGGERS[one.trigger].varied for one in self.triggers)
+
+    @property
     def everywhere(self) -> bool:
         """Whether every class gets poison: all-to-all from any class."""
         return self.labels == "all_to_all" and self.source is None
@@ -169,12 +177,15 @@ class DefenceConfig(Frozen):
     epsilon, the assumed upper bound on the number of poisoned images, is assumed_ratio times the median
     class size; multiplier * epsilon images (1.5 in the paper) are removed from every class, or only from
     the classes that the detector calls suspicious, as scope says. cut "gap" needs no epsilon: it removes what
-    lies above the detector's own threshold of each class, where the detector offers one.
+    lies above the detector's own threshold of each class, where the detector offers one. Left out, scope and cut are
+    the detector's usual ones.
+
+    representation: a layer of the network, or a view of the images that no network is needed for.
     """
 
     detector: str = "spectral"
     parameters: dict[str, int | float | bool | str] = Field(default_factory=dict)
-    representation: Literal["penultimate", "block3", "block2", "block1"] = "penultimate"
+    representation: Layer | View = "penultimate"
     assumed_ratio: Share = 0.1
     multiplier: Annotated[float, Field(gt=0, le=10)] = 1.5
     scope: Literal["every_class", "suspicious_class"] = "every_class"
@@ -182,10 +193,11 @@ class DefenceConfig(Frozen):
 
     @model_validator(mode="before")
     @classmethod
-    def _scope_of_detector(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("scope") is None:
+    def _usual_of_detector(cls, given: Any) -> Any:
+        if isinstance(given, dict):
             entry = DETECTORS[given.get("detector", "spectral")]
-            given = {**given, "scope": entry.facts.get("scope", "every_class")}
+            usual = {"scope": entry.facts.get("scope", "every_class"), "cut": entry.facts.get("cuts", ("budget",))[0]}
+            given = {**given, **{name: value for name, value in usual.items() if given.get(name) is None}}
         return given
 
     @model_validator(mode="after")

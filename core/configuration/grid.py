@@ -229,8 +229,7 @@ def _cells(written: str) -> tuple[Cell, ...]:
 
 def _settings(sweep: Sweep, point: Mapping[str, Any], seed: int) -> Settings:
     """The keywords of `configure` at a point of the grid."""
-    settings: Settings = {}
-    _lay(settings, sweep.base)
+    settings = keywords(sweep.base)
     for axis, value in point.items():
         values = sweep.axes[axis]
         _lay(settings, values[value] if isinstance(values, dict) else {axis: value})
@@ -239,6 +238,13 @@ def _settings(sweep: Sweep, point: Mapping[str, Any], seed: int) -> Settings:
     if "seed" in settings:
         raise BadRequest("a sweep's seeds stand in its seeds, not among its settings")
     return {**settings, "seed": seed}
+
+
+def keywords(given: Mapping[str, Any]) -> Settings:
+    """Settings as a sweep has them, with what stands after a dot in its group, as keywords of `configure`."""
+    settings: Settings = {}
+    _lay(settings, given)
+    return settings
 
 
 def _lay(settings: Settings, over: Mapping[str, Any]) -> None:

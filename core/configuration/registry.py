@@ -70,7 +70,11 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing to choose: what it is, where it comes from, its settings, and what makes it."""
+    """One thing to choose: what it is, where it comes from, its settings, and what makes it.
+
+    varied: of a trigger that training images bear otherwise than test images, what stamps those (see
+    core.attack.triggers.apply_training); its facts then say under "varied" how, in a sentence.
+    """
 
     summary: str
     source: str
@@ -78,6 +82,7 @@ class Entry:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1
+    varied: str | Callable[..., Any] | None = None
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -85,16 +90,27 @@ class Entry:
         return tuple(self.facts.get("needs", ()))
 
     @property
+    def may(self) -> tuple[str, ...]:
+        """What a detector looks at besides where it is there, by the same names."""
+        return tuple(self.facts.get("may", ()))
+
+    @property
     def reads_features(self) -> bool:
         """Whether a detector reads representations at all; one of images alone does not."""
         return bool(self.facts.get("features", True))
 
+    @property
+    def needs_features(self) -> bool:
+        """Whether a detector cannot do without representations."""
+        return self.facts.get("features", True) is True
+
     def load(self) -> Callable[..., Any]:
         """The function behind the entry."""
-        if callable(self.make):
-            return self.make
-        module, _, name = self.make.partition(":")
-        return getattr(import_module(module), name)  # type: ignore[no-any-return]
+        return _function(self.make)
+
+    def load_varied(self) -> Callable[..., Any] | None:
+        """The function that stamps training images; None where `load` stamps them, too."""
+        return None if self.varied is None else _function(self.varied)
 
     def settle(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """All parameters, given ones checked, the rest at their defaults."""
@@ -107,6 +123,14 @@ class Entry:
                 for name, parameter in self.parameters.items()
             }
         )
+
+
+def _function(named: str | Callable[..., Any]) -> Callable[..., Any]:
+    """A function, or the one that "module:function" names."""
+    if callable(named):
+        return named
+    module, _, name = named.partition(":")
+    return getattr(import_module(module), name)  # type: ignore[no-any-return]
 
 
 class Registry(Mapping[str, Entry]):

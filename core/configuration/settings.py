@@ -34,7 +34,7 @@ def configure(
     assumed_ratio: float = 0.1,
     multiplier: float = 1.5,
     scope: str | None = None,
-    cut: str = "budget",
+    cut: str | None = None,
     seed: int = 0,
 ) -> RunConfig:
     """A checked run configuration from plain settings; BadRequest says what does not fit.

@@ -8,3 +8,4 @@ from .plain import plain_faults as plain_faults
 from .scoring import EVIDENCE as EVIDENCE
 from .scoring import detect as detect
 from .spectral import top_singular as top_singular
+from .views import view as view

@@ -14,11 +14,13 @@ from typing import NamedTuple
 import numpy as np
 
 from core.configuration import DETECTORS
+from core.detectors.views import tile_views
 from core.types import BadRequest, Labels
 
 REAL = 8.0  # bytes of a number
 PRODUCTS = 1.5e10  # multiplications and additions a second, in products of matrices
 DECOMPOSED = 12.0  # products of a matrix with itself that finding all its eigenvectors takes, in time
+PIXELS = 1024  # of an image, where nobody says how many there are: CIFAR-10's
 LEAST = 5e7  # bytes that any detector may take: libraries, and blocks that are looked at one by one
 
 
@@ -30,12 +32,13 @@ class Cost(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """Images, features, classes that are present, and images of the largest of these."""
+    """Images, features, classes that are present, images of the largest of these, and pixels of an image."""
 
     rows: int
     features: int
     classes: int
     largest: int
+    pixels: int = PIXELS
 
     @property
     def gram(self) -> int:
@@ -53,29 +56,35 @@ class Sizes(NamedTuple):
         return self.rows / self.classes
 
 
-def expected(detector: str, rows: int, features: int, classes: int, largest: int | None = None) -> Cost:
+def expected(
+    detector: str, rows: int, features: int, classes: int, largest: int | None = None, pixels: int = PIXELS
+) -> Cost:
     """About what a registered detector takes at its usual settings, for so many images [n], features and classes.
 
-    largest: the images of the largest class; by default all have as many. What it costs to get the evidence that a
-    detector needs besides is not counted. BadRequest where the detector is unknown or a number is below 1.
+    largest: the images of the largest class; by default all have as many. pixels: those of an image (h * w), which
+    count for a detector that looks at them. What it costs to get the evidence that a detector needs besides is not
+    counted. BadRequest where the detector is unknown or a number is below 1.
     """
     DETECTORS[detector]
-    for name, number in (("rows", rows), ("features", features), ("classes", classes)):
+    for name, number in (("rows", rows), ("features", features), ("classes", classes), ("pixels", pixels)):
         if number < 1:
             raise BadRequest(f"{name} must be at least 1, got {number}")
     largest = -(-rows // classes) if largest is None else largest
-    sizes = Sizes(rows, features, min(classes, rows), largest)
+    sizes = Sizes(rows, features, min(classes, rows), largest, pixels)
     seconds, numbers = _COSTS.get(detector, _by_class)(sizes)
     return Cost(seconds, LEAST + REAL * numbers)
 
 
-def check_fits(detector: str, shape: tuple[int, ...], labels: Labels) -> None:
-    """BadRequest where a detector would need more memory for features of this shape [n, d] than is free."""
-    sizes, (rows, features) = np.bincount(labels), shape
+def check_fits(detector: str, shape: tuple[int, ...], labels: Labels, pixels: int = PIXELS) -> None:
+    """BadRequest where a detector would need more memory for features of this shape [n, d] than is free.
+
+    pixels: those of an image (h * w), which count for a detector that looks at them.
+    """
+    sizes, rows, features = np.bincount(labels), shape[0], max(1, shape[1])
     free = free_memory()
 
     def needed(features: int) -> float:
-        return expected(detector, rows, features, int((sizes > 0).sum()), int(sizes.max())).bytes
+        return expected(detector, rows, features, int((sizes > 0).sum()), int(sizes.max()), pixels).bytes
 
     if free is None or needed(features) <= free:
         return
@@ -84,8 +93,10 @@ def check_fits(detector: str, shape: tuple[int, ...], labels: Labels) -> None:
         middle = (fits + too_many) // 2
         fits, too_many = (middle, too_many) if needed(middle) <= free else (fits, middle)
     advice = f"about {fits:,} features would fit" if fits else "fewer rows would fit"
+    reads = DETECTORS[detector].needs_features
+    what = f"rows of {features:,} features" if reads else f"images of {pixels:,} pixels"
     raise BadRequest(
-        f"{detector} would need about {_said(needed(features))} of memory for {rows:,} rows of {features:,} features "
+        f"{detector} would need about {_said(needed(features))} of memory for {rows:,} {what} "
         f"in {np.count_nonzero(sizes):,} classes, and {_said(free)} are free; {advice}"
     )
 
@@ -213,6 +224,41 @@ def _evidence(one: Sizes) -> Pair:
     return 1e-6 * one.rows + 1e-4 * one.classes, 20.0 * one.rows
 
 
+def _mirror(one: Sizes) -> Pair:
+    """Each class reduced to 32 x 32: three channels' odd parts, and about a thousand waves of one channel at a time."""
+    small = min(one.pixels, 1024)
+    seconds = 2e-8 * one.rows * one.pixels + 2e-7 * one.rows * small + 0.05 * one.classes
+    return seconds, 4.0 * one.largest * small + 0.4 * one.largest * one.pixels
+
+
+def _repeats(one: Sizes) -> Pair:
+    """Each class's colours sorted in blocks, and a table of all colours."""
+    seconds = 6e-8 * one.rows * one.pixels + 0.05 * one.classes
+    return seconds, 1e7 + 10.0 * min(2**22, one.largest * one.pixels) + 1.0 * one.largest * one.pixels
+
+
+def _split(one: Sizes) -> Pair:
+    """One representation, halved: each class whitened, and the leading directions of either half."""
+    width, judged = min(one.features, one.rows), min(one.classes, one.rows / 40)
+    side = min(width, one.typical / 2)
+    seconds = 5e-11 * one.rows * width**2 + judged * (1e-10 * width**3 + 1.5e-10 * side**3 + 0.06)
+    return seconds, 8.0 * one.rows * one.features + 12.0 * one.features**2 + 12.0 * one.largest * one.features
+
+
+def _image_spectral(one: Sizes) -> Pair:
+    """Spectra and tiles, one view after the other."""
+    side = max(1, round(one.pixels**0.5))
+    tiles = len(tile_views(side, side))
+    whole, tile = (_split(one._replace(features=width)) for width in (min(one.pixels, 1024), 768))
+    return 3 * whole[0] + tiles * tile[0], max(whole[1], tile[1]) + 3.0 * min(one.pixels, 224**2) * one.rows
+
+
+def _panel(one: Sizes) -> Pair:
+    """Each test after the other."""
+    parts = [_mirror(one), _repeats(one), _image_spectral(one), _split(one)]
+    return sum(part[0] for part in parts), max(part[1] for part in parts)
+
+
 _COSTS: dict[str, Callable[[Sizes], Pair]] = {
     "spectral": _directions,
     "spectral-released": _directions,
@@ -227,4 +273,9 @@ _COSTS: dict[str, Callable[[Sizes], Pair]] = {
     "isolation-forest": _forest,
     "loss-isolation": _evidence,
     "strip": _evidence,
+    "mirror": _mirror,
+    "repeats": _repeats,
+    "image-spectral": _image_spectral,
+    "split-spectral": _split,
+    "panel": _panel,
 }

@@ -5,6 +5,9 @@ from __future__ import annotations
 from core.configuration import Entry, Parameter
 
 _NEIGHBOURS = Parameter(0.15, "k as a share of the class (at most 1000); more than may be poisoned", 0.001, 0.5)
+_LEVEL = Parameter(0.001, "chance that any class of a set without a mark is named, at most", 1e-12, 0.5)
+_FDR = Parameter(0.01, "share of the named classes that are named wrongly, on average, at most", 1e-12, 0.5)
+_PIXELS = {"scope": "suspicious_class", "needs": ("images",), "features": False, "cuts": ("gap", "budget")}
 
 ENTRIES = {
     "spectral": Entry(
@@ -117,5 +120,46 @@ ENTRIES = {
             "seed": Parameter(0, "of the choice of those images", 0, 2**31 - 1),
         },
         facts={"scope": "every_class", "needs": ("entropies",)},
+    ),
+    "mirror": Entry(
+        "Of the images alone: a pattern that is the same way round in too many images of a class, where photographs "
+        "are as likely as their mirror images; names the poisoned class",
+        "this project",
+        "core.detectors.mirror:mirror",
+        {"level": _LEVEL},
+        facts=_PIXELS,
+    ),
+    "repeats": Entry(
+        "Of the images alone: the same colour in the same place in too many images of a class; names the poisoned "
+        "class",
+        "this project",
+        "core.detectors.repeats:repeats",
+        {"level": _LEVEL},
+        facts=_PIXELS,
+    ),
+    "image-spectral": Entry(
+        "Of the images alone: whitened spectral signatures of their spectra and of tiles of them; names the poisoned "
+        "class by an e-value that no other class is needed for",
+        "this project; kin: Tang et al., SCAn, USENIX Security 2021; Wasserman et al., Universal inference, PNAS 2020",
+        "core.detectors.image_spectral:image_spectral",
+        {"level": _FDR},
+        facts=_PIXELS,
+    ),
+    "split-spectral": Entry(
+        "Whitened spectral signatures with an absolute null: a direction refined on half of a class must part the "
+        "other half in two; names the poisoned class by an e-value, also where every class is poisoned",
+        "this project; kin: Wasserman, Ramdas, Balakrishnan, Universal inference, PNAS 2020",
+        "core.detectors.image_spectral:split_spectral",
+        {"level": _FDR},
+        facts={"scope": "suspicious_class", "cuts": ("gap", "budget")},
+    ),
+    "panel": Entry(
+        "One verdict of the tests that have a p-value of their own: mirror, repeats and image-spectral on the images, "
+        "split-spectral on a network's layer; names classes, flags images and says why",
+        "this project; Benjamini, Yekutieli, The control of the false discovery rate in multiple testing under "
+        "dependency, Annals of Statistics 2001",
+        "core.detectors.panel:panel",
+        {"level": _FDR},
+        facts={"scope": "suspicious_class", "may": ("images",), "features": "optional", "cuts": ("gap", "budget")},
     ),
 }

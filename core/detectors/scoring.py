@@ -20,7 +20,7 @@ LARGEST = float(np.finfo(np.float32).max)  # the squares of larger features coul
 
 
 class Kind(NamedTuple):
-    """Evidence beyond features, labels and logits: what it is, how to get it, its number of axes, which of them is n."""
+    """Evidence beyond features, labels and logits: what it is, how to get it; which axis is n, of how many."""
 
     what: str
     how: str
@@ -65,16 +65,15 @@ def detect(
     (text, longer ids) at its place in `as_labels(labels).names`. Columns of logits [n, k] are the same classes. A row
     without a label has no part in anything, and NaN for a score.
     evidence: what its entry `needs` besides, by the names of EVIDENCE; what it does not need is not looked at.
-    features may be None for a detector that reads none (of images alone).
+    features may be None for a detector that can do without: one of images alone, or panel with images.
     BadRequest where some is missing, or is not of these images; and where the detector would need more memory than is
     free, before any of it is asked for. Classes of which nothing can be told are `unjudged`, and `notes` say why.
     """
     entry = DETECTORS[detector]
     (labels, read) = _indexed(labels)
-    if features is None and not entry.reads_features:
-        features = np.zeros((len(labels), 1), np.float32)
-    features = np.asarray(features)
-    if features.ndim != 2 or labels.shape != (len(features),) or not features.size:
+    none = features is None and not entry.needs_features
+    features = np.zeros((len(labels), 0), np.float32) if none else np.asarray(features)
+    if features.ndim != 2 or labels.shape != (len(features),) or not (features.size or (none and len(labels))):
         raise BadRequest(
             f"features must be [n, d] and labels [n], neither empty; got shapes {features.shape} and {labels.shape}"
         )
@@ -84,15 +83,17 @@ def detect(
         logits = np.zeros((len(labels), int(labels.max()) + 1), np.float32)
     if np.ndim(logits) != 2 or len(logits) != len(labels):
         raise BadRequest(f"logits must be [n, k] with n = {len(labels)}; got shape {np.shape(logits)}")
-    given = {name: _evidence(detector, name, evidence or {}, len(labels)) for name in entry.needs}
+    wanted = (*entry.needs, *(name for name in entry.may if name in (evidence or {})))
+    given = {name: _evidence(detector, name, evidence or {}, len(labels)) for name in wanted}
     settings, kept = entry.settle(parameters or {}), labels >= 0
     if not kept.all():
         features, labels, logits = features[kept], labels[kept], logits[kept]
         given = {name: array.compress(kept, EVIDENCE[name].axis) for name, array in given.items()}
     _check_finite(features)
-    check_fits(detector, features.shape, labels)
+    pixels = {"pixels": int(np.prod(given["images"].shape[1:3]))} if "images" in given else {}
+    check_fits(detector, features.shape, labels, **pixels)
     found: Detection = entry.load()(features, labels, logits, **given, **settings)
-    found = told(found, labels, still(features, labels) if entry.reads_features and not entry.needs else None)
+    found = told(found, labels, still(features, labels) if entry.needs_features and not entry.needs else None)
     return found if read is None else replace(found, scores=_apart(found.scores, kept), notes=read.notes + found.notes)
 
 

@@ -24,57 +24,30 @@ its class; a backdoor that the network has not learned leaves no trace to find.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
 from core.detectors.classes import NORMAL, Matrix, Vector, batches, whitened
+from core.detectors.directions import directions_for, floor, refined, ridged
 from core.detectors.judged import COMPARED, TooSmall
 from core.detectors.members import members_of
+from core.detectors.mixtures import FEWEST, Mixture, gap, mixture, standard
 from core.detectors.narrow import narrow
 from core.detectors.spectral import SPECTRUM
 from core.detectors.spectre import robust, whitened_by
 from core.types import Detection, Features, Ids, Labels, Logits
 
-RIDGE = 1e-2  # added to a covariance, as a share of its mean variance
-DIRECTIONS, SHARES, QUICK_ROUNDS = 12, (0.02, 0.1), 3  # where refinement may begin
-TAILS = 2  # of them, besides the leading direction, those with the longest tails
-ROUNDS = 6  # of refinement
-ALIKE = 0.9999  # cosine of two rounds' directions, above which the last would change nothing
-FEWEST = 3.0  # suspects (expected) below which there is nothing to refine
 FEWEST_IMAGES = 12  # of a class: in either half of it there must be suspects and others
 LEFT_OUT = 0.1  # half the share of a class that its own robust covariance leaves out
-IMAGES_PER_DIRECTION = 20  # a small class is refined within few directions, or noise would look like a trace
-MOST_DIRECTIONS = 128  # what the class has over the others lies in the leading ones
 FEWEST_NAMED = 5.0  # suspects (expected) on unseen images below which no class is named: a few stray images
 NO_GAP = 2.5  # Ashman's D that clouds without a gap show, too; below it no difference counts
 LEAST_SPREAD = 0.15  # of log separations; ten classes can agree by chance
 STRAY = 1.0  # variance of a log separation, times the number of images in its smaller group
 
-BINS = 512  # of a projection, in which the mixture is fitted
-STARTS = ((0.95, 0.1), (0.99, 0.01))  # quantile and weight of the upper Gaussian at first; the likelier end is taken
-STEPS, TOLERANCE = 200, 1e-4  # of the fit, in log-likelihood per image
-FLOOR = 1e-4  # of a variance, in variances of the class
-
-
 _ALONE = (
     "fewer than three classes can be judged, so there is nothing to compare with: each class is whitened by its own "
     "robust covariance"
 )
-
-
-class Mixture(NamedTuple):
-    """Two Gaussians on a line, the lower first: weights, means and variances [2], log-likelihood per point."""
-
-    weights: Vector
-    means: Vector
-    variances: Vector
-    likelihood: float
-
-    @property
-    def separation(self) -> float:
-        """Ashman's D: the distance of the means in root mean square standard deviations."""
-        return float((self.means[1] - self.means[0]) / np.sqrt(self.variances.mean()))
 
 
 def whitened_spectral(features: Features, labels: Labels, logits: Logits, *, threshold: float) -> Detection:
@@ -100,7 +73,7 @@ def whitened_spectral(features: Features, labels: Labels, logits: Logits, *, thr
         values, points = _by_itself(features[ids]) if metric is None else metric.whitened(ids)
         spectrum[label, : len(values[:SPECTRUM])] = values[:SPECTRUM]
         scores[ids], fitted = _score(points)
-        cut[label] = np.inf if fitted is None else _gap(fitted)
+        cut[label] = np.inf if fitted is None else gap(fitted)
         separation[label], suspects[label] = _held_out(points)
     usual = np.log(NO_GAP) if alone else None
     notes = (*small.notes, *((_ALONE,) if alone and judged else ()))
@@ -133,7 +106,7 @@ class _OtherClasses:
             return self._by_rows(matrix, others)
         scatter = matrix.T @ matrix
         values, directions = _whitened(scatter, (self.whole - scatter) / others)
-        return values, matrix @ directions[:, : _few(len(ids), len(values))]
+        return values, matrix @ directions[:, : directions_for(len(ids), len(values))]
 
     @cached_property
     def _axes(self) -> tuple[Vector, Matrix]:
@@ -148,12 +121,12 @@ class _OtherClasses:
         (Woodbury), and A has the eigenvectors of the scatter of all classes, found once.
         """
         values, vectors = self._axes
-        ridge = _floor((values.sum() - (matrix**2).sum()) / others, len(values)) * others
+        ridge = floor((values.sum() - (matrix**2).sum()) / others, len(values)) * others
         along = matrix @ vectors
         shares, left = np.linalg.eigh((along / (values + ridge)) @ along.T)
         shares = np.clip(shares[::-1], 0.0, 1 - np.finfo(float).eps)
         found = np.sqrt(others * shares / (1 - shares))
-        few = _few(len(matrix), matrix.shape[1])
+        few = directions_for(len(matrix), matrix.shape[1])
         return found, left[:, ::-1][:, :few] * found[:few]
 
 
@@ -165,7 +138,7 @@ def _by_itself(rows: Features) -> tuple[Vector, Matrix]:
     """
     matrix = rows.astype(np.float64)
     matrix -= matrix[0]
-    points = whitened(matrix - matrix.mean(0), _few(*matrix.shape))
+    points = whitened(matrix - matrix.mean(0), directions_for(*matrix.shape))
     if not points.shape[1]:
         return np.zeros(0), np.zeros((len(points), 1))
     cleaned = whitened_by(points, points[robust(points, LEFT_OUT)])
@@ -180,96 +153,15 @@ def _whitened(scatter: Matrix, others: Matrix) -> tuple[Vector, Matrix]:
     The directions are in feature space and maximise the class's variance for unit variance of the others: with
     L L' = others they are L'^-1 times the eigenvectors of L^-1 scatter L'^-1. No matrix of images is decomposed.
     """
-    inverse = np.linalg.inv(np.linalg.cholesky(_ridged(others)))
+    inverse = np.linalg.inv(np.linalg.cholesky(ridged(others)))
     values, vectors = np.linalg.eigh(inverse @ scatter @ inverse.T)
     return np.sqrt(np.maximum(values[::-1], 0.0)), inverse.T @ vectors[:, ::-1]
 
 
-def _ridged(covariance: Matrix) -> Matrix:
-    """A covariance made safely invertible."""
-    ridged: Matrix = covariance + _floor(float(np.trace(covariance)), len(covariance)) * np.eye(len(covariance))
-    return ridged
-
-
-def _floor(trace: float, width: int) -> float:
-    """What is added to the variances of a covariance of this trace and width."""
-    tiny: float = np.finfo(float).tiny ** 0.5
-    return RIDGE * trace / width + tiny
-
-
-def _few(images: int, width: int) -> int:
-    return max(1, min(width, images // IMAGES_PER_DIRECTION, MOST_DIRECTIONS))
-
-
 def _score(points: Matrix) -> tuple[Vector, Mixture | None]:
     """The refined projection [n] of centred points [n, c], leading direction first, and the mixture on it."""
-    projection = _standard(points @ _refined(points))
+    projection = standard(points @ refined(points))
     return projection, mixture(projection)
-
-
-def _refined(points: Matrix) -> Vector:
-    """The direction [c] that sets the suspects among centred points [n, c] furthest apart, of all that are tried."""
-    inverse: Matrix = np.asarray(np.linalg.inv(_ridged(points.T @ points / len(points))), np.float64)
-    ends = [_climbed(points, inverse, start) for start in _starts(points, inverse)]
-    return max(ends, key=lambda end: end[1])[0]
-
-
-def _starts(points: Matrix, inverse: Matrix) -> Matrix:
-    """Directions [s, c] to begin with: the leading one, and those at whose end the longest tails lie.
-
-    The poison need not lie along the class's leading direction. Both ends of several directions are tried with
-    several shares of suspects, each followed for a few rounds; the tail is judged by the third moment.
-    """
-    few = min(DIRECTIONS, points.shape[1])
-    ends = np.hstack([np.eye(points.shape[1], few), -np.eye(points.shape[1], few)])
-    tried = [_followed(points, inverse, ends, max(int(FEWEST), int(share * len(points)))) for share in SHARES]
-    directions = np.hstack([ends[:, [0, few]], *tried])
-    tails = _tails(points @ directions)
-    leading = int(tails[:2].argmax())
-    return directions[:, [leading, *(2 + np.argsort(-tails[2:], kind="stable")[:TAILS])]].T
-
-
-def _followed(points: Matrix, inverse: Matrix, directions: Matrix, count: int) -> Matrix:
-    """Directions [c, s] after a few rounds of taking the `count` highest for suspects."""
-    least = min(count, len(points))  # a class may be smaller than the fewest suspects
-    for _ in range(QUICK_ROUNDS):
-        projections = points @ directions
-        suspects = projections >= np.partition(projections, -least, axis=0)[-least]
-        directions = inverse @ (points.T @ suspects)  # Fisher's, but for its length: see _climbed
-    return directions
-
-
-def _tails(projections: Matrix) -> Vector:
-    """The standardised third moment of each column of [n, s]."""
-    centred = projections - projections.mean(0)
-    spread = np.maximum(centred.std(0), np.finfo(float).tiny ** 0.25)
-    tails: Vector = ((centred / spread) ** 3).mean(0)
-    return tails
-
-
-def _climbed(points: Matrix, inverse: Matrix, direction: Vector) -> tuple[Vector, float]:
-    """The direction [c] of the largest Ashman's D on the way of refining one with the mixture's suspects, and that D.
-
-    Fisher's discriminant needs the covariance within suspects and rest. That is the whole covariance less a
-    multiple of the outer product of the means' difference, and subtracting it changes the length of the solution
-    but not its direction (Sherman and Morrison 1950): so one inverse serves all rounds.
-    """
-    best = direction, 0.0
-    for _ in range(ROUNDS):
-        projection = _standard(points @ direction)
-        fitted = mixture(projection)
-        if fitted is None:
-            break
-        best = max(best, (direction, fitted.separation), key=lambda end: end[1])
-        suspicion = _suspicion(projection, fitted)
-        total = suspicion.sum()
-        if min(total, len(points) - total) < FEWEST:
-            break
-        upper = suspicion @ points
-        before, direction = direction, inverse @ (upper / total + upper / (len(points) - total))  # the mean is 0
-        if before @ direction > ALIKE * np.linalg.norm(before) * np.linalg.norm(direction):
-            break
-    return best
 
 
 def _held_out(points: Matrix) -> tuple[float, float]:
@@ -285,9 +177,9 @@ def _held_out(points: Matrix) -> tuple[float, float]:
     for seen in (half, ~half):
         if seen.sum() < 2 * FEWEST:
             return 0.0, 0.0
-        known = points[seen, : _few(int(seen.sum()), points.shape[1])]
+        known = points[seen, : directions_for(int(seen.sum()), points.shape[1])]
         mean = known.mean(0)
-        direction = _refined(known - mean)
+        direction = refined(known - mean)
         on_known = known @ direction
         spread = on_known.std()
         unseen[~seen] = (points[~seen, : len(mean)] @ direction - np.median(on_known)) / (spread or 1.0)
@@ -316,72 +208,3 @@ def _unusual(separation: Vector, suspects: Vector, known: float | None = None) -
         away = (logs - usual) / np.sqrt(spread**2 + error)
         unusual[present] = np.where(suspects[present] < FEWEST_NAMED, np.minimum(away, 0.0), away)
     return unusual
-
-
-def _standard(projection: Vector) -> Vector:
-    """Shifted to median 0 and scaled to standard deviation 1; all zero where nothing varies."""
-    spread = projection.std()
-    standard: Vector = (projection - np.median(projection)) / (spread if spread > 0 else 1.0)
-    return standard
-
-
-def mixture(projection: Vector) -> Mixture | None:
-    """Two Gaussians fitted to a projection [n] of median 0 and standard deviation 1; None where nothing varies.
-
-    Expectation maximisation on a histogram that keeps the count, sum and sum of squares of every bin: only the
-    responsibilities are rounded to bins, and a step costs the same for any n.
-    """
-    low, width = float(projection.min()), float(np.ptp(projection))
-    if len(projection) < 2 * FEWEST or width <= 0:
-        return None
-    bins = np.minimum((projection - low) * (BINS / width), BINS - 1).astype(np.intp)
-    sums: Matrix = np.stack(
-        [np.bincount(bins, weights, BINS) for weights in (np.ones(len(bins)), projection, projection**2)]
-    )
-    sums = sums[:, sums[0] > 0]
-    fits = [_fit(sums, float(np.quantile(projection, quantile)), weight) for quantile, weight in STARTS]
-    return max(fits, key=lambda fit: fit.likelihood)
-
-
-def _fit(sums: Matrix, upper: float, weight: float) -> Mixture:
-    """Expectation maximisation, the Gaussians at 0 and `upper` at first; sums [3, b] of powers 0 to 2 in each bin."""
-    places, total = sums[1] / sums[0], sums[0].sum()
-    weights, means, variances = np.array([1 - weight, weight]), np.array([0.0, upper]), np.full(2, 0.25)
-    likelihood = -np.inf
-    for _ in range(STEPS):
-        fitted = Mixture(weights, means, variances, likelihood)
-        logs = _log_densities(places, fitted)
-        top = logs.max(0)
-        shares = np.exp(logs - top)
-        both = shares.sum(0)
-        before, likelihood = likelihood, float(sums[0] @ (top + np.log(both)) / total)
-        if likelihood - before < TOLERANCE:
-            break
-        powers = sums @ (shares / both).T  # [3, 2]
-        sizes = powers[0] + 1e-10
-        weights, means = sizes / sizes.sum(), powers[1] / sizes
-        variances = np.maximum(powers[2] / sizes - means**2, 0.0) + FLOOR
-    order = means.argsort()
-    return Mixture(weights[order], means[order], variances[order], likelihood)
-
-
-def _log_densities(places: Vector, fitted: Mixture) -> Matrix:
-    """The log density of each component, with its weight, at places [b]: [2, b], but for a constant."""
-    height = np.log(fitted.weights) - 0.5 * np.log(fitted.variances)
-    return np.asarray(height[:, None] - 0.5 * (places - fitted.means[:, None]) ** 2 / fitted.variances[:, None])
-
-
-def _suspicion(projection: Vector, fitted: Mixture) -> Vector:
-    """How likely each point [n] is of the upper component."""
-    lower, upper = _log_densities(projection, fitted)
-    likely: Vector = 1 / (1 + np.exp(np.minimum(lower - upper, 700.0)))
-    likely[projection < fitted.means[0]] = 0.0  # a wide upper Gaussian also claims the far lower tail
-    return likely
-
-
-def _gap(fitted: Mixture) -> float:
-    """The score between the means above which the upper component is the likelier: where the densities cross."""
-    places = np.linspace(float(fitted.means[0]), float(fitted.means[1]), 1001)
-    lower, upper = _log_densities(places, fitted)
-    below = np.flatnonzero(upper <= lower)
-    return float(places[below[-1]] if len(below) else places[0])

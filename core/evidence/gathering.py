@@ -2,6 +2,7 @@
 
     losses       are noted while a network is trained and lie beside it; one of an earlier version and a recorded one
                  have none, until it is trained once more, which makes an artefact of their own
+    images       are the training set's own
     entropies    are asked of the stored network, with the images of the training set, and stored then
 
 Loads no torch before a network is asked.
@@ -12,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from core import datasets
@@ -20,7 +20,7 @@ from core.configuration import DETECTORS, DefenceConfig, RunConfig, class_names,
 from core.store import WEIGHTS, Store
 from core.types import Entropies, Images, Losses, Watcher, ignore
 
-LOSSES, ENTROPIES = "losses", "entropies"  # their arrays, too
+LOSSES, ENTROPIES, IMAGES = "losses", "entropies", "images"  # the first two name their arrays, too
 
 
 def has_losses(store: Store, model_key: str) -> bool:
@@ -42,7 +42,13 @@ def _places(model_key: str) -> tuple[tuple[str, str], ...]:
 
 def lacking(store: Store, config: RunConfig, defence: DefenceConfig) -> str | None:
     """Why a detector cannot score the training set of a stored run, in words; None where the evidence can be had."""
-    model, needs = stages.model_key(config), DETECTORS[defence.detector].needs
+    entry, model, name = DETECTORS[defence.detector], stages.model_key(config), config.dataset.name
+    needs = (*entry.needs, *entry.may)
+    if IMAGES in needs and not datasets.available(name):
+        return (
+            f"{defence.detector} looks at every image of the training set, and {name} is not on this machine: "
+            f"python -m core data {name}"
+        )
     if LOSSES in needs and not has_losses(store, model):
         return (
             f"{defence.detector} reads the losses of the training, and none were kept with this network: it is a "
@@ -51,10 +57,8 @@ def lacking(store: Store, config: RunConfig, defence: DefenceConfig) -> str | No
         )
     if ENTROPIES in needs and not store.has("entropies", stages.entropies_key(model, defence)):
         asks = f"{defence.detector} asks the network about every image of the training set"
-        if not datasets.available(config.dataset.name):
-            return (
-                f"{asks}, and {config.dataset.name} is not on this machine: python -m core data {config.dataset.name}"
-            )
+        if not datasets.available(name):
+            return f"{asks}, and {name} is not on this machine: python -m core data {name}"
         if not store.has("model", model, WEIGHTS):
             return f"{asks}, and the network is not stored. Start the run again"
     return None
@@ -67,10 +71,13 @@ def gather(
     images: Callable[[], Images],
     device: str = "auto",
     watch: Watcher = ignore,
-) -> dict[str, NDArray[np.float32]]:
-    """What a detector needs of a run with the training set images() [n, h, w, 3]; what cannot be had is left out."""
-    needs = DETECTORS[defence.detector].needs
-    found: dict[str, NDArray[np.float32] | None] = {}
+) -> dict[str, NDArray[Any]]:
+    """What a detector looks at of a run with the training set images() [n, h, w, 3]; what cannot be had is left out."""
+    entry = DETECTORS[defence.detector]
+    needs = (*entry.needs, *entry.may)
+    found: dict[str, NDArray[Any] | None] = {}
+    if IMAGES in needs:
+        found[IMAGES] = images()
     if LOSSES in needs:
         found[LOSSES] = losses(store, stages.model_key(config))
     if ENTROPIES in needs:

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from core import sweeps
-from core.configuration import DATASETS, DETECTORS, MODELS, RECIPES, TRIGGERS, Entry, Parameter
+from core.configuration import ATTACKS, DATASETS, DETECTORS, MODELS, RECIPES, TRIGGERS, Entry, Parameter
 from core.reproduction import outcomes, reproduce
 from core.store import Store, writing
 from core.sweeps import planning
@@ -219,6 +220,20 @@ def _detector_settings() -> str:
     return _rows(("detector", "setting", "default (range)", "what it is"), rows)
 
 
+def _named() -> str:
+    """The attacks that have a name; of ten equal classes the whole set is ten times one of them."""
+    rows = [
+        (f"`{name}`", one.shows, f"`{_flow(one.settings)}`", f"{10 * one.ratio:g}%", one.source)
+        for name, one in ATTACKS.items()
+    ]
+    return _rows(("name", "what it is", "settings", "poisoned of the set", "as in"), rows)
+
+
+def _flow(settings: Mapping[str, Any]) -> str:
+    """Settings as they stand in a sweep's file, on one line."""
+    return str(yaml.safe_dump(dict(settings), sort_keys=False, default_flow_style=True, width=1_000)).strip()
+
+
 def _recipes() -> str:
     rows = [
         (f"`{name}`", recipe.summary, f"`{recipe.numbers['model']}`", str(recipe.numbers["epochs"]))
@@ -242,6 +257,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "seconds": _seconds,
     "data sets": partial(_entries, DATASETS, False),
     "triggers": partial(_entries, TRIGGERS, True),
+    "named attacks": _named,
     "networks": partial(_entries, MODELS, False),
     "recipes": _recipes,
     "detectors": partial(_entries, DETECTORS, False),

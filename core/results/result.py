@@ -25,6 +25,7 @@ from core.types import (
     DataUnavailable,
     Detection,
     Features,
+    Finding,
     Images,
     Labels,
     Logits,
@@ -145,7 +146,7 @@ class Result:
         asked = defence or self.config.defence
         return None if self.has_scores(asked) else evidence.lacking(self.store, self.config, asked)
 
-    def _evidence(self, defence: DefenceConfig) -> dict[str, NDArray[np.float32]]:
+    def _evidence(self, defence: DefenceConfig) -> dict[str, NDArray[Any]]:
         """What a detector needs beyond features, labels and logits."""
         why = evidence.lacking(self.store, self.config, defence)
         if why is not None:
@@ -210,7 +211,7 @@ def detection(
     features_key: str,
     labels: Labels,
     defence: DefenceConfig,
-    given: Callable[[], Mapping[str, NDArray[np.float32]]] = dict,
+    given: Callable[[], Mapping[str, NDArray[Any]]] = dict,
 ) -> Detection | None:
     """A detector's scores, from the store or computed now and kept there; None where features are missing.
 
@@ -229,12 +230,15 @@ def detection(
 
 def _keep(store: Store, key: str, found: Detection) -> Artefact:
     arrays = {"scores": found.scores}
-    for name in ("class_statistic", "spectrum", "cut", "unjudged"):
+    for name in ("class_statistic", "spectrum", "cut", "unjudged", "class_p"):
         if getattr(found, name) is not None:
             arrays[name] = getattr(found, name)
-    document = {"class_threshold": found.class_threshold, "arrays": sorted(arrays)}
+    document: dict[str, Any] = {"class_threshold": found.class_threshold, "arrays": sorted(arrays)}
     if found.notes:
         document["notes"] = list(found.notes)
+    if found.findings:
+        document["findings"] = [_plain(finding) for finding in found.findings]
+        arrays["finding_ids"] = np.concatenate([finding.ids for finding in found.findings])
     return store.write("scores", key, arrays=arrays, document=document)
 
 
@@ -248,6 +252,24 @@ def _detection(artefact: Artefact) -> Detection:
         cut=artefact.array("cut") if "cut" in present else None,
         unjudged=artefact.array("unjudged") if "unjudged" in present else None,
         notes=tuple(artefact.document.get("notes", ())),
+        class_p=artefact.array("class_p") if "class_p" in present else None,
+        findings=_findings(artefact),
+    )
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON, with the number of its images in place of their ids."""
+    return {**asdict(finding), "ids": len(finding.ids)}
+
+
+def _findings(artefact: Artefact) -> tuple[Finding, ...]:
+    told = artefact.document.get("findings", ())
+    if not told:
+        return ()
+    parts = np.split(artefact.array("finding_ids"), np.cumsum([one["ids"] for one in told])[:-1])
+    places = [one["place"] and tuple(one["place"]) for one in told]
+    return tuple(
+        Finding(**{**one, "ids": ids, "place": place}) for one, ids, place in zip(told, parts, places, strict=True)
     )
 
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, sync_playwright
 
 from tests.browser import chromium
 
@@ -176,11 +176,18 @@ def browser(chromium_path: str) -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def page(request: pytest.FixtureRequest, browser: Browser, app_server: AppServer) -> Iterator[Page]:
-    """A fresh tab of 1440 by 900, without cookies or storage; no error may reach its console."""
+@pytest.fixture(scope="session")
+def window(browser: Browser) -> Iterator[BrowserContext]:
+    """Where the tests' tabs are opened, so that the app's own files are fetched once."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(request: pytest.FixtureRequest, window: BrowserContext, app_server: AppServer) -> Iterator[Page]:
+    """A fresh tab of 1440 by 900, without cookies or storage; no error may reach its console."""
+    page = window.new_page()
     errors: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
@@ -200,5 +207,12 @@ def page(request: pytest.FixtureRequest, browser: Browser, app_server: AppServer
                 page.screenshot(path=picture, full_page=True)
             print(f"screenshot: {picture}\nthe end of the server's log:\n{app_server.log_end()}")
     finally:
-        context.close()
+        forget(page)
+        page.close()
     assert not errors, "the page reported errors:\n" + "\n".join(errors)
+
+
+def forget(page: Page) -> None:
+    """Clears what the tab has left in the window: cookies, and the storage of every place that it went to."""
+    with suppress(Error):  # a tab that has crashed
+        page.context.new_cdp_session(page).send("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": "all"})

@@ -1,22 +1,19 @@
-"""In a narrow window words are not broken: columns give way, and what does not fit a menu's box is said below it."""
+"""In a narrow window words are not broken, and what does not fit a menu's box is said below it.
+
+That columns give way on every screen, tests/browser/test_walk.py sees.
+"""
 
 from __future__ import annotations
 
 import re
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import ways
 from tests.browser.conftest import AppServer
 
 TABLET, PHONE = {"width": 820, "height": 1180}, {"width": 390, "height": 844}
-LEAST = 136  # pixels of a column with anything in it
 
-# The columns that are narrower, by what stands in them.
-SLIM = f"""() => [...document.querySelectorAll("[data-testid=stMain] [data-testid=stColumn]")]
-    .filter((column) => column.offsetParent && column.innerText.trim() && column.clientWidth < {LEAST})
-    .map((column) => column.innerText.trim().slice(0, 40))"""
 # How many lines of type a text takes.
 LINES = """(element) => {
     const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
@@ -29,18 +26,6 @@ LINES = """(element) => {
     }
     return lines.size;
 }"""
-
-
-@pytest.mark.parametrize("screen", ways.SCREENS)
-def test_no_column_is_too_narrow_for_its_words(page: Page, app_server: AppServer, screen: str) -> None:
-    page.set_viewport_size(TABLET)
-    ways.open_link(page, app_server.url, screen)
-    main = page.get_by_test_id("stMain")
-    for size in (TABLET, PHONE):
-        page.set_viewport_size(size)
-        ways.settled(page)
-        assert page.evaluate(SLIM) == [], size
-        assert main.evaluate("(element) => element.scrollWidth <= element.clientWidth"), f"it moves sideways at {size}"
 
 
 def test_attack_is_legible_beside_the_sidebar(page: Page, app_server: AppServer) -> None:

@@ -1,10 +1,11 @@
-"""Every screen as each of three people, light and dark, wide and narrow, on the recorded run alone.
+"""Every screen as each of three people, on a wide light one and a narrow dark one, on the recorded run alone.
 
 The home is empty but for what the app itself unpacks, no data set is at hand, and neither the server nor Chromium
 reaches anything but the other. A walk notes all that is wrong on its way and fails at its end with the list:
 
 - the *presenter* goes from screen to screen by key, presses whatever might train, and nothing may;
-- the *explorer* comes by the sidebar, moves the budget, changes the detector, opens every tab and expander; axe looks;
+- the *explorer* comes by the sidebar, moves the budget, changes the detector, opens every tab and expander; axe looks
+  at each screen light and dark;
 - the *reviewer* comes by a link for blind review, turns the gallery, and gives a verdict.
 
 The screenshots lie in test-output/walk/.
@@ -33,7 +34,9 @@ from tests.browser.ways import FIRST, LAST, MINUTE, SCREENS, at, by_sidebar, ope
 PICTURES = OUTPUT / "walk"
 PATIENCE = 15_000  # milliseconds for a widget to be there and to answer
 TALLEST = 6_000  # pixels of a screenshot
-WIDTHS = {"wide": (1440, 900), "narrow": (390, 844)}
+SIZES = {"wide": (1440, 900), "narrow": (390, 844), "tablet": (820, 1180)}
+WALKED = {"light": "wide", "dark": "narrow"}  # by theme
+LEAST = 136  # pixels of a column with anything in it
 DEAD_END = "http://127.0.0.1:9"  # a proxy where nobody listens
 VIEWS = re.compile("Look closer|Networks|Test images")  # what chooses a picture, rather than how it looks
 TRAINS = re.compile(r"^(start|resume|run again|train|fetch)\b", re.IGNORECASE)
@@ -46,6 +49,8 @@ class Walk:
     page: Page
     url: str
     name: str
+    theme: str
+    size: str
     where: str = ""
     wrong: list[str] = field(default_factory=list)
 
@@ -98,9 +103,15 @@ def explorer(walk: Walk) -> None:
         walk.where = screen
         if at(walk.page) != screen:
             by_sidebar(walk.page, screen)
+        if walk.size == "wide":  # what has room for the sidebar, and for little beside it
+            resized(walk, "tablet")
+            inspect(walk)
+            resized(walk, "wide")
         attempt(walk, EXPLORES.get(screen, inspect))
         attempt(walk, open_all)
-        look(walk, check=True)
+        for theme in sorted(WALKED, key=lambda one: one == walk.theme):  # its own last
+            lit(walk, theme)
+            look(walk, check=True)
 
 
 def reviewer(walk: Walk) -> None:
@@ -218,6 +229,24 @@ def turn_page(walk: Walk, key: str) -> None:
     settled(walk.page)
 
 
+def resized(walk: Walk, size: str) -> None:
+    across, down = SIZES[size]
+    walk.page.set_viewport_size({"width": across, "height": down})
+    settled(walk.page)
+    walk.where = f"{at(walk.page)}, {size}" if size != walk.size else at(walk.page)
+
+
+def lit(walk: Walk, theme: str) -> None:
+    """The screen in this theme, as when the system changes to it."""
+    walk.page.emulate_media(color_scheme=theme)
+    try:
+        walk.page.wait_for_function(_LIT, arg=theme == "dark", timeout=MINUTE)
+    except Error:
+        walk.note(f"the app does not become {theme}")
+    settled(walk.page)
+    walk.where = f"{at(walk.page)}, {theme}"
+
+
 def open_all(walk: Walk) -> None:
     """Every expander, then every tab and every view of the main part, each looked at."""
     page = walk.page
@@ -274,8 +303,21 @@ _SCROLLS = """() => {
 }"""
 
 
+# The columns that are too narrow for their words, by what stands in them.
+_SLIM = f"""() => [...document.querySelectorAll("[data-testid=stMain] [data-testid=stColumn]")]
+    .filter((column) => column.offsetParent && column.innerText.trim() && column.clientWidth < {LEAST})
+    .map((column) => column.innerText.trim().slice(0, 40))"""
+
+# Whether the app is dark, or light.
+_LIT = """(dark) => {
+  const colour = getComputedStyle(document.querySelector("[data-testid=stApp]")).backgroundColor;
+  const [red, green, blue] = colour.match(/\\d+/g).map(Number);
+  return ((red + green + blue) / 3 < 128) === dark;
+}"""
+
+
 def inspect(walk: Walk) -> None:
-    """Exception boxes, errors, horizontal scrolling and pictures without a name."""
+    """Exception boxes, errors, horizontal scrolling, slim columns and pictures without a name."""
     page = walk.page
     for test_id in ("stException", "stAlertContentError"):
         for box in page.get_by_test_id(test_id).all():
@@ -283,6 +325,8 @@ def inspect(walk: Walk) -> None:
                 walk.note(f"{test_id}: {box.inner_text()[:300]}")
     if wide := page.evaluate(_SCROLLS):
         walk.note(f"scrolls sideways: {'; '.join(wide)}")
+    if page.viewport_size["width"] < SIZES["wide"][0] and (slim := page.evaluate(_SLIM)):
+        walk.note(f"columns too narrow for their words: {slim}")
     for picture in page.evaluate(_NAMELESS):
         walk.note(f"a picture without a name: {picture}")
 
@@ -321,20 +365,15 @@ def recorded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppSer
             yield server
 
 
-@pytest.fixture(scope="module", params=["light", "dark"])
+@pytest.fixture(scope="module", params=list(WALKED))
 def theme(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="module", params=list(WIDTHS))
-def width(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture(scope="module")
-def context(browser: Browser, theme: str, width: str) -> Iterator[BrowserContext]:
-    """A browser of this theme and width."""
-    across, down = WIDTHS[width]
+def context(browser: Browser, theme: str) -> Iterator[BrowserContext]:
+    """A browser of this theme, and its size."""
+    across, down = SIZES[WALKED[theme]]
     context = browser.new_context(viewport={"width": across, "height": down}, color_scheme=theme)
     context.set_default_timeout(PATIENCE)
     yield context
@@ -347,14 +386,14 @@ def walk(
     context: BrowserContext,
     recorded_server: AppServer,
     theme: str,
-    width: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Walk]:
     """A tab that reaches our server only, and notes every error and every attempt to reach another."""
     monkeypatch.setenv(VARIABLE, str(recorded_server.home))  # its ledger and its store, read from here
     page = context.new_page()
     person = request.getfixturevalue("person")
-    walk = Walk(page, recorded_server.url, f"{person}-{theme}-{width}")
+    size = WALKED[theme]
+    walk = Walk(page, recorded_server.url, f"{person}-{size}", theme, size)
     home = urlsplit(recorded_server.url).netloc
 
     def gate(route: Route, asked: Request) -> None:
@@ -387,13 +426,12 @@ def recorded() -> Result:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("person", list(PEOPLE))
 def test_walk(walk: Walk, recorded_server: AppServer, person: str, theme: str) -> None:
     begun = time.monotonic()
     PEOPLE[person](walk)
-    dark = walk.page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
-    brightness = sum(int(part) for part in re.findall(r"\d+", dark)[:3]) / 3
-    assert (brightness < 128) == (theme == "dark"), f"the app is not {theme}: {dark}"
+    assert walk.page.evaluate(_LIT, theme == "dark"), f"the app is not {theme}"
     unfinished = [job for job in jobs.listing(start=False) if job.status != "done"]
     assert not unfinished, f"a walk started {unfinished}"
     assert not walk.wrong, "\n" + "\n".join(walk.wrong) + f"\n({time.monotonic() - begun:.0f} s)"

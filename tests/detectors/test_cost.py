@@ -43,9 +43,10 @@ def test_what_does_not_fit_is_refused_with_the_size_and_what_would_before_it_is_
     labels = np.arange(600) % 3
     given = made_up.evidence(detector, features, labels)
     monkeypatch.setattr(cost, "free_memory", lambda: 1e7)
+    what = "600 rows of 300 " if DETECTORS[detector].reads_features else "600 images of 64 "
     tracemalloc.start()
     try:
-        with pytest.raises(BadRequest, match=rf"{detector} would need about 0\.\d GB of memory for 600 rows of 300 "):
+        with pytest.raises(BadRequest, match=rf"{detector} would need about 0\.\d GB of memory for {what}"):
             detect(detector, features, labels, evidence=given)
         assert tracemalloc.get_traced_memory()[1] < 4e6
     finally:

@@ -11,7 +11,7 @@ from sklearn.mixture import GaussianMixture
 
 from core.configuration.config import DefenceConfig
 from core.detectors import detect, whitened
-from core.detectors.whitened import mixture
+from core.detectors.mixtures import mixture
 from core.evaluation import filter as filtering
 
 CLASSES, EACH, WIDTH = 8, 300, 16

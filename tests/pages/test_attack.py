@@ -22,7 +22,7 @@ from core.jobs import ledger, requests
 from pages.parts.around import words
 from pages.parts.attack import presets
 from pages.parts.common import live
-from pages.parts.form import painter
+from pages.parts.form import painter, preview
 from tests.pages import stored
 from tests.pages.conftest import Open
 
@@ -332,6 +332,73 @@ def test_the_reports_pattern_attack_opens_at_once_where_nothing_was_ever_trained
     fine(screen.button("start").click().run())
     assert "From the store, no training." in said(screen)
     assert named(screen, "run") == core.run_key(presets.request("pattern"))[:16]
+
+
+def test_the_attacks_of_papers_and_benchmarks_lie_in_a_fold_that_opens_with_a_link_to_one(attack) -> None:
+    assert set(core.ATTACKS) == set(presets.PRESETS) - set(presets.OWN)
+
+    def fold(screen: AppTest) -> bool:
+        return next(one.proto.expanded for one in screen.expander if one.label == presets.FOLD)
+
+    screen = attack()
+    assert not fold(screen)
+    fine(screen.button("preset tact").click().run())
+    assert named(screen, "preset") == "tact"
+    assert screen.selectbox("cifar10.source").value == "automobile"
+    assert screen.number_input("cover_ratio").value == 1.0
+    assert "**200 poisoned images**" in said(screen)
+    assert "**200 covers** beside them" in said(screen)
+    assert fold(attack(preset="sig-40"))
+
+
+def test_a_ratio_is_said_of_the_class_and_of_the_set(attack) -> None:
+    screen = attack(preset="adaptive-blend")
+    assert "10% of the target class = 1% of the whole set." in said(screen)
+    screen.selectbox("ratio_of").set_value("training_set")
+    fine(screen.number_input("ratio").set_value(0.3).run())
+    assert "0.3% of the whole set = 3% of the target class." in said(screen)
+    assert "**60 poisoned images**" in said(screen)
+    fine(screen.selectbox("labels").set_value("all_to_all").run())
+    assert "Of every class the same share" in said(screen)
+
+
+# ---------------------------------------------------------------- triggers that vary
+
+
+def test_a_trigger_that_varies_is_shown_as_training_images_bear_it(attack) -> None:
+    screen = attack()
+    fine(screen.radio("trigger").set_value("adaptive-blend").run())
+    shown = "\n".join(element.proto.body for element in screen.get("html"))
+    found = re.search(r"Difference: (\d{3}) of 1,024 pixels", shown)
+    assert found is not None
+    assert 400 < int(found[1]) <= 512, "half of the pieces"
+    assert "Each training image lacks some pieces, drawn for it alone." in said(screen)
+    config = core.configure(dataset="digits", trigger="adaptive-blend", target="three", seed=3)
+    clean, _, rows = preview.examples(config)
+    poisoned = core.Result(config).poisoned
+    by_row = {int(poisoned.source_ids[at]): poisoned.images[at] for at in np.flatnonzero(poisoned.truth.poisoned)}
+    whole = core.poison.poison(core.datasets.load(config.dataset), config.attack.model_copy(update={"ratio": 0.9}), 3)
+    by_row |= {int(whole.source_ids[at]): whole.images[at] for at in np.flatnonzero(whole.truth.poisoned)}
+    both = [(at, int(row)) for at, row in enumerate(rows) if int(row) in by_row]
+    assert both
+    stamped = preview.stamp(config, clean, rows)
+    assert all(np.array_equal(stamped[at], by_row[row]) for at, row in both), "and just as this run will bear it"
+
+
+@pytest.mark.parametrize(
+    ("trigger", "setting", "value", "refused"),
+    [
+        ("adaptive-patch", "shown", 5, "Shown must be at most the number of patches, 4, got 5"),
+        ("adaptive-patch", "size", 17, "size must be at most 16 in an image of 32 by 32 pixels, got 17"),
+        ("scattered", "size", 40, "Size must be at most 32 in an image of 32 by 32, got 40"),
+    ],
+)
+def test_patches_that_do_not_fit_are_refused_in_place(attack, trigger, setting, value, refused) -> None:
+    screen = attack()
+    fine(screen.radio("trigger").set_value(trigger).run())
+    fine(screen.number_input(f"trigger.{trigger}.{setting}").set_value(value).run())
+    assert refused in screen.error[0].value
+    assert screen.button("start").disabled
 
 
 # ---------------------------------------------------------------- pictures at hand

@@ -20,6 +20,7 @@ from tests.pages.conftest import Open
 CORNER = {"trigger": "pixel", "parameters": {"row": 1, "column": -2}}
 EVERYWHERE = dict(labels="all_to_all", cover_ratio=1.0, also=[CORNER], detector="whitened-spectral")
 CLEAN_LABEL = dict(trigger="sinusoid", labels="clean_label", ratio=0.4, placement="replace")
+VARIED = dict(trigger="adaptive-blend", cover_ratio=1.0)  # of which each training image has other pieces
 SCREENS = ("story", "attack", "scores", "flagged", "compare", "network", "try_it", "how")
 
 
@@ -51,7 +52,7 @@ def text(screen: AppTest) -> str:
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.parametrize("attack", [EVERYWHERE, CLEAN_LABEL], ids=["everywhere", "clean-label"])
+@pytest.mark.parametrize("attack", [EVERYWHERE, CLEAN_LABEL, VARIED], ids=["everywhere", "clean-label", "varied"])
 def test_every_screen_shows_such_a_run(opened, screen: str, attack: dict) -> None:
     job = stored.finished(stored.config(**attack), weights=screen in ("network", "try_it"))
     seen = opened(screen, job)

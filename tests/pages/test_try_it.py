@@ -122,7 +122,7 @@ def test_several_triggers_fade_together(open_screen) -> None:
     assert said(app) == answers_to(other, pixels)
 
 
-@pytest.mark.parametrize(("trigger", "opacities"), [("blended", [0.15]), ("warp", [])])
+@pytest.mark.parametrize(("trigger", "opacities"), [("blended", [0.15]), ("adaptive-blend", [0.2]), ("warp", [])])
 def test_only_a_trigger_that_has_an_opacity_can_be_made_fainter(trigger: str, opacities: list[float], open_screen):
     other = stored.finished(stored.config(trigger=trigger), weights=True)
     app = open_screen("try_it", run=other.key, stamped="true")

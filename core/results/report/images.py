@@ -15,7 +15,7 @@ from core.results import markup
 from core.results.report.words import count, covers, share
 from core.results.result import Result, triggered_images
 from core.results.templates import render
-from core.types import Detection, Mask
+from core.types import Detection, Images, Mask
 
 THUMBNAILS = 60
 EXAMPLES = 3
@@ -43,7 +43,7 @@ def _shown(result: Result) -> NDArray[np.int64]:
 def _example(result: Result, row: int) -> dict[str, Any]:
     dataset, config = result.dataset, result.config
     clean = dataset.train_images[row]
-    (stamped,) = triggered_images(config, clean[None])
+    stamped = _stamped(result, int(row))
     change = np.abs(stamped.astype(np.int64) - clean)
     change = np.rint(change * (255 / max(1, int(change.max())))).astype(np.uint8)
     name = dataset.class_names[dataset.train_labels[row]]
@@ -54,6 +54,14 @@ def _example(result: Result, row: int) -> dict[str, Any]:
         markup.picture(change, "What the trigger changed, amplified", 128),
     ]
     return dict(pictures=pictures, name=name, target=dataset.class_names[wanted])
+
+
+def _stamped(result: Result, row: int) -> Images:
+    """A training image [h, w, 3] with the run's triggers: where they vary, as it is in the poisoned set, if it is."""
+    made, stamped = result.poisoned, triggered_images(result.config, result.dataset.train_images[row : row + 1])
+    of_row = np.flatnonzero(made.truth.poisoned & (made.source_ids == row))
+    shown: Images = made.images[of_row[0]] if result.config.attack.varied and len(of_row) else stamped[0]
+    return shown
 
 
 def _every_trigger(config: RunConfig) -> str:

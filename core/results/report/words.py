@@ -110,7 +110,7 @@ def attack_settings(config: RunConfig, truth: bool) -> dict[str, str]:
         whole["target_class"] = "of each class"
     return found | {
         "Trigger": attack.trigger,
-        **{f"Trigger's {name}": plain(value) for name, value in attack.parameters.items()},
+        **{f"Trigger's {name.replace('_', ' ')}": plain(value) for name, value in attack.parameters.items()},
         **_more_triggers(config),
         "Target class": config.target_name,
         "Source class": source(config),
@@ -131,7 +131,9 @@ def source(config: RunConfig) -> str:
 
 def _more_triggers(config: RunConfig) -> dict[str, str]:
     return {
-        f"Trigger {place}": ", ".join([one.trigger, *(f"{name} {plain(it)}" for name, it in one.parameters.items())])
+        f"Trigger {place}": ", ".join(
+            [one.trigger, *(f"{name.replace('_', ' ')} {plain(it)}" for name, it in one.parameters.items())]
+        )
         for place, one in enumerate(config.attack.also, 2)
     }
 

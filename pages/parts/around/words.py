@@ -148,6 +148,17 @@ def ratio(config: RunConfig) -> str:
     return f"{100 * config.attack.ratio:g}% {whole}"
 
 
+def other_share(dataset: str, labels: str, target: str, ratio: float, ratio_of: str) -> str:
+    """A ratio of the target class as one of the whole set, and the other way round; benchmarks mean the whole set."""
+    if labels == "all_to_all":
+        return "Of every class the same share, so it is that of the whole set, too."
+    sizes = core.DATASETS[dataset].facts["class_sizes"]
+    of_set = sizes[core.class_names(dataset).index(target)] / sum(sizes)
+    if ratio_of == "target_class":
+        return f"{100 * ratio:g}% of the target class = {100 * ratio * of_set:.3g}% of the whole set."
+    return f"{100 * ratio:g}% of the whole set = {100 * ratio / of_set:.3g}% of the target class."
+
+
 def given(config: RunConfig, label: int) -> str:
     """The label that a stamped image of a true class gets."""
     names = core.class_names(config.dataset.name)

@@ -14,9 +14,11 @@ from pages.parts.form import settings
 PARAMETER = "preset"
 # At most four in a row, and none narrower than its words need.
 _STYLE = """<style>
-.st-key-presets {display: grid; grid-template-columns: repeat(auto-fill, minmax(max(12rem, 22%), 1fr));}
-.st-key-presets > :has(style) {display: none;}</style>"""
+:is(.st-key-presets, .st-key-presets-more) {display: grid;
+  grid-template-columns: repeat(auto-fill, minmax(max(12rem, 22%), 1fr));}
+:is(.st-key-presets, .st-key-presets-more) > :has(style) {display: none;}</style>"""
 _FILLED = "preset that filled the form"
+FOLD = "As papers and benchmarks attack"
 
 
 class Preset(NamedTuple):
@@ -78,6 +80,14 @@ PRESETS = {
     ),
 }
 
+OWN = tuple(PRESETS)  # at the top; the others are folded away
+PRESETS |= {
+    name: Preset(
+        one.title, one.shows, dict(target="bird", detector="whitened-spectral") | core.grid.keywords(one.settings)
+    )
+    for name, one in core.ATTACKS.items()
+}
+
 
 @cache
 def request(name: str) -> RunConfig:
@@ -103,19 +113,28 @@ def fill(name: str) -> None:
 
 
 def show() -> None:
-    """The cards, side by side or below each other."""
-    chosen = st.session_state.get(_FILLED)
+    """The cards, side by side or below each other; those of the papers and benchmarks in a fold."""
     with st.container(key="presets"):
         st.html(_STYLE)
-        for name, preset in PRESETS.items():
-            st.button(
-                f"{':material/check: ' if name == chosen else ''}**{preset.title}**  \n{preset.shows}",
-                key=f"preset {name}",
-                on_click=fill,
-                args=(name,),
-                width="stretch",
-                wrap=True,
-            )
+        for name in OWN:
+            _card(name)
+    others = [name for name in PRESETS if name not in OWN]
+    fold = st.expander(FOLD, expanded=st.session_state.get(_FILLED) in others, icon=":material/science:")
+    with fold, st.container(key="presets-more"):
+        for name in others:
+            _card(name)
+
+
+def _card(name: str) -> None:
+    preset, chosen = PRESETS[name], st.session_state.get(_FILLED) == name
+    st.button(
+        f"{':material/check: ' if chosen else ''}**{preset.title}**  \n{preset.shows}",
+        key=f"preset {name}",
+        on_click=fill,
+        args=(name,),
+        width="stretch",
+        wrap=True,
+    )
 
 
 def settle(config: RunConfig | None) -> None:

@@ -86,6 +86,32 @@ SEES = {
         "Superimpose others", "The network is asked about each image with others laid over it.",
         "How sure its answers stay (low entropy).", where="in how the network answers when they are disturbed",
     ),
+    "mirror": Sees(
+        "by what they show the same way round, where photographs are as likely as their mirror images, " + _EACH,
+        "Left against right", "What changes its sign when an image is mirrored.",
+        "How far to the side that too many images are on.", where="in the images themselves",
+    ),
+    "repeats": Sees(
+        "by a colour that is in one place too often " + _EACH, "Places and colours",
+        "How often each colour is in each place.", "How unlikely what it repeats is by chance.",
+        where="in the images themselves",
+    ),
+    "image-spectral": Sees(
+        "along one direction of their spectra or of one tile of them, once the images labelled {name} are whitened by "
+        "the other classes", "Whitened images", "Spectra and tiles of each label's images, once what the others vary "
+        "in is divided out.", "Distance along the direction that parts it best.", svd=True,
+        where="in the images themselves",
+    ),
+    "split-spectral": Sees(
+        "along one direction that was found on the other half of the images labelled {name}", "Whitening, then halves",
+        "Each label's leading directions, found on one half of it.", "Distance along them of the other half.", svd=True,
+    ),
+    "panel": Sees(
+        "by the test that speaks loudest: of what repeats, of what is turned one way, of spectra and tiles, of the "
+        "network's layer, " + _EACH, "Four tests of each label", "The images themselves, and what the network makes "
+        "of them.", "How far beyond the cut of the tests that speak.",
+        where="in the images and in what the network makes of them",
+    ),
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from pages.parts.around import colours, words
 from pages.parts.around.cuts import Scored
 from pages.parts.around.plots import figure_text
 from pages.parts.around.templates import render
+from pages.parts.common import findings
 from pages.parts.images import gallery
 
 Pixels = NDArray[np.uint8]
@@ -43,6 +44,8 @@ def show(result: Result, found: Scored, id: int, truth: bool, flagged: bool) -> 
     seen = gallery.thumbnail(result, found, id, truth)
     st.subheader(f"{seen.label} #{seen.rank:,}")
     st.markdown(facts(result, found, seen, flagged))
+    for reason in findings.reasons(found, id):
+        st.caption(reason)
     heat, answers, trouble = None, [], ""
     if seen.pictured:
         try:

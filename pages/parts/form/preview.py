@@ -24,11 +24,11 @@ _SHOWN = "which example is shown in large"
 
 def show(config: RunConfig) -> None:
     """One training image: original, stamped, and what differs, amplified."""
-    clean, names = examples(config)
+    clean, names, rows = examples(config)
     if not len(clean):
         return
     at = st.session_state.get(_SHOWN, 0) % len(clean)
-    before, after = clean[at], stamp(config, clean)[at]
+    before, after = clean[at], stamp(config, clean, rows)[at]
     change, factor = gallery.difference(before, after)
     differ = int((before != after).any(-1).sum())
     target, trigger = _given(config, names[at]), config.attack.triggers[at % len(config.attack.triggers)].trigger
@@ -48,10 +48,10 @@ def _turn() -> None:
 
 def sheets(config: RunConfig) -> None:
     """Eight training images of source classes, without and with the run's trigger."""
-    clean, names = examples(config)
+    clean, names, rows = examples(config)
     if not len(clean):
         return
-    stamped = stamp(config, clean)
+    stamped = stamp(config, clean, rows)
     figures = []
     for first in range(0, len(clean), IN_A_SHEET):
         part = slice(first, first + IN_A_SHEET)
@@ -72,20 +72,25 @@ def _labelled(config: RunConfig) -> str:
 
 
 def _more(config: RunConfig) -> str:
-    """What the pictures do not tell: covers, and that a test image has every trigger."""
+    """What the pictures do not tell: covers, what differs from image to image, that a test image has every trigger."""
     attack = config.attack
     turns = f" Each carries one of {len(attack.triggers)} triggers in turn, a test image all of them." * bool(
         attack.also
     )
-    return turns + " Covers are stamped as well and keep their true label." * bool(attack.cover_ratio)
+    covers = " Covers are stamped as well and keep their true label." * bool(attack.cover_ratio)
+    kinds = dict.fromkeys(core.TRIGGERS[one.trigger].facts.get("varied") for one in attack.triggers)
+    return turns + covers + "".join(f" {words.sentence(varied)}" for varied in kinds if varied)
 
 
-def examples(config: RunConfig) -> tuple[NDArray[np.uint8], list[str]]:
-    """Images [n, h, w, 3] of classes that may be stamped, in turn, and their classes' names; of those at hand."""
+def examples(config: RunConfig) -> tuple[NDArray[np.uint8], list[str], NDArray[np.int64]]:
+    """Images [n, h, w, 3] of classes that may be stamped, in turn, their classes' names, and which of the full set.
+
+    Of those at hand.
+    """
     dataset = load(config.dataset.name)
     shape = core.DATASETS[config.dataset.name].facts["image_shape"]
     if dataset is None:
-        return np.zeros((0, *shape), np.uint8), []
+        return np.zeros((0, *shape), np.uint8), [], np.zeros(0, np.int64)
     attack = config.attack
     attacked = np.unique(dataset.train_labels[core.poison.sources(dataset.train_labels, attack)])
     classes = [int(number) for number in attacked]
@@ -93,15 +98,17 @@ def examples(config: RunConfig) -> tuple[NDArray[np.uint8], list[str]]:
     of_class = {number: np.flatnonzero(here & (dataset.train_labels == number)) for number in classes}
     in_turn = [(classes[i % len(classes)], i // len(classes)) for i in range(IMAGES)]
     wanted = [of_class[number][place] for number, place in in_turn if place < len(of_class[number])]
-    return dataset.train_images[wanted], [dataset.class_names[dataset.train_labels[row]] for row in wanted]
+    names = [dataset.class_names[dataset.train_labels[row]] for row in wanted]
+    return dataset.train_images[wanted], names, dataset.train_rows[wanted]
 
 
-def stamp(config: RunConfig, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Images [n, h, w, 3] as training images: with one of the run's triggers each, in turn."""
+def stamp(config: RunConfig, images: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Images [n, h, w, 3] of these rows of the full set as training images: one of the run's triggers each, in turn."""
     chosen = config.attack.triggers
     stamped = np.empty_like(images)
     for turn, one in enumerate(chosen):
-        stamped[turn :: len(chosen)] = core.triggers.apply_all([one], images[turn :: len(chosen)])
+        every = np.s_[turn :: len(chosen)]
+        stamped[every] = core.triggers.apply_training(one, images[every], rows[every], config.seed)
     return stamped
 
 

@@ -7,12 +7,13 @@ is decided here: `core.configure` checks what comes out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
 import streamlit as st
 
 import core
-from core import DefenceConfig, RunConfig
+from core import RunConfig
+from pages.parts.around import words
 from pages.parts.form import fields, trigger_picker
 
 OF = "settings of"  # in session state: the key of the run that filled the form last
@@ -29,7 +30,12 @@ PLACEMENT = {"add": "added; their originals stay", "replace": "put in place of t
 SCOPE = {"every_class": "every class", "suspicious_class": "only classes the detector names"}
 CUT = {"budget": "at the budget", "gap": "at the gap"}
 UNUSED = "numbers of a run that was cut at the gap"  # in session state
-REPRESENTATION = {"penultimate": "penultimate (pooled)", "block3": "block 3", "block2": "block 2", "block1": "block 1"}
+REPRESENTATION = {
+    "penultimate": "penultimate (pooled)",
+    "block3": "block 3",
+    "block2": "block 2",
+    "block1": "block 1",
+} | {name: f"images: {name.removeprefix('image-')}" for name in core.VIEWS}
 
 
 def dataset() -> str:
@@ -64,6 +70,7 @@ def attack(dataset: str) -> dict[str, Any]:
     ratio_of = right.selectbox(
         "as a share of", list(wholes), format_func=wholes.__getitem__, key="ratio_of", persist_state="session"
     )
+    st.caption(words.other_share(dataset, labels, target, ratio / 100, ratio_of))
     with st.expander("Trigger's look, placement"):
         fields.at_first("placement", "add")
         placement = st.selectbox(
@@ -93,7 +100,8 @@ def _cover_ratio() -> float:
     fields.at_first("cover_ratio", 0.0)
     ratio = st.number_input(
         "Covers for each poisoned image", 0.0, 100.0, step=0.5, format="%g", key="cover_ratio", persist_state="session",
-        help="Covers are stamped, too, but keep their true label, so that the trigger alone gives no image away.",
+        help="Covers are stamped, too, but keep their true label, so that the trigger alone gives no image away. "
+        "With a source class they are of the others, so that the trigger works on that class alone.",
     )  # fmt: skip
     return round(ratio, 10)
 
@@ -149,7 +157,7 @@ def training(dataset: str) -> dict[str, Any]:
 
 def defence() -> dict[str, Any]:
     """What the defender assumes; never what the attacker did."""
-    fields.at_first("detector", "spectral")
+    fields.at_first("detector", "panel")
     detector = st.selectbox("Detector", list(core.DETECTORS), key="detector", persist_state="session")
     entry = core.DETECTORS[detector]
     st.caption(entry.summary)
@@ -159,11 +167,11 @@ def defence() -> dict[str, Any]:
         fields.at_first("representation", "penultimate")
         representation = st.selectbox(
             "Representation",
-            list(get_args(DefenceConfig.model_fields["representation"].annotation)),
+            [*core.REPRESENTATIONS, *core.VIEWS],
             format_func=lambda name: REPRESENTATION.get(name, name),
             key="representation",
             persist_state="session",
-            help="the layer whose output the detector reads",
+            help="what the detector reads: a layer's output, or a view of the images that no network is needed for",
         )
         if cut == "budget":
             amount |= _multiplier()
@@ -184,13 +192,19 @@ def defence() -> dict[str, Any]:
     }
 
 
+def cut_key(ways: Sequence[str]) -> str:
+    """The widget's key: a detector that usually cuts at the gap does so whatever was chosen for another."""
+    return "cut" if ways[0] == "budget" else f"cut.{ways[0]}"
+
+
 def _cut(ways: Sequence[str]) -> str:
     """Where the filter cuts; asked only where the detector knows more than one way."""
     if len(ways) < 2:
         return ways[0]
-    fields.at_first("cut", ways[0])
+    key = cut_key(ways)
+    fields.at_first(key, ways[0])
     cut = st.segmented_control(
-        "Cut", ways, format_func=CUT.__getitem__, key="cut", required=True, persist_state="session",
+        "Cut", ways, format_func=CUT.__getitem__, key=key, required=True, persist_state="session",
         help="At the budget, as many images go as the assumed ratio says. At the gap, a class that the detector names "
         "is cut where its two groups part, and nothing is assumed.",
     )  # fmt: skip
@@ -224,6 +238,7 @@ def fill(config: RunConfig) -> None:
     dataset, attack, defence = config.dataset.name, config.attack, config.defence
     recipe = config.training.recipe if config.training.recipe in core.RECIPES else "quick"
     able = core.DETECTORS[defence.detector].facts.get("scope") == "suspicious_class"
+    ways = core.DETECTORS[defence.detector].facts.get("cuts", ("budget",))
     values: dict[str, Any] = {
         "dataset": dataset,
         "trigger": attack.trigger,
@@ -241,7 +256,7 @@ def fill(config: RunConfig) -> None:
         "assumed_ratio": round(100 * defence.assumed_ratio, 8),
         "multiplier": defence.multiplier,
         f"scope.{able}": defence.scope,
-        "cut": defence.cut,
+        cut_key(ways): defence.cut,
         # The gap uses neither, but they are part of the run: the form must ask for that run again.
         UNUSED: defence.model_dump(include={"assumed_ratio", "multiplier"}) if defence.cut == "gap" else {},
     }

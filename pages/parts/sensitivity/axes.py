@@ -41,7 +41,9 @@ ATTACKS = {
     "all-to-all": {"trigger": "pattern", "labels": "all_to_all", "ratio": 0.2},
     "covered": {"trigger": "pattern", "cover_ratio": 1.0},
     "none": {"trigger": "pattern", "ratio": 0.0, "assumed_ratio": 0.1},
+    **{name: dict(one.settings) for name, one in core.ATTACKS.items()},
 }
+OF_THE_SET = {f"{100 * ratio:g}%": {"ratio": ratio, "ratio_of": "training_set"} for ratio in (0.003, 0.01, 0.05, 0.1)}
 KIND = ("also", "labels", "cover_ratio", "source")  # what makes an attack of another kind
 
 
@@ -75,6 +77,11 @@ AXES: dict[str, Axis] = {
     "Poisoning ratio": Axis(
         "ratio", lambda config: [0.005, 0.01, 0.02, 0.05, 0.1, 0.2],
         "How much of the target class is poisoned.", shares=True,
+    ),
+    "Share of the whole set": Axis(
+        "share", lambda config: list(OF_THE_SET),
+        "How much of all images is poisoned, as benchmarks say it: of ten equal classes ten times that of the target.",
+        lambda config: list(OF_THE_SET), OF_THE_SET,
     ),
     "Attack": Axis(
         "attack", lambda config: list(ATTACKS)[:6],

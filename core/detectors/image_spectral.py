@@ -1,0 +1,145 @@
+"""Whitened spectral signatures of the images themselves: `image-spectral`; and of a network's layer: `split-spectral`.
+
+A fixed pattern is small in pixels and enormous in the metric of natural images, whose covariance is smooth. So each
+view of the images (core.detectors.views) is a representation, and each has its own test (core.detectors.split). An
+e-value of a class is the mean of its views' e-values, half of the weight on the spectra, half on the tiles; classes
+are named at a false discovery rate of `level`, by e-BH. A view speaks of a named class where its own e-value is at
+least the number of views over `level`; what it flags is cut on a direction refined on the whole class, and the class's
+flags are the union.
+
+It assumes that a benign class has one mode on a direction that is found without looking, and at least one other class.
+It is evaded by patterns that differ from image to image (a warp, a stamp at random places), by less than about 3% of
+a class, and by a pattern that is in every class as often as in its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.detectors import naming, unimodal
+from core.detectors.classes import Vector
+from core.detectors.judged import TooSmall
+from core.detectors.split import FEWEST_IMAGES, Fit, Split, by_content, fitted, judged
+from core.detectors.views import View, tile_views, whole_views
+from core.types import Detection, Features, Finding, Images, Labels, Logits, Scores
+
+
+class Told(NamedTuple):
+    """A view's word on a class: log e-value, scores [m] found by halves, and the cut on the whole class if it spoke."""
+
+    view: View
+    log_e: float
+    scores: Scores
+    fit: Fit | None
+
+
+@dataclass
+class Heard:
+    """What all views said of each class, by label."""
+
+    by_class: dict[int, list[Told]] = field(default_factory=dict)
+
+    def log_e(self, label: int) -> float:
+        """The log of the mean e-value of a class: half of the weight on the whole image, half on its tiles."""
+        told = self.by_class[label]
+        tiles = np.array([one.view.place is not None for one in told])
+        shares = np.where(tiles, 1 / max(tiles.sum(), 1), 1 / max((~tiles).sum(), 1))
+        return unimodal.mean_of(np.array([one.log_e for one in told]), shares)
+
+
+def image_spectral(features: Features, labels: Labels, logits: Logits, *, images: Images, level: float) -> Detection:
+    """Score images [n, h, w, 3] uint8 of classes labels [n]; features and logits are not used.
+
+    Scores are in standard deviations of the class, above the cut (0 in a class that is named), along the view that
+    speaks loudest; class_statistic [k] is log10 of the e-value, class_p its bound 1 / e.
+    """
+    views = [*whole_views(), *tile_views(*images.shape[1:3])]
+    order = by_content(images)
+    return _detection(((view, view.of(images)) for view in views), len(views), labels, order, level, "image-spectral")
+
+
+def split_spectral(features: Features, labels: Labels, logits: Logits, *, level: float) -> Detection:
+    """The same test on features [n, d] of a network; logits are not used."""
+    views = [(View("", None), features)]
+    return _detection(views, 1, labels, by_content(features), level, "split-spectral")
+
+
+def _detection(
+    views: Iterable[tuple[View, Features]],
+    count: int,
+    labels: Labels,
+    order: NDArray[np.uint64],
+    level: float,
+    detector: str,
+) -> Detection:
+    sizes = np.bincount(labels)
+    small = TooSmall.of(sizes, FEWEST_IMAGES)
+    ready = np.flatnonzero(sizes >= FEWEST_IMAGES)
+    if np.count_nonzero(sizes) < 2 or not len(ready):
+        return _silent(labels, small, detector, level)
+    heard = Heard()
+    for view, seen in views:
+        split = Split(seen, labels, order)
+        del seen
+        for label in map(int, ready):
+            points = split.whitened(label)
+            log_e, scores = judged(points, split.halves(label))
+            speaks = log_e >= np.log(count / level)
+            told = Told(view, log_e, scores, fitted(points) if speaks else None)
+            heard.by_class.setdefault(int(label), []).append(told)
+    return _decided(heard, split.members, labels, small, level, detector)
+
+
+def _decided(
+    heard: Heard, members: Mapping[int, NDArray[np.int64]], labels: Labels, small: TooSmall, level: float, detector: str
+) -> Detection:
+    sizes = np.bincount(labels)
+    logs = np.full(len(sizes), 0.0)
+    for label in heard.by_class:
+        logs[label] = heard.log_e(label)
+    threshold = naming.threshold_by_e(logs[sorted(heard.by_class)], level)
+    scores, cut, findings = np.zeros(len(labels)), np.full(len(sizes), np.inf), list[Finding]()
+    for label, told in heard.by_class.items():
+        ids = members[label]
+        speaking = [one for one in told if one.fit is not None and np.isfinite(one.fit.cut)]
+        if logs[label] < threshold or not speaking:
+            scores[ids] = max(told, key=lambda one: one.log_e).scores
+            continue
+        cut[label] = 0.0
+        scores[ids] = np.max([one.fit.scores - one.fit.cut for one in speaking if one.fit], axis=0)
+        findings += [_finding(label, one, ids, detector) for one in sorted(speaking, key=lambda one: -one.log_e)]
+    statistic = logs / naming.NATS_PER_DIGIT
+    return Detection(
+        scores,
+        statistic,
+        float(np.nextafter(threshold / naming.NATS_PER_DIGIT, -np.inf)),
+        cut=cut,
+        unjudged=small.mask,
+        notes=small.notes,
+        class_p=np.exp(-np.maximum(logs, 0.0)),
+        findings=tuple(findings),
+    )
+
+
+def _finding(label: int, told: Told, ids: NDArray[np.int64], detector: str) -> Finding:
+    assert told.fit is not None
+    above = ids[told.fit.scores > told.fit.cut]
+    words = f"two kinds of images; {len(above):,} of the smaller"
+    return Finding(label, detector, told.view.name, told.view.place, float(np.exp(-told.log_e)), above, words)
+
+
+def _silent(labels: Labels, small: TooSmall, detector: str, level: float) -> Detection:
+    present = np.count_nonzero(np.bincount(labels))
+    note = f"{detector} sets a class against the others' covariance; there is only one class" if present < 2 else ""
+    unjudged = np.bincount(labels) > 0
+    notes = tuple(one for one in (*small.notes, note) if one)
+    nothing: Vector = np.zeros(len(unjudged))
+    return Detection(
+        np.zeros(len(labels)), nothing, -np.log10(level), cut=nothing + np.inf, unjudged=unjudged, notes=notes,
+        class_p=nothing + 1.0,
+    )  # fmt: skip

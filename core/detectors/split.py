@@ -1,0 +1,147 @@
+"""A representation's word on each class, without comparing classes: whiten, halve, refine on one half, judge the other.
+
+Every class is whitened by the pooled within-class covariance of the others, of which the 5% furthest out are left
+out, so that covers there do not hide what they show here. Its rows are halved at random (by what they hold, not by
+their order). On each half a direction is refined (core.detectors.directions) within that half's own leading ones; the
+other half, projected on it, gives the e-value of core.detectors.unimodal and the scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.linalg as linalg
+from numpy.typing import NDArray
+
+from core.detectors import unimodal
+from core.detectors.classes import Matrix, Vector
+from core.detectors.directions import refined
+from core.detectors.members import members_of
+from core.detectors.mixtures import gap, mixture, standard, standard_of
+from core.types import Features, Ids, Labels, Scores
+
+RIDGE = 1e-2  # added to the covariance, as a share of its mean variance
+TRIMMED = 0.05  # of each class, left out of the covariance
+FEWEST_IMAGES = 40  # of a class: two halves, each with something to find and something to compare it with
+IMAGES_PER_DIRECTION = 10  # of a half
+DIRECTIONS = 64  # of a half, at most
+
+Rows = NDArray[np.float32]
+
+
+class Fit(NamedTuple):
+    """A class seen along one direction of all of it: scores [m], and the score above which an image is a suspect."""
+
+    scores: Scores
+    cut: float
+
+
+class Split:
+    """Features [n, d] of labels [n], made ready for looking at one class after the other.
+
+    order [n]: a number of each row that its place has no part in (see `by_content`). Two matrices [d, d] and one copy
+    of the features are held.
+    """
+
+    def __init__(self, features: Features, labels: Labels, order: NDArray[np.uint64]) -> None:
+        self.members: Mapping[int, Ids] = dict(members_of(labels))
+        self.order = order
+        self.rows: Rows = np.array(features, np.float32)
+        for ids in self.members.values():
+            self.rows[ids] -= self.rows[ids].mean(0, dtype=np.float64).astype(np.float32)
+        self.width = features.shape[1]
+        self._ridge, self._kept = 0.0, np.ones(len(labels), bool)
+        self._trim()
+        self._whole = sum((self._scatter(ids[self._kept[ids]]) for ids in self.members.values()), start=self._nothing())
+
+    def _trim(self) -> None:
+        """Say which rows the covariance rests on: all but the furthest out of each class."""
+        scatter = sum((self._scatter(ids) for ids in self.members.values()), start=self._nothing())
+        self._ridge = RIDGE * float(np.trace(scatter)) / len(self.rows) / self.width + np.finfo(np.float32).tiny ** 0.5
+        root = self._root(scatter, len(self.rows))
+        for ids in self.members.values():
+            lengths = (self._divided(self.rows[ids], root) ** 2).sum(1)
+            self._kept[ids] = lengths <= np.quantile(lengths, 1 - TRIMMED)
+
+    def _nothing(self) -> Rows:
+        return np.zeros((self.width, self.width), np.float32)
+
+    def _scatter(self, ids: Ids) -> Rows:
+        """The scatter [d, d] of some rows of one class about their own mean."""
+        rows = self.rows[ids]
+        middle = rows.mean(0)
+        return np.asarray(rows.T @ rows - len(rows) * np.outer(middle, middle))
+
+    def _root(self, scatter: Rows, count: int) -> Rows:
+        """The lower Cholesky factor of the covariance of so many rows, with its ridge."""
+        covariance = scatter / np.float32(max(count, 1))
+        covariance[np.diag_indices(self.width)] += np.float32(self._ridge)
+        return np.asarray(linalg.cholesky(covariance, lower=True, overwrite_a=True, check_finite=False))
+
+    @staticmethod
+    def _divided(rows: Rows, root: Rows) -> Rows:
+        solved: Any = linalg.solve_triangular(root, rows.T, lower=True, check_finite=False)
+        return np.asarray(solved.T)
+
+    def whitened(self, label: int) -> Rows:
+        """A class's rows [m, d] in the metric of the other classes."""
+        ids = self.members[label]
+        own = ids[self._kept[ids]]
+        others = int(self._kept.sum()) - len(own)
+        return self._divided(self.rows[ids], self._root(self._whole - self._scatter(own), others))
+
+    def halves(self, label: int) -> tuple[Ids, Ids]:
+        """A class's places [m] in two halves, each in random order; copies of one image come together in one."""
+        places = np.argsort(self.order[self.members[label]], kind="stable")
+        return places[: len(places) // 2], places[len(places) // 2 :]
+
+
+def by_content(rows: NDArray[Any]) -> NDArray[np.uint64]:
+    """A random-looking number of each row [n], from what is in it alone."""
+    rows = np.ascontiguousarray(rows)
+    digests = (blake2b(row.data, digest_size=8).digest() for row in rows.reshape(len(rows), -1))
+    return np.frombuffer(b"".join(digests), np.uint64)
+
+
+def judged(points: Rows, halves: tuple[Ids, Ids]) -> tuple[float, Scores]:
+    """The log e-value against one mode of a whitened class [m, d], and scores [m] on directions found without them."""
+    scores, logs = np.zeros(len(points)), []
+    for known, unseen in (halves, halves[::-1]):
+        middle = points[known].mean(0)
+        direction = _direction(points[known] - middle)
+        seen, other = ((points[half] - middle) @ direction for half in (known, unseen))
+        shift, spread = standard_of(seen)
+        scores[unseen] = (other - shift) / spread
+        logs.append(unimodal.log_e((seen - shift) / spread, scores[unseen]))
+    return unimodal.mean_of(np.array(logs)), scores
+
+
+def fitted(points: Rows) -> Fit:
+    """A whitened class [m, d] on the direction that is refined on all of it."""
+    projection = standard((points @ _direction(points)).astype(np.float64))
+    found = mixture(projection)
+    return Fit(projection, np.inf if found is None else gap(found))
+
+
+def _direction(rows: Rows) -> Vector:
+    """The refined direction [d] of centred rows [m, d], within their own leading ones."""
+    leading = _leading(rows)
+    points = (rows @ leading).astype(np.float64)
+    return np.asarray(leading @ refined(points))
+
+
+def _leading(rows: Rows) -> Matrix:
+    """The leading directions [d, c] of centred rows [m, d], the first one first."""
+    count, width = rows.shape
+    few = max(1, min(width, count // IMAGES_PER_DIRECTION, DIRECTIONS))
+    tall = count >= width
+    square = rows.T @ rows if tall else rows @ rows.T
+    last = len(square) - 1
+    vectors: Any = linalg.eigh(square, subset_by_index=[last - few + 1, last], check_finite=False)[1]
+    if tall:
+        return np.asarray(vectors[:, ::-1])
+    along = rows.T @ vectors[:, ::-1]
+    return np.asarray(along / np.maximum(np.linalg.norm(along, axis=0), np.finfo(np.float32).tiny ** 0.5))
