@@ -32,12 +32,16 @@ from .detectors import as_labels as as_labels
 from .detectors import detect as detect
 from .doors import install_recorded as install_recorded
 from .doors import open_recorded as open_recorded
+from .doors import prove as prove
 from .doors import represent_run as represent_run
 from .doors import run as run
 from .doors import run_benign as run_benign
 from .doors import run_reference as run_reference
+from .evaluation import Rebuilt as Rebuilt
+from .evaluation import Transplant as Transplant
 from .evaluation import filter as filter
 from .evaluation import metrics as metrics
+from .evaluation import rebuilt as rebuilt
 from .evaluation import sensitivity as sensitivity
 from .evaluation import views as views
 from .jobs import Estimate as Estimate
@@ -51,6 +55,7 @@ from .results import Result as Result
 from .results import export as export
 from .results import insight as insight
 from .results import markup as markup
+from .results import proofs as proofs
 from .results import recorded as recorded
 from .results import reference as reference
 from .results import report as report

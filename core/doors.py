@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pydantic import ValidationError
 
 from core import datasets, jobs
 from core.configuration import RunConfig, explain, stages
+from core.evaluation import Rebuilt, Transplant
 from core.jobs import Job
-from core.results import Result, recorded
+from core.results import Result, proofs, recorded
 from core.store import Store
-from core.types import DamagedArtefact, DataUnavailable, Watcher, ignore
+from core.types import BadRequest, DamagedArtefact, DataUnavailable, Watcher, ignore
 
 
 def run(config: RunConfig, *, device: str = "auto", watch: Watcher = ignore, store: Store | None = None) -> Result:
@@ -74,6 +77,39 @@ def represent_run(
 
         pipeline.Line(seen.config, seen.store, watch, device).features(model)
     return seen
+
+
+class Proof(NamedTuple):
+    """What a run's flagged images of a class share, and what it does: rebuilt and transplant are None with a reason."""
+
+    label: int
+    rebuilt: Rebuilt | None
+    transplant: Transplant | None
+    reason: str
+
+
+def prove(
+    config: RunConfig, label: int | None = None, *, others: int | None = None, store: Store | None = None
+) -> Proof:
+    """Rebuild the trigger that a stored run removed, and ask its network what it does on other images.
+
+    label: the class; by default the one that the detector suspects most. others: patterns to compare with, by default
+    19. Found stored, or computed (about 20 seconds on a CPU) and kept; nothing is trained. BadRequest where the run is
+    not finished or removed nothing of that class; DataUnavailable where its network or images are not here.
+    """
+    result = Result(config, store)
+    flagged, found = result.flagged, result.detection()
+    if flagged is None or found is None:
+        raise BadRequest("the run is not finished, or its scores are gone: there is nothing flagged to rebuild from")
+    accused = proofs.accused(result, found, flagged)
+    if label is None and not accused:
+        return Proof(-1, None, None, "the run flagged no image")
+    chosen = accused[0] if label is None else label
+    if chosen not in accused:
+        raise BadRequest(f"label must be a class with flagged images, one of {accused}, got {label}")
+    rebuilt, reason = proofs.trigger(result, chosen, flagged)
+    asked = () if others is None else (others,)
+    return Proof(chosen, rebuilt, proofs.prove(result, chosen, flagged, *asked), reason)
 
 
 def install_recorded() -> None:

@@ -8,11 +8,12 @@ import streamlit as st
 import core
 from core import Job, Result, RunConfig
 from pages.parts.around import current, cuts, shell, trouble, words
-from pages.parts.common import others, sections
+from pages.parts.common import others, proof, sections
 from pages.parts.compare import before_after, benign, confusion, kept, ledger, side_by_side
 
 HARDLY_LEARNED = 0.5
 BY_CLASS, FILTERS, REPORT, BESIDE, RUNS = "By class", "Other filters", "The report", "Another run", "All runs"
+PROOF = "The trigger"
 TABS = "show"  # the open tab's name in the address
 
 
@@ -35,6 +36,7 @@ def main() -> None:
         FILTERS: lambda: filters(result, found),
         REPORT: lambda: report(result.config, found),
         BESIDE: lambda: side_by_side.show(result),
+        PROOF: lambda: proof.own(result, truth=True),
         RUNS: lambda: ledger.show(compare=beside),
     }
     sections.show(tabs, TABS)

@@ -18,7 +18,7 @@ import core
 from core import Result
 from pages.parts.around import current, cuts, shell, trouble, words
 from pages.parts.around.cuts import Cut, Scored
-from pages.parts.common import findings
+from pages.parts.common import findings, proof
 from pages.parts.flagged import chips, detail, verdicts
 from pages.parts.images import gallery, picked
 
@@ -75,6 +75,7 @@ def page() -> None:
         nothing(cut, found)
     if flagged.any() or (truth and result.poisoned.truth.count):
         review(result, found, flagged, truth)
+    proof.show(result, found, flagged, truth)
     export(result, found, flagged, truth)
 
 

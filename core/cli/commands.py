@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from core import jobs
-from core.cli import options, reproduce, score, sweep
+from core.cli import options, proving, reproduce, score, sweep
 from core.cli.terminal import AsJson, bar, err, out, shown
 from core.configuration import (
     DATASETS,
@@ -258,6 +258,12 @@ def export(
         (to / "report.html").write_text(page, encoding="utf-8")
     for path in (*written, to / "report.html"):
         out.print(str(path), markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def prove(name: RunName, label: proving.LabelName = None, others: proving.Others = 19, as_json: AsJson = False) -> None:
+    """Rebuild the trigger of a run's flagged images, and ask its network what it does; nothing is trained."""
+    proving.prove(find(name).config, label, others, as_json)
 
 
 @app.command()

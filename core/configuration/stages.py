@@ -3,6 +3,7 @@
     model (dataset + attack + training) -> features (+ representation) -> scores (+ detector)
     model -> losses, entropies (+ how they are drawn), for the detectors that need them
     model (the same training + the keep-mask) -> predictions (+ triggers)
+    rebuilt: the poisoned set and the flagged images of a class; transplant: model + rebuilt (+ how many patterns)
     run: the whole chain, under which the summary is kept
 
 Nothing here loads data or torch, so that a cached run is found in an instant.
@@ -26,6 +27,8 @@ PREDICTIONS_VERSION = 1
 REFERENCE_VERSION = 1
 SUMMARY_VERSION = 1
 SUPERIMPOSE_VERSION = 1
+REBUILT_VERSION = 1
+TRANSPLANT_VERSION = 1
 
 FILTERS = ("random", "perfect")  # references of a run's own budget
 
@@ -144,6 +147,25 @@ def predictions_key(model: str, attack: AttackConfig) -> str:
         version=PREDICTIONS_VERSION,
         **_also(attack),
     )
+
+
+def rebuilt_key(config: RunConfig, label: int, flagged: Mask, pictured: Mask) -> str:
+    """The key of the trigger that is rebuilt from a class's flagged images, of those that have their pixels here."""
+    return stage_key(
+        "rebuilt",
+        dataset=_dataset(config),
+        attack=_attack(config.attack),
+        seed=config.seed,
+        label=label,
+        unflagged=keep_digest(~flagged),
+        pictured=keep_digest(pictured),
+        version=REBUILT_VERSION,
+    )
+
+
+def transplant_key(model: str, rebuilt: str, others: int) -> str:
+    """The key of a network's answers to a rebuilt trigger, and to so many rearranged ones."""
+    return stage_key("transplant", model=model, rebuilt=rebuilt, others=others, version=TRANSPLANT_VERSION)
 
 
 def _defence(defence: DefenceConfig) -> dict[str, Any]:

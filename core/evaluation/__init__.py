@@ -1,6 +1,7 @@
 """From scores to decisions, and from decisions and predictions to figures.
 
-Pure arithmetic on arrays: nothing is read, stored, drawn or trained.
+Pure arithmetic on arrays: nothing is read, stored, drawn or trained. `rebuilt` and `transplant` say what the decisions
+have in common, and whether it does any harm; a network is a function that they are given.
 """
 
 import lazy_loader

@@ -1,11 +1,17 @@
 from . import filter as filter
 from . import metrics as metrics
+from . import rebuilt as rebuilt
 from . import sensitivity as sensitivity
+from . import transplant as transplant
 from . import views as views
 from .metrics import PROBE_IMAGES as PROBE_IMAGES
 from .metrics import Quality as Quality
 from .metrics import given as given
+from .rebuilt import Agreement as Agreement
+from .rebuilt import Rebuilt as Rebuilt
 from .sensitivity import FPR as FPR
 from .sensitivity import Decisions as Decisions
 from .sensitivity import Profile as Profile
 from .sensitivity import spectral_gaps as spectral_gaps
+from .transplant import Answered as Answered
+from .transplant import Transplant as Transplant

@@ -1,6 +1,7 @@
 from . import export as export
 from . import insight as insight
 from . import markup as markup
+from . import proofs as proofs
 from . import recorded as recorded
 from . import reference as reference
 from . import report as report

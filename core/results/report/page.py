@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from core.configuration import MODELS, RunConfig, stages
 from core.results import markup, reviews
-from core.results.report import figures, histograms, images, words
+from core.results.report import figures, histograms, images, proof, words
 from core.results.result import Result
 from core.results.templates import render
 from core.types import BadRequest
@@ -35,6 +35,7 @@ def html(result: Result, *, truth: bool = True, verdicts: Verdicts | None = None
     shared = [
         histograms.scores(result, found, removed, truth),
         images.thumbnails(result, found, removed, truth, verdicts or {}),
+        *proof.proof(result, found, removed, truth),
         figures.answers(result, summary, truth),
     ]
     after = [figures.filters(config, summary), figures.published(config, summary)]
