@@ -12,6 +12,7 @@ from core import configure
 from core.configuration import config
 from core.configuration.config import (
     REPRESENTATIONS,
+    VIEWS,
     AttackConfig,
     DatasetConfig,
     DefenceConfig,
@@ -188,10 +189,10 @@ def test_a_run_survives_json(settings):
 
 
 def test_the_representations_are_those_that_the_defence_accepts():
-    for name in REPRESENTATIONS:
+    for name in REPRESENTATIONS + VIEWS:
         assert DefenceConfig(representation=name).representation == name
     schema = DefenceConfig.model_json_schema()["properties"]["representation"]
-    assert tuple(schema["enum"]) == REPRESENTATIONS
+    assert tuple(name for one in schema["anyOf"] for name in one["enum"]) == REPRESENTATIONS + VIEWS
 
 
 @pytest.mark.parametrize("model", MODELS)

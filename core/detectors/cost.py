@@ -93,7 +93,7 @@ def check_fits(detector: str, shape: tuple[int, ...], labels: Labels, pixels: in
         middle = (fits + too_many) // 2
         fits, too_many = (middle, too_many) if needed(middle) <= free else (fits, middle)
     advice = f"about {fits:,} features would fit" if fits else "fewer rows would fit"
-    reads = DETECTORS[detector].needs_features
+    reads = DETECTORS[detector].reads_features
     what = f"rows of {features:,} features" if reads else f"images of {pixels:,} pixels"
     raise BadRequest(
         f"{detector} would need about {_said(needed(features))} of memory for {rows:,} {what} "
@@ -242,7 +242,7 @@ def _split(one: Sizes) -> Pair:
     width, judged = min(one.features, one.rows), min(one.classes, one.rows / 40)
     side = min(width, one.typical / 2)
     seconds = 5e-11 * one.rows * width**2 + judged * (1e-10 * width**3 + 1.5e-10 * side**3 + 0.06)
-    return seconds, 8.0 * one.rows * one.features + 12.0 * one.features**2 + 12.0 * one.largest * one.features
+    return seconds, 1.0 * one.rows * one.features + 1.5 * one.features**2 + 1.5 * one.largest * one.features
 
 
 def _image_spectral(one: Sizes) -> Pair:
@@ -250,7 +250,7 @@ def _image_spectral(one: Sizes) -> Pair:
     side = max(1, round(one.pixels**0.5))
     tiles = len(tile_views(side, side))
     whole, tile = (_split(one._replace(features=width)) for width in (min(one.pixels, 1024), 768))
-    return 3 * whole[0] + tiles * tile[0], max(whole[1], tile[1]) + 3.0 * min(one.pixels, 224**2) * one.rows
+    return 3 * whole[0] + tiles * tile[0], max(whole[1], tile[1]) + 0.4 * min(one.pixels, 224**2) * one.rows
 
 
 def _panel(one: Sizes) -> Pair:
