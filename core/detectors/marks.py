@@ -16,7 +16,7 @@ STEPS = 6  # of refining a group
 IMAGES_PER_DIRECTION, MOST_DIRECTIONS = 20, 100
 RIDGE = 0.05  # of a variance
 OTHER_SIDE = 0.05  # images beyond the mirrored cut for one beyond the cut, at most
-SEPARATE = 3.5  # Ashman's D of the refined direction, below which the lead alone is used
+SEPARATE = 4.5  # Ashman's D of the refined direction, below which the lead alone is used
 ENOUGH = 0.8  # of what the lead alone takes, that the refined direction must take at least
 SINGLE = 1e-4  # p of a column over all images that counts as turned one way
 

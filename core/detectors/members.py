@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from core.types import Ids, Labels
+from core.types import Ids, Images, Labels, Mask
 
 
 def members_of(labels: Labels) -> Iterator[tuple[int, Ids]]:
@@ -21,3 +21,14 @@ def members_of(labels: Labels) -> Iterator[tuple[int, Ids]]:
 def block_rows(width: int) -> int:
     """How many rows of so many numbers in double precision are looked at together: those of 16 MB, at least one."""
     return max(1, 2**21 // max(1, width))
+
+
+def distinct(images: Images) -> Mask:
+    """The first of each image's exact copies, [n] bool."""
+    seen: set[bytes] = set()
+    found = np.zeros(len(images), bool)
+    for place, image in enumerate(images):
+        before = len(seen)
+        seen.add(image.tobytes())
+        found[place] = len(seen) > before
+    return found

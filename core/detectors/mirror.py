@@ -28,7 +28,7 @@ import numpy as np
 from core.detectors import marks, odd
 from core.detectors.judged import TooSmall, classes
 from core.detectors.marks import Lead
-from core.detectors.members import members_of
+from core.detectors.members import distinct, members_of
 from core.detectors.odd import Floats, Vector
 from core.types import Detection, Features, Finding, Ids, Images, Labels, Logits, Mask
 
@@ -110,8 +110,8 @@ def _notes(natural: int) -> tuple[str, ...]:
 def _judged(images: Images, limit: float) -> Judged:
     """What is said of a class's images [m, h, w, 3]."""
     parts = {channel: odd.odd_parts(images, weights) for channel, weights in odd.CHANNELS.items()}
-    tested = _distinct(images)
-    distinct = int(tested.sum())
+    tested = distinct(images)
+    images_tested = int(tested.sum())
     width, tries = min(images.shape[2], odd.SIDE), max(1, odd.tries(*images.shape[1:3]))
     lead = first = marks.lead(parts, width, tested, tries)
     groups: list[Group] = []
@@ -123,22 +123,11 @@ def _judged(images: Images, limit: float) -> Judged:
         groups.append(Group(lead, scores))
         tested &= ~found
         lead = marks.lead(parts, width, tested, tries)
-    many = 2 * int(tested.sum()) < distinct
+    many = 2 * int(tested.sum()) < images_tested
     natural = first.p <= limit and (not groups or many or lead.leaning > LEANING)
     return Judged(
         first, tuple(groups), natural, _mark(parts, groups[0].scores > 0) if groups else np.zeros(0, np.float32)
     )
-
-
-def _distinct(images: Images) -> Mask:
-    """The first of each image's exact copies, [m] bool."""
-    seen: set[bytes] = set()
-    found = np.zeros(len(images), bool)
-    for place, image in enumerate(images):
-        before = len(seen)
-        seen.add(image.tobytes())
-        found[place] = len(seen) > before
-    return found
 
 
 def _mark(parts: dict[str, Floats], marked: Mask) -> Floats:

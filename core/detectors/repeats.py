@@ -25,7 +25,7 @@ from scipy.stats import hypergeom
 
 from core.detectors import pairs
 from core.detectors.judged import TooSmall
-from core.detectors.members import members_of
+from core.detectors.members import distinct, members_of
 from core.detectors.pairs import Counts, Pairs, Vector
 from core.types import Detection, Features, Finding, Ids, Images, Labels, Logits, Mask
 
@@ -77,7 +77,7 @@ def repeats(features: Features, labels: Labels, logits: Logits, *, images: Image
     """
     sizes = np.bincount(labels)
     limit = level / int((sizes > 0).sum())
-    small, once = TooSmall.of(sizes, pairs.FEWEST), _distinct(images)
+    small, once = TooSmall.of(sizes, pairs.FEWEST), distinct(images)
     counted = {label: _counted(images[ids[once[ids]]], limit) for label, ids in members_of(labels)}
     hits = _hits(counted, images, labels, once, limit)
     scores, cut, p = np.zeros(len(labels)), np.full(len(sizes), np.inf), np.ones(len(sizes))
@@ -102,17 +102,6 @@ def _notes(alike: int, everywhere: bool) -> tuple[str, ...]:
     if everywhere:
         notes.append("the same colours are in the same places whatever the label: images of every class are stamped")
     return tuple(notes)
-
-
-def _distinct(images: Images) -> Mask:
-    """The first of each image's exact copies, [n] bool."""
-    seen: set[bytes] = set()
-    found = np.zeros(len(images), bool)
-    for place, image in enumerate(images):
-        before = len(seen)
-        seen.add(image.tobytes())
-        found[place] = len(seen) > before
-    return found
 
 
 def _counted(images: Images, limit: float) -> Counted:
