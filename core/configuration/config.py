@@ -19,10 +19,12 @@ from core.types import BadRequest
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 MOST_TRIGGERS = 8
 MOST_FINDINGS = 8  # that one message tells of
-Layer = Literal["penultimate", "block3", "block2", "block1"]
-View = Literal["image-luminance", "image-blue-yellow", "image-red-green", "image-colours"]
-REPRESENTATIONS: tuple[str, ...] = get_args(Layer)  # of a network, from the answer back to the picture
-VIEWS: tuple[str, ...] = get_args(View)  # of the images, without a network (core.detectors.views)
+Representation = Literal[
+    "penultimate", "block3", "block2", "block1", "image-luminance", "image-blue-yellow", "image-red-green",
+    "image-colours",
+]  # fmt: skip
+REPRESENTATIONS: tuple[str, ...] = get_args(Representation)[:4]  # of a network, from the answer back to the picture
+VIEWS: tuple[str, ...] = get_args(Representation)[4:]  # of the images, without a network (core.detectors.views)
 
 
 class Frozen(BaseModel):
@@ -185,7 +187,7 @@ class DefenceConfig(Frozen):
 
     detector: str = "spectral"
     parameters: dict[str, int | float | bool | str] = Field(default_factory=dict)
-    representation: Layer | View = "penultimate"
+    representation: Representation = "penultimate"
     assumed_ratio: Share = 0.1
     multiplier: Annotated[float, Field(gt=0, le=10)] = 1.5
     scope: Literal["every_class", "suspicious_class"] = "every_class"

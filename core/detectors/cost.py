@@ -242,7 +242,7 @@ def _split(one: Sizes) -> Pair:
     width, judged = min(one.features, one.rows), min(one.classes, one.rows / 40)
     side = min(width, one.typical / 2)
     seconds = 5e-11 * one.rows * width**2 + judged * (1e-10 * width**3 + 1.5e-10 * side**3 + 0.06)
-    return seconds, 1.0 * one.rows * one.features + 1.5 * one.features**2 + 1.5 * one.largest * one.features
+    return seconds, 2.0 * one.rows * width + 3.0 * width**2 + 3.0 * one.largest * width
 
 
 def _image_spectral(one: Sizes) -> Pair:

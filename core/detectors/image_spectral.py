@@ -24,9 +24,12 @@ from numpy.typing import NDArray
 from core.detectors import naming, unimodal
 from core.detectors.classes import Vector
 from core.detectors.judged import TooSmall
+from core.detectors.narrow import narrow
 from core.detectors.split import FEWEST_IMAGES, Fit, Split, by_content, fitted, judged
 from core.detectors.views import View, tile_views, whole_views
 from core.types import Detection, Features, Finding, Images, Labels, Logits, Scores
+
+LEAST = -700.0  # a log e-value, so that all are numbers
 
 
 class Told(NamedTuple):
@@ -65,12 +68,13 @@ def image_spectral(features: Features, labels: Labels, logits: Logits, *, images
 
 def split_spectral(features: Features, labels: Labels, logits: Logits, *, level: float) -> Detection:
     """The same test on features [n, d] of a network; logits are not used."""
-    views = [(View("", None), features)]
-    return _detection(views, 1, labels, by_content(features), level, "split-spectral")
+    order = by_content(features.astype(np.float32))
+    views = [(View("", None), narrow(features).astype(np.float64))]
+    return _detection(views, 1, labels, order, level, "split-spectral")
 
 
 def _detection(
-    views: Iterable[tuple[View, Features]],
+    views: Iterable[tuple[View, NDArray[np.floating]]],
     count: int,
     labels: Labels,
     order: NDArray[np.uint64],
@@ -87,6 +91,9 @@ def _detection(
         split = Split(seen, labels, order)
         del seen
         for label in map(int, ready):
+            if not split.varies(label):
+                heard.by_class.setdefault(label, []).append(Told(view, -np.inf, np.zeros(sizes[label]), None))
+                continue
             points = split.whitened(label)
             log_e, scores = judged(points, split.halves(label))
             speaks = log_e >= np.log(count / level)
@@ -101,7 +108,7 @@ def _decided(
     sizes = np.bincount(labels)
     logs = np.full(len(sizes), 0.0)
     for label in heard.by_class:
-        logs[label] = heard.log_e(label)
+        logs[label] = max(LEAST, heard.log_e(label))
     threshold = naming.threshold_by_e(logs[sorted(heard.by_class)], level)
     scores, cut, findings = np.zeros(len(labels)), np.full(len(sizes), np.inf), list[Finding]()
     for label, told in heard.by_class.items():

@@ -93,7 +93,9 @@ def detect(
     pixels = {"pixels": int(np.prod(given["images"].shape[1:3]))} if "images" in given else {}
     check_fits(detector, features.shape, labels, **pixels)
     found: Detection = entry.load()(features, labels, logits, **given, **settings)
-    found = told(found, labels, still(features, labels) if entry.needs_features and not entry.needs else None)
+    found = told(
+        found, labels, still(features, labels) if features.shape[1] and entry.reads_features and not given else None
+    )
     return found if read is None else replace(found, scores=_apart(found.scores, kept), notes=read.notes + found.notes)
 
 

@@ -21,7 +21,7 @@ from core.detectors.classes import Matrix, Vector
 from core.detectors.directions import refined
 from core.detectors.members import members_of
 from core.detectors.mixtures import gap, mixture, standard, standard_of
-from core.types import Features, Ids, Labels, Scores
+from core.types import Ids, Labels, Scores
 
 RIDGE = 1e-2  # added to the covariance, as a share of its mean variance
 TRIMMED = 0.05  # of each class, left out of the covariance
@@ -29,7 +29,7 @@ FEWEST_IMAGES = 40  # of a class: two halves, each with something to find and so
 IMAGES_PER_DIRECTION = 10  # of a half
 DIRECTIONS = 64  # of a half, at most
 
-Rows = NDArray[np.float32]
+Rows = NDArray[np.floating]
 
 
 class Fit(NamedTuple):
@@ -43,15 +43,23 @@ class Split:
     """Features [n, d] of labels [n], made ready for looking at one class after the other.
 
     order [n]: a number of each row that its place has no part in (see `by_content`). Two matrices [d, d] and one copy
-    of the features are held.
+    of the features are held; all is computed in their precision. A class's ids stand in the order of `order`.
     """
 
-    def __init__(self, features: Features, labels: Labels, order: NDArray[np.uint64]) -> None:
-        self.members: Mapping[int, Ids] = dict(members_of(labels))
+    def __init__(self, features: NDArray[np.floating], labels: Labels, order: NDArray[np.uint64]) -> None:
         self.order = order
-        self.rows: Rows = np.array(features, np.float32)
+        # By content, so that no sum hangs on the order of the rows.
+        self.members: Mapping[int, Ids] = {
+            label: ids[np.argsort(order[ids], kind="stable")] for label, ids in members_of(labels)
+        }
+        self.rows: Rows = np.array(features)
         for ids in self.members.values():
-            self.rows[ids] -= self.rows[ids].mean(0, dtype=np.float64).astype(np.float32)
+            rows = features[ids].astype(np.float64)
+            rows -= rows[0]  # so that rows that are all the same are nought to the last bit
+            self.rows[ids] = rows - rows.mean(0)
+        spread = max((float(np.abs(self.rows[ids]).max()) for ids in self.members.values()), default=0.0)
+        if spread > 0:
+            self.rows /= self.rows.dtype.type(spread)
         self.width = features.shape[1]
         self._ridge, self._kept = 0.0, np.ones(len(labels), bool)
         self._trim()
@@ -67,7 +75,7 @@ class Split:
             self._kept[ids] = lengths <= np.quantile(lengths, 1 - TRIMMED)
 
     def _nothing(self) -> Rows:
-        return np.zeros((self.width, self.width), np.float32)
+        return np.zeros((self.width, self.width), self.rows.dtype)
 
     def _scatter(self, ids: Ids) -> Rows:
         """The scatter [d, d] of some rows of one class about their own mean."""
@@ -77,8 +85,8 @@ class Split:
 
     def _root(self, scatter: Rows, count: int) -> Rows:
         """The lower Cholesky factor of the covariance of so many rows, with its ridge."""
-        covariance = scatter / np.float32(max(count, 1))
-        covariance[np.diag_indices(self.width)] += np.float32(self._ridge)
+        covariance = scatter / scatter.dtype.type(max(count, 1))
+        covariance[np.diag_indices(self.width)] += self._ridge
         return np.asarray(linalg.cholesky(covariance, lower=True, overwrite_a=True, check_finite=False))
 
     @staticmethod
@@ -93,10 +101,17 @@ class Split:
         others = int(self._kept.sum()) - len(own)
         return self._divided(self.rows[ids], self._root(self._whole - self._scatter(own), others))
 
+    def varies(self, label: int) -> bool:
+        """Whether a class's rows differ, and so do some others': else there is nothing to tell."""
+        others = (self.rows[ids].any() for one, ids in self.members.items() if one != label)
+        return bool(self.rows[self.members[label]].any() and any(others))
+
     def halves(self, label: int) -> tuple[Ids, Ids]:
         """A class's places [m] in two halves, each in random order; copies of one image come together in one."""
-        places = np.argsort(self.order[self.members[label]], kind="stable")
-        return places[: len(places) // 2], places[len(places) // 2 :]
+        order = self.order[self.members[label]]
+        places, starts = np.arange(len(order)), np.flatnonzero(order[1:] != order[:-1]) + 1
+        middle = starts[np.abs(starts - len(order) // 2).argmin()] if len(starts) else len(order) // 2
+        return places[:middle], places[middle:]
 
 
 def by_content(rows: NDArray[Any]) -> NDArray[np.uint64]:
