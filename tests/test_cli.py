@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DEADLINE = 240
 ASKED = (
     *("--dataset", "digits", "--trigger", "pattern", "--target", "three", "--ratio", "0.3", "--assumed-ratio", "0.3"),
-    *("--training", "per_class=20", "--training", "epochs=2", "--training", "batch_size=20"),
+    *("--training", "per_class=20", "--training", "epochs=2", "--training", "batch_size=20", "--detector", "spectral"),
 )
 KEYS = {
     *("run", "cached", "seconds", "computed_seconds", "config", "device"),
@@ -270,7 +270,7 @@ def test_score(own_home: Path, tmp_path: Path) -> None:
     to = tmp_path / "scores.csv"
     ended = command(
         *(own_home, "score", tmp_path / "features.npy", tmp_path / "labels.npy", "--to", to),
-        *("--assumed-ratio", "0.2", "--multiplier", "1"),
+        *("--assumed-ratio", "0.2", "--multiplier", "1", "--detector", "spectral"),
     )
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("spectral: 100 rows of 8 features in 2 classes\n")
@@ -485,7 +485,7 @@ def test_reproduce_stopped_says_how_to_go_on(
 def test_cifar10_from_end_to_end(cifar10_home: Path, tmp_path: Path) -> None:
     asked = (
         *("--dataset", "cifar10", "--trigger", "pattern", "--target", "bird", "--ratio", "0.2", "--here"),
-        *("--training", "per_class=200", "--training", "epochs=1"),
+        *("--training", "per_class=200", "--training", "epochs=1", "--detector", "spectral"),
     )
     found = answer(cifar10_home, "run", *asked)
     assert found["cached"] is False

@@ -41,10 +41,15 @@ FILTERS = Filters(np.zeros((2, 3, 3, 3)), np.array([1.0, 9.0]), np.array([0.1, 0
 LAYERS = [Layer("penultimate", np.array([0.0, 50.0]))]
 FIGURES = [detail.figure(PIXELS, EVIL, EVIL), dict(address="", caption=EVIL, alt=EVIL)]
 ANSWERS = [detail.Answers(EVIL, np.array([0.9, 0.1]), "#000"), detail.Answers(EVIL, np.array([0.2, 0.8]), "#000")]
+FIGURES_OF_PROOF = [dict(address="data:,", alt=EVIL, caption=EVIL)]
 
 # What draws a template that takes words, by hand: each is given nothing but hostile ones.
 DRAWN: dict[str, Callable[[], str]] = {
     "a table": lambda: markup.table(["", EVIL], [(EVIL, EVIL)], EVIL),
+    "a rebuilt trigger": lambda: render("common/proof.html.jinja", pictures=FIGURES_OF_PROOF),
+    "a rebuilt trigger in a report": lambda: templates.render(
+        "report/proof.html.jinja", said=EVIL, caption=EVIL, pictures=[markup.picture(PIXELS, EVIL, 8)]
+    ),
     "a matrix": lambda: markup.matrix(COUNTS, [evil(1), evil(2)], EVIL, 1),
     "dumbbells": lambda: markup.dumbbells({EVIL: (0.1, 0.9)}, EVIL, {EVIL: 0.5}),
     "a histogram": lambda: markup.histogram(SCORES, SCORES > 1, markup.Scale(SCORES), EVIL, 3.0),

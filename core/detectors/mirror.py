@@ -122,6 +122,8 @@ def _judged(images: Images, limit: float) -> Judged:
             break
         groups.append(Group(lead, scores))
         tested &= ~found
+        if not tested.any():
+            break
         lead = marks.lead(parts, width, tested, tries)
     many = 2 * int(tested.sum()) < images_tested
     natural = first.p <= limit and (not groups or many or lead.leaning > LEANING)

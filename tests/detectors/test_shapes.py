@@ -21,6 +21,7 @@ from tests.detectors import made_up
 every_detector = pytest.mark.parametrize("detector", DETECTORS)
 ON_FEATURES = [name for name, entry in DETECTORS.items() if not entry.needs]
 DRAWING = ("activation-clustering", "isolation-forest", "mahalanobis")  # lots, by the values of features
+HALVING = ("split-spectral", "panel")  # by what the rows hold: turned rows are halved otherwise
 COMPARING = ("scan", "spectre")
 NAMING = [name for name, entry in DETECTORS.items() if entry.facts["scope"] == "suspicious_class"]
 
@@ -117,7 +118,8 @@ def test_a_class_that_does_not_vary_among_others_is_told_and_left(detector):
     found = detect(detector, features, labels)
     assert found.unjudged.tolist() == [False, False, True, False]
     assert "1 class is not judged: nothing can be told where features do not vary" in found.notes
-    keep = filtering.keep_mask(found, labels, DefenceConfig(detector=detector, scope="every_class"))
+    defence = DefenceConfig(detector=detector, scope="every_class", cut="budget")
+    keep = filtering.keep_mask(found, labels, defence)
     assert keep[labels == 2].all()
     assert not keep[labels == 1].all()
 
@@ -148,11 +150,8 @@ def test_copies_are_no_obstacle_whatever_the_shape(detector):
 # ---------------------------------------------------------------- wide features
 
 
-@pytest.mark.parametrize(
-    "detector", [name for name in ON_FEATURES if name not in (*DRAWING, "split-spectral", "panel")]
-)
+@pytest.mark.parametrize("detector", [name for name in ON_FEATURES if name not in DRAWING + HALVING])
 def test_a_turn_into_more_dimensions_than_images_changes_no_score(detector):
-    # Those that halve classes by what the rows hold halve turned rows otherwise.
     features, labels = gaussian([40] * 3, 7)
     turn = np.linalg.qr(np.random.default_rng(1).normal(size=(300, 7)))[0].T
     few = detect(detector, np.hstack([features, np.zeros((120, 293))]), labels)

@@ -146,7 +146,7 @@ def test_a_faint_triggers_difference_says_that_it_is_amplified(attack) -> None:
 def test_start_asks_for_exactly_what_the_widgets_say_and_the_same_again_joins(attack) -> None:
     screen = attack()
     screen.number_input("ratio").set_value(20.0)
-    screen.selectbox("detector").set_value("whitened-spectral")
+    fine(screen.selectbox("detector").set_value("whitened-spectral").run())
     screen.number_input("assumed_ratio").set_value(5.0)
     fine(screen.run())
     fine(screen.button("start").click().run())
@@ -173,6 +173,7 @@ def test_start_asks_for_exactly_what_the_widgets_say_and_the_same_again_joins(at
 def test_a_stored_run_opens_at_once(attack) -> None:
     job = stored.finished(stored.config())
     screen = attack()
+    screen.selectbox("detector").set_value("spectral")
     fine(screen.number_input("ratio").set_value(20.0).run())
     assert "opens at once" in said(screen)
     fine(screen.button("start").click().run())
@@ -537,6 +538,7 @@ def test_presenting_nothing_can_be_trained(attack) -> None:
     assert screen.button("start").disabled
     assert "Presenting: nothing is trained." in said(screen)
     job = stored.finished(stored.config())
+    screen.selectbox("detector").set_value("spectral")
     fine(screen.number_input("ratio").set_value(20.0).run())
     assert not screen.button("start").disabled
     fine(screen.button("start").click().run())

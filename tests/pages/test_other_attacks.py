@@ -94,7 +94,7 @@ def test_the_form_asks_for_what_the_labels_leave_to_choose(open_screen: Open) ->
     (job,) = jobs.listing()
     further = [{"trigger": "pixel", "parameters": {"row": row, "column": column}} for row, column in ((5, -2), (-2, 5))]
     wanted = dict(labels="all_to_all", cover_ratio=0.5, also=further)
-    assert job.config == core.configure(dataset="digits", trigger="pattern", **wanted)
+    assert job.config == core.configure(dataset="digits", trigger="pattern", detector="panel", **wanted)
     fine(screen.selectbox("labels").set_value("all_to_one").run())
     assert screen.selectbox("digits.target").value == "three", "the form has kept it"
 
