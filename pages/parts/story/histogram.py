@@ -36,7 +36,8 @@ def told(result: Result, target: str, found: dict[str, Any]) -> str:
     """What the run's detector sees of the images labelled `target`, in its own words (HTML)."""
     defence = result.config.defence
     along = escape(sees.along(defence, PLACE)).replace(PLACE, f"<b>{escape(target)}</b>")
-    begin = f"Not in the pixels: {escape(sees.of(defence).where)}."
+    where = escape(sees.of(defence).where)
+    begin = f"{where[0].upper()}{where[1:]}." if where.startswith("in the images") else f"Not in the pixels: {where}."
     if not found["poisons"]:
         return f"{begin} Some images are always the oddest {along}."
     apart = found.get("auroc") is not None and found["auroc"] >= APART
