@@ -29,6 +29,7 @@ from core.detectors.split import FEWEST_IMAGES, Fit, Split, by_content, fitted, 
 from core.detectors.views import View, tile_views, whole_views
 from core.types import Detection, Features, Finding, Images, Labels, Logits, Scores
 
+AS_LOUD = 0.5  # of the loudest view's log e-value: a view that sees less of a mark cuts it less cleanly
 LEAST = -700.0  # a log e-value, so that all are numbers
 
 
@@ -113,7 +114,10 @@ def _decided(
     scores, cut, findings = np.zeros(len(labels)), np.full(len(sizes), np.inf), list[Finding]()
     for label, told in heard.by_class.items():
         ids = members[label]
-        speaking = [one for one in told if one.fit is not None and np.isfinite(one.fit.cut)]
+        loudest = max(one.log_e for one in told)
+        speaking = [
+            one for one in told if one.fit is not None and np.isfinite(one.fit.cut) and one.log_e >= AS_LOUD * loudest
+        ]
         if logs[label] < threshold or not speaking:
             scores[ids] = max(told, key=lambda one: one.log_e).scores
             continue

@@ -54,7 +54,7 @@ def told(p: float) -> str:
 def where(finding: Finding) -> str:
     """A finding's place in the image."""
     if finding.place is None:
-        return "the whole image"
+        return "the whole image" if finding.view else "the network's layer"
     top, left, height, width = finding.place
     size = "1 pixel" if height * width == 1 else f"{height} x {width} pixels"
     return f"{size} at row {top}, column {left}"
