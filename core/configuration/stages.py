@@ -16,7 +16,7 @@ import json
 from typing import Any
 
 from core.configuration.checksums import CHECKSUMS
-from core.configuration.config import AttackConfig, DefenceConfig, RunConfig
+from core.configuration.config import VIEWS, AttackConfig, DefenceConfig, RunConfig
 from core.configuration.registry import DATASETS, DETECTORS, MODELS, TRIGGERS
 from core.types import Mask
 
@@ -27,6 +27,7 @@ PREDICTIONS_VERSION = 1
 REFERENCE_VERSION = 1
 SUMMARY_VERSION = 1
 SUPERIMPOSE_VERSION = 1
+VIEWS_VERSION = 1
 REBUILT_VERSION = 1
 TRANSPLANT_VERSION = 1
 
@@ -107,8 +108,9 @@ def reference_key(config: RunConfig, which: str) -> str:
 
 
 def features_key(model: str, representation: str) -> str:
-    """The key of a network's representations of its whole training set."""
-    return stage_key("features", model=model, representation=representation)
+    """The key of a network's representations of its whole training set, or of a view of that set beside its answers."""
+    view = {"version": VIEWS_VERSION} if representation in VIEWS else {}
+    return stage_key("features", model=model, representation=representation, **view)
 
 
 def losses_key(model: str) -> str:

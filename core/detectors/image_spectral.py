@@ -4,8 +4,8 @@ A fixed pattern is small in pixels and enormous in the metric of natural images,
 view of the images (core.detectors.views) is a representation, and each has its own test (core.detectors.split). An
 e-value of a class is the mean of its views' e-values, half of the weight on the spectra, half on the tiles; classes
 are named at a false discovery rate of `level`, by e-BH. A view speaks of a named class where its own e-value is at
-least the number of views over `level`; what it flags is cut on a direction refined on the whole class, and the class's
-flags are the union.
+least the number of views over `level`, and its log at least half of the loudest view's; what it flags is cut on a
+direction refined on the whole class, and the class's flags are the union.
 
 It assumes that a benign class has one mode on a direction that is found without looking, and at least one other class.
 It is evaded by patterns that differ from image to image (a warp, a stamp at random places), by less than about 3% of
@@ -15,7 +15,6 @@ a class, and by a pattern that is in every class as often as in its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +25,7 @@ from core.detectors.classes import Vector
 from core.detectors.judged import TooSmall
 from core.detectors.narrow import narrow
 from core.detectors.split import FEWEST_IMAGES, Fit, Split, by_content, fitted, judged
-from core.detectors.views import View, tile_views, whole_views
+from core.detectors.views import LARGEST, View, reduced, tile_views, whole_views
 from core.types import Detection, Features, Finding, Images, Labels, Logits, Scores
 
 AS_LOUD = 0.5  # of the loudest view's log e-value: a view that sees less of a mark cuts it less cleanly
@@ -42,28 +41,14 @@ class Told(NamedTuple):
     fit: Fit | None
 
 
-@dataclass
-class Heard:
-    """What all views said of each class, by label."""
-
-    by_class: dict[int, list[Told]] = field(default_factory=dict)
-
-    def log_e(self, label: int) -> float:
-        """The log of the mean e-value of a class: half of the weight on the whole image, half on its tiles."""
-        told = self.by_class[label]
-        tiles = np.array([one.view.place is not None for one in told])
-        shares = np.where(tiles, 1 / max(tiles.sum(), 1), 1 / max((~tiles).sum(), 1))
-        return unimodal.mean_of(np.array([one.log_e for one in told]), shares)
-
-
 def image_spectral(features: Features, labels: Labels, logits: Logits, *, images: Images, level: float) -> Detection:
     """Score images [n, h, w, 3] uint8 of classes labels [n]; features and logits are not used.
 
     Scores are in standard deviations of the class, above the cut (0 in a class that is named), along the view that
     speaks loudest; class_statistic [k] is log10 of the e-value, class_p its bound 1 / e.
     """
+    order, images = by_content(images), reduced(images, LARGEST)
     views = [*whole_views(), *tile_views(*images.shape[1:3])]
-    order = by_content(images)
     return _detection(((view, view.of(images)) for view in views), len(views), labels, order, level, "image-spectral")
 
 
@@ -87,32 +72,36 @@ def _detection(
     ready = np.flatnonzero(sizes >= FEWEST_IMAGES)
     if np.count_nonzero(sizes) < 2 or not len(ready):
         return _silent(labels, small, detector, level)
-    heard = Heard()
+    heard: dict[int, list[Told]] = {label: [] for label in map(int, ready)}
     for view, seen in views:
         split = Split(seen, labels, order)
         del seen
-        for label in map(int, ready):
+        for label, told in heard.items():
             if not split.varies(label):
-                heard.by_class.setdefault(label, []).append(Told(view, -np.inf, np.zeros(sizes[label]), None))
+                told.append(Told(view, -np.inf, np.zeros(sizes[label]), None))
                 continue
             points = split.whitened(label)
             log_e, scores = judged(points, split.halves(label))
             speaks = log_e >= np.log(count / level)
-            told = Told(view, log_e, scores, fitted(points) if speaks else None)
-            heard.by_class.setdefault(int(label), []).append(told)
+            told.append(Told(view, log_e, scores, fitted(points) if speaks else None))
     return _decided(heard, split.members, labels, small, level, detector)
 
 
 def _decided(
-    heard: Heard, members: Mapping[int, NDArray[np.int64]], labels: Labels, small: TooSmall, level: float, detector: str
+    heard: Mapping[int, list[Told]],
+    members: Mapping[int, NDArray[np.int64]],
+    labels: Labels,
+    small: TooSmall,
+    level: float,
+    detector: str,
 ) -> Detection:
     sizes = np.bincount(labels)
     logs = np.full(len(sizes), 0.0)
-    for label in heard.by_class:
-        logs[label] = max(LEAST, heard.log_e(label))
-    threshold = naming.threshold_by_e(logs[sorted(heard.by_class)], level)
+    for label, told in heard.items():
+        logs[label] = max(LEAST, _log_e(told))
+    threshold = naming.threshold_by_e(logs[list(heard)], level)
     scores, cut, findings = np.zeros(len(labels)), np.full(len(sizes), np.inf), list[Finding]()
-    for label, told in heard.by_class.items():
+    for label, told in heard.items():
         ids = members[label]
         loudest = max(one.log_e for one in told)
         speaking = [
@@ -135,6 +124,13 @@ def _decided(
         class_p=np.exp(-np.maximum(logs, 0.0)),
         findings=tuple(findings),
     )
+
+
+def _log_e(told: list[Told]) -> float:
+    """The log of a class's mean e-value: half of the weight on the whole image, half on its tiles."""
+    tiles = np.array([one.view.place is not None for one in told])
+    shares = np.where(tiles, 1 / max(tiles.sum(), 1), 1 / max((~tiles).sum(), 1))
+    return unimodal.mean_of(np.array([one.log_e for one in told]), shares)
 
 
 def _finding(label: int, told: Told, ids: NDArray[np.int64], detector: str) -> Finding:

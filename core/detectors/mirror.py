@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from core.detectors import marks, odd
+from core.detectors import marks, naming, odd
 from core.detectors.judged import TooSmall, classes
 from core.detectors.marks import Lead
 from core.detectors.members import distinct, members_of
@@ -82,7 +82,7 @@ def mirror(features: Features, labels: Labels, logits: Logits, *, images: Images
             findings += [_finding(label, ids, group, images) for group in one.groups]
     return Detection(
         scores,
-        -np.log10(p) + 0.0,
+        naming.digits(p),
         float(-np.log10(limit)),
         cut=cut,
         unjudged=natural if small.mask is None else natural | small.mask,

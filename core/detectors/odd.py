@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -10,13 +9,14 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 from scipy.special import betainc
 
+from core.detectors.views import WHOLE, areas
 from core.types import Images
 
 Floats = NDArray[np.float32]
 Vector = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-SIDE = 32  # to which longer sides are reduced
+SIDE = WHOLE  # to which longer sides are reduced
 CHANNELS = {"luminance": (1, 1, 1), "blue-yellow": (1, 1, -2), "red-green": (1, -1, 0)}  # of red, green and blue
 FAMILIES = ("waves", "places")
 TAILS = (0.02, 0.05, 0.1, 0.2)  # shares of a class whose signs are counted: those in which a wave is strongest
@@ -49,7 +49,7 @@ class Signs(NamedTuple):
 def odd_parts(images: Images, weights: tuple[int, int, int]) -> Floats:
     """The left half of the odd parts [m, a, b // 2] of images [m, h, w, 3] in a channel, at most 32 a side."""
     height, width = images.shape[1:3]
-    down, across = _reduction(height), _reduction(width)
+    down, across = (areas(side, min(side, SIDE)) for side in (height, width))
     half = len(across) // 2
     found = np.empty((len(images), len(down), half), np.float32)
     step = max(1, BLOCK // (height * width))
@@ -63,15 +63,6 @@ def odd_parts(images: Images, weights: tuple[int, int, int]) -> Floats:
             channel = np.asarray(down @ channel @ across.T, np.float32)
         found[start : start + step] = channel[:, :, :half]
     return found
-
-
-@lru_cache
-def _reduction(size: int) -> Floats:
-    """Weights [at most 32, size] that average what each of so many equal parts covers of `size` pixels."""
-    parts = min(size, SIDE)
-    edges = np.arange(parts + 1) * size / parts
-    covered = np.minimum(edges[1:, None], np.arange(1, size + 1)) - np.maximum(edges[:-1, None], np.arange(size))
-    return np.asarray(np.maximum(covered, 0) * parts / size, np.float32)
 
 
 def lay_out(odd: Floats, family: str, width: int) -> Layout:

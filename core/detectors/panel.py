@@ -27,6 +27,7 @@ from core.detectors.image_spectral import image_spectral, split_spectral
 from core.detectors.judged import classes
 from core.detectors.members import members_of
 from core.detectors.mirror import mirror
+from core.detectors.mixtures import standard
 from core.detectors.repeats import repeats
 from core.types import BadRequest, Detection, Features, Ids, Images, Labels, Logits, Mask, Scores
 
@@ -67,7 +68,7 @@ def panel(
         speaking = [one for one in heard if _speaks(one, label, limit / len(heard))]
         if not speaking or unjudged[label]:
             quietest = min(heard, key=lambda one: one.p[label])
-            scores[ids] = _standard(quietest.found.scores[ids])
+            scores[ids] = standard(quietest.found.scores[ids])
             continue
         cut[label] = 0.0
         scores[ids] = np.max([_beyond(one.found, label, ids) for one in speaking], axis=0)
@@ -114,10 +115,6 @@ def _beyond(found: Detection, label: int, ids: Ids) -> Scores:
     assert found.cut is not None
     scores = found.scores[ids]
     return np.asarray((scores - found.cut[label]) / (float(scores.std()) or 1.0))
-
-
-def _standard(scores: Scores) -> Scores:
-    return np.asarray((scores - np.median(scores)) / (float(scores.std()) or 1.0))
 
 
 def _notes(heard: list[Heard], unjudged: Mask) -> tuple[str, ...]:

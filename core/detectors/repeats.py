@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
-from core.detectors import pairs
+from core.detectors import naming, pairs
 from core.detectors.judged import TooSmall
 from core.detectors.members import distinct, members_of
 from core.detectors.pairs import Counts, Pairs, Vector
@@ -92,7 +92,7 @@ def repeats(features: Features, labels: Labels, logits: Logits, *, images: Image
             findings += _findings(label, ids, shown, hits, images.shape[2], limit)
     notes = (*small.notes, *_notes(sum(one.alike for one in counted.values()), bool(hits.everywhere.any())))
     threshold = float(-np.log10(limit))
-    return Detection(scores, -np.log10(p) + 0.0, threshold, None, cut, small.mask, notes, p, tuple(findings))
+    return Detection(scores, naming.digits(p), threshold, None, cut, small.mask, notes, p, tuple(findings))
 
 
 def _notes(alike: int, everywhere: bool) -> tuple[str, ...]:

@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 
 from core.detectors import unimodal
 from core.detectors.classes import Matrix, Vector
-from core.detectors.directions import refined
+from core.detectors.directions import floor, refined
 from core.detectors.members import members_of
 from core.detectors.mixtures import gap, mixture, standard, standard_of
 from core.types import Ids, Labels, Scores
 
-RIDGE = 1e-2  # added to the covariance, as a share of its mean variance
 TRIMMED = 0.05  # of each class, left out of the covariance
 FEWEST_IMAGES = 40  # of a class: two halves, each with something to find and something to compare it with
 IMAGES_PER_DIRECTION = 10  # of a half
@@ -68,7 +67,8 @@ class Split:
     def _trim(self) -> None:
         """Say which rows the covariance rests on: all but the furthest out of each class."""
         scatter = sum((self._scatter(ids) for ids in self.members.values()), start=self._nothing())
-        self._ridge = RIDGE * float(np.trace(scatter)) / len(self.rows) / self.width + np.finfo(np.float32).tiny ** 0.5
+        spread = floor(float(np.trace(scatter)) / len(self.rows), self.width)
+        self._ridge = max(spread, float(np.finfo(np.float32).tiny) ** 0.5)  # there in single precision, too
         root = self._root(scatter, len(self.rows))
         for ids in self.members.values():
             lengths = (self._divided(self.rows[ids], root) ** 2).sum(1)

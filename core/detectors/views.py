@@ -106,7 +106,7 @@ def _shrunk(images: Images, side: int) -> NDArray[np.float32]:
     after = _within(*before, side)
     if before == after:
         return images.astype(np.float32)
-    down, across = (_areas(length, shorter) for length, shorter in zip(before, after, strict=True))
+    down, across = (areas(length, shorter) for length, shorter in zip(before, after, strict=True))
     return np.asarray(np.einsum("yh,nhwc,xw->nyxc", down, images.astype(np.float32), across, optimize=True))
 
 
@@ -116,7 +116,7 @@ def _within(height: int, width: int, side: int) -> tuple[int, int]:
     return max(1, round(height * side / longest)), max(1, round(width * side / longest))
 
 
-def _areas(length: int, shorter: int) -> NDArray[np.float32]:
+def areas(length: int, shorter: int) -> NDArray[np.float32]:
     """Weights [shorter, length] that average a row of pixels over pieces of equal length."""
     edges = np.linspace(0, length, shorter + 1)
     pixels = np.arange(length)
