@@ -14,7 +14,8 @@ a class, and by a pattern that is in every class as often as in its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -24,9 +25,12 @@ from core.detectors import naming, unimodal
 from core.detectors.classes import Vector
 from core.detectors.judged import TooSmall
 from core.detectors.narrow import narrow
-from core.detectors.split import FEWEST_IMAGES, Fit, Split, by_content, fitted, judged
+from core.detectors.side_by_side import side_by_side
+from core.detectors.split import FEWEST_IMAGES, Fit, Split, by_content, by_order, fitted, judged
 from core.detectors.views import LARGEST, View, reduced, tile_views, whole_views
 from core.types import Detection, Features, Finding, Images, Labels, Logits, Scores
+
+Seen = Callable[[], NDArray[np.floating]]  # a representation [n, d], made when it is looked at
 
 AS_LOUD = 0.5  # of the loudest view's log e-value: a view that sees less of a mark cuts it less cleanly
 LEAST = -700.0  # a log e-value, so that all are numbers
@@ -49,42 +53,42 @@ def image_spectral(features: Features, labels: Labels, logits: Logits, *, images
     """
     order, images = by_content(images), reduced(images, LARGEST)
     views = [*whole_views(), *tile_views(*images.shape[1:3])]
-    return _detection(((view, view.of(images)) for view in views), len(views), labels, order, level, "image-spectral")
+    return _detection([(view, partial(view.of, images)) for view in views], labels, order, level, "image-spectral")
 
 
 def split_spectral(features: Features, labels: Labels, logits: Logits, *, level: float) -> Detection:
     """The same test on features [n, d] of a network; logits are not used."""
     order = by_content(features.astype(np.float32))
-    views = [(View("", None), narrow(features).astype(np.float64))]
-    return _detection(views, 1, labels, order, level, "split-spectral")
+    seen = [(View("", None), lambda: narrow(features).astype(np.float64))]
+    return _detection(seen, labels, order, level, "split-spectral")
 
 
 def _detection(
-    views: Iterable[tuple[View, NDArray[np.floating]]],
-    count: int,
-    labels: Labels,
-    order: NDArray[np.uint64],
-    level: float,
-    detector: str,
+    views: Sequence[tuple[View, Seen]], labels: Labels, order: NDArray[np.uint64], level: float, detector: str
 ) -> Detection:
     sizes = np.bincount(labels)
     small = TooSmall.of(sizes, FEWEST_IMAGES)
-    ready = np.flatnonzero(sizes >= FEWEST_IMAGES)
-    if np.count_nonzero(sizes) < 2 or not len(ready):
+    members = by_order(labels, order)
+    ready = [label for label, ids in members.items() if len(ids) >= FEWEST_IMAGES]
+    if len(members) < 2 or not ready:
         return _silent(labels, small, detector, level)
-    heard: dict[int, list[Told]] = {label: [] for label in map(int, ready)}
-    for view, seen in views:
-        split = Split(seen, labels, order)
-        del seen
-        for label, told in heard.items():
-            if not split.varies(label):
-                told.append(Told(view, -np.inf, np.zeros(sizes[label]), None))
-                continue
-            points = split.whitened(label)
-            log_e, scores = judged(points, split.halves(label))
-            speaks = log_e >= np.log(count / level)
-            told.append(Told(view, log_e, scores, fitted(points) if speaks else None))
-    return _decided(heard, split.members, labels, small, level, detector)
+
+    def look(one: tuple[View, Seen]) -> list[Told]:
+        split = Split(one[1](), members, order)
+        return [_told(one[0], split, label, float(np.log(len(views) / level))) for label in ready]
+
+    told = side_by_side(look, views)
+    heard = {label: [view[place] for view in told] for place, label in enumerate(ready)}
+    return _decided(heard, members, labels, small, level, detector)
+
+
+def _told(view: View, split: Split, label: int, loud: float) -> Told:
+    """What a view says of a class; it speaks from a log e-value of `loud` on."""
+    if not split.varies(label):
+        return Told(view, -np.inf, np.zeros(len(split.members[label])), None)
+    points = split.whitened(label)
+    log_e, scores = judged(points, split.halves(label))
+    return Told(view, log_e, scores, fitted(points) if log_e >= loud else None)
 
 
 def _decided(

@@ -39,18 +39,15 @@ class Fit(NamedTuple):
 
 
 class Split:
-    """Features [n, d] of labels [n], made ready for looking at one class after the other.
+    """Features [n, d] of classes (`by_order`), made ready for looking at one class after the other.
 
     order [n]: a number of each row that its place has no part in (see `by_content`). Two matrices [d, d] and one copy
     of the features are held; all is computed in their precision. A class's ids stand in the order of `order`.
     """
 
-    def __init__(self, features: NDArray[np.floating], labels: Labels, order: NDArray[np.uint64]) -> None:
+    def __init__(self, features: NDArray[np.floating], members: Mapping[int, Ids], order: NDArray[np.uint64]) -> None:
         self.order = order
-        # By content, so that no sum hangs on the order of the rows.
-        self.members: Mapping[int, Ids] = {
-            label: ids[np.argsort(order[ids], kind="stable")] for label, ids in members_of(labels)
-        }
+        self.members = members
         self.rows: Rows = np.array(features)
         for ids in self.members.values():
             rows = features[ids].astype(np.float64)
@@ -60,7 +57,7 @@ class Split:
         if spread > 0:
             self.rows /= self.rows.dtype.type(spread)
         self.width = features.shape[1]
-        self._ridge, self._kept = 0.0, np.ones(len(labels), bool)
+        self._ridge, self._kept = 0.0, np.ones(len(features), bool)
         self._trim()
         self._whole = sum((self._scatter(ids[self._kept[ids]]) for ids in self.members.values()), start=self._nothing())
 
@@ -112,6 +109,11 @@ class Split:
         places, starts = np.arange(len(order)), np.flatnonzero(order[1:] != order[:-1]) + 1
         middle = starts[np.abs(starts - len(order) // 2).argmin()] if len(starts) else len(order) // 2
         return places[:middle], places[middle:]
+
+
+def by_order(labels: Labels, order: NDArray[np.uint64]) -> dict[int, Ids]:
+    """The ids of each class in the order of `order` [n], so that no sum hangs on the order of the rows."""
+    return {label: ids[np.argsort(order[ids], kind="stable")] for label, ids in members_of(labels)}
 
 
 def by_content(rows: NDArray[Any]) -> NDArray[np.uint64]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.detectors import detect
-from core.detectors.split import Split, by_content, judged
+from core.detectors.split import Split, by_content, by_order, judged
 from tests.detectors.pictures import photographs
 
 CLASSES, SIZE = 3, 500
@@ -121,7 +121,8 @@ def test_a_class_is_whitened_by_the_others_without_their_outliers():
     labels = np.repeat(np.arange(2), 1000)
     features = rng.normal(size=(2000, 3)).astype(np.float32)
     features[1000:1030, 0] += 50  # covers: 3% of the other class
-    points = Split(features, labels, by_content(features)).whitened(0)
+    order = by_content(features)
+    points = Split(features, by_order(labels, order), order).whitened(0)
     assert points.std(0) == pytest.approx(1, abs=0.15)
 
 

@@ -28,11 +28,11 @@ _SECONDS = {
     "lof": (8, 2),
     "isolation-forest": (2, 1),
     "loss-isolation": (0.1, 1),
-    "mirror": (12, 1),
-    "repeats": (8, 1),
+    "mirror": (8, 1),
+    "repeats": (3, 1),
     "image-spectral": (45, 1),
     "split-spectral": (2, 1),
-    "panel": (65, 1),
+    "panel": (57, 1),
     "strip": (100, 1),  # by `quick`'s network, which it asks six times an image
 }
 _USUAL = (10, 1)
