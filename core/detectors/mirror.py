@@ -14,6 +14,9 @@ in every class is no obstacle. Three steps, in every class (docs/mirror.md deriv
    places at once, or less than half is left, handedness is natural (digits, lettering): the class is not judged.
    Nor is any, where half of the classes are so; nor one with a mark of its own, where half of the classes have marks.
 
+Labels tell poison from covers: of the classes that bear one mark those own it that have more of the images which bear
+it than their share (hypergeometric, Bonferroni over classes); the others are not named. Where none has more, all are.
+
 The null assumes that the images are independent (exact copies are counted once) and as likely as their mirror images.
 Near copies (frames of a film) are a mark to it. Evaded by a pattern that is its own mirror image, and by stamping half
 of the images mirrored.
@@ -24,6 +27,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import hypergeom
 
 from core.detectors import marks, naming, odd
 from core.detectors.judged import TooSmall, classes
@@ -69,6 +73,7 @@ def mirror(features: Features, labels: Labels, logits: Logits, *, images: Images
     small = TooSmall.of(sizes, fewest(images.shape[1:3], limit))
     judged = {label: _judged(images[ids], limit) for label, ids in members_of(labels)}
     natural = _handed(judged, len(sizes))
+    covers = _covers(judged, np.flatnonzero(~natural), sizes, limit)
     scores, cut, p = np.zeros(len(labels)), np.full(len(sizes), np.inf), np.ones(len(sizes))
     findings: list[Finding] = []
     for label, ids in members_of(labels):
@@ -76,8 +81,8 @@ def mirror(features: Features, labels: Labels, logits: Logits, *, images: Images
         scores[ids] = np.max([group.scores for group in one.groups], axis=0) if one.groups else one.lead.values
         if natural[label] or (small.mask is not None and small.mask[label]):
             continue
-        p[label] = one.lead.p
-        if one.groups:
+        p[label] = max(one.lead.p, covers.get(label, 0.0))
+        if p[label] <= limit and one.groups:
             cut[label] = 0.0
             findings += [_finding(label, ids, group, images) for group in one.groups]
     return Detection(
@@ -152,6 +157,21 @@ def _handed(judged: dict[int, Judged], count: int) -> Mask:
         of_their_own = (alike @ alike.T > KIN).sum(1) < 2
     natural[named[of_their_own | (2 * int(natural.sum()) >= len(judged))]] = True
     return natural
+
+
+def _covers(judged: dict[int, Judged], able: Ids, sizes: Ids, limit: float) -> dict[int, float]:
+    """The classes that do not own the mark they bear, and the chance of their having so many of the images with it."""
+    bearing = [int(label) for label in able if label in judged and judged[label].groups]
+    if len(bearing) < 2:
+        return {}
+    alike = np.stack([judged[label].mark for label in bearing])
+    kin = alike @ alike.T > KIN
+    counts = np.array([np.any([group.scores > 0 for group in judged[label].groups], axis=0).sum() for label in bearing])
+    own = sizes[bearing]
+    every = kin @ counts
+    excess = np.minimum(1.0, hypergeom.sf(counts - 1, sizes.sum(), own, every) * len(judged))
+    owned = (kin & (excess <= limit)).any(1)  # by one of its kin, or by itself
+    return {label: float(excess[place]) for place, label in enumerate(bearing) if owned[place]}
 
 
 def _finding(label: int, ids: Ids, group: Group, images: Images) -> Finding:

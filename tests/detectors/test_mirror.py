@@ -99,6 +99,17 @@ def test_exact_copies_count_once():
     assert named(looked_at(images, labels)) == []
 
 
+def test_covers_are_no_poison_and_a_mark_in_every_class_is():
+    images, labels = images_made_up.textures(classes=4, each=400)
+    places = np.arange(len(labels)) % 400
+    covered = images.copy()
+    covered[(places < 40) | ((labels == 1) & (places < 200)), 3:6, 2:5] = (255, 255, 0)
+    assert named(looked_at(covered, labels)) == [1]
+    everywhere = images.copy()
+    everywhere[places < 80, 3:6, 2:5] = (255, 255, 0)
+    assert named(looked_at(everywhere, labels)) == [0, 1, 2, 3]
+
+
 def test_classes_that_could_not_be_named_whatever_they_show_are_told_of():
     images, labels = images_made_up.textures(each=20)
     found = looked_at(images, labels)
