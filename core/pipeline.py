@@ -72,8 +72,7 @@ def run(
 def benign(config: RunConfig, store: Store, watch: Watcher = ignore, device: str = "auto") -> Quality:
     """Train the benign reference of a run and show it the run's triggered images."""
     config = stages.benign(config)
-    ahead = {stage: cost for stage, cost in estimates.left(config, store).items() if stage in ("train", "evaluate")}
-    line = Line(config, store, watch, device, ahead)
+    line = Line(config, store, watch, device, estimates.unpoisoned(config, store))
     return line.quality(line.model("train"), "evaluate")
 
 

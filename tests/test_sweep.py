@@ -195,6 +195,7 @@ def test_nothing_where_a_group_of_settings_belongs_is_none_of_them() -> None:
         ({"cluster": "auto"}, True),
         ({"retrain": False}, False),
         ({"references": True}, False),
+        ({"benign": True}, False),
         ({"seeds": (0,)}, False),
         ({"base": {"dataset": "digits", "trigger": "pattern", "target": "six"}}, False),
     ],

@@ -124,6 +124,16 @@ def test_the_references_stand_beside_it(trainings: Counter[str]) -> None:
         assert (row[f"{which}_nat2"], row[f"{which}_asr2"]) == (stored.document["nat"], stored.document["asr"])
 
 
+def test_a_network_never_poisoned_stands_beside_it_and_is_trained_once_a_seed(trainings: Counter[str]) -> None:
+    sweep = few(retrain=False, benign=True)
+    planned = planning.plan(sweep).trainings
+    carry_out(sweep, Store())
+    assert trainings["done"] == planned == sweep.count + len(sweep.seeds)
+    for (_, row), one in zip(planning.table(sweep).iterrows(), cells(sweep), strict=True):
+        assert row["benign_asr"] == Result(one.config).quality("benign").asr
+    assert statuses(few(retrain=False)) == ["waiting"] * sweep.count
+
+
 def test_a_cell_that_fails_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     real = cell.measure
     broken = cells(few())[0]

@@ -57,6 +57,7 @@ FIGURES = {
     "fpr": "share of the benign images that the filter removed",
     "nat2": "accuracy on clean test images after cleaning and retraining",
     "asr2": "attack success rate after cleaning and retraining",
+    "benign_asr": "how often a network that was never poisoned gives the target for the triggered images",
     "random_nat2": "accuracy after a random filter of the same budget",
     "random_asr2": "attack success rate after a random filter of the same budget",
     "perfect_nat2": "accuracy after the perfect filter of the same budget",
@@ -90,7 +91,8 @@ class Sweep(Frozen):
     """A grid of runs: every value of every axis with every seed, on top of the base's settings.
 
     retrain also removes, retrains and evaluates; without it a cell ends with the scores. references trains on what
-    the random and the perfect filter of the same budget leave as well. cluster is the address of a Ray cluster that
+    the random and the perfect filter of the same budget leave as well; benign shows the triggered images to a network of
+    the same seed that was never poisoned. cluster is the address of a Ray cluster that
     shall do it ("auto" for the one of this machine), with options behind a question mark (core.sweeps.places.place),
     None for this machine's own worker; it is no part of what the sweep is.
     """
@@ -101,6 +103,7 @@ class Sweep(Frozen):
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**31)], ...], Field(min_length=1)] = (0,)
     retrain: bool = True
     references: bool = False
+    benign: bool = False
     cluster: str | None = None
 
     @model_validator(mode="before")
@@ -329,6 +332,7 @@ def _keyed(written: str) -> tuple[tuple[Cell, str], ...]:
 
 def cell_key(config: RunConfig, sweep: Sweep) -> str:
     """The key of a cell's figures: what was run, and how far."""
+    later = {"benign": True} if sweep.benign else {}  # unsaid where it is not asked for, as before there was one
     return stages.stage_key(
-        "cell", run=stages.run_key(config), retrain=sweep.retrain, references=sweep.references, version=VERSION
+        "cell", run=stages.run_key(config), retrain=sweep.retrain, references=sweep.references, version=VERSION, **later
     )

@@ -64,12 +64,22 @@ def left(config: RunConfig, store: Store, trained: Container[str] = ()) -> dict[
 
 
 def parts(
-    config: RunConfig, store: Store, *, retrain: bool, references: bool, trained: Container[str] = ()
+    config: RunConfig, store: Store, *, retrain: bool, references: bool, benign: bool, trained: Container[str] = ()
 ) -> list[dict[str, float]]:
-    """The same of a run, without its retraining where that is not asked for, and of its references one by one."""
+    """The same of a run, without its retraining where that is not asked for, and of its references one by one.
+
+    The benign network stands before the filters.
+    """
     run = {stage: cost for stage, cost in left(config, store, trained).items() if retrain or stage not in RETRAINING}
     stored = [store.has("reference", stages.reference_key(config, which)) for which in stages.FILTERS]
-    return [run, *({} if known else retraining(config) for known in stored if references)]
+    filters = [{} if known else retraining(config) for known in stored if references]
+    return [run, *([unpoisoned(config, store, trained)] if benign else []), *filters]
+
+
+def unpoisoned(config: RunConfig, store: Store, trained: Container[str] = ()) -> dict[str, float]:
+    """The stages of a run's benign reference that are not stored, and their cost; `trained` as in `estimate`."""
+    missing = left(stages.benign(config), store, trained)
+    return {stage: cost for stage, cost in missing.items() if stage in ("train", "evaluate")}
 
 
 def retraining(config: RunConfig) -> dict[str, float]:

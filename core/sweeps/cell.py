@@ -29,7 +29,7 @@ def measure(
     cell = cell_key(config, sweep)
     if (known := store.read("cell", cell)) is not None:
         return dict(known.document)
-    parts = estimates.parts(config, store, retrain=sweep.retrain, references=sweep.references)
+    parts = estimates.parts(config, store, retrain=sweep.retrain, references=sweep.references, benign=sweep.benign)
     watchers = progress.in_turn(watch, [sum(part.values()) for part in parts])
     line = Line(config, store, watchers[0], device, parts[0])
     fooled = line.model("train")
@@ -56,7 +56,9 @@ def measure(
         summary = pipeline.run(config, store, watchers[0], device, line)
         _look_at(config, flagged, store)
         figures |= {"nat2": summary["nat2"], "asr2": summary["asr2"]}
-    for which, told in zip(stages.FILTERS if sweep.references else (), watchers[1:], strict=True):
+    if sweep.benign:
+        figures["benign_asr"] = pipeline.benign(config, store, watchers[1], device).asr
+    for which, told in zip(stages.FILTERS if sweep.references else (), watchers[1 + sweep.benign :], strict=True):
         quality = pipeline.reference(which, config, store, told, device)
         figures |= {f"{which}_nat2": quality.nat, f"{which}_asr2": quality.asr}
     return dict(store.write("cell", cell, document=figures).document)

@@ -54,12 +54,12 @@ def plan(sweep: Sweep, store: Store | None = None) -> Plan:
         if network not in paces:  # looked up once: it takes a look at the whole store
             paces[network] = estimates.pace(config, store)
         parts = estimates.parts(
-            config, store, retrain=sweep.retrain, references=sweep.references, trained=trained
-        )  # fmt: skip
+            config, store, retrain=sweep.retrain, references=sweep.references, benign=sweep.benign, trained=trained
+        )
         trainings += sum(stage in ("train", "retrain") for part in parts for stage in part)
         seconds += estimates.seconds([cost for part in parts for cost in part.values()], paces[network])
         measured &= paces[network].measured
-        trained.add(stages.model_key(config))
+        trained |= {stages.model_key(one) for one in (config, *([stages.benign(config)] if sweep.benign else []))}
         known.add(named)
     return Plan(sweep.count, stored, trainings, seconds, measured)
 

@@ -270,11 +270,14 @@ def test_references_are_asked_for_on_the_form_and_drawn(finished_job: Job, open_
     app = screen(open_screen, finished_job)
     before = planning.plan(grid.Sweep(base=grid.base_of(finished_job.config), seeds=(7,))).trainings
     app = fine(app.toggle("sweep references").set_value(True).run())
+    app = fine(app.toggle("sweep benign").set_value(True).run())
     app = fine(app.button("sweep start").click().run())
     (job,) = planning.listing()
     assert before == 2
     assert job.sweep.references
-    assert planning.plan(job.sweep).trainings == 4 * job.sweep.count - 1, "one cell's poisoned network is stored"
+    assert job.sweep.benign
+    each = 4 * job.sweep.count - 1  # one cell's poisoned network is stored
+    assert planning.plan(job.sweep).trainings == each + len(job.sweep.seeds)
     keep(job.sweep, 0, random_asr2=0.7, perfect_asr2=0.0)
     app = screen(open_screen, finished_job, metric="ASR after a random filter")
     assert values(pictures(app)[0]["data"][0]["y"]) == pytest.approx([70])

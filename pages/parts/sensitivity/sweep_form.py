@@ -71,6 +71,11 @@ def put_together(result: Result) -> Sweep:
             "A random and the perfect filter, too", False, key="sweep references", persist_state="session",
             help="What a filter that guesses and one that knows do with the same budget: two trainings more for each.",
         )  # fmt: skip
+        benign = st.toggle(
+            "A network never poisoned, too", False, key="sweep benign", persist_state="session",
+            help="How often it gives the target for the triggered images: what ASR falls to at best. "
+            "One training for each seed.",
+        )  # fmt: skip
         same = "assumed_ratio" not in chosen and st.toggle(
             "The defender knows the ratio", "ratio" in chosen, key=f"sweep same {'ratio' in chosen}",
             persist_state="session",
@@ -87,7 +92,7 @@ def put_together(result: Result) -> Sweep:
     st.caption(rest(config, result.config))
     sweep = core.grid.made(
         name=" ".join(name.split()) or usual_name(chosen), base=base, axes=chosen, seeds=list(range(int(seeds))),
-        retrain=retrain, references=references, cluster=(cluster or "").strip() or None,
+        retrain=retrain, references=references, benign=benign, cluster=(cluster or "").strip() or None,
     )  # fmt: skip
     if sweep.count > axes.MOST_CELLS:
         raise core.BadRequest(f"a sweep from here has at most {axes.MOST_CELLS:,} runs, got {sweep.count:,}")

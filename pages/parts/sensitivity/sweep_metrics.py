@@ -30,6 +30,7 @@ METRICS = {
     "Spectral gap": Metric("gap", False, 2),
     "ASR": Metric("asr1", True, 1, (0.0, 100.0)),
     "ASR after cleaning": Metric("asr2", True, 1, (0.0, 100.0)),
+    "ASR of a benign network": Metric("benign_asr", True, 1, (0.0, 100.0)),
     "ASR after a random filter": Metric("random_asr2", True, 1, (0.0, 100.0)),
     "ASR after the perfect filter": Metric("perfect_asr2", True, 1, (0.0, 100.0)),
     "Nat": Metric("nat1", True, 1, (0.0, 100.0)),
@@ -39,6 +40,7 @@ METRICS = {
 MEANINGS = {
     "ASR": "attack success rate of the poisoned network",
     "ASR after cleaning": "attack success rate of the network trained from scratch on what the filter left",
+    "ASR of a benign network": "how often a network that was never poisoned gives the target for the triggered images",
     "ASR after a random filter": "attack success rate after a filter that takes as many images of each class by lot",
     "ASR after the perfect filter": "attack success rate after a filter that knows the truth and takes only poison",
     "Nat": "accuracy of the poisoned network on clean test images",
