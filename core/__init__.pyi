@@ -37,8 +37,10 @@ from .doors import represent_run as represent_run
 from .doors import run as run
 from .doors import run_benign as run_benign
 from .doors import run_reference as run_reference
+from .evaluation import Control as Control
 from .evaluation import Rebuilt as Rebuilt
 from .evaluation import Transplant as Transplant
+from .evaluation import control as control
 from .evaluation import filter as filter
 from .evaluation import metrics as metrics
 from .evaluation import rebuilt as rebuilt
@@ -52,6 +54,7 @@ from .reproduction import outcomes as outcomes
 from .reproduction import reproduce as reproduce
 from .reproduction import tables as tables
 from .results import Result as Result
+from .results import controls as controls
 from .results import export as export
 from .results import insight as insight
 from .results import markup as markup

@@ -14,7 +14,7 @@ from pages.parts.around.cuts import Scored
 from pages.parts.common import findings
 from pages.parts.how import explained
 from pages.parts.images import picked
-from pages.parts.scores import budget, cards, closer, decision, large, looks, panels, picked_out
+from pages.parts.scores import budget, cards, closer, control, decision, large, looks, panels, picked_out
 from pages.parts.scores.scales import Scales
 
 HARDLY_LEARNED = 0.5  # ASR1 below which low recall says little about the detector
@@ -71,6 +71,7 @@ def explore(result: Result, found: Scored, truth: bool) -> None:
         cards.show(scales.cards(), label, lambda chosen: looks.enlarge(result, found, truth, chosen))
         st.caption(decision.class_words(result, found))
     findings.show(result, found)
+    control.show(result, found, cut.detector)
     closer.show(result, found, cut, label, truth)
     picked_out.show(result, found, label, truth)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +15,9 @@ from pydantic import ValidationError
 
 from core.cli.options import files as files_of
 from core.cli.options import settings
-from core.cli.terminal import AsJson, err, out
+from core.cli.terminal import AsJson, err, out, shown
 from core.configuration import DETECTORS, DefenceConfig, explain, reading
-from core.types import BadRequest
+from core.types import BadRequest, Event, ignore
 
 if TYPE_CHECKING:
     from core.cli.scored import Scored
@@ -50,6 +51,9 @@ def score(
         list[str] | None,
         typer.Option(help="What else a detector needs, as name=file.npy: losses [epochs, n], entropies [n, others]."),
     ] = None,
+    control: Annotated[
+        bool, typer.Option("--control", help="Also plant known triggers, and say which of them it would have found.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Score any features with any detector and budget; nothing is trained.
@@ -62,7 +66,7 @@ def score(
     found = score_files(
         features, labels, to, images=images, detector=detector, parameters=settings(detector_set),
         assumed_ratio=assumed_ratio, multiplier=multiplier, scope=scope, cut=cut, epsilon_of=epsilon_of,
-        evidence=files_of(evidence),
+        evidence=files_of(evidence), control=control,
     )  # fmt: skip
     if as_json:
         print(json.dumps(scored.document(found, to), allow_nan=False))
@@ -97,6 +101,7 @@ def score_files(
     epsilon_of: str = "own_class",
     evidence: Mapping[str, str | Path] | None = None,
     images: str | Path | None = None,
+    control: bool = False,
 ) -> Scored:
     """Score a file of features [n, d] by a file of labels [n], and write `id,label,score,flagged`.
 
@@ -104,7 +109,8 @@ def score_files(
     has an empty label and score, and is not flagged.
     epsilon_of: what assumed_ratio is a share of, each class's own size or, as in Algorithm 1, the median one.
     evidence: files of what the detector needs besides, by the names of core.detectors.EVIDENCE; images, one of them.
-    features None: there are none, and the detector must do without.
+    features None: there are none, and the detector must do without. control: plant known triggers, too (the panel on
+    images alone).
     """
     from core.cli import scored
     from core.cli.reading import holds_labels, read
@@ -139,7 +145,11 @@ def score_files(
     more = {name: read(path, name) for name, path in evidence.items()}
     if "images" in more:
         more["images"] = _coloured(more["images"])
-    found = scored.carry_out(scored.Asked(matrix, names, more, defence, share), _say_long)
+    with shown("planting known triggers") if control else nullcontext(ignore) as watch:
+        found = scored.carry_out(
+            scored.Asked(matrix, names, more, defence, share, control), _say_long,
+            lambda done: watch(Event("control", done, "planting known triggers", {"overall": done})),
+        )  # fmt: skip
     scored.write(found, to)
     return found
 

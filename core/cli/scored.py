@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -17,6 +19,7 @@ from rich.table import Table
 from core.cli.kinds import check_room
 from core.configuration import DefenceConfig
 from core.detectors import EVIDENCE, Labelled, as_labels, detect, expected, plain_faults
+from core.evaluation import Control, control
 from core.evaluation import filter as filtering
 from core.store import as_csv, writing
 from core.types import BadRequest, Detection, Features, Finding, Ids, Labels, Mask
@@ -26,13 +29,17 @@ WIDE = 40  # characters of a class's name in the terminal
 
 
 class Asked(NamedTuple):
-    """What is to be scored: features [n, d], labels as they were given, further evidence, and how."""
+    """What is to be scored: features [n, d], labels as they were given, further evidence, and how.
+
+    control: whether known triggers are planted afterwards, to see what would have been found.
+    """
 
     features: Features | None
     labels: NDArray[Any]
     evidence: Mapping[str, NDArray[Any]]
     defence: DefenceConfig
     epsilon_of: filtering.EpsilonOf
+    control: bool = False
 
 
 class Scored(NamedTuple):
@@ -45,6 +52,7 @@ class Scored(NamedTuple):
     found: Detection
     flags: Mask
     warnings: tuple[str, ...]
+    control: tuple[Control, ...] | None = None
 
     @property
     def flagged(self) -> int:
@@ -80,8 +88,14 @@ def checked_share(epsilon_of: str) -> filtering.EpsilonOf:
     raise BadRequest(f"epsilon_of must be one of {list(get_args(filtering.EpsilonOf))}, got {epsilon_of!r}")
 
 
-def carry_out(asked: Asked, beforehand: Callable[[float, float], None]) -> Scored:
-    """Score and flag. beforehand is told the seconds and bytes that the detector may take."""
+def carry_out(
+    asked: Asked, beforehand: Callable[[float, float], None], planting: Callable[[float], None] = lambda done: None
+) -> Scored:
+    """Score and flag. beforehand is told the seconds and bytes that the detector may take; planting, of the share of
+    the positive control that is done.
+    """
+    if asked.control and (asked.defence.detector != "panel" or "images" not in asked.evidence):
+        raise BadRequest(f"a control plants triggers for the panel to find in images; got {_without(asked)}")
     features, read, defence = asked.features, as_labels(asked.labels), asked.defence
     if features is not None and (features.ndim != 2 or len(read.labels) != len(features) or not features.size):
         hint = "; features.reshape(len(features), -1) makes them [n, d]" if features.ndim > 2 else ""
@@ -106,7 +120,14 @@ def carry_out(asked: Asked, beforehand: Callable[[float, float], None]) -> Score
     flags = ~filtering.keep_mask(found, labels, defence, asked.epsilon_of)
     plain = images.reshape(len(images), -1) if features is None and images is not None else features
     faults = () if plain is None else plain_faults(plain, labels, read.names, ids)
-    return Scored(asked, read, ids, labels, found, flags, faults)
+    rows = None
+    if asked.control and images is not None:
+        rows = tuple(control.control(images, labels, found, level=float(defence.parameters["level"]), tell=planting))
+    return Scored(asked, read, ids, labels, found, flags, faults, rows)
+
+
+def _without(asked: Asked) -> str:
+    return f"{asked.defence.detector}, {'with' if 'images' in asked.evidence else 'without'} images"
 
 
 def _kept(name: str, array: NDArray[Any], unlabelled: Mask) -> NDArray[Any]:
@@ -158,6 +179,7 @@ def document(scored: Scored, to: Path) -> dict[str, Any]:
         "flagged": scored.flagged,
         "why": why(scored),
         "classes": list(_classes(scored)),
+        "control": None if scored.control is None else [_planted(scored, row) for row in scored.control],
         "notes": list(scored.notes),
         "warnings": list(scored.warnings),
         "to": str(to),
@@ -194,6 +216,10 @@ def _finding(scored: Scored, one: Finding) -> dict[str, Any]:
     return {"test": one.detector, "view": one.view, "place": place, "p": one.p, "what": one.words, "rows": rows}
 
 
+def _planted(scored: Scored, row: Control) -> dict[str, Any]:
+    return {**asdict(row), "label": scored.read.names[row.label]}
+
+
 def _finite(values: NDArray[np.float64] | None, label: int) -> float | None:
     return float(values[label]) if values is not None and math.isfinite(values[label]) else None
 
@@ -228,7 +254,7 @@ def tell(scored: Scored, to: Path, out: Console) -> None:
     for warning in scored.warnings:
         say(f"warning: {warning}")
     say(_said_named(scored))
-    for sentence in _findings(scored):
+    for sentence in (*_findings(scored), *_controlled(scored)):
         say(sentence)
     out.print(_table(scored))
     if len(names) > TOLD:
@@ -255,6 +281,18 @@ def _findings(scored: Scored) -> Iterator[str]:
         yield f"class {_shown(scored.read.names[one.label])}: {one.detector}{view}: {one.words}{where}; p = {one.p:.1g}"
     if len(told) > TOLD:
         yield f"and {len(told) - TOLD:,} more findings; --json has all"
+
+
+def _controlled(scored: Scored) -> Iterator[str]:
+    """What would have been found, a trigger a line."""
+    if scored.control is None:
+        return
+    yield "what would have been found, planted into one class after the other (its images, their own labels):"
+    for trigger, some in groupby(control.reach(scored.control), key=lambda one: one.trigger):
+        told = (
+            f"{one.share:.1%} of a class: {one.named} of {one.classes} named, {one.found:.0%} of it" for one in some
+        )
+        yield f"  {trigger}: {'; '.join(told)}"
 
 
 def _said_named(scored: Scored) -> str:

@@ -21,7 +21,8 @@ MOST_TRIGGERS = 8
 MOST_FINDINGS = 8  # that one message tells of
 Representation = Literal[
     "penultimate", "block3", "block2", "block1", "image-luminance", "image-blue-yellow", "image-red-green",
-    "image-colours",
+    "image-colours", "image-tile-top-left", "image-tile-top", "image-tile-top-right", "image-tile-left",
+    "image-tile-middle", "image-tile-right", "image-tile-bottom-left", "image-tile-bottom", "image-tile-bottom-right",
 ]  # fmt: skip
 REPRESENTATIONS: tuple[str, ...] = get_args(Representation)[:4]  # of a network, from the answer back to the picture
 VIEWS: tuple[str, ...] = get_args(Representation)[4:]  # of the images, without a network (core.detectors.views)

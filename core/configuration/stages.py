@@ -30,6 +30,7 @@ SUPERIMPOSE_VERSION = 1
 VIEWS_VERSION = 1
 REBUILT_VERSION = 1
 TRANSPLANT_VERSION = 1
+CONTROL_VERSION = 1
 
 FILTERS = ("random", "perfect")  # references of a run's own budget
 
@@ -168,6 +169,11 @@ def rebuilt_key(config: RunConfig, label: int, flagged: Mask, pictured: Mask) ->
 def transplant_key(model: str, rebuilt: str, others: int) -> str:
     """The key of a network's answers to a rebuilt trigger, and to so many rearranged ones."""
     return stage_key("transplant", model=model, rebuilt=rebuilt, others=others, version=TRANSPLANT_VERSION)
+
+
+def control_key(features: str, defence: DefenceConfig) -> str:
+    """The key of what the panel finds of triggers that are planted into a run's set."""
+    return stage_key("control", scores=scores_key(features, defence), version=CONTROL_VERSION)
 
 
 def _defence(defence: DefenceConfig) -> dict[str, Any]:

@@ -5,6 +5,9 @@ from .cost import free_memory as free_memory
 from .labels import Labelled as Labelled
 from .labels import as_labels as as_labels
 from .plain import plain_faults as plain_faults
+from .planting import Grown as Grown
+from .planting import Plant as Plant
+from .planting import grown as grown
 from .scoring import EVIDENCE as EVIDENCE
 from .scoring import detect as detect
 from .spectral import top_singular as top_singular

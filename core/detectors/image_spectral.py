@@ -26,9 +26,9 @@ from core.detectors.classes import Vector
 from core.detectors.judged import TooSmall
 from core.detectors.narrow import narrow
 from core.detectors.side_by_side import side_by_side
-from core.detectors.split import FEWEST_IMAGES, Fit, Split, by_content, by_order, fitted, judged
+from core.detectors.split import FEWEST_IMAGES, Fit, Rows, Split, by_content, by_order, fitted, judged
 from core.detectors.views import LARGEST, View, reduced, tile_views, whole_views
-from core.types import Detection, Features, Finding, Images, Labels, Logits, Scores
+from core.types import Detection, Features, Finding, Ids, Images, Labels, Logits, Scores
 
 Seen = Callable[[], NDArray[np.floating]]  # a representation [n, d], made when it is looked at
 
@@ -52,8 +52,13 @@ def image_spectral(features: Features, labels: Labels, logits: Logits, *, images
     speaks loudest; class_statistic [k] is log10 of the e-value, class_p its bound 1 / e.
     """
     order, images = by_content(images), reduced(images, LARGEST)
-    views = [*whole_views(), *tile_views(*images.shape[1:3])]
+    views = views_of(images)
     return _detection([(view, partial(view.of, images)) for view in views], labels, order, level, "image-spectral")
+
+
+def views_of(images: Images) -> list[View]:
+    """The views of images [n, h, w, 3] that are at most LARGEST a side."""
+    return [*whole_views(), *tile_views(*images.shape[1:3])]
 
 
 def split_spectral(features: Features, labels: Labels, logits: Logits, *, level: float) -> Detection:
@@ -75,20 +80,35 @@ def _detection(
 
     def look(one: tuple[View, Seen]) -> list[Told]:
         split = Split(one[1](), members, order)
-        return [_told(one[0], split, label, float(np.log(len(views) / level))) for label in ready]
+        return [_told(one[0], split, label, loud(len(views), level)) for label in ready]
 
     told = side_by_side(look, views)
     heard = {label: [view[place] for view in told] for place, label in enumerate(ready)}
     return _decided(heard, members, labels, small, level, detector)
 
 
-def _told(view: View, split: Split, label: int, loud: float) -> Told:
-    """What a view says of a class; it speaks from a log e-value of `loud` on."""
+def loud(views: int, level: float) -> float:
+    """The log e-value from which on one of so many views speaks."""
+    return float(np.log(views / level))
+
+
+def _told(view: View, split: Split, label: int, least: float) -> Told:
+    """What a view says of a class; it speaks from a log e-value of `least` on."""
     if not split.varies(label):
         return Told(view, -np.inf, np.zeros(len(split.members[label])), None)
-    points = split.whitened(label)
-    log_e, scores = judged(points, split.halves(label))
-    return Told(view, log_e, scores, fitted(points) if log_e >= loud else None)
+    return told_of(view, split.whitened(label), split.halves(label), least)
+
+
+def told_of(view: View, points: Rows, halves: tuple[Ids, Ids], least: float) -> Told:
+    """What a view says of a whitened class [m, d] in two halves; it speaks from a log e-value of `least` on."""
+    log_e, scores = judged(points, halves)
+    return Told(view, log_e, scores, fitted(points) if log_e >= least else None)
+
+
+def speaking(told: Sequence[Told]) -> list[Told]:
+    """The views that speak of a class: not those that see much less of a mark than the loudest, and cut it worse."""
+    loudest = max(one.log_e for one in told)
+    return [one for one in told if one.fit and np.isfinite(one.fit.cut) and one.log_e >= AS_LOUD * loudest]
 
 
 def _decided(
@@ -102,21 +122,18 @@ def _decided(
     sizes = np.bincount(labels)
     logs = np.full(len(sizes), 0.0)
     for label, told in heard.items():
-        logs[label] = max(LEAST, _log_e(told))
+        logs[label] = max(LEAST, log_e_of(told))
     threshold = naming.threshold_by_e(logs[list(heard)], level)
     scores, cut, findings = np.zeros(len(labels)), np.full(len(sizes), np.inf), list[Finding]()
     for label, told in heard.items():
         ids = members[label]
-        loudest = max(one.log_e for one in told)
-        speaking = [
-            one for one in told if one.fit is not None and np.isfinite(one.fit.cut) and one.log_e >= AS_LOUD * loudest
-        ]
-        if logs[label] < threshold or not speaking:
+        loud_ones = speaking(told)
+        if logs[label] < threshold or not loud_ones:
             scores[ids] = max(told, key=lambda one: one.log_e).scores
             continue
         cut[label] = 0.0
-        scores[ids] = np.max([one.fit.scores - one.fit.cut for one in speaking if one.fit], axis=0)
-        findings += [_finding(label, one, ids, detector) for one in sorted(speaking, key=lambda one: -one.log_e)]
+        scores[ids] = np.max([one.fit.scores - one.fit.cut for one in loud_ones if one.fit], axis=0)
+        findings += [_finding(label, one, ids, detector) for one in sorted(loud_ones, key=lambda one: -one.log_e)]
     statistic = logs / naming.NATS_PER_DIGIT
     return Detection(
         scores,
@@ -130,7 +147,7 @@ def _decided(
     )
 
 
-def _log_e(told: list[Told]) -> float:
+def log_e_of(told: Sequence[Told]) -> float:
     """The log of a class's mean e-value: half of the weight on the whole image, half on its tiles."""
     tiles = np.array([one.view.place is not None for one in told])
     shares = np.where(tiles, 1 / max(tiles.sum(), 1), 1 / max((~tiles).sum(), 1))

@@ -24,6 +24,7 @@ of the images mirrored.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -68,10 +69,15 @@ def mirror(features: Features, labels: Labels, logits: Logits, *, images: Images
     at most `level`. A class whose p could not be so small whatever it shows is not judged, nor is one whose handedness
     is natural; class_p is 1 there.
     """
-    sizes = np.bincount(labels)
-    limit = level / int((sizes > 0).sum())
+    limit = naming.each(labels, level)
+    judged = {label: looked_at(images[ids], limit) for label, ids in members_of(labels)}
+    return decided(judged, images, labels, level)
+
+
+def decided(judged: Mapping[int, Judged], images: Images, labels: Labels, level: float) -> Detection:
+    """What comes of the classes (`looked_at`) of images [n, h, w, 3], as in `mirror`."""
+    sizes, limit = np.bincount(labels), naming.each(labels, level)
     small = TooSmall.of(sizes, fewest(images.shape[1:3], limit))
-    judged = {label: _judged(images[ids], limit) for label, ids in members_of(labels)}
     natural = _handed(judged, len(sizes))
     covers = _covers(judged, np.flatnonzero(~natural), sizes, limit)
     scores, cut, p = np.zeros(len(labels)), np.full(len(sizes), np.inf), np.ones(len(sizes))
@@ -112,8 +118,8 @@ def _notes(natural: int) -> tuple[str, ...]:
     )
 
 
-def _judged(images: Images, limit: float) -> Judged:
-    """What is said of a class's images [m, h, w, 3]."""
+def looked_at(images: Images, limit: float) -> Judged:
+    """What is said of a class's images [m, h, w, 3]; marks are looked for up to a p of `limit`."""
     parts = {channel: odd.odd_parts(images, weights) for channel, weights in odd.CHANNELS.items()}
     tested = distinct(images)
     images_tested = int(tested.sum())
@@ -144,7 +150,7 @@ def _mark(parts: dict[str, Floats], marked: Mask) -> Floats:
     return np.asarray(flat / max(float(np.linalg.norm(flat)), 1e-12), np.float32)
 
 
-def _handed(judged: dict[int, Judged], count: int) -> Mask:
+def _handed(judged: Mapping[int, Judged], count: int) -> Mask:
     """The classes whose handedness is natural, [k]: by themselves, or because that of every second class is, or because
     every second class has a mark of its own.
     """
@@ -159,7 +165,7 @@ def _handed(judged: dict[int, Judged], count: int) -> Mask:
     return natural
 
 
-def _covers(judged: dict[int, Judged], able: Ids, sizes: Ids, limit: float) -> dict[int, float]:
+def _covers(judged: Mapping[int, Judged], able: Ids, sizes: Ids, limit: float) -> dict[int, float]:
     """The classes that do not own the mark they bear, and the chance of their having so many of the images with it."""
     bearing = [int(label) for label in able if label in judged and judged[label].groups]
     if len(bearing) < 2:

@@ -5,8 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from core.detectors.classes import Vector
+from core.types import Labels
 
 NATS_PER_DIGIT = float(np.log(10))
+
+
+def each(labels: Labels, level: float) -> float:
+    """The p-value up to which a class of labels [n] is named, so that the chance of any in error is at most `level`."""
+    return level / max(1, int(np.count_nonzero(np.bincount(labels))))
 
 
 def threshold_by_e(logs: Vector, level: float) -> float:

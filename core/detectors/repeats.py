@@ -17,6 +17,7 @@ from image to image: an opacity below 1, noise, JPEG, stamping in random places.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -75,10 +76,15 @@ def repeats(features: Features, labels: Labels, logits: Logits, *, images: Image
     of it. A class is named where that is below `level` divided by the number of classes: so the chance that any class
     of a set without a stamp is named is at most `level`, if the null holds.
     """
-    sizes = np.bincount(labels)
-    limit = level / int((sizes > 0).sum())
-    small, once = TooSmall.of(sizes, pairs.FEWEST), distinct(images)
-    counted = {label: _counted(images[ids[once[ids]]], limit) for label, ids in members_of(labels)}
+    limit, once = naming.each(labels, level), distinct(images)
+    counted = {label: looked_at(images[ids[once[ids]]], limit) for label, ids in members_of(labels)}
+    return decided(counted, images, labels, once, level)
+
+
+def decided(counted: Mapping[int, Counted], images: Images, labels: Labels, once: Mask, level: float) -> Detection:
+    """What comes of the classes (`looked_at`) of images [n, h, w, 3], of which those of `once` [n] are no copies."""
+    sizes, limit = np.bincount(labels), naming.each(labels, level)
+    small = TooSmall.of(sizes, pairs.FEWEST)
     hits = _hits(counted, images, labels, once, limit)
     scores, cut, p = np.zeros(len(labels)), np.full(len(sizes), np.inf), np.ones(len(sizes))
     findings: list[Finding] = []
@@ -104,7 +110,7 @@ def _notes(alike: int, everywhere: bool) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _counted(images: Images, limit: float) -> Counted:
+def looked_at(images: Images, limit: float) -> Counted:
     """The pairs of a class's distinct images [m, h, w, 3]; what is usual beside a pair is asked of the rarest only."""
     counted = Counted(*pairs.count(images), 0)
     near = _near_copies(images, counted, limit)
@@ -143,7 +149,7 @@ def _faint(images: Images, counted: Counted, limit: float) -> Vector:
     return np.asarray((shown * rare).max(1) + shown.mean(1) / FAINT)
 
 
-def _hits(counted: dict[int, Counted], images: Images, labels: Labels, once: Mask, limit: float) -> Hits:
+def _hits(counted: Mapping[int, Counted], images: Images, labels: Labels, once: Mask, limit: float) -> Hits:
     """The hits of all classes, and which classes each speaks against."""
     rarest = {label: np.flatnonzero(one.p <= limit) for label, one in counted.items()}
     keys = {label: counted[label].found.keys[some] for label, some in rarest.items()}

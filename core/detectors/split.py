@@ -54,8 +54,8 @@ class Split:
             rows -= rows[0]  # so that rows that are all the same are nought to the last bit
             self.rows[ids] = rows - rows.mean(0)
         spread = max((float(np.abs(self.rows[ids]).max()) for ids in self.members.values()), default=0.0)
-        if spread > 0:
-            self.rows /= self.rows.dtype.type(spread)
+        self._unit = self.rows.dtype.type(spread if spread > 0 else 1.0)
+        self.rows /= self._unit
         self.width = features.shape[1]
         self._ridge, self._kept = 0.0, np.ones(len(features), bool)
         self._trim()
@@ -93,10 +93,18 @@ class Split:
 
     def whitened(self, label: int) -> Rows:
         """A class's rows [m, d] in the metric of the other classes."""
+        return self._divided(self.rows[self.members[label]], self.metric(label))
+
+    def metric(self, label: int) -> Rows:
+        """The lower Cholesky factor [d, d] of the covariance of all classes but one."""
         ids = self.members[label]
         own = ids[self._kept[ids]]
-        others = int(self._kept.sum()) - len(own)
-        return self._divided(self.rows[ids], self._root(self._whole - self._scatter(own), others))
+        return self._root(self._whole - self._scatter(own), int(self._kept.sum()) - len(own))
+
+    def placed(self, rows: NDArray[np.floating], metric: Rows) -> Rows:
+        """Other features [m, d] in the place of a class's, in a `metric` of the other classes."""
+        centred = rows - rows.mean(0, dtype=np.float64)
+        return self._divided(np.asarray(centred, self.rows.dtype) / self._unit, metric)
 
     def varies(self, label: int) -> bool:
         """Whether a class's rows differ, and so do some others': else there is nothing to tell."""
@@ -105,10 +113,14 @@ class Split:
 
     def halves(self, label: int) -> tuple[Ids, Ids]:
         """A class's places [m] in two halves, each in random order; copies of one image come together in one."""
-        order = self.order[self.members[label]]
-        places, starts = np.arange(len(order)), np.flatnonzero(order[1:] != order[:-1]) + 1
-        middle = starts[np.abs(starts - len(order) // 2).argmin()] if len(starts) else len(order) // 2
-        return places[:middle], places[middle:]
+        return in_halves(self.order[self.members[label]])
+
+
+def in_halves(order: NDArray[np.uint64]) -> tuple[Ids, Ids]:
+    """The places [m] of ascending numbers in two halves; equal ones, which copies have, come together in one."""
+    places, starts = np.arange(len(order)), np.flatnonzero(order[1:] != order[:-1]) + 1
+    middle = starts[np.abs(starts - len(order) // 2).argmin()] if len(starts) else len(order) // 2
+    return places[:middle], places[middle:]
 
 
 def by_order(labels: Labels, order: NDArray[np.uint64]) -> dict[int, Ids]:

@@ -29,6 +29,7 @@ CHANNELS = {
     "red-green": (1.0, -1.0, 0.0),
 }
 PREFIX = "image-"  # of a view's name among representations (core.configuration.VIEWS)
+TILES = "tile-"  # after it, of a tile's
 
 Plane = NDArray[np.float32]
 
@@ -125,10 +126,29 @@ def areas(length: int, shorter: int) -> NDArray[np.float32]:
 
 
 def view(name: str, images: Images) -> Features:
-    """Images [n, h, w, 3] uint8 as a representation [n, d] float32: a channel's spectrum, or all three together."""
+    """Images [n, h, w, 3] uint8 as a representation [n, d] float32.
+
+    A channel's spectrum, all three together, or the tile in a corner, in the middle of a side, or of the whole image.
+    """
     if name not in VIEWS:
         raise BadRequest(f"a view must be one of {list(VIEWS)}, got {name!r}")
-    channel = name.removeprefix(PREFIX)
-    if channel == "colours":
+    what = name.removeprefix(PREFIX)
+    if what.startswith(TILES):
+        return _tile(what.removeprefix(TILES), images)
+    if what == "colours":
         return np.concatenate([spectrum(images, one) for one in CHANNELS], axis=1)
-    return spectrum(images, channel)
+    return spectrum(images, what)
+
+
+def _tile(where: str, images: Images) -> Features:
+    """The tile that words such as top-left, right or middle say, [n, d] of images [n, h, w, 3]."""
+    height, width = _within(*images.shape[1:3], LARGEST)
+    top = _placed(height, before="top" in where, after="bottom" in where)
+    left = _placed(width, before="left" in where, after="right" in where)
+    return View(name=where, place=(top, left, min(TILE, height), min(TILE, width))).of(images)
+
+
+def _placed(side: int, *, before: bool, after: bool) -> int:
+    """Where a tile begins along a side: with it, with its end, or in the middle."""
+    room = max(0, side - TILE)
+    return 0 if before else room if after else room // 2

@@ -1,9 +1,12 @@
+from . import control as control
 from . import filter as filter
 from . import metrics as metrics
 from . import rebuilt as rebuilt
 from . import sensitivity as sensitivity
 from . import transplant as transplant
 from . import views as views
+from .control import Control as Control
+from .control import Reach as Reach
 from .metrics import PROBE_IMAGES as PROBE_IMAGES
 from .metrics import Quality as Quality
 from .metrics import given as given

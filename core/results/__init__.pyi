@@ -1,3 +1,4 @@
+from . import controls as controls
 from . import export as export
 from . import insight as insight
 from . import markup as markup

@@ -64,9 +64,30 @@ def test_reducing_averages_over_areas():
     assert (odd == 77).all()
 
 
-@pytest.mark.parametrize(("name", "width"), list(zip(VIEWS, (1024, 1024, 1024, 3072), strict=True)))
+@pytest.mark.parametrize(("name", "width"), list(zip(VIEWS, (1024, 1024, 1024, 3072, *[768] * 9), strict=True)))
 def test_a_view_is_a_representation(name, width):
     assert view(name, IMAGES).shape == (5, width)
+
+
+@pytest.mark.parametrize("sides", [(32, 32), (40, 56), (9, 30), (300, 400)])
+def test_tiles_stand_in_the_corners_in_the_middle_and_between(sides):
+    """A gradient down and across says where a tile was cut; beyond 224 a side the image is reduced first."""
+    height, width = sides
+    ramp = np.zeros((1, height, width, 3), np.uint8)
+    ramp[0, :, :, 0], ramp[0, :, :, 1] = np.arange(height)[:, None] * 255 // height, np.arange(width) * 255 // width
+    shown = views.reduced(ramp, views.LARGEST)[0]
+    seen = {name.removeprefix("image-tile-"): view(name, ramp)[0] for name in VIEWS if "-tile-" in name}
+    assert len(seen) == 9
+    high, wide = min(16, shown.shape[0]), min(16, shown.shape[1])
+    middle = (shown.shape[0] - high) // 2, (shown.shape[1] - wide) // 2
+    for where, (top, left) in {
+        "top-left": (0, 0),
+        "middle": middle,
+        "right": (middle[0], shown.shape[1] - wide),
+        "bottom": (shown.shape[0] - high, middle[1]),
+        "bottom-right": (shown.shape[0] - high, shown.shape[1] - wide),
+    }.items():
+        assert np.array_equal(seen[where].reshape(high, wide, 3), shown[top : top + high, left : left + wide])
 
 
 def test_an_unknown_view_is_refused_with_those_there_are():

@@ -80,6 +80,7 @@ def desk(own_home: Path, shared: Path, tmp_path: Path, monkeypatch: pytest.Monke
     generator = np.random.default_rng(0)
     np.save(folder / "features.npy", generator.normal(size=(300, 8)).astype(np.float32))
     np.save(folder / "labels.npy", np.repeat(np.arange(3), 100))
+    np.save(folder / "images.npy", generator.integers(0, 256, (300, 8, 8, 3)).astype(np.uint8))
     np.save(folder / "losses.npy", generator.uniform(size=(3, 300)).astype(np.float32))
     (folder / "sticker.png").write_bytes(base64.b64decode(core.pictures.FACE))
     (folder / "sweep.yaml").write_text(SWEEP)

@@ -296,6 +296,24 @@ def test_a_layer_is_read_off_when_asked_and_nothing_is_trained(own_home, open_sc
     assert len(benign["y"]) == 2 * 9
 
 
+def test_views_of_the_images_stand_beside_the_layers_when_asked(own_home, open_screen) -> None:
+    job = stored.finished(stored.config(), weights=True)
+    app = fine(open_screen("sensitivity", run=job.key, part=LAYERS))
+    app = fine(app.toggle("views switch").set_value(True).run())
+    rows = table(app, "Layer")
+    assert rows.index.tolist() == ["penultimate (this run)", "block3", "block2", "block1", *core.VIEWS]
+    app = fine(app.button("read image-luminance").click().run())
+    rows = table(app, "Layer")
+    seen = Result(job.config).at("image-luminance")
+    assert seen.features.shape[1] == 1024
+    truth = seen.poisoned.truth.poisoned
+    expected = metrics.ranking(seen.detection().scores, seen.poisoned.labels, truth, 3).auroc
+    assert rows.loc["image-luminance", "AUROC"] == pytest.approx(expected)
+    assert rows.loc["image-tile-middle"].isna().all()
+    again = fine(open_screen("sensitivity", run=job.key, part=LAYERS, views="1"))
+    assert "image-luminance" in table(again, "Layer").index, "the address keeps it"
+
+
 def test_where_the_network_is_gone_a_layer_says_so(finished_job: Job, open_screen) -> None:
     app = fine(open_screen("sensitivity", run=finished_job.key, part=LAYERS))  # stored without weights
     app = fine(app.button("read block1").click().run())

@@ -35,7 +35,7 @@ REPRESENTATION = {
     "block3": "block 3",
     "block2": "block 2",
     "block1": "block 1",
-} | {name: f"images: {name.removeprefix('image-')}" for name in core.VIEWS}
+} | {name: f"images: {name.removeprefix('image-').replace('tile-', 'tile, ')}" for name in core.VIEWS}
 
 
 def dataset() -> str:

@@ -1,6 +1,7 @@
 """The same run read off at every layer of its network: what a detector finds there, and each class's spectral gap.
 
-A layer that nobody asked for yet needs a pass of all images through the stored network, not a training.
+A layer that nobody asked for yet needs a pass of all images through the stored network, not a training. Beside the
+layers stand, where that is asked for, the views of the images themselves, which no network has a part in.
 """
 
 from __future__ import annotations
@@ -37,10 +38,12 @@ class Layer(NamedTuple):
 @trouble.said()
 def show(result: Result) -> None:
     """The picture of the gaps, the table of the layers, and buttons for what is missing."""
-    detector = choose(result)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        detector = choose(result)
+        views = with_views()
     for name in profiles.asked(result):
         read_off(result, name, detector)
-    layers = [look(result, name, detector) for name in LAYERS]
+    layers = [look(result, name, detector) for name in (*LAYERS, *(core.VIEWS if views else ()))]
     table = pd.DataFrame([row(result, layer, detector) for layer in layers]).astype(WHOLE | REAL)
     left, right = st.columns([3, 2], gap="medium")
     with left:
@@ -79,6 +82,16 @@ def choose(result: Result) -> str:
         format_func=lambda name: f"{name} (this run's)" if name == own else name,
         on_change=lambda: cuts.set_option("by", st.session_state["layers picker"], own),
         help="It scores the representations of each layer. The spectral gap does not depend on it.",
+    )  # fmt: skip
+
+
+def with_views() -> bool:
+    """Whether the views of the images stand beside the layers; kept in the address."""
+    st.session_state["views switch"] = cuts.option("views", "0", ["0", "1"]) == "1"
+    return st.toggle(
+        "The images themselves, too", key="views switch",
+        on_change=lambda: cuts.set_option("views", "1" if st.session_state["views switch"] else "0", "0"),
+        help="Spectra of the whole image and tiles of it: representations like a layer, made without a network.",
     )  # fmt: skip
 
 
@@ -293,7 +306,8 @@ def seconds(result: Result, layer: Layer, detector: str) -> float:
 def read_off(result: Result, name: str, detector: str) -> None:
     """One layer: its representations, its singular values, and the detector's scores."""
     try:
-        with st.spinner(f"Reading {name} off the network, once …", show_time=True):
+        made = f"Making {name} of the images" if name in core.VIEWS else f"Reading {name} off the network"
+        with st.spinner(f"{made}, once …", show_time=True):
             seen = core.represent_run(result.config, name, store=result.store)
         for one in dict.fromkeys((PLAIN, detector)):
             profiles.score(seen, one)

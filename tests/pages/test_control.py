@@ -1,0 +1,50 @@
+"""What would have been found: asked for by a button on Scores, kept, and the same as core says."""
+
+from __future__ import annotations
+
+import pytest
+
+import core
+from core import Job, Result
+from pages.parts.around import cuts
+from pages.parts.scores import control
+from tests.pages.conftest import Open
+
+PLANT = "Plant known triggers"
+
+
+def labels(app: object) -> list[str]:
+    return [button.label for button in app.button]  # type: ignore[attr-defined]
+
+
+def test_triggers_are_planted_when_asked_and_then_shown_at_once(
+    finished_job: Job, open_screen: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core.control, "PLANTED", ("patch", "sinusoid"))
+    monkeypatch.setattr(core.control, "SHARES", (0.3, 0.05))
+    app = open_screen("scores", run=finished_job.key, detector="panel")
+    assert not app.exception
+    assert PLANT in labels(app)
+    next(button for button in app.button if button.label == PLANT).click().run()
+    assert not app.exception
+    result = Result(finished_job.config)
+    rows = core.controls.stored(result, cuts.defence_of(result, "panel"))
+    assert rows
+    assert {row.trigger for row in rows} == {"patch", "sinusoid"}
+    assert {row.named for row in rows} == {True, False}
+    again = open_screen("scores", run=finished_job.key, detector="panel")
+    assert PLANT not in labels(again)
+    tables = [frame.value for frame in again.dataframe]
+    assert any(table.equals(control.reached(rows)) for table in tables)
+    assert any(table.equals(control.by_class(result, rows)) for table in tables)
+
+
+def test_another_detector_has_no_control(finished_job: Job, open_screen: Open) -> None:
+    app = open_screen("scores", run=finished_job.key, detector="spectral")
+    assert PLANT not in labels(app)
+
+
+def test_a_recorded_run_without_its_images_has_none(recording: str, open_screen: Open) -> None:
+    app = open_screen("scores", run=recording, detector="panel")
+    assert not app.exception
+    assert PLANT not in labels(app)
