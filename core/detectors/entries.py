@@ -144,6 +144,7 @@ ENTRIES = {
         "core.detectors.image_spectral:image_spectral",
         {"level": _FDR},
         facts=_PIXELS,
+        version=2,
     ),
     "split-spectral": Entry(
         "Whitened spectral signatures with an absolute null: a direction refined on half of a class must part the "
@@ -152,6 +153,7 @@ ENTRIES = {
         "core.detectors.image_spectral:split_spectral",
         {"level": _FDR},
         facts={"scope": "suspicious_class", "cuts": ("gap", "budget")},
+        version=2,
     ),
     "panel": Entry(
         "One verdict of the tests that have a p-value of their own: mirror, repeats and image-spectral on the images, "
@@ -161,5 +163,6 @@ ENTRIES = {
         "core.detectors.panel:panel",
         {"level": _FDR},
         facts={"scope": "suspicious_class", "may": ("images",), "features": "optional", "cuts": ("gap", "budget")},
+        version=2,
     ),
 }

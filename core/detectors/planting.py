@@ -179,20 +179,20 @@ def _by_views(ground: _Ground, plants: Sequence[Plant], views: Sequence[View], b
     order = by_content(ground.images)
     members = by_order(ground.labels, order)
     every = image_spectral.views_of(images)
-    least = image_spectral.loud(len(every), ground.level)
+    rule = image_spectral.Rule(ground.level, len(every), image_spectral.APART)
 
     def look(view: View) -> list[Told]:
         split, told = Split(view.of(images), members, order), []
         for label, some in groupby(plants, key=lambda plant: plant.label):
             metric = split.metric(label)
-            told += [_told(ground, plant, split, view, metric, least) for plant in some]
+            told += [_told(ground, plant, split, view, metric, rule) for plant in some]
         return told
 
     seen = side_by_side(look, views)
     return [_word(ground, plant, [told[place] for told in seen], every) for place, plant in enumerate(plants)]
 
 
-def _told(ground: _Ground, plant: Plant, split: Split, view: View, metric: Rows, least: float) -> Told:
+def _told(ground: _Ground, plant: Plant, split: Split, view: View, metric: Rows, rule: image_spectral.Rule) -> Told:
     """A view's word on a plant's class; its scores stand in the order of the class's rows."""
     planted = _planted(ground, plant)
     if len(planted) < FEWEST_IMAGES or not split.varies(plant.label):
@@ -200,7 +200,7 @@ def _told(ground: _Ground, plant: Plant, split: Split, view: View, metric: Rows,
     order = by_content(planted)
     rows = np.argsort(order, kind="stable")
     points = split.placed(view.of(reduced(planted, LARGEST))[rows], metric)
-    told = image_spectral.told_of(view, points, in_halves(order[rows]), least)
+    told = image_spectral.told_of(view, points, in_halves(order[rows]), rule)
     if told.fit is None:
         return told
     back = np.argsort(rows)
@@ -213,5 +213,6 @@ def _word(ground: _Ground, plant: Plant, told: Sequence[Told], every: Sequence[V
     unheard = [Told(view, -np.inf, silent, None) for view in every if view.name not in heard]
     log_e = image_spectral.log_e_of([*told, *unheard])
     flags = [one.fit.scores > one.fit.cut for one in image_spectral.speaking(told) if one.fit]
-    flagged = np.any(flags, axis=0) if flags else silent > 0
-    return _Word(float(np.exp(-max(log_e, 0.0))), flagged)
+    if not flags:
+        return _Word(1.0, silent > 0)
+    return _Word(float(np.exp(-max(log_e, 0.0))), np.any(flags, axis=0))

@@ -142,7 +142,7 @@ def view(name: str, images: Images) -> Features:
 
 def _tile(where: str, images: Images) -> Features:
     """The tile that words such as top-left, right or middle say, [n, d] of images [n, h, w, 3]."""
-    height, width = _within(*images.shape[1:3], LARGEST)
+    height, width = _within(images.shape[1], images.shape[2], LARGEST)
     top = _placed(height, before="top" in where, after="bottom" in where)
     left = _placed(width, before="left" in where, after="right" in where)
     return View(name=where, place=(top, left, min(TILE, height), min(TILE, width))).of(images)

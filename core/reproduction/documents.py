@@ -40,8 +40,19 @@ FRONT = {  # the attacks of README's table, in words
     "clean-label": "faint stripes, every label left as it was",
     "sinusoid": "faint stripes",
 }
+TARGET, SET = 7, 20_000  # horse, and how many images the sweeps' sets have before any are added
 NAMED = 2  # detectors that README names for an attack; the others are counted
 BENCHMARKS = ROOT / "benchmarks" / "results"
+PUBLISHED = ROOT / "assets" / "published.json"  # what others print of their detectors, with the source
+OURS = {  # the sweep and the attack in it that come nearest to a published one
+    "BadNets": ("verdict", "pattern"),
+    "Blended": ("verdict", "blended"),
+    "SIG, clean-label": ("verdict", "clean-label"),
+    "WaNet": ("peers", "warp-noise"),
+    "TaCT": ("peers", "tact"),
+    "Adap-Blend": ("peers", "adaptive-blend"),
+    "BadNets, all-to-all": ("verdict", "all-to-all"),
+}
 
 _TABLE = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 _MARK = re.compile(r"<!-- (?:table: .+?|end of table) -->")
@@ -99,13 +110,26 @@ def _shipped(name: str) -> pd.DataFrame:
 # --- the sweeps ------------------------------------------------------------------------------------------
 
 
+def _panel(name: str) -> pd.DataFrame:
+    """The finished runs of a sweep that the panel judged; attacks only."""
+    found = _shipped(name).assign(detector="panel")
+    return found[(found["status"] == "done") & (found["attack"] != "none")]
+
+
 def _attacks() -> pd.DataFrame:
+    """The runs by attack and detector, the panel's first."""
     found = _shipped("detectors")
-    return found[found["attack"] != "none"]
+    return pd.concat([_panel("verdict"), found[found["attack"] != "none"]])
+
+
+def _before_and_after() -> pd.DataFrame:
+    """Those that were cleaned, likewise."""
+    return pd.concat([_panel("verdict"), _shipped("cleaning")])
 
 
 def _learned() -> str:
-    first = _attacks().groupby("attack", sort=False).head(len(sweeps.shipped()["detectors"].seeds))
+    every = _shipped("detectors")
+    first = every[(every["attack"] != "none") & (every["detector"] == every["detector"].iloc[0])]
     return planning.markdown(first.assign(what="ASR"), "what", "attack", "asr1", 100, 0)
 
 
@@ -126,7 +150,7 @@ def _cleaned(figure: str) -> str:
         filters.assign(detector=f"{article} {which} filter", **{figure: filters[f"{which}_{figure}"]})
         for article, which in (("a", "random"), ("the", "perfect"))
     ]
-    return planning.markdown(pd.concat([_shipped("cleaning"), *others]), "detector", "attack", figure, 100, 0)
+    return planning.markdown(pd.concat([_before_and_after(), *others]), "detector", "attack", figure, 100, 0)
 
 
 def _control() -> str:
@@ -145,7 +169,7 @@ def _faint(figure: str, factor: float, digits: int) -> str:
 
 def _front() -> str:
     """By whom the backdoors of six attacks are gone, in every seed, and how often the trigger works then."""
-    found = _shipped("cleaning")
+    found = _before_and_after()
     mean, worst = (found.pivot_table("asr2", "detector", "attack", how, sort=False) for how in ("mean", "max"))
     gone = worst < GONE
     order = gone.sum(axis=1).sort_values(ascending=False, kind="stable").index
@@ -158,6 +182,53 @@ def _front() -> str:
         told = " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else "**none of them**"
         rows.append((words, told, f"{before:.0%}", f"{after:.0%}"))
     return _rows(("trigger", "found by", "ASR before", "ASR after"), rows)
+
+
+def _verdicts(name: str) -> str:
+    """What the panel says and does, attack by attack: shares in percent, counts as means over the seeds."""
+    found = _panel(name)
+    after = found["asr2"].notna().any()
+    head = ("attack", "runs", "ASR", "named alone", "AUROC", "TPR", "FPR", *(("ASR after", "benign") if after else ()))
+    rows: list[tuple[str, ...]] = []
+    for attack, runs in found.groupby("attack", sort=False):
+        alone = sum(_named_right(run) for run in runs.to_dict("records"))
+        figures = [f"{_percent(runs['asr1'])}", f"{alone} of {len(runs)}", f"{runs['auroc'].astype(float).mean():.3f}"]
+        figures += [f"{_tpr(runs):.1f}", f"{100 * runs['fpr'].astype(float).mean():.2f}"]
+        figures += [_percent(runs["asr2"]), _percent(runs["benign_asr"])] if after else []
+        rows.append((str(attack), str(len(runs)), *figures))
+    return _rows(head, rows)
+
+
+def _named_right(run: Mapping[str, Any]) -> bool:
+    """Whether a run's poisoned classes are named, and no other."""
+    everywhere = run["attack"] == "all-to-all"
+    return set(json.loads(run["named"] or "[]")) == (set(range(10)) if everywhere else {TARGET})
+
+
+def _percent(column: pd.Series) -> str:
+    return f"{100 * column.astype(float).mean():.1f}"
+
+
+def _tpr(runs: pd.DataFrame) -> float:
+    """The share of the poisoned images that is flagged, in percent, the mean over runs."""
+    return float(100 * (1 - runs["poisons_left"].astype(float) / runs["poisons"].astype(float)).mean())
+
+
+def _published() -> str:
+    """Others' TPR/FPR as they print them, and the panel's on the nearest attack of ours."""
+    told = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    rows: list[tuple[str, ...]] = []
+    for attack, figures in told["attacks"].items():
+        ours, rate = "—", "—"
+        if attack in OURS:
+            name, own = OURS[attack]
+            found = _panel(name)
+            runs = found[found["attack"] == own]
+            if len(runs):
+                ours = f"{_tpr(runs):.1f}/{100 * runs['fpr'].astype(float).mean():.2f}"
+                rate = f"{runs['poisons'].astype(float).mean() / SET:.0%}"
+        rows.append((attack, f"**{ours}**", rate, *figures))
+    return _rows(("attack", "`panel`", "of the set", *told["detectors"]), rows)
 
 
 # --- the report's rows, and benchmarks -------------------------------------------------------------------
@@ -243,6 +314,9 @@ def _recipes() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "the panel": partial(_verdicts, "verdict"),
+    "the peers": partial(_verdicts, "peers"),
+    "beside others": _published,
     "six attacks": _front,
     "the report's rows": _report,
     "learned": _learned,
