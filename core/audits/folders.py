@@ -44,7 +44,8 @@ def walked(root: Path) -> Walked:
 
 def found(root: Path, walk: Walked) -> Found:
     """The class folders in a folder."""
-    skipped = walk.skipped + Counter(map(layout.why_skipped, walk.others))
+    # One that has an image's name and is here nevertheless is a pipe or a device.
+    skipped = walk.skipped + Counter(layout.why_skipped(path) or layout.OTHER for path in walk.others)
     arranged = layout.arrange(walk.images)
     return Found(
         kind="class folders",
@@ -52,7 +53,7 @@ def found(root: Path, walk: Walked) -> Found:
         labels=arranged.labels,
         splits=[readable(split) for split in arranged.splits],
         stream=lambda: (opened(root / path) for path in walk.images),
-        skipped=layout.told(skipped),  # type: ignore[arg-type]
+        skipped=layout.told(skipped),
         notes=arranged.notes,
     )
 
@@ -82,7 +83,10 @@ def _entries(root: Path, folder: str, skipped: Counter[str]) -> list[os.DirEntry
 
 def _sort(entry: os.DirEntry[str], path: str, inside: Path, found: Walked, waiting: list[str]) -> None:
     """Put one thing where it belongs."""
-    is_folder = entry.is_dir()
+    try:
+        is_folder = entry.is_dir()
+    except OSError:  # a link to itself
+        is_folder = False
     reason = layout.why_skipped(path + "/" * is_folder)
     if reason not in (None, layout.OTHER, layout.NESTED):
         found.skipped[str(reason)] += 1

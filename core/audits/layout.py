@@ -60,11 +60,10 @@ def leads_outside(path: str) -> bool:
 
 def empty_folders(folders: Sequence[str], images: Sequence[str]) -> int:
     """How many of the folders (end in /) hold neither an image nor another folder; hidden ones do not count."""
-    above = {folder.rstrip("/").rpartition("/")[0] for folder in folders}
-    full = above | {image.rpartition("/")[0] for image in images}
-    return sum(
-        folder.rstrip("/") not in full and why_skipped(folder) in (OTHER, NESTED, None) for folder in set(folders)
-    )
+    full = {path.rstrip("/").rpartition("/")[0] for path in {*folders, *images}}
+    full |= {"/".join(parts[:end]) for parts in (one.split("/") for one in full) for end in range(1, len(parts))}
+    seen = (folder for folder in set(folders) if why_skipped(folder) in (OTHER, NESTED, None))
+    return sum(folder.rstrip("/") not in full for folder in seen)
 
 
 def arrange(paths: Sequence[str]) -> Arranged:
@@ -87,7 +86,7 @@ def arrange(paths: Sequence[str]) -> Arranged:
 def _wrapping(folders: set[tuple[str, ...]]) -> int:
     """How many folders lie around all classes: each the only one of its level, holding no image itself."""
     depth = 0
-    while all(len(folder) > depth + 1 for folder in folders):
+    while folders and all(len(folder) > depth + 1 for folder in folders):
         level = {folder[depth] for folder in folders}
         if len(level) > 1 or next(iter(level)).lower() in SPLITS:
             break

@@ -187,7 +187,7 @@ def _listed(path: Path) -> Listed:
             reason = _why_skipped(member, name)
             if reason is None:
                 images.append(Entry(name, place))
-            elif reason not in (layout.OTHER, layout.NESTED):
+            elif reason not in (layout.OTHER, layout.NESTED) or not (member.isreg() or member.isdir()):
                 skipped[reason] += 1
             else:
                 others.append(name)

@@ -100,7 +100,11 @@ def test_every_form_is_recognised_and_read_whole(kind: str, tmp_path: Path) -> N
     assert brought.classes == ("0", "1", "2", "10")
     assert not brought.unreadable
     assert not brought.doubtful
-    order = np.argsort(np.array([IMAGES[0].size * 0 + int(np.flatnonzero((IMAGES == one).all((1, 2, 3)))[0]) for one in brought.images]))
+    order = np.argsort(
+        np.array(
+            [IMAGES[0].size * 0 + int(np.flatnonzero((IMAGES == one).all((1, 2, 3)))[0]) for one in brought.images]
+        )
+    )
     assert np.array_equal(brought.images[order], IMAGES)
     assert [brought.classes[label] for label in brought.labels[order]] == [label for _, label in ROWS]
     assert brought.sizes.tolist() == [[8, 8]] * 8
