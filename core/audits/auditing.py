@@ -89,18 +89,17 @@ def audit(
 ) -> Audit:
     """Audit a set: a path to one (`read` says which), or images [n, h, w, 3] uint8 with labels [n] as people have them.
 
-    features [n, d]: what a network that was trained on the set makes of its images, in their order. side: the working
-    size in pixels. planting: also say what would have been found (core.evaluation.control). tell hears how far it is.
-    BadRequest where it cannot be read, or features are of other images.
+    features [n, d]: what a network that was trained on the set makes of its images, in their order, broken ones
+    counted. side: the working size in pixels. planting: also say what would have been found (core.evaluation.control).
+    tell hears how far it is. BadRequest where it cannot be read, or features are of other images.
     """
     began = time.perf_counter()
     brought = _brought(what, labels, side, tell)
-    if features is not None and (np.ndim(features) != 2 or len(features) != len(brought.labels)):
-        raise BadRequest(f"features must be [{len(brought.labels)}, d], got {list(np.shape(features))}")
+    seen = _aligned(features, brought)
     tell(0.3, "looking for copies")
     found, notes = plain_findings(brought)
     tell(0.5, "asking the panel")
-    judged = accused.judge(brought, None if features is None else np.asarray(features), level)
+    judged = accused.judge(brought, seen, level)
     planted = None
     if judged is not None:
         found += [*accused.accusations(brought, judged), *accused.groups(judged.detection)]
@@ -117,6 +116,15 @@ def _brought(what: str | Path | Images, labels: Any, side: int | None, tell: Tel
     if labels is not None:
         raise BadRequest("labels go with images; a path has its own")
     return read(what, side=side, tell=lambda done: tell(0.3 * done, "reading"))
+
+
+def _aligned(features: Features | NDArray[Any] | None, brought: Brought) -> Features | None:
+    """Features of the images that could be read, [n, d]; given for all that are listed, in the set's order."""
+    if features is None:
+        return None
+    if np.ndim(features) != 2 or len(features) != brought.listed:
+        raise BadRequest(f"features must be [{brought.listed}, d], a row an image; got {list(np.shape(features))}")
+    return np.asarray(features)[brought.rows]
 
 
 def _planted(brought: Brought, judged: Judged, level: float, tell: Tell) -> tuple[Control, ...]:

@@ -1,8 +1,7 @@
 """Pictures that are in a set more than once: exact copies, and near ones, which differ by little.
 
-A near copy of an image is looked for as its nearest neighbour: averages over areas and projections never lie further
-apart than the images themselves, so small pictures of the images, in few directions, are compared first, and pixels of
-the pairs that are left. Every image is compared with every other one; beyond `MOST` images near copies are not looked
+A near copy of an image is looked for as its nearest neighbour among small pictures of all, in few directions; then
+pixels are compared. Every image is compared with every other one, so beyond `MOST` images near copies are not looked
 for, and that is told.
 """
 
@@ -13,14 +12,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from core.types import Ids, Images
+from core.types import Ids, Images, Mask
 
 NEAR = 16.0  # root mean square difference in grey levels, up to which two images are one picture
+NOISE = 8  # grey levels by which two pictures of one thing may differ anywhere
+FEW = 0.1  # of the places: so many may differ by more, as where one of the two bears a stamp
 SMALL, DIRECTIONS = 8, 32
 MOST = 100_000  # images
 BLOCK = 1_000  # images that are compared at a time
 FLAT = 4.0  # standard deviation in grey levels, below which an image is like many others
 
+Pixels = NDArray[np.uint8]
 Pairs = NDArray[np.int64]  # [m, 2], ids, the lower first
 
 
@@ -60,16 +62,31 @@ def _near(images: Images, ids: Ids) -> Pairs:
     ids, small = ids[lively], small[lively]
     if len(ids) < 2:
         return np.zeros((0, 2), np.int64)
-    few = _projected(small)
-    nearest, distance = _nearest(few)
-    close = np.flatnonzero(distance <= NEAR * np.sqrt(small.shape[1]))
-    pairs = np.unique(np.sort(np.stack([ids[close], ids[nearest[close]]], 1), axis=1), axis=0)
-    return pairs[[rms(images, first, second) <= NEAR for first, second in pairs]]
+    nearest = _nearest(_projected(small))
+    pairs = np.unique(np.sort(np.stack([ids, ids[nearest]], 1), axis=1), axis=0)
+    return pairs[_one_picture(images, pairs)]
 
 
-def rms(images: Images, first: int, second: int) -> float:
-    """The root mean square difference of two images, in grey levels."""
-    return float(np.sqrt(((images[first].astype(np.float32) - images[second]) ** 2).mean()))
+def _one_picture(images: Images, pairs: Pairs) -> Mask:
+    """Whether pairs [m, 2] of images are one picture each: they differ little everywhere, or in few places only.
+
+    Of the places, those count that are not of an image's commonest colour: two drawings on one ground are not one.
+    """
+    alike = np.zeros(len(pairs), bool)
+    for start in range(0, len(pairs), BLOCK):
+        first, second = (images[pairs[start : start + BLOCK, side]] for side in (0, 1))
+        apart = np.abs(first.astype(np.int16) - second)
+        differing = (apart.max(3) > NOISE).sum((1, 2))
+        little = np.square(apart, dtype=np.float32).mean((1, 2, 3)) <= NEAR**2
+        for row in np.flatnonzero(~little & (differing <= FEW * apart[0, ..., 0].size)):
+            little[row] = differing[row] <= FEW * (_drawn(first[row]) | _drawn(second[row])).sum()
+        alike[start : start + BLOCK] = little
+    return alike
+
+
+def _drawn(image: Pixels) -> Mask:
+    middle = np.median(image, axis=(0, 1))
+    return np.asarray((np.abs(image - middle) > NOISE).any(2))
 
 
 def _small(images: Images) -> NDArray[np.float32]:
@@ -88,17 +105,16 @@ def _projected(small: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows [n, d] along their leading directions, [n, c]."""
     centred = small - small.mean(0)
     directions = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :DIRECTIONS]
-    return centred @ directions
+    return np.asarray(centred @ directions)
 
 
-def _nearest(points: NDArray[np.float32]) -> tuple[Ids, NDArray[np.float64]]:
-    """The nearest other one of each of points [n, c], and how far away it is."""
+def _nearest(points: NDArray[np.float32]) -> Ids:
+    """The nearest other one of each of points [n, c], [n]."""
     squares = (points**2).sum(1)
-    nearest, distance = np.empty(len(points), np.int64), np.empty(len(points))
+    nearest = np.empty(len(points), np.int64)
     for start in range(0, len(points), BLOCK):
         some = points[start : start + BLOCK]
         apart = squares - 2 * (some @ points.T)
         apart[np.arange(len(some)), np.arange(start, start + len(some))] = np.inf
-        nearest[start : start + BLOCK] = best = apart.argmin(1)
-        distance[start : start + BLOCK] = np.linalg.norm(some - points[best], axis=1)
-    return nearest, distance
+        nearest[start : start + BLOCK] = apart.argmin(1)
+    return nearest

@@ -50,7 +50,7 @@ def nobody() -> Ids:
 
 @dataclass(frozen=True)
 class Judged:
-    """What the panel says of the images that have a label: their ids [m], its detection of these, who is flagged [m]."""
+    """What the panel says of the images that have a label: their ids [m], its detection, and who is flagged [m]."""
 
     ids: Ids
     detection: Detection

@@ -28,5 +28,5 @@ def given(images: Images, labels: Any) -> Brought:
         classes=tuple(read.names), splits=np.zeros(count, np.int64), split_names=("",), images=images,
         sizes=np.tile(np.array([[height, width]], np.int32), (count, 1)), modes=("RGB",),
         digests=tuple(blake2b(image.tobytes(), digest_size=16).digest() for image in images),
-        unreadable=(), skipped={}, doubtful=(), sentences=tuple(read.notes),
+        rows=np.arange(count), listed=count, unreadable=(), skipped={}, doubtful=(), sentences=tuple(read.notes),
     )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from core.audits.brought import Brought
-from core.audits.copies import MOST, Alike, Pairs, alike
+from core.audits.copies import MOST, NOISE, Alike, Pairs, alike
 from core.audits.finding import Found, listed, nobody, places, plain
 from core.types import Ids
 
@@ -95,7 +95,8 @@ def _none(pairs: Pairs | None) -> Pairs:
 def _within(brought: Brought, pairs: Pairs) -> Pairs:
     """Those pairs that have one label, and one split."""
     labels, splits = brought.labels[pairs], brought.splits[pairs]
-    return pairs[(labels[:, 0] == labels[:, 1]) & (labels[:, 0] >= 0) & (splits[:, 0] == splits[:, 1])]
+    kept = (labels[:, 0] == labels[:, 1]) & (labels[:, 0] >= 0) & (splits[:, 0] == splits[:, 1])
+    return np.asarray(pairs[kept])
 
 
 FEWEST_PAIRS = 5  # from which on it is told where pairs differ
@@ -112,9 +113,6 @@ def _where(brought: Brought, pairs: Pairs) -> tuple[int, int, int, int] | None:
     rows, columns = np.flatnonzero(shown.any(1)), np.flatnonzero(shown.any(0))
     box = int(rows[0]), int(columns[0]), int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
     return box if 2 * box[2] * box[3] < shown.size else None
-
-
-NOISE = 8  # grey levels by which two pictures of one thing may differ anywhere
 
 
 def _commonest(brought: Brought, pairs: Pairs) -> str:

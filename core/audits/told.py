@@ -1,22 +1,17 @@
-"""What an audit found: as one object, as a table of its images, as a list of what to keep, and as sentences."""
+"""What an audit found, as one object and as sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from core.audits.auditing import Audit
 from core.audits.finding import Found, plain
 from core.evaluation import control
-from core.store import as_csv, writing
-
-TABLE, KEEP, REPORT = "audit.csv", "keep.txt", "report.html"
 
 
 def document(told: Audit) -> dict[str, Any]:
@@ -61,50 +56,6 @@ def _finding(told: Audit, one: Found) -> dict[str, Any]:
 
 def _planted(told: Audit, row: control.Control) -> dict[str, Any]:
     return {**asdict(row), "label": told.brought.classes[row.label]}
-
-
-# --- files ------------------------------------------------------------------------------------------------
-
-
-def write(told: Audit, folder: Path) -> list[Path]:
-    """`audit.csv` (path, label, score, flagged, reason), `keep.txt` (the paths that are not flagged), `report.html`."""
-    from core.audits.report import page
-
-    files = {
-        TABLE: as_csv(table(told)),
-        KEEP: "".join(f"{_line(name)}\n" for name in kept(told)).encode(),
-        REPORT: page(told).encode(),
-    }
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
-    return [folder / name for name in files]
-
-
-def table(told: Audit) -> pd.DataFrame:
-    """A row an image, in the order of the set."""
-    brought = told.brought
-    names = np.array([*brought.classes, None], object)
-    scores = np.full(len(brought.labels), np.nan) if told.judged is None else told.judged.scores(len(brought.labels))
-    return pd.DataFrame(
-        {
-            "path": brought.names,
-            "label": names[brought.labels],
-            "score": scores,
-            "flagged": told.flagged,
-            "reason": [told.reasons.get(row, "") for row in range(len(brought.labels))],
-        }
-    )
-
-
-def kept(told: Audit) -> list[str]:
-    """What is not flagged, in order."""
-    return [name for name, flagged in zip(told.brought.names, told.flagged, strict=True) if not flagged]
-
-
-def _line(name: str) -> str:
-    return name.replace("\n", "\\n").replace("\r", "\\r")
 
 
 # --- sentences --------------------------------------------------------------------------------------------

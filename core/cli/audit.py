@@ -27,7 +27,9 @@ def audit(
         typer.Option(help="Features [n, d] of its images, in their order, by a network that was trained on the set."),
     ] = None,
     level: Annotated[float, typer.Option(min=1e-12, max=0.5, help="Share of classes named wrongly, at most.")] = LEVEL,
-    side: Annotated[int | None, typer.Option(min=8, max=512, help="Working size in pixels; chosen if left out.")] = None,
+    side: Annotated[
+        int | None, typer.Option(min=8, max=512, help="Working size in pixels; chosen if left out.")
+    ] = None,
     control: Annotated[
         bool, typer.Option("--control", help="Also plant known triggers, and say which of them would have been found.")
     ] = False,
