@@ -95,7 +95,7 @@ class _Reader:
             unreadable=tuple(self.unreadable),
             doubtful=(*found.doubtful, *self.doubtful),
             skipped=found.skipped,
-            sentences=(*found.notes, why, *self._told()),
+            sentences=(*found.notes, *dict.fromkeys(found.late), why, *self._told()),
         )
 
     def _told(self) -> Iterator[str]:
@@ -140,6 +140,8 @@ def _each(found: Found) -> Iterator[Raw]:
         for raw in stream:
             count += 1
             yield raw
+    except BadRequest:  # of the set as a whole
+        raise
     except (OSError, EOFError, ValueError, RuntimeError, tarfile.TarError, zlib.error, lzma.LZMAError):
         pass  # ValueError: Arrow's errors are of that kind, too
     finally:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from core import audits
-from tests.audits.made import CLASSES, laid_out, picture, pixels, tarred, zipped
+from tests.audits.made import CLASSES, laid_out, pixels, tarred, zipped
 
 ROWS = [(name, name.split("/")[0]) for name in CLASSES]
 NUMBERS = np.array([int(label) for _, label in ROWS])
@@ -102,7 +102,7 @@ def test_every_form_is_recognised_and_read_whole(kind: str, tmp_path: Path) -> N
     assert not brought.doubtful
     order = np.argsort(
         np.array(
-            [IMAGES[0].size * 0 + int(np.flatnonzero((IMAGES == one).all((1, 2, 3)))[0]) for one in brought.images]
+            [IMAGES[0].size * 0 + int(np.flatnonzero((one == IMAGES).all((1, 2, 3)))[0]) for one in brought.images]
         )
     )
     assert np.array_equal(brought.images[order], IMAGES)
