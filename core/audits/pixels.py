@@ -8,6 +8,7 @@ white, more bits than 8 are scaled; and pictures stand upright as their EXIF say
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -38,18 +39,17 @@ def size_of(file: IO[bytes]) -> tuple[int, int]:
     from PIL import Image
 
     with pictures.opened(file, FORMATS) as image:
-        # Not image.getexif(): that of a PNG unpacks the pixels.
-        sideways = Image.Image.getexif(image).get(0x0112) in _SIDEWAYS
+        sideways = False
+        with suppress(Exception):  # damaged EXIF; not image.getexif(), which unpacks the pixels of a PNG
+            sideways = Image.Image.getexif(image).get(0x0112) in _SIDEWAYS
         return (image.width, image.height) if sideways else (image.height, image.width)
 
 
 def seen(data: bytes, shape: tuple[int, int]) -> Seen:
     """A picture's file as a network is shown it, at the working size (height, width); BadRequest says what is wrong."""
-    from PIL import ImageOps
-
     with pictures.opened(data, FORMATS) as image:
         mode, doubts = image.mode, _frames(image)
-        upright = ImageOps.exif_transpose(image)
+        upright = _upright(image)
         rgb, hidden = _as_rgb(upright)
         height, width = upright.height, upright.width
         return Seen(_fitted(rgb, shape), height, width, mode, (*doubts, *hidden, *_cut(height, width, shape)))
@@ -66,11 +66,23 @@ def shown(pixels: Images, shape: tuple[int, int], mode: str) -> Seen:
     return Seen(_fitted(rgb, shape), height, width, mode, (*hidden, *_cut(height, width, shape)))
 
 
+def _upright(image: Any) -> Any:
+    """As its EXIF says, unless that is damaged: a loader that does not look at it reads such a picture, too."""
+    from PIL import ImageOps
+
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # Pillow raises many kinds
+        return image
+
+
 def _frames(image: Any) -> tuple[str, ...]:
     """A phone's JPEG carries a preview as a second frame; that is no animation."""
-    if image.format == "MPO" or not getattr(image, "is_animated", False):
-        return ()
-    return ("has more than one frame; the first is taken",)
+    several = False
+    with suppress(Exception):  # a second frame that is damaged
+        several = image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    return () if not several else ("has more than one frame; the first is taken",)
 
 
 def _as_rgb(image: Any) -> tuple[Any, tuple[str, ...]]:

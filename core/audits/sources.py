@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from core.audits import arrays, columns, folders, layout, shards, tables, tars, zips
 from core.audits.brought import Brought, Listing
 from core.audits.decoding import decoded
-from core.audits.found import Found, codes, counted, in_words, some, split_codes
+from core.audits.found import Fault, Found, Row, codes, counted, in_words, some, split_codes
 from core.types import BadRequest
 
 KINDS = (
@@ -17,6 +18,7 @@ KINDS = (
     "an .npz, or images.npy beside labels.npy"
 )
 PAIR = ("images.npy", "labels.npy")
+SHARDS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 TABLES = ("csv", "tsv", *tables.LINES)
 _FOREIGN = (
     ((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"), "holds Python objects, which are never read here"),
@@ -33,7 +35,7 @@ _FOREIGN = (
 
 def recognise(path: str | Path) -> Listing:
     """What lies at a path, without decoding a pixel; BadRequest in one sentence where nothing can be read."""
-    place = Path(path).expanduser()
+    place = Path(os.path.expanduser(path))
     found = _found(place)
     labels, classes = codes(found.labels)
     splits, split_names = split_codes(found.splits)
@@ -60,15 +62,18 @@ def read(path: str | Path, *, side: int | None = None, tell: Callable[[float], N
     side: another square, 8 to 1,024 pixels. tell: is told how far it is, 0 to 1. BadRequest as `recognise`, where no
     image can be read, and where all would not fit into the memory that is free.
     """
-    place = Path(path).expanduser()
+    place = Path(os.path.expanduser(path))
     found = _found(place)
     with in_words(place):
         return decoded(found, str(place), side, tell)
 
 
 def _found(path: Path) -> Found:
-    with in_words(path):
+    try:
         path.stat()
+    except (OSError, ValueError) as error:  # ValueError: with a NUL in it
+        raise BadRequest(f"cannot read {str(path)[:200]!r}: {getattr(error, 'strerror', None) or error}") from None
+    with in_words(path):
         found = _in_folder(path) if path.is_dir() else _in_file(path)
     if not found.names:
         left = f"; left out: {_listed(found)}" if found.skipped else ""
@@ -80,24 +85,28 @@ def _in_folder(path: Path) -> Found:
     if (path / PAIR[0]).is_file():
         return arrays.from_pair(path / PAIR[0], path / PAIR[1])
     walk = folders.walked(path)
-    by_kind = {end: [path / one for one in walk.others if layout.extension(one) == end] for end in ("parquet", "tar")}
-    if not walk.images and by_kind["parquet"]:
-        return shards.found(by_kind["parquet"], path)
-    if not walk.images and by_kind["tar"]:
-        return tars.found(by_kind["tar"], path)
+    for ends, reader in ((".parquet", shards.found), (SHARDS, tars.found)):
+        files = [path / one for one in walk.others if one.lower().endswith(ends)]
+        if files and not walk.images:
+            return reader(files, path)
     found = folders.found(path, walk)
     manifests = [one for one in walk.others if layout.extension(one) in TABLES and "/" not in one]
-    if len(manifests) == 1 and not any(label is not None for label in found.labels):
+    if len(manifests) == 1 and len(set(found.labels)) == 1:
         return _by_manifest(path / manifests[0], found)
     return found
 
 
 def _by_manifest(path: Path, found: Found) -> Found:
-    """Pictures without class folders beside one table: as the table says, if it is one of images."""
+    """Pictures in no class folders, or in one, beside a table: as it says, if it names files that are there."""
     try:
-        return tables.found(path, layout.extension(path.name) in tables.LINES)
+        said = tables.found(path, layout.extension(path.name) in tables.LINES)
     except BadRequest:
         return found
+    first = next(iter(said.stream()), None)
+    if first is None or isinstance(first, Fault | Row):
+        return found
+    first.close()
+    return said
 
 
 def _in_file(path: Path) -> Found:

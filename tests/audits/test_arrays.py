@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,14 @@ def test_files_that_lie(tmp_path: Path) -> None:
             audits.recognise(tmp_path / "set.npz")
 
 
+def test_more_rows_than_there_can_be(tmp_path: Path) -> None:
+    """An archive of a few kilobytes, whose header is true."""
+    path = tmp_path / "set.npz"
+    np.savez_compressed(path, images=np.zeros((2_000_001, 1, 1), np.uint8))
+    with pytest.raises(BadRequest, match="at most 2,000,000 entries"):
+        audits.recognise(path)
+
+
 @pytest.mark.parametrize("cut", [5, 100, 600])
 def test_a_cut_npz(cut: int, tmp_path: Path) -> None:
     path = npz(tmp_path / "set.npz", images=IMAGES, labels=LABELS)
@@ -177,8 +186,6 @@ def test_the_pair_by_its_first_file_and_without_labels(tmp_path: Path) -> None:
 
 
 def test_no_pickle_is_ever_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import pickle
-
     class Bomb:
         def __reduce__(self) -> tuple[Any, ...]:
             return (pytest.fail, ("it was unpickled",))

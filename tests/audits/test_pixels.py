@@ -133,6 +133,12 @@ def test_pictures_stand_upright(kind: str, tmp_path: Path) -> None:
     assert brought.images[0, 13, 4, 0] > 200
 
 
+@pytest.mark.parametrize("exif", [b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0" + bytes(range(200)), b"x"])
+def test_damaged_exif_is_no_damaged_picture(exif: bytes, tmp_path: Path) -> None:
+    brought = one(tmp_path, picture(0, "JPEG", exif=exif))
+    assert not brought.unreadable
+
+
 @pytest.mark.parametrize(("kind", "name"), [("GIF", "a.gif"), ("PNG", "a.png"), ("TIFF", "a.tif"), ("WEBP", "a.webp")])
 def test_of_several_frames_the_first_is_taken(kind: str, name: str, tmp_path: Path) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
