@@ -106,8 +106,10 @@ def _hidden(pixels: NDArray[np.uint8]) -> tuple[str, ...]:
         return ()
     under = pixels[..., :3][pixels[..., 3] == 0]
     several = len(under) > 1 and bool((np.ptp(under, axis=0) > VISIBLE).any())
-    what = ", and a picture of its own lies under what is fully transparent" if several else ""
-    return (f"{share:.2g} of its pixels are shown otherwise on white than a network sees them{what}",)
+    what = "; a picture of its own lies under what is fully transparent" if several else ""
+    return (
+        f"{share:.1%} of its pixels look otherwise on white than to a network, which is shown no transparency{what}",
+    )
 
 
 def _cut(height: int, width: int, shape: tuple[int, int]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from core.audits import arrays, columns, folders, layout, shards, tables, tars, zips
@@ -36,22 +36,7 @@ _FOREIGN = (
 def recognise(path: str | Path) -> Listing:
     """What lies at a path, without decoding a pixel; BadRequest in one sentence where nothing can be read."""
     place = Path(os.path.expanduser(path))
-    found = _found(place)
-    labels, classes = codes(found.labels)
-    splits, split_names = split_codes(found.splits)
-    sizes, parts = Counter(labels.tolist()), Counter(splits.tolist())
-    by_class = {name: sizes[number] for number, name in enumerate(classes)}
-    by_split = {name: parts[number] for number, name in enumerate(split_names)}
-    return Listing(
-        source=str(place),
-        kind=found.kind,
-        images=len(found.names),
-        classes=by_class,
-        splits=by_split,
-        unlabelled=sizes[-1],
-        skipped=found.skipped,
-        sentences=_told(found, by_class, by_split, sizes[-1]),
-    )
+    return _listed(_found(place), place)
 
 
 def read(path: str | Path, *, side: int | None = None, tell: Callable[[float], None] = lambda done: None) -> Brought:
@@ -65,7 +50,7 @@ def read(path: str | Path, *, side: int | None = None, tell: Callable[[float], N
     place = Path(os.path.expanduser(path))
     found = _found(place)
     with in_words(place):
-        return decoded(found, str(place), side, tell)
+        return decoded(found, str(place), _listed(found, place).sentences, side, tell)
 
 
 def _found(path: Path) -> Found:
@@ -76,7 +61,7 @@ def _found(path: Path) -> Found:
     with in_words(path):
         found = _in_folder(path) if path.is_dir() else _in_file(path)
     if not found.names:
-        left = f"; left out: {_listed(found)}" if found.skipped else ""
+        left = f"; left out: {_sizes(found.skipped)}" if found.skipped else ""
         raise BadRequest(f"{path} must hold images, got none{left}")
     return found
 
@@ -158,20 +143,32 @@ def _foreign(begins: bytes, end: str) -> str:
 # --- in English -------------------------------------------------------------------------------------------
 
 
-def _told(found: Found, classes: dict[str, int], splits: dict[str, int], unlabelled: int) -> tuple[str, ...]:
-    what = f"{found.kind[0].upper()}{found.kind[1:]}"
-    named = some([f"{name} ({size:,})" for name, size in classes.items()])
-    told = [f"{what}: {counted(len(found.names), 'image')} in {counted(len(classes), 'class', 'classes')}: {named}."]
+def _listed(found: Found, path: Path) -> Listing:
+    labels, classes = codes(found.labels)
+    splits, split_names = split_codes(found.splits)
+    sizes, parts = Counter(labels.tolist()), Counter(splits.tolist())
+    by_class = {name: sizes[number] for number, name in enumerate(classes)}
+    by_split = {name: parts[number] for number, name in enumerate(split_names)}
+    told = (*_told(found, by_class, by_split, sizes[-1]), *found.notes)
+    return Listing(
+        str(path), found.kind, len(found.names), by_class, by_split, sizes[-1], dict(found.skipped), tuple(told)
+    )
+
+
+def _told(found: Found, classes: dict[str, int], splits: dict[str, int], unlabelled: int) -> Iterator[str]:
+    what = f"{found.kind[0].upper()}{found.kind[1:]}: {counted(len(found.names), 'image')}"
     if not classes:
-        told = [f"{what}: {counted(len(found.names), 'image')}, none of which has a label."]
-    elif unlabelled:
-        told.append(f"{counted(unlabelled, 'image has', 'images have')} no label.")
+        yield f"{what}, none of which has a label."
+    else:
+        yield f"{what} in {counted(len(classes), 'class', 'classes')}: {_sizes(classes)}."
+        if unlabelled:
+            yield f"{counted(unlabelled, 'image has', 'images have')} no label."
     if list(splits) != [""]:
-        told.append(f"Splits: {some([f'{name or chr(39) * 2} ({size:,})' for name, size in splits.items()])}.")
+        yield f"Splits: {_sizes({name or 'none': size for name, size in splits.items()})}."
     if found.skipped:
-        told.append(f"Left out: {_listed(found)}.")
-    return (*told, *found.notes)
+        yield f"Left out: {_sizes(found.skipped)}."
 
 
-def _listed(found: Found) -> str:
-    return some([f"{reason} ({count:,})" for reason, count in found.skipped.items()], most=20)
+def _sizes(counts: Mapping[str, int]) -> str:
+    """Names and how many of each, in a sentence."""
+    return some([f"{name} ({count:,})" for name, count in counts.items()], most=12)

@@ -94,12 +94,14 @@ def test_every_form_is_recognised_and_read_whole(kind: str, tmp_path: Path) -> N
     assert dict(listing.classes) == {"0": 2, "1": 2, "2": 2, "10": 2}, "natural order"
     assert list(listing.classes) == ["0", "1", "2", "10"]
     assert dict(listing.splits) == {"": 8}
+    assert "8 images in 4 classes: 0 (2), 1 (2), 2 (2), 10 (2)." in listing.sentences[0]
     done: list[float] = []
     brought = audits.read(path, tell=done.append)
     assert done == sorted(done)
     assert done[-1] == 1.0
     assert (brought.kind, len(brought), brought.listed) == (kind, 8, 8)
     assert brought.classes == ("0", "1", "2", "10")
+    assert brought.sentences[: len(listing.sentences)] == listing.sentences
     assert not brought.unreadable
     assert not brought.doubtful
     order = [int(np.flatnonzero((brought.images == one).all((1, 2, 3)))[0]) for one in IMAGES]
