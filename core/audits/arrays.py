@@ -16,8 +16,8 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from core.audits import scales
-from core.audits.found import MOST_ENTRIES, SPLITS, Found, Raw, some
+from core.audits import limits, scales, zips
+from core.audits.found import SPLITS, Found, Raw, some
 from core.detectors import as_labels, free_memory
 from core.types import BadRequest
 
@@ -40,6 +40,7 @@ class Stored(NamedTuple):
 def from_npz(path: Path) -> Found:
     """The images and labels of an archive of arrays, whatever usual names they have."""
     roles: dict[tuple[str, str], Stored] = {}
+    zips.check_entries(path)
     with zipfile.ZipFile(path) as archive:
         members = [one for one in archive.infolist() if one.filename.endswith(".npy")]
         names = [one.filename.removesuffix(".npy") for one in members]
@@ -70,6 +71,7 @@ def _found(kind: str, path: Path, pairs: Sequence[tuple[Stored, Stored | None, s
     forms = [scales.form(images.shape, images.dtype, f"{path}:{images.name}") for images, _, _ in pairs]
     if len({(form.height, form.width) for form in forms}) > 1:
         raise BadRequest(f"{path} must hold images of one size in all its splits")
+    limits.check_count(path, sum(images.shape[0] for images, _, _ in pairs))
     names, labels, splits = [], list[str | None](), []
     for (images, given, split), form in zip(pairs, forms, strict=True):
         rows = images.shape[0]
@@ -79,14 +81,16 @@ def _found(kind: str, path: Path, pairs: Sequence[tuple[Stored, Stored | None, s
         notes += [form.note] * bool(form.note)
         if given is None:
             notes.append(f"No array holds labels of {images.name}.")
-    if len(names) > MOST_ENTRIES:
-        raise BadRequest(f"{path} must hold at most {MOST_ENTRIES:,} images, got {len(names):,}")
+    late: list[str] = []
     return Found(
         kind=kind,
         names=names,
         labels=labels,
         splits=splits,
-        stream=lambda: (raw for (images, _, _), form in zip(pairs, forms, strict=True) for raw in _rows(images, form)),
+        stream=lambda: (
+            raw for (images, _, _), form in zip(pairs, forms, strict=True) for raw in _rows(images, form, late)
+        ),
+        late=late,
         notes=tuple(dict.fromkeys(notes)),
         size=(forms[0].height, forms[0].width),
     )
@@ -154,7 +158,9 @@ def _stored(path: Path, name: str, opener: Open, size: int) -> Stored:
     with opener() as file:
         try:
             shape, fortran, dtype = _header(file)
-        except (ValueError, KeyError, EOFError, SyntaxError):
+        except OSError:
+            raise
+        except Exception:  # NumPy reads a header by Python's own parser, which raises many kinds
             raise BadRequest(f"{where} must be an array as np.save writes it; it is none, or damaged") from None
         held = size - file.tell()
     if dtype.hasobject:
@@ -173,8 +179,9 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     return readers[np.lib.format.read_magic(file)](file)
 
 
-def _rows(stored: Stored, form: scales.Form) -> Iterator[Raw]:
+def _rows(stored: Stored, form: scales.Form, late: list[str]) -> Iterator[Raw]:
     scale = scales.scale_of(_values(stored), stored.dtype, stored.name)
+    late += [scale.note] * bool(scale.note)
     for values in _values(stored):
         yield scales.row(values, form, scale)
 

@@ -7,7 +7,7 @@ import lzma
 import tarfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import repeat
 from typing import IO
 
@@ -28,8 +28,11 @@ HEADS = 0.2  # of the time, about, that the heads take
 Tell = Callable[[float], None]
 
 
-def decoded(found: Found, source: str, side: int | None, tell: Tell) -> Brought:
-    """Read all images of a set; BadRequest where none can be read, or all would not fit into free memory."""
+def decoded(found: Found, source: str, told: Sequence[str], side: int | None, tell: Tell) -> Brought:
+    """Read all images of a set; BadRequest where none can be read, or all would not fit into free memory.
+
+    told: sentences on the set as it was listed; what comes to light while it is read follows.
+    """
     pixels.check_side(side)
     (height, width), why = _working_size(found, side, tell)
     total = len(found.names)
@@ -44,7 +47,7 @@ def decoded(found: Found, source: str, side: int | None, tell: Tell) -> Brought:
     if not reader.rows:
         raise BadRequest(_none_readable(total, reader.unreadable[0]))
     tell(1.0)
-    return reader.brought(source, why)
+    return reader.brought(source, (*told, *dict.fromkeys(found.late), why))
 
 
 class _Reader:
@@ -74,7 +77,7 @@ class _Reader:
         self.digests.append(digest)
         self.doubtful += [Unreadable(name, doubt) for doubt in seen.doubts]
 
-    def brought(self, source: str, why: str) -> Brought:
+    def brought(self, source: str, told: Sequence[str]) -> Brought:
         found, rows = self.found, np.array(self.rows, np.int64)
         labels, classes = codes([found.labels[row] for row in self.rows])
         splits, split_names = split_codes([found.splits[row] for row in self.rows])
@@ -95,7 +98,7 @@ class _Reader:
             unreadable=tuple(self.unreadable),
             doubtful=(*found.doubtful, *self.doubtful),
             skipped=found.skipped,
-            sentences=(*found.notes, why, *self._told()),
+            sentences=(*told, *self._told()),
         )
 
     def _told(self) -> Iterator[str]:
@@ -140,6 +143,8 @@ def _each(found: Found) -> Iterator[Raw]:
         for raw in stream:
             count += 1
             yield raw
+    except BadRequest:  # of the set as a whole
+        raise
     except (OSError, EOFError, ValueError, RuntimeError, tarfile.TarError, zlib.error, lzma.LZMAError):
         pass  # ValueError: Arrow's errors are of that kind, too
     finally:
@@ -165,10 +170,11 @@ def _working_size(found: Found, side: int | None, tell: Tell) -> tuple[tuple[int
         every = "all have" if len(kinds) == 1 else f"{counts.max() / len(sizes):.1%} of them have"
         return (height, width), f"Images are held at {height} x {width} pixels (height x width), the size that {every}."
     side = int(np.clip(np.median(sizes.min(1)), SMALLEST, LARGEST))
-    low, high = (f"{h:,} x {w:,}" for h, w in (sizes[sizes.prod(1).argmin()], sizes[sizes.prod(1).argmax()]))
+    ends = (sizes[sizes.prod(1).argmin()], sizes[sizes.prod(1).argmax()])
+    span = " to ".join(dict.fromkeys(f"{h:,} x {w:,}" for h, w in ends))
     return (side, side), (
-        f"Images are {low} to {high} pixels (height x width) and are held at {side} x {side}: the shorter side is "
-        "averaged over areas to that, and the middle cut out."
+        f"Images are {span} pixels (height x width) and are held at {side} x {side}: the shorter side is averaged over "
+        "areas to that, and the middle cut out."
     )
 
 

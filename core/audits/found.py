@@ -47,7 +47,7 @@ class Found:
 
     stream: hands out each image in that order, as often as it is called; a file is closed by who gets it, before the
     next is asked for. size: height and width where the format has one for all. notes: sentences on how it was read.
-    doubtful: as in Brought.
+    doubtful: as in Brought. late: sentences that come to light while the images are streamed.
     """
 
     kind: str
@@ -59,6 +59,7 @@ class Found:
     notes: tuple[str, ...] = ()
     doubtful: tuple[Unreadable, ...] = ()
     size: tuple[int, int] | None = None
+    late: list[str] = field(default_factory=list)
 
 
 @contextmanager

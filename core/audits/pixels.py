@@ -8,6 +8,7 @@ white, more bits than 8 are scaled; and pictures stand upright as their EXIF say
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from core.types import BadRequest, Images
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF")  # none that runs a program, as EPS does
 VISIBLE = 32  # levels of 255 by which a pixel looks different
 SHARE = 0.001  # of an image's pixels from which on it does
+STRIP = 2**20  # pixels that are looked at together, of up to 40 million
 CUT = 4  # times as long as wide, from which on the middle says little of the whole
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 
@@ -38,20 +40,19 @@ def size_of(file: IO[bytes]) -> tuple[int, int]:
     from PIL import Image
 
     with pictures.opened(file, FORMATS) as image:
-        # Not image.getexif(): that of a PNG unpacks the pixels.
-        sideways = Image.Image.getexif(image).get(0x0112) in _SIDEWAYS
+        sideways = False
+        with suppress(Exception):  # damaged EXIF; not image.getexif(), which unpacks the pixels of a PNG
+            sideways = Image.Image.getexif(image).get(0x0112) in _SIDEWAYS
         return (image.width, image.height) if sideways else (image.height, image.width)
 
 
 def seen(data: bytes, shape: tuple[int, int]) -> Seen:
     """A picture's file as a network is shown it, at the working size (height, width); BadRequest says what is wrong."""
-    from PIL import ImageOps
-
     with pictures.opened(data, FORMATS) as image:
         mode, doubts = image.mode, _frames(image)
-        upright = ImageOps.exif_transpose(image)
-        rgb, hidden = _as_rgb(upright)
-        height, width = upright.height, upright.width
+        _turn(image)
+        rgb, hidden = _as_rgb(image)
+        height, width = image.height, image.width
         return Seen(_fitted(rgb, shape), height, width, mode, (*doubts, *hidden, *_cut(height, width, shape)))
 
 
@@ -66,11 +67,21 @@ def shown(pixels: Images, shape: tuple[int, int], mode: str) -> Seen:
     return Seen(_fitted(rgb, shape), height, width, mode, (*hidden, *_cut(height, width, shape)))
 
 
+def _turn(image: Any) -> None:
+    """Upright as its EXIF says, unless that is damaged: a loader that does not look at it reads such a picture, too."""
+    from PIL import ImageOps
+
+    image.load()
+    with suppress(Exception):  # Pillow raises many kinds
+        ImageOps.exif_transpose(image, in_place=True)
+
+
 def _frames(image: Any) -> tuple[str, ...]:
     """A phone's JPEG carries a preview as a second frame; that is no animation."""
-    if image.format == "MPO" or not getattr(image, "is_animated", False):
-        return ()
-    return ("has more than one frame; the first is taken",)
+    several = False
+    with suppress(Exception):  # a second frame that is damaged
+        several = image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    return () if not several else ("has more than one frame; the first is taken",)
 
 
 def _as_rgb(image: Any) -> tuple[Any, tuple[str, ...]]:
@@ -80,22 +91,29 @@ def _as_rgb(image: Any) -> tuple[Any, tuple[str, ...]]:
     if image.mode.startswith(("I", "F")):  # Pillow's own conversion cuts off what is above 255
         return Image.fromarray(pictures.in_eight_bits(np.asarray(image))).convert("RGB"), ()
     if ("A" in image.mode.upper() and image.mode != "LAB") or "transparency" in image.info:
-        whole = image.convert("RGBA")
-        return whole.convert("RGB"), _hidden(np.asarray(whole))
+        whole = image if image.mode == "RGBA" else image.convert("RGBA")
+        return whole.convert("RGB"), _hidden(whole)
     return (image if image.mode == "RGB" else image.convert("RGB")), ()
 
 
-def _hidden(pixels: NDArray[np.uint8]) -> tuple[str, ...]:
-    """Whether RGBA pixels [h, w, 4] look clearly different with their transparency dropped and laid on white."""
-    lost, dark = 255 - pixels[..., 3].astype(np.uint16), 255 - pixels[..., :3].min(2).astype(np.uint16)
-    differ = lost * dark > VISIBLE * 255  # at most 65,025
-    share = float(differ.mean())
+def _hidden(image: Any) -> tuple[str, ...]:
+    """Whether an RGBA image looks clearly different with its transparency dropped and laid on white."""
+    differ, lowest, highest = 0, np.full(3, 255, np.uint8), np.zeros(3, np.uint8)
+    height = max(1, STRIP // image.width)
+    for top in range(0, image.height, height):
+        strip = np.asarray(image.crop((0, top, image.width, min(image.height, top + height))))
+        lost, dark = 255 - strip[..., 3].astype(np.uint16), 255 - strip[..., :3].min(2).astype(np.uint16)
+        differ += int(np.count_nonzero(lost * dark > VISIBLE * 255))  # at most 65,025
+        under = strip[..., :3][strip[..., 3] == 0]
+        lowest, highest = under.min(0, initial=255).clip(max=lowest), under.max(0, initial=0).clip(min=highest)
+    share = differ / (image.width * image.height)
     if share < SHARE:
         return ()
-    under = pixels[..., :3][pixels[..., 3] == 0]
-    several = len(under) > 1 and bool((np.ptp(under, axis=0) > VISIBLE).any())
-    what = ", and a picture of its own lies under what is fully transparent" if several else ""
-    return (f"{share:.2g} of its pixels are shown otherwise on white than a network sees them{what}",)
+    several = bool((highest.astype(np.int16) - lowest > VISIBLE).any())
+    what = "; a picture of its own lies under what is fully transparent" if several else ""
+    return (
+        f"{share:.1%} of its pixels look otherwise on white than to a network, which is shown no transparency{what}",
+    )
 
 
 def _cut(height: int, width: int, shape: tuple[int, int]) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ class Scale(NamedTuple):
 
     factor: float
     mode: str
+    note: str = ""
 
 
 def form(shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> Form:
@@ -66,11 +67,11 @@ def scale_of(rows: Iterable[NDArray[Any]], dtype: np.dtype[Any], where: str) -> 
         return Scale(255.0, "1")
     low, high = _range(rows)
     if low >= 0 and dtype.kind == "f" and high <= 1:
-        return Scale(255.0, "F")
+        return Scale(255.0, "F", "Images hold fractions from 0 to 1, which are multiplied by 255.")
     if low >= 0 and high <= 255:
-        return Scale(1.0, "F" if dtype.kind == "f" else "I")
+        return Scale(1.0, "F" if dtype.kind == "f" else "I", f"Images hold {dtype} from 0 to 255, taken as they are.")
     if low >= 0 and dtype.kind != "f" and high <= 65_535:
-        return Scale(255 / 65_535, "I;16")
+        return Scale(255 / 65_535, "I;16", "Images hold 16 bits, which are scaled to 8.")
     raise BadRequest(
         f"{where} must hold numbers from 0 to 255, fractions from 0 to 1, or 16 bits from 0 to 65,535; got {low:g} to "
         f"{high:g}. Undo what normalised them"

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.audits import columns, folders
-from core.audits.found import MOST_ENTRIES, Fault, Found, Raw, counted, readable
+from core.audits import columns, folders, limits
+from core.audits.found import Fault, Found, Raw, counted, readable
 from core.audits.tars import split_of
 from core.configuration import reading
 from core.types import BadRequest
@@ -44,9 +44,7 @@ def found(paths: Sequence[Path], root: Path) -> Found:
             f"{root} must have the same columns in all its Parquet files; {shards[0].name} has {taken[0].image!r} and "
             f"{taken[0].label!r}, {other.name} has {other.taken.image!r} and {other.taken.label!r}"
         )
-    total = sum(len(shard.labels) for shard in shards)
-    if total > MOST_ENTRIES:
-        raise BadRequest(f"{root} must have at most {MOST_ENTRIES:,} rows, got {total:,}")
+    limits.check_count(root, sum(len(shard.labels) for shard in shards))
     splits = [split for shard in shards for split in shard.splits]
     return Found(
         kind="Hugging Face Parquet",
@@ -73,7 +71,8 @@ def _shard(path: Path, name: str) -> Shard:
     try:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
-            usable = [field.name for field in schema if _may_be_meant(field)]
+            limits.check_count(path, file.metadata.num_rows)
+            usable = _usable(schema)
             taken = columns.chosen(usable, path)
             _check_image(schema.field(taken.image).type, path, taken.image)
             declared = _class_names(schema, taken.label)
@@ -88,10 +87,12 @@ def _shard(path: Path, name: str) -> Shard:
     return Shard(path, name, taken, labels or [None] * rows, splits or [by_name] * rows, declared)
 
 
-def _may_be_meant(field: Any) -> bool:
-    """Numbers called `image` or `file` are no picture's: ids."""
-    is_number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-    return not (is_number and field.name.strip().lower() in columns.PATHS)
+def _usable(schema: Any) -> list[str]:
+    """The columns that may be meant: of several that could be the image, the one that holds files."""
+    images = [field for field in schema if field.name.strip().lower() in columns.PATHS]
+    whole = [field.name for field in images if pa.types.is_struct(field.type) or pa.types.is_binary(field.type)]
+    others = {field.name for field in images if len(whole) == 1 and field.name != whole[0]}
+    return [name for name in schema.names if name not in others]
 
 
 def _check_image(kind: Any, path: Path, name: str) -> None:

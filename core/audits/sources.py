@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from core.audits import arrays, columns, folders, layout, shards, tables, tars, zips
 from core.audits.brought import Brought, Listing
 from core.audits.decoding import decoded
-from core.audits.found import Found, codes, counted, in_words, some, split_codes
+from core.audits.found import Fault, Found, Row, codes, counted, in_words, some, split_codes
 from core.types import BadRequest
 
 KINDS = (
@@ -17,6 +18,7 @@ KINDS = (
     "an .npz, or images.npy beside labels.npy"
 )
 PAIR = ("images.npy", "labels.npy")
+SHARDS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 TABLES = ("csv", "tsv", *tables.LINES)
 _FOREIGN = (
     ((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"), "holds Python objects, which are never read here"),
@@ -33,23 +35,8 @@ _FOREIGN = (
 
 def recognise(path: str | Path) -> Listing:
     """What lies at a path, without decoding a pixel; BadRequest in one sentence where nothing can be read."""
-    place = Path(path).expanduser()
-    found = _found(place)
-    labels, classes = codes(found.labels)
-    splits, split_names = split_codes(found.splits)
-    sizes, parts = Counter(labels.tolist()), Counter(splits.tolist())
-    by_class = {name: sizes[number] for number, name in enumerate(classes)}
-    by_split = {name: parts[number] for number, name in enumerate(split_names)}
-    return Listing(
-        source=str(place),
-        kind=found.kind,
-        images=len(found.names),
-        classes=by_class,
-        splits=by_split,
-        unlabelled=sizes[-1],
-        skipped=found.skipped,
-        sentences=_told(found, by_class, by_split, sizes[-1]),
-    )
+    place = Path(os.path.expanduser(path))
+    return _listed(_found(place), place)
 
 
 def read(path: str | Path, *, side: int | None = None, tell: Callable[[float], None] = lambda done: None) -> Brought:
@@ -60,18 +47,21 @@ def read(path: str | Path, *, side: int | None = None, tell: Callable[[float], N
     side: another square, 8 to 1,024 pixels. tell: is told how far it is, 0 to 1. BadRequest as `recognise`, where no
     image can be read, and where all would not fit into the memory that is free.
     """
-    place = Path(path).expanduser()
+    place = Path(os.path.expanduser(path))
     found = _found(place)
     with in_words(place):
-        return decoded(found, str(place), side, tell)
+        return decoded(found, str(place), _listed(found, place).sentences, side, tell)
 
 
 def _found(path: Path) -> Found:
-    with in_words(path):
+    try:
         path.stat()
+    except (OSError, ValueError) as error:  # ValueError: with a NUL in it
+        raise BadRequest(f"cannot read {str(path)[:200]!r}: {getattr(error, 'strerror', None) or error}") from None
+    with in_words(path):
         found = _in_folder(path) if path.is_dir() else _in_file(path)
     if not found.names:
-        left = f"; left out: {_listed(found)}" if found.skipped else ""
+        left = f"; left out: {_sizes(found.skipped)}" if found.skipped else ""
         raise BadRequest(f"{path} must hold images, got none{left}")
     return found
 
@@ -80,24 +70,28 @@ def _in_folder(path: Path) -> Found:
     if (path / PAIR[0]).is_file():
         return arrays.from_pair(path / PAIR[0], path / PAIR[1])
     walk = folders.walked(path)
-    by_kind = {end: [path / one for one in walk.others if layout.extension(one) == end] for end in ("parquet", "tar")}
-    if not walk.images and by_kind["parquet"]:
-        return shards.found(by_kind["parquet"], path)
-    if not walk.images and by_kind["tar"]:
-        return tars.found(by_kind["tar"], path)
+    for ends, reader in ((".parquet", shards.found), (SHARDS, tars.found)):
+        files = [path / one for one in walk.others if one.lower().endswith(ends)]
+        if files and not walk.images:
+            return reader(files, path)
     found = folders.found(path, walk)
     manifests = [one for one in walk.others if layout.extension(one) in TABLES and "/" not in one]
-    if len(manifests) == 1 and not any(label is not None for label in found.labels):
+    if len(manifests) == 1 and len(set(found.labels)) == 1:
         return _by_manifest(path / manifests[0], found)
     return found
 
 
 def _by_manifest(path: Path, found: Found) -> Found:
-    """Pictures without class folders beside one table: as the table says, if it is one of images."""
+    """Pictures in no class folders, or in one, beside a table: as it says, if it names files that are there."""
     try:
-        return tables.found(path, layout.extension(path.name) in tables.LINES)
+        said = tables.found(path, layout.extension(path.name) in tables.LINES)
     except BadRequest:
         return found
+    first = next(iter(said.stream()), None)
+    if first is None or isinstance(first, Fault | Row):
+        return found
+    first.close()
+    return said
 
 
 def _in_file(path: Path) -> Found:
@@ -149,20 +143,32 @@ def _foreign(begins: bytes, end: str) -> str:
 # --- in English -------------------------------------------------------------------------------------------
 
 
-def _told(found: Found, classes: dict[str, int], splits: dict[str, int], unlabelled: int) -> tuple[str, ...]:
-    what = f"{found.kind[0].upper()}{found.kind[1:]}"
-    named = some([f"{name} ({size:,})" for name, size in classes.items()])
-    told = [f"{what}: {counted(len(found.names), 'image')} in {counted(len(classes), 'class', 'classes')}: {named}."]
+def _listed(found: Found, path: Path) -> Listing:
+    labels, classes = codes(found.labels)
+    splits, split_names = split_codes(found.splits)
+    sizes, parts = Counter(labels.tolist()), Counter(splits.tolist())
+    by_class = {name: sizes[number] for number, name in enumerate(classes)}
+    by_split = {name: parts[number] for number, name in enumerate(split_names)}
+    told = (*_told(found, by_class, by_split, sizes[-1]), *found.notes)
+    return Listing(
+        str(path), found.kind, len(found.names), by_class, by_split, sizes[-1], dict(found.skipped), tuple(told)
+    )
+
+
+def _told(found: Found, classes: dict[str, int], splits: dict[str, int], unlabelled: int) -> Iterator[str]:
+    what = f"{found.kind[0].upper()}{found.kind[1:]}: {counted(len(found.names), 'image')}"
     if not classes:
-        told = [f"{what}: {counted(len(found.names), 'image')}, none of which has a label."]
-    elif unlabelled:
-        told.append(f"{counted(unlabelled, 'image has', 'images have')} no label.")
+        yield f"{what}, none of which has a label."
+    else:
+        yield f"{what} in {counted(len(classes), 'class', 'classes')}: {_sizes(classes)}."
+        if unlabelled:
+            yield f"{counted(unlabelled, 'image has', 'images have')} no label."
     if list(splits) != [""]:
-        told.append(f"Splits: {some([f'{name or chr(39) * 2} ({size:,})' for name, size in splits.items()])}.")
+        yield f"Splits: {_sizes({name or 'none': size for name, size in splits.items()})}."
     if found.skipped:
-        told.append(f"Left out: {_listed(found)}.")
-    return (*told, *found.notes)
+        yield f"Left out: {_sizes(found.skipped)}."
 
 
-def _listed(found: Found) -> str:
-    return some([f"{reason} ({count:,})" for reason, count in found.skipped.items()], most=20)
+def _sizes(counts: Mapping[str, int]) -> str:
+    """Names and how many of each, in a sentence."""
+    return some([f"{name} ({count:,})" for name, count in counts.items()], most=12)

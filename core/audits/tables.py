@@ -23,6 +23,7 @@ from core.configuration import reading
 from core.types import BadRequest
 
 MOST_BYTES = 2**30  # of a manifest
+MOST_LINE = 2**20  # bytes of a line
 DELIMITERS = ",;\t|"
 LINES = ("jsonl", "ndjson")
 
@@ -65,7 +66,7 @@ def _streamed(root: Path, paths: list[str | None]) -> Iterator[Raw]:
 def _from_csv(path: Path) -> Rows:
     try:
         with path.open(encoding=_encoding(path), newline="") as file:
-            first = file.readline()
+            first = file.readline(MOST_LINE)
             delimiter = max(DELIMITERS, key=first.count)
             file.seek(0)
             return _rows(path, csv.reader(file, delimiter=delimiter, skipinitialspace=True))
@@ -116,7 +117,9 @@ def _encoding(path: Path) -> str:
 def _from_lines(path: Path) -> Rows:
     lines, names, broken = [], dict[str, None](), 0
     with path.open("rb") as file:
-        for line in file:
+        while line := file.readline(MOST_LINE + 1):
+            if len(line) > MOST_LINE:
+                raise BadRequest(f"{path} must have lines of at most {MOST_LINE >> 20} MiB, got a longer one")
             if not line.strip():
                 continue
             record = _record(line)

@@ -9,20 +9,22 @@ import json
 import lzma
 import re
 import tarfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from core.audits import columns, layout, limits
-from core.audits.found import SPLITS, Found, Raw, named_twice, numbers_or_names, readable
+from core.audits.found import SPLITS, Fault, Found, Raw, named_twice, numbers_or_names, readable
 from core.types import BadRequest
 
 COMPRESSED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 MOST_HEADER = 64 * 1024  # bytes of one header: Python searches them by expressions that take the square of that
 MOST_SIDECAR = 2**20  # bytes of a .cls or .json
 SHARD = re.compile(rf"({'|'.join(SPLITS)})(?![a-z])", re.IGNORECASE)
+_DAMAGE = (tarfile.TarError, EOFError, OSError, ValueError, RecursionError, zlib.error, lzma.LZMAError)
 _CUT = "{} is cut short; what lies before that is read."
 
 
@@ -179,9 +181,8 @@ def _check(path: Path, member: tarfile.TarInfo, packed: int | None) -> None:
 
 def _listed(path: Path) -> Listed:
     images, others, labels, skipped = [], list[str](), dict[str, str | None](), Counter[str]()
-    place, cut = -1, False
-    members = _members(path)
-    try:
+    place, cut = -1, True
+    with closing(_members(path)) as members, _until_damage():
         for place, (member, archive, guarded) in enumerate(members):
             name = member.name.removeprefix("./") + "/" * member.isdir()
             reason = _why_skipped(member, name)
@@ -193,32 +194,43 @@ def _listed(path: Path) -> Listed:
                 others.append(name)
                 if layout.extension(name) in ("cls", "json") and member.size <= MOST_SIDECAR:
                     _add_label(labels, _key(name), _read(archive, member, guarded), layout.extension(name))
-    except (tarfile.TarError, EOFError, OSError, lzma.LZMAError, RecursionError):
-        if place < 0:
-            raise BadRequest(f"{path} is damaged or cut short") from None
-        cut = True
-    finally:
-        members.close()
+        cut = False
+    if cut and place < 0:
+        raise BadRequest(f"{path} is damaged or cut short")
     return Listed(images, others, labels, skipped, cut)
 
 
 def _streamed(paths: Sequence[Path], listed: Sequence[Listed]) -> Iterator[Raw]:
     for path, one in zip(paths, listed, strict=True):
-        wanted = {entry.place for entry in one.images}
-        for place, (member, archive, guarded) in enumerate(_members(path)):
-            if place in wanted:
-                yield io.BytesIO(_read(archive, member, guarded))
+        wanted, count = {entry.place for entry in one.images}, 0
+        with closing(_members(path)) as members, _until_damage():
+            for place, (member, archive, guarded) in enumerate(members):
+                if place in wanted:
+                    count += 1
+                    yield io.BytesIO(_read(archive, member, guarded))
+        for _ in range(len(wanted) - count):  # the next shard's images keep their names
+            yield Fault("the archive is damaged here")
+
+
+@contextmanager
+def _until_damage() -> Iterator[None]:
+    """What is damaged ends here; what is refused, a BadRequest, is of the archive as a whole."""
+    try:
+        yield
+    except BadRequest:
+        raise
+    except _DAMAGE:
+        pass
 
 
 def _read(archive: tarfile.TarFile, member: tarfile.TarInfo, guarded: _Guarded) -> bytes:
     guarded.most = limits.MOST_MEMBER
-    try:
+    content = b""
+    with _until_damage():  # the picture's own reader says that it is cut short
         file = archive.extractfile(member)
-        return b"" if file is None else file.read()
-    except (tarfile.TarError, EOFError, OSError, lzma.LZMAError):
-        return b""  # cut short: the picture's own reader says so
-    finally:
-        guarded.most = MOST_HEADER
+        content = b"" if file is None else file.read()
+    guarded.most = MOST_HEADER
+    return content
 
 
 def _why_skipped(member: tarfile.TarInfo, name: str) -> str | None:

@@ -25,8 +25,7 @@ def members(path: Path) -> list[zipfile.ZipInfo]:
 
     The number of entries is looked at before they are read: two million of them take a gigabyte as Python's objects.
     """
-    with path.open("rb") as file:
-        _check_count(file, path)
+    check_entries(path)
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
     limits.check_count(path, len(entries))
@@ -111,11 +110,13 @@ def _check(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
 # --- how many entries there are, before any is read -------------------------------------------------------
 
 
-def _check_count(file: IO[bytes], path: Path) -> None:
-    count, length, start = _directory(file, path)
-    limits.check_count(path, count)
-    if length // _LEAST > MOST_ENTRIES:  # the count may lie
-        limits.check_count(path, _entries(file, start, length))
+def check_entries(path: Path) -> None:
+    """BadRequest where an archive has too many entries, by its own word or by what is there."""
+    with path.open("rb") as file:
+        count, length, start = _directory(file, path)
+        limits.check_count(path, count)
+        if length // _LEAST > MOST_ENTRIES:  # the count may lie
+            limits.check_count(path, _entries(file, start, length))
 
 
 def _directory(file: IO[bytes], path: Path) -> tuple[int, int, int]:

@@ -124,6 +124,15 @@ def test_one_damaged_member_fails_alone(tmp_path: Path) -> None:
     assert sorted(CLASSES)[brought.rows[place]] == "2/0.png"
 
 
+def test_a_method_that_is_not_known(tmp_path: Path) -> None:
+    content = bytearray(zipped(tmp_path / "set.zip", SET).read_bytes())
+    content[content.find(b"PK\x01\x02") + 10] = 93
+    content[content.find(b"PK\x03\x04") + 8] = 93
+    (tmp_path / "set.zip").write_bytes(content)
+    (broken,) = audits.read(tmp_path / "set.zip").unreadable
+    assert "a method that is not read" in broken.why
+
+
 # --- what would overwhelm ---------------------------------------------------------------------------------
 
 

@@ -132,7 +132,7 @@ def test_a_folder_without_images_is_refused(tmp_path: Path, files: dict[str, byt
 
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:
     for path in (tmp_path / "none", tmp_path / ("x" * 5000), "\0"):
-        with pytest.raises(BadRequest, match="cannot read|damaged|no file"):
+        with pytest.raises(BadRequest, match=r"cannot read|damaged"):
             audits.recognise(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from core import audits
+from core.types import BadRequest
 from tests.audits.made import CLASSES, laid_out, picture, pixels, tarred, zipped
 
 ROWS = [(name, name.split("/")[0]) for name in CLASSES]
@@ -92,19 +94,17 @@ def test_every_form_is_recognised_and_read_whole(kind: str, tmp_path: Path) -> N
     assert dict(listing.classes) == {"0": 2, "1": 2, "2": 2, "10": 2}, "natural order"
     assert list(listing.classes) == ["0", "1", "2", "10"]
     assert dict(listing.splits) == {"": 8}
+    assert "8 images in 4 classes: 0 (2), 1 (2), 2 (2), 10 (2)." in listing.sentences[0]
     done: list[float] = []
     brought = audits.read(path, tell=done.append)
     assert done == sorted(done)
     assert done[-1] == 1.0
     assert (brought.kind, len(brought), brought.listed) == (kind, 8, 8)
     assert brought.classes == ("0", "1", "2", "10")
+    assert brought.sentences[: len(listing.sentences)] == listing.sentences
     assert not brought.unreadable
     assert not brought.doubtful
-    order = np.argsort(
-        np.array(
-            [IMAGES[0].size * 0 + int(np.flatnonzero((IMAGES == one).all((1, 2, 3)))[0]) for one in brought.images]
-        )
-    )
+    order = [int(np.flatnonzero((brought.images == one).all((1, 2, 3)))[0]) for one in IMAGES]
     assert np.array_equal(brought.images[order], IMAGES)
     assert [brought.classes[label] for label in brought.labels[order]] == [label for _, label in ROWS]
     assert brought.sizes.tolist() == [[8, 8]] * 8
@@ -113,3 +113,33 @@ def test_every_form_is_recognised_and_read_whole(kind: str, tmp_path: Path) -> N
     assert {len(one) for one in brought.digests} == {16}
     assert len(brought.names) == len(set(brought.names)) == 8
     assert brought.rows.tolist() == list(range(8))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a", b"", "it is empty"),
+        ("a.h5", b"\x89HDF\r\n", "is an HDF5 file"),
+        ("a.7z", b"7z\xbc\xaf", "compressed in a way that is not read"),
+        ("a.gz", gzip.compress(b"x" * 9999), "holds no tar archive"),
+        ("a.png", picture(), "is a single picture; give the folder"),
+        ("a.csv", b"<!DOCTYPE html>", "must have a column|is a web page"),
+        ("a.parquet", b"version https://git-lfs.github.com/spec/v1", "is a pointer of Git LFS"),
+        ("a.json", b'[{"path": "a.png"}]', "write one object a line"),
+        ("a.pkl", b"\x80\x04\x95", "holds Python objects, which are never read here"),
+        ("a.bin", bytes(range(256)) * 9, "it is none of these"),
+        ("a.zip", b"PK\x03\x04" + bytes(999), "damaged or cut short"),
+    ],
+)
+def test_what_it_is_instead(name: str, content: bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    for door in (audits.recognise, audits.read):
+        with pytest.raises(BadRequest, match=words) as caught:
+            door(tmp_path / name)
+        assert "\n" not in str(caught.value)
+        assert name in str(caught.value)
+
+
+def test_a_home_that_nobody_has() -> None:
+    with pytest.raises(BadRequest, match="cannot read"):
+        audits.recognise("~nobody-at-all/set")
