@@ -6,7 +6,8 @@ e-value of a class is the mean of its views' e-values, half of the weight on the
 are named at a false discovery rate of `level`, by e-BH. A view speaks of a class where its own e-value is at least the
 number of views over `level`, its log at least half of the loudest view's, and the two kinds hardly overlap: a mark is
 the same in all images that bear it, and stands out as two kinds of handwriting do not. A class of which no view speaks
-is not named. What a view flags is cut on a direction refined on the whole class, and the class's flags are the union.
+is not named. What a view flags is cut on a direction refined on the whole class, or on the halves' own where that
+sets them further apart, never more than half of a class; the class's flags are the union.
 
 It assumes that a benign class has one mode on a direction that is found without looking, or modes that overlap, and at
 least one other class.
@@ -29,7 +30,7 @@ from core.detectors.judged import TooSmall, classes
 from core.detectors.mixtures import mixture, standard
 from core.detectors.narrow import narrow
 from core.detectors.side_by_side import side_by_side
-from core.detectors.split import FEWEST_IMAGES, Fit, Rows, Split, by_content, by_order, fitted, judged
+from core.detectors.split import FEWEST_IMAGES, Fit, Rows, Split, by_content, by_order, fitted, judged, parted
 from core.detectors.views import LARGEST, View, reduced, tile_views, whole_views
 from core.types import Detection, Features, Finding, Ids, Images, Labels, Logits, Scores
 
@@ -125,8 +126,12 @@ def told_of(view: View, points: Rows, halves: tuple[Ids, Ids], rule: Rule) -> To
     if log_e < rule.loud:
         return Told(view, log_e, scores, None)
     kinds = mixture(standard(scores))
-    apart = kinds is not None and kinds.separation >= rule.apart
-    return Told(view, log_e, scores, fitted(points) if apart else None, mixed=not apart)
+    if kinds is None or kinds.separation < rule.apart:
+        return Told(view, log_e, scores, None, mixed=True)
+    best = max(fitted(points), parted(scores), key=lambda one: one.apart)
+    if best.apart < rule.apart:
+        return Told(view, log_e, scores, None, mixed=True)
+    return Told(view, log_e, scores, best)
 
 
 def speaking(told: Sequence[Told]) -> list[Told]:

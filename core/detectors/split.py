@@ -32,10 +32,13 @@ Rows = NDArray[np.floating]
 
 
 class Fit(NamedTuple):
-    """A class seen along one direction of all of it: scores [m], and the score above which an image is a suspect."""
+    """A class seen along a line: scores [m], the score above which an image is a suspect, and how far apart (Ashman's
+    D) the suspects lie; 0 where they are none, or more than half.
+    """
 
     scores: Scores
     cut: float
+    apart: float
 
 
 class Split:
@@ -150,9 +153,18 @@ def judged(points: Rows, halves: tuple[Ids, Ids]) -> tuple[float, Scores]:
 
 def fitted(points: Rows) -> Fit:
     """A whitened class [m, d] on the direction that is refined on all of it."""
-    projection = standard((points @ _direction(points)).astype(np.float64))
-    found = mixture(projection)
-    return Fit(projection, np.inf if found is None else gap(found))
+    return parted((points @ _direction(points)).astype(np.float64))
+
+
+def parted(line: Scores) -> Fit:
+    """A class on a line [m], cut where two Gaussians cross."""
+    scores = standard(line)
+    found = mixture(scores)
+    if found is None:
+        return Fit(scores, np.inf, 0.0)
+    place = gap(found)
+    few = 2 * int((scores > place).sum()) <= len(scores)
+    return Fit(scores, place, found.separation if few else 0.0)
 
 
 def _direction(rows: Rows) -> Vector:
