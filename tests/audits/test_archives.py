@@ -6,7 +6,6 @@ import gzip
 import io
 import struct
 import tarfile
-import time
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -24,15 +23,13 @@ SET = {"cat/a.png": PICTURE, "dog/b.png": picture(1)}
 
 
 def refused(path: Path, words: str) -> None:
-    """In a sentence, within a second and 200 MB."""
+    """In a sentence, within 200 MB."""
     tracemalloc.start()
-    begun = time.monotonic()
     with pytest.raises(BadRequest, match=words) as caught:
         audits.recognise(path)
-    took, (_, most) = time.monotonic() - begun, tracemalloc.get_traced_memory()
+    _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert "\n" not in str(caught.value)
-    assert took < 10, "a second, on a machine that does nothing else"
     assert most < 200e6
 
 
