@@ -3,6 +3,7 @@ from . import jobs as jobs
 from . import sweeps as sweeps
 from .attack import poison as poison
 from .attack import triggers as triggers
+from .audits import audit as audit
 from .configuration import ATTACKS as ATTACKS
 from .configuration import DATASETS as DATASETS
 from .configuration import DETECTORS as DETECTORS

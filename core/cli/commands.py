@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from core import jobs
-from core.cli import options, proving, reproduce, score, sweep
+from core.cli import audit, options, proving, reproduce, score, sweep
 from core.cli.terminal import AsJson, bar, err, out, shown
 from core.configuration import (
     DATASETS,
@@ -38,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(sweep.app, name="sweep")
 app.command()(score.score)
+app.command()(audit.audit)
 app.command()(reproduce.record)
 app.command()(reproduce.docs)
 app.command()(reproduce.reproduce)

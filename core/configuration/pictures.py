@@ -13,8 +13,9 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,18 +79,32 @@ def read(data: bytes, formats: Sequence[str] = FORMATS) -> Picture:
     Upright as its EXIF says, the first of several frames, more bits than 8 scaled down to them. The number of its
     pixels is looked at before anything is unpacked.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError  # not at the top: a menu needs no image library
+    from PIL import ImageOps
 
-    if len(data) > MOST_BYTES:
+    with opened(data, formats) as image:
+        return _as_rgba(ImageOps.exif_transpose(image))
+
+
+@contextmanager
+def opened(data: bytes | IO[bytes], formats: Sequence[str] = FORMATS) -> Iterator[Any]:
+    """A picture's file, or its bytes, as Pillow opens it: nothing is unpacked yet, and not too many pixels are to come.
+
+    BadRequest says what is wrong with it, also of what comes to light while it is unpacked within the block.
+    """
+    from PIL import Image, UnidentifiedImageError  # not at the top: a menu needs no image library
+
+    if isinstance(data, bytes) and len(data) > MOST_BYTES:
         raise BadRequest(f"the picture's file must have at most {MOST_BYTES >> 20} MiB, got {len(data) / 2**20:.0f}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # sizes are checked here, and odd files may be read
-            with Image.open(io.BytesIO(data), formats=list(formats)) as image:
+            file = io.BytesIO(data) if isinstance(data, bytes) else data
+            with Image.open(file, formats=list(formats)) as image:
                 _check_pixels(image.width, image.height)
-                return _as_rgba(ImageOps.exif_transpose(image))
+                yield image
     except UnidentifiedImageError:
-        raise BadRequest(f"the file must be a picture, {' or '.join(formats)}; this one is none") from None
+        some = f"{', '.join(formats[:-1])} or {formats[-1]}" if len(formats) > 1 else formats[0]
+        raise BadRequest(f"the file must be a picture, {some}; this one is none") from None
     except Image.DecompressionBombError:
         raise BadRequest(
             f"the picture must have at most {MOST_PIXELS // 1_000_000} million pixels, got far more"
@@ -105,13 +120,13 @@ def _as_rgba(image: Any) -> Picture:
     if not image.mode.startswith(("I", "F")):
         return np.array(image.convert("RGBA"))
     values = np.asarray(image)
-    grey = _in_eight_bits(values)
+    grey = in_eight_bits(values)
     hidden = image.info.get("transparency")  # of a grey PNG: the one value that is
     alpha = np.where(values == hidden, 0, 255) if isinstance(hidden, int) else np.full(values.shape, 255)
     return np.stack([grey, grey, grey, alpha.astype(np.uint8)], axis=-1)
 
 
-def _in_eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
+def in_eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Grey values [h, w] of 16 or 32 bits as 0 to 255.
 
     Whole numbers from 0 to 65,535 are 16 bits, fractions from 0 to 1 shares of white; others span their own range.

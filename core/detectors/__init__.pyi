@@ -2,8 +2,10 @@ from .classes import NOTHING as NOTHING
 from .cost import Cost as Cost
 from .cost import expected as expected
 from .cost import free_memory as free_memory
+from .labels import MOST_CLASSES as MOST_CLASSES
 from .labels import Labelled as Labelled
 from .labels import as_labels as as_labels
+from .labels import natural as natural
 from .plain import plain_faults as plain_faults
 from .planting import Grown as Grown
 from .planting import Plant as Plant

@@ -53,7 +53,7 @@ def as_labels(given: Any) -> Labelled:
         raise BadRequest(f"labels must have at least one row, got shape {np.shape(given)}")
     classes: list[Any] = [_read(value, exact) for value in values]
     _check_kinds(classes, values)
-    present = sorted({one for one in classes if one is not None}, key=_natural)
+    present = sorted({one for one in classes if one is not None}, key=natural)
     missing = Counter(_spelled(value) for value, one in zip(values, classes, strict=True) if one is None)
     _check_classes(present, missing, len(column))
     number = {one: place for place, one in enumerate(present)}
@@ -210,7 +210,7 @@ def _check_classes(present: list[Any], missing: Counter[str], rows: int) -> None
         )
 
 
-def _natural(one: Any) -> tuple[Any, ...]:
+def natural(one: Any) -> tuple[Any, ...]:
     """What to sort classes by: numbers by size, text with the numbers in it by size."""
     if isinstance(one, int):
         return (one,)

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import typer
 import yaml
+from PIL import Image
 from rich.console import Console
 
 import core
@@ -81,6 +82,9 @@ def desk(own_home: Path, shared: Path, tmp_path: Path, monkeypatch: pytest.Monke
     np.save(folder / "features.npy", generator.normal(size=(300, 8)).astype(np.float32))
     np.save(folder / "labels.npy", np.repeat(np.arange(3), 100))
     np.save(folder / "images.npy", generator.integers(0, 256, (300, 8, 8, 3)).astype(np.uint8))
+    for row, image in enumerate(np.load(folder / "images.npy")):
+        (folder / "photos" / "abc"[row // 100]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / "photos" / "abc"[row // 100] / f"{row}.png")
     np.save(folder / "losses.npy", generator.uniform(size=(3, 300)).astype(np.float32))
     (folder / "sticker.png").write_bytes(base64.b64decode(core.pictures.FACE))
     (folder / "sweep.yaml").write_text(SWEEP)

@@ -1,0 +1,12 @@
+from .auditing import Audit as Audit
+from .auditing import audit as audit
+from .brought import Brought as Brought
+from .brought import Listing as Listing
+from .brought import Unreadable as Unreadable
+from .exports import write as write
+from .finding import CAUSES as CAUSES
+from .finding import Found as Found
+from .sources import read as read
+from .sources import recognise as recognise
+from .told import document as document
+from .told import sentences as sentences

@@ -1,0 +1,137 @@
+"""An audit: a set is read, the plain things are told, and the panel judges it. Nothing is trained."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.audits import accused
+from core.audits.brought import Brought
+from core.audits.finding import CAUSES, Found, Judged, listed
+from core.audits.given import given
+from core.audits.plainly import plain_findings
+from core.audits.sources import read
+from core.evaluation import Control, Rebuilt, control, rebuilt
+from core.types import BadRequest, Features, Images, Mask
+
+Tell = Callable[[float, str], None]  # the share that is done, and of what
+ORDER = {cause: place for place, cause in enumerate(CAUSES)}
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was brought, what the panel says of it, the findings (the gravest first), and how long it took (seconds)."""
+
+    brought: Brought
+    judged: Judged | None
+    findings: tuple[Found, ...]
+    notes: tuple[str, ...]
+    seconds: float
+    level: float
+    control: tuple[Control, ...] | None = None
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The classes that are called backdoored."""
+        return tuple(name for one in self.findings if one.cause == "backdoor" for name in one.classes)
+
+    @cached_property
+    def flagged(self) -> Mask:
+        """Which images the panel flags, [n]."""
+        return accused.flags(self.brought, self.judged)
+
+    @cached_property
+    def reasons(self) -> dict[int, str]:
+        """Why an image is meant, by its id."""
+        return dict(accused.reasons(self.brought, self.judged, list(self.findings)))
+
+    @property
+    def verdict(self) -> str:
+        """In one sentence, with its error rate."""
+        if self.judged is None:
+            return "Nothing can be said of a backdoor: no image has a label."
+        rate = f"of classes that are called so, {self.level:.0%} are called so wrongly, on average, at most"
+        if self.named:
+            classes = "class" if len(self.named) == 1 else f"{len(self.named):,} classes:"
+            return f"Something is planted in {classes} {listed(self.named)} ({rate})."
+        marks = [name for one in self.findings if one.cause == "mark" for name in one.classes]
+        if marks:
+            return f"A mark is in images of {len(marks):,} classes alike, as a watermark is; no class stands out."
+        return f"Nothing planted was found ({rate})."
+
+    def trigger(self, found: Found) -> Rebuilt | None:
+        """What the images of a finding share and the others of their class lack, rebuilt; None where there is none."""
+        labels, images = self.brought.labels, self.brought.images
+        label = self.brought.classes.index(found.classes[0])
+        meant = np.zeros(len(labels), bool)
+        meant[found.ids] = True
+        others = [images[(labels == other) & ~self.flagged] for other in range(len(self.brought.classes))]
+        del others[label]
+        return rebuilt.rebuild(images[meant], images[(labels == label) & ~meant], others)[0]
+
+
+def audit(
+    what: str | Path | Images,
+    labels: Any = None,
+    *,
+    features: Features | NDArray[Any] | None = None,
+    level: float = accused.LEVEL,
+    side: int | None = None,
+    planting: bool = False,
+    tell: Tell = lambda done, of: None,
+) -> Audit:
+    """Audit a set: a path to one (`read` says which), or images [n, h, w, 3] uint8 with labels [n] as people have them.
+
+    features [n, d]: what a network that was trained on the set makes of its images, in their order, broken ones
+    counted. side: the working size in pixels. planting: also say what would have been found (core.evaluation.control).
+    tell hears how far it is. BadRequest where it cannot be read, or features are of other images.
+    """
+    began = time.perf_counter()
+    brought = _brought(what, labels, side, tell)
+    seen = _aligned(features, brought)
+    tell(0.3, "looking for copies")
+    found, notes = plain_findings(brought)
+    tell(0.5, "asking the panel")
+    judged = accused.judge(brought, seen, level)
+    planted = None
+    if judged is not None:
+        found += [*accused.accusations(brought, judged), *accused.groups(judged.detection)]
+        notes += [note for note in judged.detection.notes if accused.MIXED not in note]
+        planted = _planted(brought, judged, level, tell) if planting else None
+    tell(1.0, "done")
+    findings = tuple(sorted(found, key=lambda one: ORDER[one.cause]))
+    return Audit(brought, judged, findings, tuple(notes), time.perf_counter() - began, level, planted)
+
+
+def _brought(what: str | Path | Images, labels: Any, side: int | None, tell: Tell) -> Brought:
+    if not isinstance(what, str | Path):
+        return given(what, labels)
+    if labels is not None:
+        raise BadRequest("labels go with images; a path has its own")
+    return read(what, side=side, tell=lambda done: tell(0.3 * done, "reading"))
+
+
+def _aligned(features: Features | NDArray[Any] | None, brought: Brought) -> Features | None:
+    """Features of the images that could be read, [n, d]; given for all that are listed, in the set's order."""
+    if features is None:
+        return None
+    if np.ndim(features) != 2 or len(features) != brought.listed:
+        raise BadRequest(f"features must be [{brought.listed}, d], a row an image; got {list(np.shape(features))}")
+    return np.asarray(features)[brought.rows]
+
+
+def _planted(brought: Brought, judged: Judged, level: float, tell: Tell) -> tuple[Control, ...]:
+    images, labels = brought.images[judged.ids], brought.labels[judged.ids]
+    return tuple(
+        control.control(
+            images, labels, judged.detection, level=level,
+            tell=lambda done: tell(0.6 + 0.4 * done, "planting known triggers"),
+        )
+    )  # fmt: skip

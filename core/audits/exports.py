@@ -1,0 +1,53 @@
+"""What an audit found, as files: a table of its images, a list of what to keep, a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core.audits.auditing import Audit
+from core.audits.report import page
+from core.store import as_csv, writing
+
+TABLE, KEEP, REPORT = "audit.csv", "keep.txt", "report.html"
+
+
+def write(told: Audit, folder: Path) -> list[Path]:
+    """`audit.csv` (path, label, score, flagged, reason), `keep.txt` (the paths that are not flagged), `report.html`."""
+    files = {
+        TABLE: as_csv(table(told)),
+        KEEP: "".join(f"{_line(name)}\n" for name in kept(told)).encode(),
+        REPORT: page(told).encode(),
+    }
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+    return [folder / name for name in files]
+
+
+def table(told: Audit) -> pd.DataFrame:
+    """A row an image, in the order of the set."""
+    brought = told.brought
+    names = np.array([*brought.classes, None], object)
+    scores = np.full(len(brought.labels), np.nan) if told.judged is None else told.judged.scores(len(brought.labels))
+    return pd.DataFrame(
+        {
+            "path": brought.names,
+            "label": names[brought.labels],
+            "score": scores,
+            "flagged": told.flagged,
+            "reason": [told.reasons.get(row, "") for row in range(len(brought.labels))],
+        }
+    )
+
+
+def kept(told: Audit) -> list[str]:
+    """What is not flagged, in order."""
+    return [name for name, flagged in zip(told.brought.names, told.flagged, strict=True) if not flagged]
+
+
+def _line(name: str) -> str:
+    return name.replace("\n", "\\n").replace("\r", "\\r")

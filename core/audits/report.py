@@ -1,0 +1,70 @@
+"""An audit as one HTML file: opens offline, needs no script; what it shows is inside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from core.audits.auditing import Audit
+from core.audits.finding import CAUSES, Found, plain
+from core.audits.told import brought_sentences, planted_sentences
+from core.results import markup, templates
+from core.types import Ids
+
+SHOWN = 48  # pictures of a finding
+SIDE = 64  # pixels
+ACCUSED = ("backdoor", "mark")
+
+
+def page(told: Audit) -> str:
+    """The report."""
+    return str(
+        templates.render(
+            "report/audit.html.jinja",
+            title=f"Audit of {plain(told.brought.source.rstrip('/').rpartition('/')[2] or told.brought.source)}",
+            verdict=told.verdict,
+            brought=[plain(said, 400) for said in brought_sentences(told)],
+            findings=[_card(told, one) for one in told.findings],
+            control=[] if told.control is None else list(planted_sentences(told.control)),
+            notes=told.notes,
+        )
+    )
+
+
+def _card(told: Audit, one: Found) -> dict[str, Any]:
+    return {
+        "cause": one.cause,
+        "meaning": CAUSES[one.cause],
+        "sentence": one.sentence,
+        "p": None if one.p is None else f"{one.p:.1g}",
+        "trigger": _trigger(told, one),
+        "pictures": [_picture(told, row) for row in _chosen(told, one.ids)],
+        "more": max(0, len(one.ids) - SHOWN),
+    }
+
+
+def _trigger(told: Audit, one: Found) -> Markup | None:
+    """What the images of an accused class share, on grey."""
+    if one.cause not in ACCUSED:
+        return None
+    found = told.trigger(one)
+    if found is None:
+        return None
+    seen = found.picture.astype(np.float32)
+    alpha = seen[..., 3:] / 255
+    on_grey = np.rint(alpha * seen[..., :3] + (1 - alpha) * 128).astype(np.uint8)
+    return markup.picture(on_grey, "What the images share, on grey", 2 * SIDE)
+
+
+def _chosen(told: Audit, ids: Ids) -> Ids:
+    """The images of a finding that are shown: those with the highest scores first."""
+    if told.judged is None or len(ids) <= SHOWN:
+        return ids[:SHOWN]
+    scores = np.nan_to_num(told.judged.scores(len(told.brought.labels))[ids], nan=-np.inf)
+    return ids[np.argsort(-scores, kind="stable")[:SHOWN]]
+
+
+def _picture(told: Audit, row: int) -> Markup:
+    return markup.picture(told.brought.images[row], plain(told.brought.names[row]), SIDE)

@@ -1,0 +1,57 @@
+"""Small image sets as people have them, made for a test."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+
+def pixels(number: int = 0, height: int = 8, width: int = 8) -> np.ndarray:
+    """Some image [h, w, 3] uint8, another for every number."""
+    return np.random.default_rng(number).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def picture(image: np.ndarray | Image.Image | int = 0, kind: str = "PNG", **how: Any) -> bytes:
+    """A file of an image; of some image where a number is given."""
+    if not isinstance(image, Image.Image):
+        image = Image.fromarray(pixels(image) if isinstance(image, int) else image)
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **how)
+    return buffer.getvalue()
+
+
+def laid_out(root: Path, files: Mapping[str, bytes]) -> Path:
+    """A folder of these files; a name that ends in / is an empty folder."""
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith("/"):
+            (root / name).mkdir(exist_ok=True)
+        else:
+            (root / name).write_bytes(content)
+    return root
+
+
+def zipped(path: Path, files: Mapping[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def tarred(path: Path, files: Mapping[str, bytes], mode: str = "w") -> Path:
+    with tarfile.open(path, mode) as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name.rstrip("/"))
+            member.size, member.type = len(content), tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+CLASSES = {f"{name}/{place}.png": picture(10 * name + place) for name in (0, 1, 2, 10) for place in range(2)}
