@@ -117,14 +117,14 @@ def _panel(name: str) -> pd.DataFrame:
 
 
 def _attacks() -> pd.DataFrame:
-    """The runs by attack and detector, the panel's first."""
+    """The runs by attack and detector, the panel's last."""
     found = _shipped("detectors")
-    return pd.concat([_panel("verdict"), found[found["attack"] != "none"]])
+    return pd.concat([found[found["attack"] != "none"], _panel("verdict")])
 
 
 def _before_and_after() -> pd.DataFrame:
     """Those that were cleaned, likewise."""
-    return pd.concat([_panel("verdict"), _shipped("cleaning")])
+    return pd.concat([_shipped("cleaning"), _panel("verdict")])
 
 
 def _learned() -> str:

@@ -100,21 +100,26 @@ def figures(detector: str) -> list[dict[str, Any]]:
 
 
 def test_the_sentences_on_the_report_s_rows_are_true() -> None:
-    said = " ".join(pages.text("docs/results.md").split())
+    told = said("docs/results.md")
     ours, plain = figures("whitened-spectral"), figures("spectral")
     assert len(ours) == len(plain) == 36
     assert {run["poisons_left"] for run in ours} == {0}
     assert {run["clean_removed"] / run["poisons"] for run in ours} == {0.5}
-    assert f"ASR1 at least {min(run['asr1'] for run in ours):.1%}," in said
+    assert f"ASR1 at least {min(run['asr1'] for run in ours):.1%}," in told
     above = [100 * (run["asr2"] - run["benign_asr"]) for run in ours]
     assert (
         f"{-statistics.mean(above):.1f} points below it on average, "
         f"at most {max(above):.1f} above or {-min(above):.1f} below in a single run"
-    ) in said
+    ) in told
     costs, plainly = (statistics.mean(100 * (run["nat1"] - run["nat2"]) for run in some) for some in (ours, plain))
-    assert f"Nat costs {costs:.1f} points on average" in said
+    assert f"Nat costs {costs:.1f} points on average" in told
     taken = [run["clean_removed"] for run in plain]
-    assert f"{min(taken):,.0f} to {max(taken):,.0f} benign ones a run, and Nat costs {plainly:.1f} points" in said
+    assert f"{min(taken):,.0f} to {max(taken):,.0f} benign ones a run, and Nat costs {plainly:.1f} points" in told
+
+
+def said(page: str) -> str:
+    """A page's words, whatever the lines they stand on."""
+    return " ".join(pages.text(page).split())
 
 
 def test_the_sentences_on_cleaning_are_true() -> None:
@@ -126,7 +131,12 @@ def test_the_sentences_on_cleaning_are_true() -> None:
     mean = found.pivot_table("asr2", "detector", "attack", sort=False)[["sinusoid", "clean-label"]]
     assert mean.idxmin().tolist() == ["knn", "loss-isolation"]
     assert f"at best {mean.min().iloc[0]:.0%} (`knn`) and".replace("%", "") in pages.text("docs/results.md")
-    assert "cleans six of the nine attacks that were learned, `whitened-spectral` five" in pages.text("README.md")
+    assert "cleans six of the nine attacks that were learned, `whitened-spectral` five" in said("README.md")
+    verdict = planning.table(planning.shipped()["verdict"])
+    cleaned = verdict[(verdict["status"] == "done") & verdict["attack"].isin(after.columns)]
+    assert set(cleaned["attack"]) == set(after.columns), "all nine that are learned"
+    assert cleaned["asr2"].astype(float).max() < documents.GONE
+    assert "cleans all nine attacks that were learned" in said("README.md")
 
 
 @pytest.mark.parametrize("page", [*PAGES, *OTHERS])
