@@ -1,11 +1,17 @@
+from . import shipped as shipped
 from .auditing import Audit as Audit
 from .auditing import audit as audit
 from .brought import Brought as Brought
 from .brought import Listing as Listing
 from .brought import Unreadable as Unreadable
+from .exports import FILES as FILES
 from .exports import write as write
 from .finding import CAUSES as CAUSES
 from .finding import Found as Found
+from .finding import plain as plain
+from .report import chosen as chosen
+from .roots import allowed as allowed
+from .roots import allowed_folders as allowed_folders
 from .sources import read as read
 from .sources import recognise as recognise
 from .told import document as document

@@ -67,7 +67,20 @@ class Audit:
         return f"Nothing planted was found ({rate})."
 
     def trigger(self, found: Found) -> Rebuilt | None:
-        """What the images of a finding share and the others of their class lack, rebuilt; None where there is none."""
+        """What the images of a finding share and the others of their class lack, rebuilt; None where there is none.
+
+        It takes seconds, and is done once for a finding.
+        """
+        asked = found.cause, found.classes, found.ids.tobytes()
+        if asked not in self._rebuilt:
+            self._rebuilt[asked] = self._rebuild(found)
+        return self._rebuilt[asked]
+
+    @cached_property
+    def _rebuilt(self) -> dict[tuple[str, tuple[str, ...], bytes], Rebuilt | None]:
+        return {}
+
+    def _rebuild(self, found: Found) -> Rebuilt | None:
         labels, images = self.brought.labels, self.brought.images
         label = self.brought.classes.index(found.classes[0])
         meant = np.zeros(len(labels), bool)

@@ -1,7 +1,9 @@
-"""What an audit found, as files: a table of its images, a list of what to keep, a report."""
+"""What an audit found, as files: a table of its images, a list of what to keep, a report, one object."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +11,22 @@ import pandas as pd
 
 from core.audits.auditing import Audit
 from core.audits.report import page
+from core.audits.told import document
 from core.store import as_csv, writing
 
-TABLE, KEEP, REPORT = "audit.csv", "keep.txt", "report.html"
+# Each file's content by its name.
+FILES: dict[str, Callable[[Audit], bytes]] = {
+    "audit.csv": lambda told: as_csv(table(told)),
+    "keep.txt": lambda told: "".join(f"{_line(name)}\n" for name in kept(told)).encode(),
+    "report.html": lambda told: page(told).encode(),
+    "audit.json": lambda told: json.dumps(document(told), allow_nan=False).encode(),
+}
+WRITTEN = ("audit.csv", "keep.txt", "report.html")
 
 
 def write(told: Audit, folder: Path) -> list[Path]:
     """`audit.csv` (path, label, score, flagged, reason), `keep.txt` (the paths that are not flagged), `report.html`."""
-    files = {
-        TABLE: as_csv(table(told)),
-        KEEP: "".join(f"{_line(name)}\n" for name in kept(told)).encode(),
-        REPORT: page(told).encode(),
-    }
+    files = {name: FILES[name](told) for name in WRITTEN}
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():

@@ -40,7 +40,7 @@ def _card(told: Audit, one: Found) -> dict[str, Any]:
         "sentence": one.sentence,
         "p": None if one.p is None else f"{one.p:.1g}",
         "trigger": _trigger(told, one),
-        "pictures": [_picture(told, row) for row in _chosen(told, one.ids)],
+        "pictures": [_picture(told, row) for row in chosen(told, one.ids)],
         "more": max(0, len(one.ids) - SHOWN),
     }
 
@@ -58,9 +58,9 @@ def _trigger(told: Audit, one: Found) -> Markup | None:
     return markup.picture(on_grey, "What the images share, on grey", 2 * SIDE)
 
 
-def _chosen(told: Audit, ids: Ids) -> Ids:
-    """The images of a finding that are shown: those with the highest scores first."""
-    if told.judged is None or len(ids) <= SHOWN:
+def chosen(told: Audit, ids: Ids) -> Ids:
+    """The images of a finding that are shown: those with the highest scores, and these first."""
+    if told.judged is None:
         return ids[:SHOWN]
     scores = np.nan_to_num(told.judged.scores(len(told.brought.labels))[ids], nan=-np.inf)
     return ids[np.argsort(-scores, kind="stable")[:SHOWN]]

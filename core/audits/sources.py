@@ -149,14 +149,27 @@ def _listed(found: Found, path: Path) -> Listing:
     sizes, parts = Counter(labels.tolist()), Counter(splits.tolist())
     by_class = {name: sizes[number] for number, name in enumerate(classes)}
     by_split = {name: parts[number] for number, name in enumerate(split_names)}
-    told = (*_told(found, by_class, by_split, sizes[-1]), *found.notes)
-    return Listing(
-        str(path), found.kind, len(found.names), by_class, by_split, sizes[-1], dict(found.skipped), tuple(told)
-    )
+    return listed(str(path), found.kind, by_class, by_split, sizes[-1], found.skipped, found.notes)
 
 
-def _told(found: Found, classes: dict[str, int], splits: dict[str, int], unlabelled: int) -> Iterator[str]:
-    what = f"{found.kind[0].upper()}{found.kind[1:]}: {counted(len(found.names), 'image')}"
+def listed(
+    source: str,
+    kind: str,
+    classes: Mapping[str, int],
+    splits: Mapping[str, int] | None = None,
+    unlabelled: int = 0,
+    skipped: Mapping[str, int] | None = None,
+    notes: tuple[str, ...] = (),
+) -> Listing:
+    """A listing with its sentences, of images by class, by split, and of what was left out by reason."""
+    images, splits, left = sum(classes.values()) + unlabelled, splits or {"": 0}, dict(skipped or {})
+    told = _told(f"{kind[0].upper()}{kind[1:]}: {counted(images, 'image')}", classes, splits, unlabelled, left)
+    return Listing(source, kind, images, classes, splits, unlabelled, left, (*told, *notes))
+
+
+def _told(
+    what: str, classes: Mapping[str, int], splits: Mapping[str, int], unlabelled: int, skipped: Mapping[str, int]
+) -> Iterator[str]:
     if not classes:
         yield f"{what}, none of which has a label."
     else:
@@ -165,8 +178,8 @@ def _told(found: Found, classes: dict[str, int], splits: dict[str, int], unlabel
             yield f"{counted(unlabelled, 'image has', 'images have')} no label."
     if list(splits) != [""]:
         yield f"Splits: {_sizes({name or 'none': size for name, size in splits.items()})}."
-    if found.skipped:
-        yield f"Left out: {_sizes(found.skipped)}."
+    if skipped:
+        yield f"Left out: {_sizes(skipped)}."
 
 
 def _sizes(counts: Mapping[str, int]) -> str:

@@ -81,6 +81,11 @@ class AppServer:
     home: Path  # its POISONSCOPE_HOME, where data, store and ledger lie
     log: Path
 
+    @property
+    def sets(self) -> Path:
+        """The one folder below which it audits what a path names."""
+        return self.home.parent / "sets"
+
     def log_end(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()
         return "\n".join(lines[-LOG_LINES:])
@@ -114,7 +119,7 @@ def serving(folder: Path, port: int | None = None) -> Iterator[AppServer]:
                 *("--server.address", "127.0.0.1", "--server.port", str(port), "--server.headless", "true"),
             ],
             cwd=ROOT,
-            env={**os.environ, "POISONSCOPE_HOME": str(server.home)},
+            env={**os.environ, "POISONSCOPE_HOME": str(server.home), "POISONSCOPE_AUDIT_ROOTS": str(server.sets)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -7,6 +7,7 @@ import pytest
 import core
 from core import Job, Result
 from pages.parts.around import cuts
+from pages.parts.common import planted
 from pages.parts.scores import control
 from tests.pages.conftest import Open
 
@@ -35,7 +36,7 @@ def test_triggers_are_planted_when_asked_and_then_shown_at_once(
     again = open_screen("scores", run=finished_job.key, detector="panel")
     assert PLANT not in labels(again)
     tables = [frame.value for frame in again.dataframe]
-    assert any(table.equals(control.reached(rows)) for table in tables)
+    assert any(table.equals(planted.reached(rows)) for table in tables)
     assert any(table.equals(control.by_class(result, rows)) for table in tables)
 
 

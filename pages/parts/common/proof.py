@@ -76,7 +76,7 @@ def pictures(result: Result, rebuilt: Rebuilt, truth: bool) -> list[dict[str, st
     rows = np.flatnonzero(result.test_pictured)[:1]
     laid = rebuilt.apply(result.dataset.test_images[rows])
     shown += [("Laid on a test image", "A test image that bears the rebuilt trigger", image) for image in laid]
-    return [dict(caption=caption, alt=alt, address=_address(pixels)) for caption, alt, pixels in shown]
+    return [dict(caption=caption, alt=alt, address=address(pixels)) for caption, alt, pixels in shown]
 
 
 def told(result: Result, rebuilt: Rebuilt, truth: bool) -> list[str]:
@@ -106,7 +106,8 @@ def _stamped(result: Result, images: Any) -> Any:
     return core.triggers.apply_all(result.config.attack.triggers, images)
 
 
-def _address(pixels: NDArray[np.uint8]) -> str:
+def address(pixels: NDArray[np.uint8]) -> str:
+    """A picture as a data address, exactly."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

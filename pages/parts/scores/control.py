@@ -14,6 +14,7 @@ import core
 from core import Control, PoisonscopeError, Result
 from pages.parts.around import cuts, trouble, words
 from pages.parts.around.cuts import Scored
+from pages.parts.common import planted
 
 WHAT = (
     "Each trigger is put on images of one class, which keep their own label, and the panel's image side judges that "
@@ -36,7 +37,7 @@ def show(result: Result, found: Scored, detector: str) -> None:
         if not rows:
             st.info("No class is left that could be tried: all are named, or too small to judge.")
             return
-        st.dataframe(reached(rows), hide_index=True)
+        st.dataframe(planted.reached(rows), hide_index=True)
         st.caption(
             f"In how many of {len({row.label for row in rows})} classes the class was named, and what share of the "
             f"planted images was flagged. {WHAT}"
@@ -62,15 +63,6 @@ def _asked(result: Result, found: Scored, detector: str) -> list[Control] | None
     finally:
         bar.empty()
     return rows
-
-
-def reached(rows: Sequence[Control]) -> pd.DataFrame:
-    """A row a trigger, a column a share."""
-    told: dict[str, dict[str, str]] = {}
-    for one in core.control.reach(rows):
-        cell = f"{one.named} of {one.classes}" + (f", {one.found:.0%}" if one.named else "")
-        told.setdefault(one.trigger, {})[f"{one.share:.1%} of a class"] = cell
-    return pd.DataFrame([{"trigger": trigger, **cells} for trigger, cells in told.items()])
 
 
 def by_class(result: Result, rows: Sequence[Control]) -> pd.DataFrame:

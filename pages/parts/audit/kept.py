@@ -1,0 +1,98 @@
+"""What a tab keeps of the set that it looks at: what was said of it, and the audit, until another set is brought.
+
+Both are computed once, whatever screen is visited meanwhile. One of each, since an audit holds its images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import streamlit as st
+from markupsafe import Markup
+
+from core import PoisonscopeError
+from core.audits import Audit, Listing
+
+Tell = Callable[[float, str], None]
+
+LOOKED, AUDITED = "audit looked", "audit kept"  # in session state
+HELD = "audit held "  # and a widget's key: its value, which Streamlit forgets with the screen
+
+
+class Looked(NamedTuple):
+    """A set by its outside. name: tells it, as it was then, from all others; audit: with the control or not."""
+
+    name: tuple[str | int, ...]
+    listing: Listing
+    audit: Callable[[bool, Tell], Audit]
+
+
+@dataclass
+class Kept:
+    """An audit, of what, and its findings as they are drawn."""
+
+    name: tuple[str | int, ...]
+    listing: Listing
+    told: Audit
+    cards: list[Markup] | None = None
+
+
+class _Look(NamedTuple):
+    key: tuple[str, ...]
+    found: Looked | None
+    trouble: PoisonscopeError | None
+
+
+def look(key: tuple[str, ...], how: Callable[[], Looked]) -> Looked:
+    """What lies there, looked up once for a key; an error again and again."""
+    known: _Look | None = st.session_state.get(LOOKED)
+    if known is None or known.key != key:
+        known = st.session_state[LOOKED] = _look(key, how)
+    if known.found is None:
+        assert known.trouble is not None
+        raise known.trouble
+    return known.found
+
+
+def _look(key: tuple[str, ...], how: Callable[[], Looked]) -> _Look:
+    try:
+        return _Look(key, how(), None)
+    except PoisonscopeError as error:
+        return _Look(key, None, error)
+
+
+def looked() -> Looked | None:
+    """The set that was looked at last."""
+    known: _Look | None = st.session_state.get(LOOKED)
+    return None if known is None else known.found
+
+
+def audited(of: Looked) -> Kept | None:
+    """The audit of that set as it is now."""
+    known: Kept | None = st.session_state.get(AUDITED)
+    return known if known is not None and (known.name, known.listing) == (of.name, of.listing) else None
+
+
+def keep(of: Looked, told: Audit) -> Kept:
+    """Keep an audit in place of the last one."""
+    st.session_state[AUDITED] = made = Kept(of.name, of.listing, told)
+    return made
+
+
+def forget() -> None:
+    """Give up set and audit."""
+    for name in (LOOKED, AUDITED):
+        st.session_state.pop(name, None)
+
+
+def remember(widget: str) -> None:
+    """Before a widget: give it the value that it had before another screen was visited, unless the address has one."""
+    if widget not in st.session_state and widget not in st.query_params and HELD + widget in st.session_state:
+        st.session_state[widget] = st.session_state[HELD + widget]
+
+
+def hold(widget: str) -> None:
+    """After a widget: keep its value beyond its screen."""
+    st.session_state[HELD + widget] = st.session_state[widget]

@@ -1,0 +1,285 @@
+"""The Audit screen: a set is said before anything runs, audited when asked, kept, and taken away as core writes it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+import core
+from core import audits
+from core.audits import Audit
+from pages.parts.audit import bring, cards, kept, upload
+from pages.parts.common import planted
+from tests.audits.made import laid_out, picture, zipped
+from tests.detectors.pictures import photographs
+from tests.hostile import EVIL, Page, check
+from tests.pages.conftest import Open
+
+NAMES, SIZE, STAMPED = ("bird", "cat", "dog"), 130, 14
+
+
+@pytest.fixture(scope="module")
+def photos() -> np.ndarray:
+    """Fourteen of the cats bear a yellow square."""
+    images = photographs(len(NAMES) * SIZE, 24, seed=21)
+    images[SIZE : SIZE + STAMPED, 20:22, 20:22] = (255, 255, 0)
+    return images
+
+
+def files(images: np.ndarray, names: tuple[str, ...] = NAMES) -> dict[str, bytes]:
+    return {f"{names[row // SIZE]}/{row:04d}.png": picture(image) for row, image in enumerate(images)}
+
+
+@pytest.fixture(scope="module")
+def planted_set(photos: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where it lies, with a broken file."""
+    return laid_out(tmp_path_factory.mktemp("set"), {**files(photos), "dog/broken.png": b"\x89PNG and no more"})
+
+
+@pytest.fixture(scope="module")
+def told(planted_set: Path) -> Audit:
+    """What core says of it."""
+    return core.audit(planted_set)
+
+
+@pytest.fixture(autouse=True)
+def below(planted_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may be audited."""
+    monkeypatch.setenv("POISONSCOPE_AUDIT_ROOTS", os.pathsep.join(map(str, (planted_set, tmp_path))))
+
+
+@pytest.fixture
+def screen(open_screen: Open) -> Callable[..., AppTest]:
+    def opened(**address: str) -> AppTest:
+        app = open_screen("audit", **address)
+        assert not app.exception, app.exception
+        return app
+
+    return opened
+
+
+def looked(app: AppTest, path: object) -> AppTest:
+    app.text_input(key=bring.PATH).set_value(str(path)).run()
+    assert not app.exception, app.exception
+    return app
+
+
+def audited(app: AppTest) -> AppTest:
+    app.button(key="audit now").click().run()
+    assert not app.exception, app.exception
+    return app
+
+
+def pieces(app: AppTest) -> list[str]:
+    """The screen's own HTML."""
+    return [element.proto.body for element in app.get("html")]
+
+
+def said(app: AppTest) -> str:
+    """What its own HTML says, without tags."""
+    return "\n".join(" ".join(Page(piece).texts) for piece in pieces(app) if "ps-" in piece)
+
+
+def once(monkeypatch: pytest.MonkeyPatch, told: Audit) -> list[Path]:
+    """In place of an audit what it would say; the paths that were asked for."""
+    asked: list[Path] = []
+    monkeypatch.setattr(core, "audit", lambda what, *_, **__: asked.append(what) or told)
+    return asked
+
+
+# --- bring, and what is said before anything runs --------------------------------------------------------
+
+
+def test_a_path_is_said_before_anything_runs(screen, planted_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core, "audit", lambda *_, **__: pytest.fail("nothing was asked for"))
+    app = looked(screen(), planted_set)
+    listing = audits.recognise(planted_set)
+    assert "Class folders: 391 images in 3 classes: bird (130), cat (130), dog (131)." in said(app)
+    assert all(one in said(app) for one in listing.sentences)
+    assert {one.label: one.value for one in app.metric} == {
+        "Images": "391", "Classes": "3", "Smallest class": "130", "Largest class": "131",
+    }  # fmt: skip
+    assert not app.button(key="audit now").disabled
+
+
+def test_a_link_fills_the_form_and_starts_nothing(screen, planted_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audits, "recognise", lambda path: pytest.fail("nothing was asked for"))
+    app = screen(path=str(planted_set))
+    assert app.text_input(key=bring.PATH).value == str(planted_set)
+    assert not app.metric
+    monkeypatch.undo()
+    monkeypatch.setenv("POISONSCOPE_AUDIT_ROOTS", str(planted_set))
+    next(button for button in app.button if button.label == "Look").click().run()
+    assert app.metric[0].value == "391"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_path_elsewhere_is_refused_in_the_same_words(screen, tmp_path: Path, planted_set, there: bool) -> None:
+    outside = tmp_path.parent / f"{tmp_path.name} outside"
+    if there:
+        laid_out(outside, {"a/1.png": picture()})
+    app = looked(screen(), outside)
+    (notice,) = (piece for piece in pieces(app) if "role='alert'" in piece)
+    assert "The path must lie below" in said(app)
+    assert str(planted_set) in said(app)
+    assert "outside" not in notice
+    assert not [button for button in app.button if button.key == "audit now"]
+
+
+def test_what_cannot_be_read_is_one_sentence(screen, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.zip"
+    damaged.write_bytes(b"PK\x03\x04 and no more")
+    for path, words in ((damaged, "damaged.zip is damaged or cut short"), (tmp_path / "none", "No such file")):
+        app = looked(screen(), path)
+        assert words in said(app)
+        assert not app.metric
+
+
+# --- the audit -------------------------------------------------------------------------------------------
+
+
+def test_a_planted_class_is_named_and_its_files_listed(screen, planted_set: Path, told: Audit) -> None:
+    app = audited(looked(screen(), planted_set))
+    assert told.verdict in said(app)
+    assert "planted in class cat" in said(app)
+    (card,) = (check(piece) for piece in pieces(app) if "ps-card ps-backdoor" in piece)
+    assert card.says("backdoor in class cat")
+    assert card.says("p = ")
+    assert card.says("What the images share, on plain grey")
+    assert all(card.says(f"cat/{row:04d}.png") for row in range(SIZE, SIZE + STAMPED))
+    assert [one for one in card.values if re.fullmatch(r"[a-z]+/\d+\.png", one)][::2] == [
+        told.brought.names[row] for row in audits.chosen(told, told.findings[0].ids)
+    ], "the most suspicious first"
+    assert "dog/broken.png" in said(app)
+    assert app.button(key="audit now").disabled
+
+
+def test_what_was_found_is_kept_for_the_tab(screen, planted_set: Path, told: Audit, monkeypatch) -> None:
+    asked = once(monkeypatch, told)
+    app = audited(looked(screen(), planted_set))
+    app.run()
+    app.switch_page("pages/how.py").run()
+    app.switch_page("pages/audit.py").run()
+    assert app.text_input(key=bring.PATH).value == str(planted_set)
+    assert told.verdict in said(app)
+    assert len(asked) == 1
+    os.utime(planted_set, ns=(1, 1))
+    next(button for button in app.button if button.label == "Look").click().run()
+    assert told.verdict not in said(app), "it may be another set by now"
+    assert not app.button(key="audit now").disabled
+
+
+def test_what_is_taken_away_is_what_core_writes(screen, planted_set: Path, told: Audit, tmp_path: Path) -> None:
+    app = audited(looked(screen(), planted_set))
+    own = app.session_state[kept.AUDITED].told
+    assert [one.proto.label for one in app.get("download_button")] == [
+        "Table of all images", "What to keep", "Report", "All as JSON",
+    ]  # fmt: skip
+    for path in audits.write(own, tmp_path / "out"):
+        assert audits.FILES[path.name](own) == path.read_bytes()
+    for name in ("audit.csv", "keep.txt"):
+        assert audits.FILES[name](own) == audits.FILES[name](told)
+
+
+def test_the_positive_control_is_a_table(screen, photos: np.ndarray, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(core.control, "PLANTED", ("patch",))
+    monkeypatch.setattr(core.control, "SHARES", (0.3,))
+    laid_out(tmp_path / "photos", files(photos[SIZE:], NAMES[1:]))
+    app = audited(looked(screen(), tmp_path / "photos"))
+    assert not app.dataframe
+    app.toggle(key="audit control").set_value(True).run()
+    audited(app)
+    rows = app.session_state[kept.AUDITED].told.control
+    assert any(frame.value.equals(planted.reached(rows)) for frame in app.dataframe)
+
+
+def test_digits_are_here_already(screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, labels = audits.shipped.arrays("digits")
+    some = np.flatnonzero(np.isin(labels, ["one", "two", "three"]))
+    monkeypatch.setattr(audits.shipped, "arrays", lambda name: (images[some], labels[some]))
+    app = screen(audit_from="Here already")
+    app.selectbox(key=bring.SHIPPED).set_value("digits").run()
+    assert "1,501 images in 10 classes" in said(app)
+    audited(app)
+    assert "Nothing planted was found" in said(app)
+
+
+def test_an_upload_is_read_from_the_disk_and_nothing_stays_there(
+    screen, photos: np.ndarray, told: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    monkeypatch.setattr(upload.tempfile, "tempdir", str(spool))
+    asked = once(monkeypatch, told)
+    app = screen(audit_from="A small upload")
+    content = zipped(tmp_path / "photos.zip", files(photos)).read_bytes()
+    app.file_uploader(key=bring.FILE).set_value(("../my photos.zip", content, "application/zip")).run()
+    assert not app.exception, app.exception
+    assert "Zip of class folders: 390 images in 3 classes" in said(app)
+    audited(app)
+    assert [path.name for path in asked] == ["my photos.zip"]
+    assert app.session_state[kept.AUDITED].told.brought.source == "my photos.zip"
+    assert not list(spool.iterdir())
+
+
+def test_a_broken_upload_is_one_sentence_without_our_folders(screen) -> None:
+    app = screen(audit_from="A small upload")
+    app.file_uploader(key=bring.FILE).set_value(("photos.zip", b"PK\x03\x04 and no more", "application/zip")).run()
+    assert "Photos.zip is damaged or cut short" in said(app)
+
+
+# --- names that anybody wrote ----------------------------------------------------------------------------
+
+MARKDOWN = "**bold** [a](https://a.example) `b` www.a.example :red[c] $x$ # d"
+HOSTILE = (EVIL.replace("/", "\u2215"), MARKDOWN.replace("/", "\u2215"), "control\x07 \x1b[31m\u202egnp")
+
+
+def test_hostile_names_are_words(screen, photos: np.ndarray, tmp_path: Path) -> None:
+    place = tmp_path / "set.npz"
+    labels = np.array(HOSTILE)[np.arange(len(photos)) // SIZE]
+    np.savez(place, images=photos, labels=labels)
+    app = audited(looked(screen(), place))
+    assert audits.plain(MARKDOWN.replace("/", "\u2215")) in said(app), "the class that is named"
+    for element in (*app.markdown, *app.caption, *app.warning, *app.error, *app.info):
+        assert "alert(1)" not in element.value
+        assert "bold" not in element.value
+    for piece in pieces(app):
+        page = Page(piece)
+        assert not page.tags & {"script", "strong", "a", "code", "h1"}
+        assert "x" not in page.values, "an attribute of the name's own"
+        assert "\x07" not in piece
+        assert "\x1b" not in piece
+        assert "\u202e" not in piece
+
+
+def test_a_hostile_file_name_is_a_text_of_its_picture(photos: np.ndarray) -> None:
+    names = [f"cat/{EVIL}{row}.png" for row in range(len(photos))]
+    names[SIZE] = f"cat/{'long ' * 200}.png"
+    told = core.audit(photos, np.repeat(NAMES, SIZE))
+    brought = upload.replace(told.brought, names=tuple(names), kind="class folders")
+    card = check(cards.card(upload.replace(told, brought=brought), told.findings[0], rebuilding=False))
+    assert card.says(EVIL)
+    assert all(len(text) < 500 for text in [*card.texts[1:], *card.values] if "data:" not in text)
+
+
+def test_a_hostile_path_is_words(screen, tmp_path: Path) -> None:
+    app = looked(screen(), tmp_path / EVIL.replace("/", "_"))
+    assert "No such file" in said(app)
+    assert not any(Page(piece).tags & {"script", "img"} for piece in pieces(app))
+
+
+def test_a_thumbnail_keeps_what_is_one_pixel() -> None:
+    image = np.zeros((32, 32, 3), np.uint8)
+    image[30, 30] = (255, 255, 0)
+    data = cards._address(image).partition(",")[2]
+    seen = np.array(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"))
+    assert np.array_equal(seen, image)
