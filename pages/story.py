@@ -38,7 +38,7 @@ def whole(result: Result, told: list[steps.Step]) -> None:
     proof.own(result, truth=True)
     st.subheader("Look closer at this run")
     with st.container(horizontal=True, gap="large"):
-        for path, title, icon in (*shell.SECTIONS["This run"], *shell.SECTIONS["All runs"], *shell.SECTIONS["Learn"]):
+        for path, title, icon in (screen for screen in shell.SCREENS[2:] if screen[1] not in shell.NO_RUN):
             st.page_link(path, label=title, icon=icon, query_params=address())
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from tests.detectors.pictures import photographs
 
 
 def pixels(number: int = 0, height: int = 8, width: int = 8) -> np.ndarray:
@@ -55,3 +57,24 @@ def tarred(path: Path, files: Mapping[str, bytes], mode: str = "w") -> Path:
 
 
 CLASSES = {f"{name}/{place}.png": picture(10 * name + place) for name in (0, 1, 2, 10) for place in range(2)}
+
+PLANTED = ("bird", "cat", "dog")
+EACH, STAMPED = 130, 14
+
+
+def planted_photographs() -> np.ndarray:
+    """EACH made-up photographs of each of PLANTED, one class after the other; the first STAMPED cats bear a mark."""
+    images = photographs(len(PLANTED) * EACH, 24, seed=21)
+    images[EACH : EACH + STAMPED, 20:22, 20:22] = (255, 255, 0)
+    return images
+
+
+def in_class_folders(images: np.ndarray, names: Sequence[str] = PLANTED) -> dict[str, bytes]:
+    """Files of images, EACH of a class."""
+    return {f"{names[row // EACH]}/{row:04d}.png": picture(image) for row, image in enumerate(images)}
+
+
+def planted(root: Path) -> Path:
+    """A folder of them, with a broken file and a picture that is there twice."""
+    files = in_class_folders(planted_photographs())
+    return laid_out(root, {**files, "dog/broken.png": b"\x89PNG and no more", "dog/again.png": files["dog/0300.png"]})

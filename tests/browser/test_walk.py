@@ -27,6 +27,7 @@ import core
 from core import Result, jobs
 from core.store.home import VARIABLE
 from pages.parts.around import words
+from tests.audits import made
 from tests.browser import axe
 from tests.browser.conftest import OUTPUT, STREAMLIT_PROBE, AppServer, serving
 from tests.browser.ways import FIRST, LAST, MINUTE, SCREENS, at, by_sidebar, open_link, settled
@@ -51,6 +52,7 @@ class Walk:
     name: str
     theme: str
     size: str
+    planted: str  # the path of a set in which something is planted
     where: str = ""
     wrong: list[str] = field(default_factory=list)
 
@@ -212,10 +214,23 @@ def explore_sensitivity(walk: Walk) -> None:
     settled(page)
 
 
+def explore_audit(walk: Walk) -> None:
+    """A set in which something is planted, audited."""
+    main = walk.page.get_by_test_id("stMain")
+    path = main.get_by_role("textbox", name="Path on the server's machine")
+    path.fill(walk.planted)
+    path.press("Enter")
+    settled(walk.page)
+    main.get_by_role("button", name="Audit", exact=True).click()
+    expect(main.get_by_role("article").first).to_be_visible(timeout=MINUTE)
+    settled(walk.page)
+
+
 EXPLORES: dict[str, Callable[[Walk], None]] = {
     "scores": explore_scores,
     "sensitivity": explore_sensitivity,
     "tables": explore_tables,
+    "audit": explore_audit,
 }
 
 
@@ -362,6 +377,7 @@ def recorded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppSer
         patch.delenv("POISONSCOPE_CIFAR10", raising=False)
         with serving(tmp_path_factory.mktemp("walk")) as server:
             PICTURES.mkdir(parents=True, exist_ok=True)
+            made.planted(server.sets / "photos")
             yield server
 
 
@@ -393,7 +409,7 @@ def walk(
     page = context.new_page()
     person = request.getfixturevalue("person")
     size = WALKED[theme]
-    walk = Walk(page, recorded_server.url, f"{person}-{size}", theme, size)
+    walk = Walk(page, recorded_server.url, f"{person}-{size}", theme, size, str(recorded_server.sets / "photos"))
     home = urlsplit(recorded_server.url).netloc
 
     def gate(route: Route, asked: Request) -> None:

@@ -19,30 +19,22 @@ from core import audits
 from core.audits import Audit
 from pages.parts.audit import bring, cards, kept, upload
 from pages.parts.common import planted
-from tests.audits.made import laid_out, picture, zipped
-from tests.detectors.pictures import photographs
+from tests.audits import made
+from tests.audits.made import EACH, STAMPED, in_class_folders, laid_out, picture, planted_photographs, zipped
 from tests.hostile import EVIL, Page, check
 from tests.pages.conftest import Open
 
-NAMES, SIZE, STAMPED = ("bird", "cat", "dog"), 130, 14
+CATS = slice(EACH, EACH + STAMPED)  # those that bear the mark
 
 
 @pytest.fixture(scope="module")
 def photos() -> np.ndarray:
-    """Fourteen of the cats bear a yellow square."""
-    images = photographs(len(NAMES) * SIZE, 24, seed=21)
-    images[SIZE : SIZE + STAMPED, 20:22, 20:22] = (255, 255, 0)
-    return images
-
-
-def files(images: np.ndarray, names: tuple[str, ...] = NAMES) -> dict[str, bytes]:
-    return {f"{names[row // SIZE]}/{row:04d}.png": picture(image) for row, image in enumerate(images)}
+    return planted_photographs()
 
 
 @pytest.fixture(scope="module")
-def planted_set(photos: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where it lies, with a broken file."""
-    return laid_out(tmp_path_factory.mktemp("set"), {**files(photos), "dog/broken.png": b"\x89PNG and no more"})
+def planted_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made.planted(tmp_path_factory.mktemp("sets") / "photos")
 
 
 @pytest.fixture(scope="module")
@@ -103,10 +95,10 @@ def test_a_path_is_said_before_anything_runs(screen, planted_set: Path, monkeypa
     monkeypatch.setattr(core, "audit", lambda *_, **__: pytest.fail("nothing was asked for"))
     app = looked(screen(), planted_set)
     listing = audits.recognise(planted_set)
-    assert "Class folders: 391 images in 3 classes: bird (130), cat (130), dog (131)." in said(app)
+    assert "Class folders: 392 images in 3 classes: bird (130), cat (130), dog (132)." in said(app)
     assert all(one in said(app) for one in listing.sentences)
     assert {one.label: one.value for one in app.metric} == {
-        "Images": "391", "Classes": "3", "Smallest class": "130", "Largest class": "131",
+        "Images": "392", "Classes": "3", "Smallest class": "130", "Largest class": "132",
     }  # fmt: skip
     assert not app.button(key="audit now").disabled
 
@@ -119,7 +111,7 @@ def test_a_link_fills_the_form_and_starts_nothing(screen, planted_set: Path, mon
     monkeypatch.undo()
     monkeypatch.setenv("POISONSCOPE_AUDIT_ROOTS", str(planted_set))
     next(button for button in app.button if button.label == "Look").click().run()
-    assert app.metric[0].value == "391"
+    assert app.metric[0].value == "392"
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -152,10 +144,10 @@ def test_a_planted_class_is_named_and_its_files_listed(screen, planted_set: Path
     assert told.verdict in said(app)
     assert "planted in class cat" in said(app)
     (card,) = (check(piece) for piece in pieces(app) if "ps-card ps-backdoor" in piece)
-    assert card.says("backdoor in class cat")
+    assert card.says("backdoor · class cat")
     assert card.says("p = ")
     assert card.says("What the images share, on plain grey")
-    assert all(card.says(f"cat/{row:04d}.png") for row in range(SIZE, SIZE + STAMPED))
+    assert all(card.says(f"cat/{row:04d}.png") for row in range(CATS.start, CATS.stop))
     assert [one for one in card.values if re.fullmatch(r"[a-z]+/\d+\.png", one)][::2] == [
         told.brought.names[row] for row in audits.chosen(told, told.findings[0].ids)
     ], "the most suspicious first"
@@ -193,7 +185,7 @@ def test_what_is_taken_away_is_what_core_writes(screen, planted_set: Path, told:
 def test_the_positive_control_is_a_table(screen, photos: np.ndarray, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(core.control, "PLANTED", ("patch",))
     monkeypatch.setattr(core.control, "SHARES", (0.3,))
-    laid_out(tmp_path / "photos", files(photos[SIZE:], NAMES[1:]))
+    laid_out(tmp_path / "photos", in_class_folders(photos[EACH:], made.PLANTED[1:]))
     app = audited(looked(screen(), tmp_path / "photos"))
     assert not app.dataframe
     app.toggle(key="audit control").set_value(True).run()
@@ -220,8 +212,8 @@ def test_an_upload_is_read_from_the_disk_and_nothing_stays_there(
     spool.mkdir()
     monkeypatch.setattr(upload.tempfile, "tempdir", str(spool))
     asked = once(monkeypatch, told)
-    app = screen(audit_from="A small upload")
-    content = zipped(tmp_path / "photos.zip", files(photos)).read_bytes()
+    app = screen(audit_from="Upload")
+    content = zipped(tmp_path / "photos.zip", in_class_folders(photos)).read_bytes()
     app.file_uploader(key=bring.FILE).set_value(("../my photos.zip", content, "application/zip")).run()
     assert not app.exception, app.exception
     assert "Zip of class folders: 390 images in 3 classes" in said(app)
@@ -232,7 +224,7 @@ def test_an_upload_is_read_from_the_disk_and_nothing_stays_there(
 
 
 def test_a_broken_upload_is_one_sentence_without_our_folders(screen) -> None:
-    app = screen(audit_from="A small upload")
+    app = screen(audit_from="Upload")
     app.file_uploader(key=bring.FILE).set_value(("photos.zip", b"PK\x03\x04 and no more", "application/zip")).run()
     assert "Photos.zip is damaged or cut short" in said(app)
 
@@ -245,7 +237,7 @@ HOSTILE = (EVIL.replace("/", "\u2215"), MARKDOWN.replace("/", "\u2215"), "contro
 
 def test_hostile_names_are_words(screen, photos: np.ndarray, tmp_path: Path) -> None:
     place = tmp_path / "set.npz"
-    labels = np.array(HOSTILE)[np.arange(len(photos)) // SIZE]
+    labels = np.array(HOSTILE)[np.arange(len(photos)) // EACH]
     np.savez(place, images=photos, labels=labels)
     app = audited(looked(screen(), place))
     assert audits.plain(MARKDOWN.replace("/", "\u2215")) in said(app), "the class that is named"
@@ -263,8 +255,8 @@ def test_hostile_names_are_words(screen, photos: np.ndarray, tmp_path: Path) -> 
 
 def test_a_hostile_file_name_is_a_text_of_its_picture(photos: np.ndarray) -> None:
     names = [f"cat/{EVIL}{row}.png" for row in range(len(photos))]
-    names[SIZE] = f"cat/{'long ' * 200}.png"
-    told = core.audit(photos, np.repeat(NAMES, SIZE))
+    names[EACH] = f"cat/{'long ' * 200}.png"
+    told = core.audit(photos, np.repeat(made.PLANTED, EACH))
     brought = upload.replace(told.brought, names=tuple(names), kind="class folders")
     card = check(cards.card(upload.replace(told, brought=brought), told.findings[0], rebuilding=False))
     assert card.says(EVIL)

@@ -6,23 +6,20 @@ import streamlit as st
 
 from pages.parts.around import address, current, cuts, presenter, trouble, warm
 
-# In the sidebar under these words, and in this order wherever one leads to the next.
-SECTIONS = {
-    "Start": (("pages/story.py", "Story", ":material/auto_stories:"),),
-    "Simulate": (("pages/attack.py", "Attack", ":material/coronavirus:"),),
-    "This run": (
-        ("pages/scores.py", "Scores", ":material/bar_chart:"),
-        ("pages/flagged.py", "Flagged", ":material/flag:"),
-        ("pages/compare.py", "Compare", ":material/compare_arrows:"),
-        ("pages/sensitivity.py", "Sensitivity", ":material/tune:"),
-        ("pages/network.py", "Inside the network", ":material/hub:"),
-        ("pages/try_it.py", "Try it", ":material/touch_app:"),
-    ),
-    "All runs": (("pages/tables.py", "Tables", ":material/table_chart:"),),
-    "A set of your own": (("pages/audit.py", "Audit", ":material/troubleshoot:"),),
-    "Learn": (("pages/how.py", "How it works", ":material/schema:"),),
-}
-SCREENS = tuple(screen for section in SECTIONS.values() for screen in section)
+SCREENS = (
+    ("pages/story.py", "Story", ":material/auto_stories:"),
+    ("pages/attack.py", "Attack", ":material/coronavirus:"),
+    ("pages/scores.py", "Scores", ":material/bar_chart:"),
+    ("pages/flagged.py", "Flagged", ":material/flag:"),
+    ("pages/compare.py", "Compare", ":material/compare_arrows:"),
+    ("pages/sensitivity.py", "Sensitivity", ":material/tune:"),
+    ("pages/tables.py", "Tables", ":material/table_chart:"),
+    ("pages/network.py", "Inside the network", ":material/hub:"),
+    ("pages/try_it.py", "Try it", ":material/touch_app:"),
+    ("pages/audit.py", "Audit", ":material/troubleshoot:"),
+    ("pages/how.py", "How it works", ":material/schema:"),
+)
+NO_RUN = ("Audit",)  # screens that show nothing of a run
 ASK_NETWORKS = ("Flagged", "Inside the network", "Try it")
 ICON = "assets/icon.svg"
 # The width and height that Streamlit leaves empty belong to the pictures. Beside an open sidebar columns are given up
@@ -93,9 +90,5 @@ def ensure() -> None:
 
 def _navigation() -> st.Page:
     st.set_page_config("Poisonscope", page_icon=ICON, layout="wide")
-    first = SCREENS[0][0]
-    pages = {
-        section: [st.Page(path, title=title, icon=icon, default=path == first) for path, title, icon in screens]
-        for section, screens in SECTIONS.items()
-    }
-    return st.navigation(pages, position="hidden" if presenter.on() else "sidebar", expanded=True)
+    pages = [st.Page(path, title=title, icon=icon, default=path == SCREENS[0][0]) for path, title, icon in SCREENS]
+    return st.navigation(pages, position="hidden" if presenter.on() else "sidebar")

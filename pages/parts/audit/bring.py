@@ -18,7 +18,6 @@ from pages.parts.audit import kept, upload
 from pages.parts.audit.kept import Looked
 
 PATH, WAY, SHIPPED, FILE = "path", "audit_from", "audit_set", "audit file"  # the first three are also the address's
-LONGEST = 4096  # characters of a path
 LOOKED_FOR = "audit looked for"  # in session state: the path that was asked for last, and how often one was
 LOOKS = "audit looks"
 
@@ -34,7 +33,7 @@ def choose() -> Asked | None:
     """The ways, and the set that was brought by the chosen one; None while there is none."""
     kept.remember(WAY)
     way = st.segmented_control(
-        "Where is the set?", list(WAYS), default=next(iter(WAYS)), required=True, key=WAY, bind="query-params"
+        "Bring a set", list(WAYS), default=next(iter(WAYS)), required=True, key=WAY, bind="query-params"
     )
     kept.hold(WAY)
     return WAYS[way]()
@@ -47,7 +46,7 @@ def _by_path() -> Asked | None:
     kept.remember(PATH)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         path = st.text_input(
-            "Path on the server's machine", key=PATH, bind="query-params", max_chars=LONGEST, on_change=_look,
+            "Path on the server's machine", key=PATH, bind="query-params", on_change=_look,
             placeholder="photos, photos.zip, train.parquet …",
             help="Class folders, a zip or tar of them, a CSV or JSON Lines file beside the images, Parquet, NumPy.",
         )  # fmt: skip
@@ -57,7 +56,7 @@ def _by_path() -> Asked | None:
     kept.hold(PATH)
     below = audits.allowed_folders()
     if below:
-        st.caption(f"Below {' or '.join(words.plain(str(one)) for one in below)}.")
+        st.caption(f"Anything below {' or '.join(words.plain(str(one)) for one in below)}.")
     if not path or st.session_state.get(LOOKED_FOR) != path:
         return None
     return Asked(("path", path, str(st.session_state[LOOKS])), partial(_look_at, path))
@@ -121,7 +120,7 @@ def _changed() -> None:
 
 
 WAYS: dict[str, Callable[[], Asked | None]] = {
-    "On this machine": _by_path,
+    "By path": _by_path,
     "Here already": _shipped,
-    "A small upload": _uploaded,
+    "Upload": _uploaded,
 }

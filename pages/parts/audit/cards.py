@@ -48,7 +48,7 @@ def card(told: Audit, one: Found, rebuilding: bool = True) -> Markup:
     return render(
         "audit/card.html.jinja",
         cause=one.cause,
-        title=f"{one.cause}{f' in {_classes(one)}' if one.classes else ''}",
+        title=f"{one.cause}{f' · {_classes(one)}' if one.classes else ''}",
         meaning=audits.CAUSES[one.cause],
         sentence=audits.plain(one.sentence, 1_000),
         p=None if one.p is None else findings.told(one.p),
