@@ -60,8 +60,9 @@ def what_it_is(listing: Listing) -> None:
     sizes = list(listing.classes.values())
     figures = {"Images": f"{listing.images:,}", "Classes": f"{len(sizes):,}"}
     if sizes:
-        figures |= {"Smallest class": f"{min(sizes):,}", "Largest class": f"{max(sizes):,}"}
-    with st.container(horizontal=True, gap="large"):
+        least, most = min(sizes), max(sizes)
+        figures["Class size"] = f"{most:,}" if least == most else f"{least:,} to {most:,}"
+    with st.container(horizontal=True, gap="medium"):
         for label, value in figures.items():
             st.metric(label, value, width="content")
     plainly.listed(listing.sentences)

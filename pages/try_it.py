@@ -75,7 +75,8 @@ def choose(result: Result, source: str) -> Picture | None:
         "The middle of the picture is taken and made as small as the data set's images. It is not stored. The networks "
         "know only the data set's classes, and photographs of its kind."
     )
-    return own(result, st.file_uploader("A PNG or JPEG file", type=["png", "jpg", "jpeg"]), "Your picture")
+    file = st.file_uploader("A PNG or JPEG file", type=["png", "jpg", "jpeg"], max_upload_size=5)
+    return own(result, file, "Your picture")
 
 
 def own(result: Result, file: Any, name: str) -> Picture | None:

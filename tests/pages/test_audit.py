@@ -6,6 +6,7 @@ import base64
 import io
 import os
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from pages.parts.common import planted
 from tests.audits import made
 from tests.audits.made import EACH, STAMPED, in_class_folders, laid_out, picture, planted_photographs, zipped
 from tests.hostile import EVIL, Page, check
-from tests.pages.conftest import Open
+from tests.pages.conftest import APP, Open
 
 CATS = slice(EACH, EACH + STAMPED)  # those that bear the mark
 
@@ -98,7 +99,7 @@ def test_a_path_is_said_before_anything_runs(screen, planted_set: Path, monkeypa
     assert "Class folders: 392 images in 3 classes: bird (130), cat (130), dog (132)." in said(app)
     assert all(one in said(app) for one in listing.sentences)
     assert {one.label: one.value for one in app.metric} == {
-        "Images": "392", "Classes": "3", "Smallest class": "130", "Largest class": "132",
+        "Images": "392", "Classes": "3", "Class size": "130 to 132",
     }  # fmt: skip
     assert not app.button(key="audit now").disabled
 
@@ -221,6 +222,11 @@ def test_an_upload_is_read_from_the_disk_and_nothing_stays_there(
     assert [path.name for path in asked] == ["my photos.zip"]
     assert app.session_state[kept.AUDITED].told.brought.source == "my photos.zip"
     assert not list(spool.iterdir())
+
+
+def test_the_server_takes_as_much_as_the_field_promises() -> None:
+    settings = tomllib.loads((APP.parent / ".streamlit" / "config.toml").read_text("utf-8"))
+    assert settings["server"]["maxUploadSize"] == upload.LARGEST
 
 
 def test_a_broken_upload_is_one_sentence_without_our_folders(screen) -> None:
