@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
 import re
 import tomllib
@@ -181,6 +182,7 @@ def test_what_is_taken_away_is_what_core_writes(screen, planted_set: Path, told:
         assert audits.FILES[path.name](own) == path.read_bytes()
     for name in ("audit.csv", "keep.txt"):
         assert audits.FILES[name](own) == audits.FILES[name](told)
+    assert json.loads(audits.FILES["audit.json"](own)) == audits.document(own)
 
 
 def test_the_positive_control_is_a_table(screen, photos: np.ndarray, tmp_path: Path, monkeypatch) -> None:
@@ -273,6 +275,14 @@ def test_a_hostile_path_is_words(screen, tmp_path: Path) -> None:
     app = looked(screen(), tmp_path / EVIL.replace("/", "_"))
     assert "No such file" in said(app)
     assert not any(Page(piece).tags & {"script", "img"} for piece in pieces(app))
+
+
+@pytest.mark.parametrize("path", ["\0", "~nobody-of-this-name/x", "a" * 5_000])
+def test_a_path_that_is_none_is_refused(screen, path: str) -> None:
+    app = screen(path=path)
+    next(button for button in app.button if button.label == "Look").click().run()
+    assert not app.exception
+    assert "The path must lie below" in said(app)
 
 
 def test_a_thumbnail_keeps_what_is_one_pixel() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import streamlit as st
@@ -70,7 +71,15 @@ def _look() -> None:
 def _look_at(path: str) -> Looked:
     place = audits.allowed(path)
     listing = audits.recognise(place)
-    return Looked(("path", str(place), place.stat().st_mtime_ns), listing, partial(_audit_path, str(place)))
+    return Looked(("path", str(place), _changed_at(place)), listing, partial(_audit_path, str(place)))
+
+
+def _changed_at(place: Path) -> int:
+    """When it was last written to, in nanoseconds; 0 where it is gone by now, which reading it will say."""
+    try:
+        return place.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _audit_path(place: str, planting: bool, tell: kept.Tell) -> audits.Audit:
