@@ -80,7 +80,9 @@ def _small(brought: Brought, judged: Judged) -> list[Found]:
     if not which:
         return []
     count = "1 class" if len(which) == 1 else f"{len(which):,} classes"
-    said = f"{count} of at most {sizes[unjudged].max():,} images cannot be judged by any test: {listed(which)}."
+    most = int(sizes[unjudged].max())
+    of = "1 image" if most == 1 else f"at most {most:,} images"
+    said = f"{count} of {of} cannot be judged by any test: {listed(which)}."
     return [Found("small", tuple(which), nobody(), None, said)]
 
 
