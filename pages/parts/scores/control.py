@@ -47,12 +47,13 @@ def show(result: Result, found: Scored, detector: str) -> None:
 
 
 def _asked(result: Result, found: Scored, detector: str) -> list[Control] | None:
-    if not st.button(
+    place = st.empty()
+    if not place.button(
         "Plant known triggers", key="control plant", icon=":material/potted_plant:",
         help="Pixel, patch, blended and sinusoid on 5%, 2%, 1% and 0.5% of a class: a minute or two for 20,000 images.",
     ):  # fmt: skip
         return None
-    bar = st.progress(0.0, "Planting …")
+    bar = place.progress(0.0, "Planting …")
     try:
         rows = core.controls.plant(
             result, found.detection, cuts.defence_of(result, detector), lambda done: bar.progress(done, "Planting …")
