@@ -86,6 +86,40 @@ DRAWN: dict[str, Callable[[], str]] = {
     "an image in detail": lambda: render(
         "flagged/detail.html.jinja", figures=FIGURES, label=EVIL, answers=ANSWERS, rows=[(EVIL, [(9.0, "#000", EVIL)])]
     ),
+    "an audit's card": lambda: render(
+        "audit/card.html.jinja",
+        cause=EVIL,
+        title=EVIL,
+        meaning=EVIL,
+        sentence=EVIL,
+        p=EVIL,
+        shared=FIGURES_OF_PROOF,
+        described=EVIL,
+        folded=True,
+        summary=EVIL,
+        thumbnails=[dict(address="data:,", name=EVIL, whole=EVIL)],
+    ),
+    "what an audit read": lambda: render("audit/listed.html.jinja", sentences=[EVIL]),
+    "an audit's notice": lambda: render("audit/notice.html.jinja", sentence=EVIL, kind="wrong"),
+    "an audit's report": lambda: templates.render(
+        "report/audit.html.jinja",
+        title=EVIL,
+        verdict=EVIL,
+        brought=[EVIL],
+        control=[EVIL],
+        notes=[EVIL],
+        findings=[
+            dict(
+                cause=EVIL,
+                meaning=EVIL,
+                sentence=EVIL,
+                p=EVIL,
+                trigger=markup.picture(PIXELS, EVIL, 8),
+                pictures=[markup.picture(PIXELS, EVIL, 8)],
+                more=3,
+            )
+        ],
+    ),
     "what is like it": lambda: render("flagged/near.html.jinja", figures=FIGURES),
 }
 # These are given numbers, colours and pictures only.

@@ -38,7 +38,7 @@ def _card(told: Audit, one: Found) -> dict[str, Any]:
         "cause": one.cause,
         "meaning": CAUSES[one.cause],
         "sentence": one.sentence,
-        "p": None if one.p is None else f"{one.p:.1g}",
+        "p": None if one.p is None else f"p = {one.p:.1g}",
         "trigger": _trigger(told, one),
         "pictures": [_picture(told, row) for row in chosen(told, one.ids)],
         "more": max(0, len(one.ids) - SHOWN),
