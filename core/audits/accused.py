@@ -34,8 +34,7 @@ def judge(brought: Brought, features: Features | None = None, level: float = LEV
 
 def accusations(brought: Brought, judged: Judged) -> list[Found]:
     """A finding a class that the panel names: a backdoor, or a mark that all classes bear; and classes too small."""
-    found = [*_named(brought, judged), *_small(brought, judged)]
-    return found
+    return [*_named(brought, judged), *_small(brought, judged)]
 
 
 def _named(brought: Brought, judged: Judged) -> list[Found]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -60,21 +58,6 @@ class Found:
     doubtful: tuple[Unreadable, ...] = ()
     size: tuple[int, int] | None = None
     late: list[str] = field(default_factory=list)
-
-
-@contextmanager
-def in_words(where: Path) -> Iterator[None]:
-    """What readers say of a damaged file, in one sentence of ours: theirs speak to programmers."""
-    try:
-        yield
-    except BadRequest:
-        raise
-    except MemoryError:
-        raise BadRequest(f"{where} does not fit into memory") from None
-    except Exception as error:  # zipfile, tarfile, csv and Arrow raise many kinds
-        if isinstance(error, OSError) and error.strerror:
-            raise BadRequest(f"cannot read {where}: {error.strerror}") from None
-        raise BadRequest(f"{where} is damaged or cut short") from None
 
 
 def codes(labels: Sequence[str | None]) -> tuple[Labels, tuple[str, ...]]:

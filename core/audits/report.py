@@ -9,7 +9,8 @@ from markupsafe import Markup
 
 from core.audits.auditing import Audit
 from core.audits.finding import CAUSES, Found, plain
-from core.audits.told import brought_sentences, planted_sentences
+from core.audits.told import brought_sentences
+from core.evaluation import control
 from core.results import markup, templates
 from core.types import Ids
 
@@ -27,7 +28,7 @@ def page(told: Audit) -> str:
             verdict=told.verdict,
             brought=[plain(said, 400) for said in brought_sentences(told)],
             findings=[_card(told, one) for one in told.findings],
-            control=[] if told.control is None else list(planted_sentences(told.control)),
+            control=[] if told.control is None else list(control.sentences(told.control)),
             notes=told.notes,
         )
     )

@@ -10,7 +10,8 @@ from pathlib import Path
 from core.audits import arrays, columns, folders, layout, shards, tables, tars, zips
 from core.audits.brought import Brought, Listing
 from core.audits.decoding import decoded
-from core.audits.found import Fault, Found, Row, codes, counted, in_words, some, split_codes
+from core.audits.found import Fault, Found, Row, codes, counted, some, split_codes
+from core.store import in_words
 from core.types import BadRequest
 
 KINDS = (

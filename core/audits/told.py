@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -69,7 +68,7 @@ def sentences(told: Audit) -> Iterator[str]:
         p = "" if one.p is None else f" p = {one.p:.1g}."
         yield f"{one.cause}: {one.sentence}{p}"
     if told.control is not None:
-        yield from planted_sentences(told.control)
+        yield from control.sentences(told.control)
     yield from (f"note: {note}" for note in told.notes)
     yield f"{int(told.flagged.sum()):,} of {len(told.brought.labels):,} images flagged, in {told.seconds:.1f} seconds"
 
@@ -87,11 +86,3 @@ def brought_sentences(told: Audit) -> list[str]:
     if len(brought.doubtful) > 5:
         said.append(f"{len(brought.doubtful) - 5:,} more doubtful images; --json has all")
     return [*said, *brought.sentences]
-
-
-def planted_sentences(rows: tuple[control.Control, ...]) -> Iterator[str]:
-    """The positive control, a trigger a line."""
-    yield "what would have been found, planted into one class after the other (its images, their own labels):"
-    for trigger, some in groupby(control.reach(rows), key=lambda one: one.trigger):
-        told = (f"{one.share:.1%} of a class in {one.named} of {one.classes} ({one.found:.0%} flagged)" for one in some)
-        yield f"  {trigger}: {', '.join(told)}"

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.cli.kinds import KINDS, Place, check_room, kind_of, place
+from core.store import in_words
 from core.types import BadRequest
 
 MAPPED = 64 * 2**20  # bytes from which an array stays in its file and is read where it is looked at
@@ -29,7 +28,7 @@ def read(given: str | Path, wanted: str) -> NDArray[Any]:
     """
     where = place(given)
     kind = kind_of(where.path)
-    with _in_words(where):
+    with in_words(where):
         if kind == "parquet":
             from core.cli import parquet
 
@@ -44,21 +43,6 @@ def read(given: str | Path, wanted: str) -> NDArray[Any]:
 def holds_labels(given: str | Path) -> bool:
     """Whether a file of features can hold the labels, too."""
     return kind_of(place(given).path) != "npy"
-
-
-@contextmanager
-def _in_words(where: Place) -> Iterator[None]:
-    """What the readers say of a damaged file, in one sentence of ours: theirs speak to programmers."""
-    try:
-        yield
-    except BadRequest:
-        raise
-    except MemoryError:
-        raise BadRequest(f"{where} does not fit into memory") from None
-    except Exception as error:  # a damaged file makes NumPy, zipfile and Arrow raise many kinds
-        if isinstance(error, OSError) and error.strerror:
-            raise BadRequest(f"cannot read {where}: {error.strerror}") from None
-        raise BadRequest(f"{where} is damaged or cut short") from None
 
 
 # --- .npy -------------------------------------------------------------------------------------------------

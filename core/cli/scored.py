@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
-from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -254,7 +253,7 @@ def tell(scored: Scored, to: Path, out: Console) -> None:
     for warning in scored.warnings:
         say(f"warning: {warning}")
     say(_said_named(scored))
-    for sentence in (*_findings(scored), *_controlled(scored)):
+    for sentence in (*_findings(scored), *(control.sentences(scored.control) if scored.control is not None else ())):
         say(sentence)
     out.print(_table(scored))
     if len(names) > TOLD:
@@ -281,18 +280,6 @@ def _findings(scored: Scored) -> Iterator[str]:
         yield f"class {_shown(scored.read.names[one.label])}: {one.detector}{view}: {one.words}{where}; p = {one.p:.1g}"
     if len(told) > TOLD:
         yield f"and {len(told) - TOLD:,} more findings; --json has all"
-
-
-def _controlled(scored: Scored) -> Iterator[str]:
-    """What would have been found, a trigger a line."""
-    if scored.control is None:
-        return
-    yield "what would have been found, planted into one class after the other (its images, their own labels):"
-    for trigger, some in groupby(control.reach(scored.control), key=lambda one: one.trigger):
-        told = (
-            f"{one.share:.1%} of a class: {one.named} of {one.classes} named, {one.found:.0%} of it" for one in some
-        )
-        yield f"  {trigger}: {'; '.join(told)}"
 
 
 def _said_named(scored: Scored) -> str:

@@ -7,8 +7,9 @@ at some share of a class is not tried at a smaller one, and counts as not found 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,14 @@ def reach(rows: Sequence[Control]) -> list[Reach]:
         named = sum(row.named for row in some)
         found.append(Reach(trigger, share, len(some), named, float(np.mean([row.found for row in some]))))
     return found
+
+
+def sentences(rows: Sequence[Control]) -> Iterator[str]:
+    """The control for a terminal or a report, a trigger a line."""
+    yield "what would have been found, planted into one class after the other (its images, their own labels):"
+    for trigger, some in groupby(reach(rows), key=lambda one: one.trigger):
+        told = (f"{one.share:.1%} of a class in {one.named} of {one.classes} ({one.found:.0%} flagged)" for one in some)
+        yield f"  {trigger}: {', '.join(told)}"
 
 
 def plant(images: Images, labels: Labels, label: int, trigger: str, share: float, seed: int) -> Plant:

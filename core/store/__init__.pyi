@@ -4,6 +4,7 @@ from .artefacts import Artefact as Artefact
 from .files import as_csv as as_csv
 from .files import check_target as check_target
 from .files import csv_cell as csv_cell
+from .files import in_words as in_words
 from .files import writing as writing
 from .home import data_folder as data_folder
 from .home import sync_folder as sync_folder

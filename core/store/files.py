@@ -50,3 +50,18 @@ def as_csv(table: Any) -> bytes:
             safe.isetitem(place, table.iloc[:, place].astype(object).map(csv_cell))
     text: str = safe.to_csv(index=False, lineterminator="\n")
     return text.encode(errors="backslashreplace")  # half a surrogate pair, say
+
+
+@contextmanager
+def in_words(where: Any) -> Iterator[None]:
+    """What readers say of a damaged file, in one sentence of ours: theirs speak to programmers. where: its name."""
+    try:
+        yield
+    except BadRequest:
+        raise
+    except MemoryError:
+        raise BadRequest(f"{where} does not fit into memory") from None
+    except Exception as error:  # NumPy, zipfile, tarfile, csv and Arrow raise many kinds
+        if isinstance(error, OSError) and error.strerror:
+            raise BadRequest(f"cannot read {where}: {error.strerror}") from None
+        raise BadRequest(f"{where} is damaged or cut short") from None
