@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.detectors import detect, grown
+from core.detectors import Ground, detect, grown
 from core.detectors.split import Split, by_content, by_order
 from core.evaluation.control import PLANTED, control, plant, reach
 from core.types import BadRequest
@@ -138,5 +138,5 @@ def test_rows_in_their_own_place_are_whitened_as_before():
 
 def test_no_plants_no_words(photos, clean):
     told: list[float] = []
-    assert grown(photos, LABELS, [], clean, level=LEVEL, tell=told.append) == []
+    assert grown(Ground(photos, LABELS, clean, LEVEL), [], told.append) == []
     assert told[-1] == 1.0

@@ -7,6 +7,7 @@ from .labels import Labelled as Labelled
 from .labels import as_labels as as_labels
 from .labels import natural as natural
 from .plain import plain_faults as plain_faults
+from .planting import Ground as Ground
 from .planting import Grown as Grown
 from .planting import Plant as Plant
 from .planting import grown as grown

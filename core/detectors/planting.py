@@ -8,13 +8,14 @@ counts as silent, and so does a view. So what is named here the whole panel name
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.detectors import image_spectral, mirror, naming, repeats
-from core.detectors.classes import Vector
 from core.detectors.image_spectral import Told
 from core.detectors.members import distinct, members_of
 from core.detectors.panel import ON_IMAGES
@@ -49,31 +50,48 @@ class _Word(NamedTuple):
     flagged: Mask
 
 
-class _Ground(NamedTuple):
-    """The set that marks are planted in. p [k] and judged [k]: the panel's word on each class as it is."""
+class Ground:
+    """The set that marks are planted in: images [n, h, w, 3] uint8 of classes labels [n].
 
-    images: Images
-    labels: Labels
-    members: Mapping[int, Ids]
-    level: float
-    p: Vector
-    judged: Mask
-
-
-def grown(
-    images: Images, labels: Labels, plants: Sequence[Plant], found: Detection, *, level: float, tell: Tell
-) -> list[Grown]:
-    """What the panel's image side finds of each plant in images [n, h, w, 3] uint8 of classes labels [n].
-
-    found: what the panel says of the set as it is, at a false discovery rate of `level`.
+    found: what the panel says of it as it is, at a false discovery rate of `level`. What the tests see in each class as
+    it is they look at once, however often something is planted.
     """
-    assert found.class_p is not None
-    judged = np.bincount(labels, minlength=len(found.class_p)) > 0
-    judged &= True if found.unjudged is None else ~found.unjudged
-    ground = _Ground(images, labels, dict(members_of(labels)), level, found.class_p, judged)
+
+    def __init__(self, images: Images, labels: Labels, found: Detection, level: float) -> None:
+        assert found.class_p is not None
+        self.images, self.labels, self.level, self.p = images, labels, level, found.class_p
+        self.members: Mapping[int, Ids] = dict(members_of(labels))
+        self.judged: Mask = np.bincount(labels, minlength=len(self.p)) > 0
+        self.judged &= True if found.unjudged is None else ~found.unjudged
+        self.limit = naming.each(labels, level)
+
+    @cached_property
+    def once(self) -> Mask:
+        """Which images are no copies of one before, [n]."""
+        return distinct(self.images)
+
+    @cached_property
+    def counted(self) -> dict[int, repeats.Counted]:
+        """What `repeats` counts in each class."""
+        every = self.members.items()
+        return {label: repeats.looked_at(self.images[ids[self.once[ids]]], self.limit) for label, ids in every}
+
+    @cached_property
+    def mirrored(self) -> dict[int, mirror.Judged]:
+        """What `mirror` sees in each class."""
+        return {label: mirror.looked_at(self.images[ids], self.limit) for label, ids in self.members.items()}
+
+    @cached_property
+    def order(self) -> NDArray[np.uint64]:
+        """A number of each image, from what is in it, [n]."""
+        return by_content(self.images)
+
+
+def grown(ground: Ground, plants: Sequence[Plant], tell: Tell) -> list[Grown]:
+    """What the panel's image side finds of each plant, by itself; tell hears of the share that is done."""
     words: list[list[_Word]] = [[] for _ in plants]
     results = [Grown(False, 0.0)] * len(plants)
-    steps = list(_steps(images))
+    steps = list(_steps(ground.images))
     for done, step in enumerate(steps):
         waiting = [place for place, one in enumerate(results) if one.share < ENOUGH]
         asked = [plants[place] for place in waiting]
@@ -84,7 +102,7 @@ def grown(
     return results
 
 
-def _steps(images: Images) -> Iterator[Callable[[_Ground, Sequence[Plant]], list[_Word]]]:
+def _steps(images: Images) -> Iterator[Callable[[Ground, Sequence[Plant]], list[_Word]]]:
     """The tests, the quickest first."""
     small = reduced(images[:1], LARGEST)
     yield _by_repeats
@@ -95,7 +113,7 @@ def _steps(images: Images) -> Iterator[Callable[[_Ground, Sequence[Plant]], list
         yield lambda ground, plants: _by_views(ground, plants, tiles, views)
 
 
-def _verdict(ground: _Ground, plant: Plant, words: Sequence[_Word]) -> Grown:
+def _verdict(ground: Ground, plant: Plant, words: Sequence[_Word]) -> Grown:
     """The panel's on a plant's class, of the tests that were asked."""
     tests = len(ON_IMAGES)
     every = ground.p.copy()
@@ -108,12 +126,12 @@ def _verdict(ground: _Ground, plant: Plant, words: Sequence[_Word]) -> Grown:
     return Grown(True, float(flagged[_places(ground, plant)].mean()))
 
 
-def _places(ground: _Ground, plant: Plant) -> Ids:
+def _places(ground: Ground, plant: Plant) -> Ids:
     """Where a plant's rows stand among those of its class."""
     return np.searchsorted(ground.members[plant.label], plant.ids)
 
 
-def _planted(ground: _Ground, plant: Plant) -> Images:
+def _planted(ground: Ground, plant: Plant) -> Images:
     """A class's images [c, h, w, 3] with the marks."""
     images = ground.images[ground.members[plant.label]]
     images[_places(ground, plant)] = plant.pixels
@@ -130,12 +148,11 @@ def _flags(found: Detection, label: int, ids: Ids) -> _Word:
 # --- test by test ----------------------------------------------------------------------------------------
 
 
-def _by_repeats(ground: _Ground, plants: Sequence[Plant]) -> list[_Word]:
-    limit, once = naming.each(ground.labels, ground.level), distinct(ground.images)
-    counted = {label: repeats.looked_at(ground.images[ids[once[ids]]], limit) for label, ids in ground.members.items()}
+def _by_repeats(ground: Ground, plants: Sequence[Plant]) -> list[_Word]:
+    counted, limit = ground.counted, ground.limit
 
     def ask(some: Sequence[Plant]) -> list[_Word]:
-        images, still = ground.images.copy(), once.copy()
+        images, still = ground.images.copy(), ground.once.copy()
         found = []
         for plant in some:
             ids = ground.members[plant.label]
@@ -148,9 +165,8 @@ def _by_repeats(ground: _Ground, plants: Sequence[Plant]) -> list[_Word]:
     return _class_by_class(ask, plants)
 
 
-def _by_mirror(ground: _Ground, plants: Sequence[Plant]) -> list[_Word]:
-    limit = naming.each(ground.labels, ground.level)
-    judged = {label: mirror.looked_at(ground.images[ids], limit) for label, ids in ground.members.items()}
+def _by_mirror(ground: Ground, plants: Sequence[Plant]) -> list[_Word]:
+    judged, limit = ground.mirrored, ground.limit
 
     def ask(some: Sequence[Plant]) -> list[_Word]:
         images = ground.images.copy()
@@ -171,12 +187,12 @@ def _class_by_class(ask: Callable[[Sequence[Plant]], list[_Word]], plants: Seque
     return [word for some in (side_by_side(ask, pieces) if pieces else []) for word in some]
 
 
-def _by_views(ground: _Ground, plants: Sequence[Plant], views: Sequence[View], besides: Sequence[View]) -> list[_Word]:
+def _by_views(ground: Ground, plants: Sequence[Plant], views: Sequence[View], besides: Sequence[View]) -> list[_Word]:
     """What image-spectral says by some of its views; the others, and those `besides`, count as silent."""
     if not plants:
         return []
     images = reduced(ground.images, LARGEST)
-    order = by_content(ground.images)
+    order = ground.order
     members = by_order(ground.labels, order)
     every = image_spectral.views_of(images)
     rule = image_spectral.Rule(ground.level, len(every), image_spectral.APART)
@@ -192,7 +208,7 @@ def _by_views(ground: _Ground, plants: Sequence[Plant], views: Sequence[View], b
     return [_word(ground, plant, [told[place] for told in seen], every) for place, plant in enumerate(plants)]
 
 
-def _told(ground: _Ground, plant: Plant, split: Split, view: View, metric: Rows, rule: image_spectral.Rule) -> Told:
+def _told(ground: Ground, plant: Plant, split: Split, view: View, metric: Rows, rule: image_spectral.Rule) -> Told:
     """A view's word on a plant's class; its scores stand in the order of the class's rows."""
     planted = _planted(ground, plant)
     if len(planted) < FEWEST_IMAGES or not split.varies(plant.label):
@@ -207,7 +223,7 @@ def _told(ground: _Ground, plant: Plant, split: Split, view: View, metric: Rows,
     return told._replace(scores=told.scores[back], fit=told.fit._replace(scores=told.fit.scores[back]))
 
 
-def _word(ground: _Ground, plant: Plant, told: Sequence[Told], every: Sequence[View]) -> _Word:
+def _word(ground: Ground, plant: Plant, told: Sequence[Told], every: Sequence[View]) -> _Word:
     silent = np.zeros(len(ground.members[plant.label]))
     heard = {one.view.name for one in told}
     unheard = [Told(view, -np.inf, silent, None) for view in every if view.name not in heard]

@@ -16,7 +16,7 @@ import numpy as np
 
 from core.attack import triggers
 from core.configuration import TRIGGERS
-from core.detectors import Plant, grown
+from core.detectors import Ground, Plant, grown
 from core.types import BadRequest, Detection, Images, Labels
 
 PLANTED = ("pixel", "patch", "blended", "sinusoid")  # with the settings that they have by default
@@ -75,13 +75,14 @@ def control(
         raise BadRequest(f"shares of a class must lie between 0 and 1, got {wrong}")
     rows: list[Control] = []
     alive = [(label, trigger) for label in _able(labels, found) for trigger in planted]
-    tried = sorted(shares, reverse=True)
+    tried, ground = sorted(shares, reverse=True), Ground(images, labels, found, level)
     for turn, share in enumerate(tried):
         plants = {pair: plant(images, labels, *pair, share, seed) for pair in alive}
         told = grown(
-            images, labels, list(plants.values()), found, level=level,
-            tell=lambda done, turn=turn: tell((turn + done) / len(tried)),  # type: ignore[misc]
-        )  # fmt: skip
+            ground,
+            list(plants.values()),
+            lambda done, turn=turn: tell((turn + done) / len(tried)),  # type: ignore[misc]
+        )
         for ((label, trigger), planting), one in zip(plants.items(), told, strict=True):
             rows.append(Control(trigger, share, label, len(planting.ids), one.named, one.share, True))
         missed = [pair for pair, one in zip(alive, told, strict=True) if not one.named]
