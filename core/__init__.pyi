@@ -5,8 +5,10 @@ from .attack import poison as poison
 from .attack import triggers as triggers
 from .audits import audit as audit
 from .configuration import ATTACKS as ATTACKS
+from .configuration import ATTRIBUTION as ATTRIBUTION
 from .configuration import DATASETS as DATASETS
 from .configuration import DETECTORS as DETECTORS
+from .configuration import LAYERS as LAYERS
 from .configuration import MODELS as MODELS
 from .configuration import MOST_TRIGGERS as MOST_TRIGGERS
 from .configuration import RECIPES as RECIPES

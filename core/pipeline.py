@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from core import datasets, evidence, results
 from core.attack import poison as attack
-from core.configuration import DETECTORS, VIEWS, DatasetConfig, RunConfig, stages
+from core.configuration import ATTRIBUTION, DETECTORS, VIEWS, DatasetConfig, RunConfig, stages
 from core.detectors import view
 from core.evaluation import PROBE_IMAGES, Quality, given
 from core.evaluation import filter as filtering
-from core.evidence import predict, represent
+from core.evidence import attribute, predict, represent
 from core.jobs import Progress, estimates
 from core.results import quality, summarise, triggered_images
 from core.store import Artefact, Checkpoint, Store, home
@@ -169,8 +169,7 @@ class Line:
 
     def _evidence(self) -> dict[str, NDArray[Any]]:
         device, defence = self.device.type, self.config.defence
-        images = self.poisoned.images
-        return evidence.gather(self.store, self.config, defence, lambda: images, device, self.watch)
+        return evidence.gather(self.store, self.config, defence, lambda: self.poisoned, device, self.watch)
 
     def _once(self, kind: str, key: str, stage: str, compute: Callable[[], Artefact]) -> Artefact:
         """The artefact of a key: read, or computed by whoever comes first while the others wait."""
@@ -238,11 +237,14 @@ class Line:
 
     def _represent(self, key: str, model_key: str) -> Artefact:
         representation = self.config.defence.representation
-        network = self._network(model_key)
+        network, poisoned = self._network(model_key), self.poisoned
+        if representation == ATTRIBUTION:
+            features, logits = attribute(network, poisoned.images, poisoned.labels, watch=self.watch)
+            return self.store.write("features", key, arrays={"features": features, "logits": logits})
         layer = "penultimate" if representation in VIEWS else representation
-        features, logits = represent(network, self.poisoned.images, layer, watch=self.watch)
+        features, logits = represent(network, poisoned.images, layer, watch=self.watch)
         if representation in VIEWS:
-            features = view(representation, self.poisoned.images)
+            features = view(representation, poisoned.images)
         return self.store.write("features", key, arrays={"features": features, "logits": logits})
 
 

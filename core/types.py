@@ -140,6 +140,8 @@ class Detection:
 
     class_p [k] float64 in [0, 1]: the chance of a benign class to look like this one or worse, by the null that the
     detector's docstring states; None where it has none. findings say what speaks against each named class, and where.
+
+    parts: of a detector that is made of others, what each of these says at the same settings, by its name.
     """
 
     scores: Scores
@@ -151,6 +153,7 @@ class Detection:
     notes: tuple[str, ...] = ()
     class_p: NDArray[np.float64] | None = None
     findings: tuple[Finding, ...] = ()
+    parts: Mapping[str, Detection] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

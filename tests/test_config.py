@@ -11,6 +11,8 @@ from pydantic import ValidationError
 from core import configure
 from core.configuration import config
 from core.configuration.config import (
+    ATTRIBUTION,
+    LAYERS,
     REPRESENTATIONS,
     VIEWS,
     AttackConfig,
@@ -189,10 +191,10 @@ def test_a_run_survives_json(settings):
 
 
 def test_the_representations_are_those_that_the_defence_accepts():
-    for name in REPRESENTATIONS + VIEWS:
+    for name in REPRESENTATIONS:
         assert DefenceConfig(representation=name).representation == name
     schema = DefenceConfig.model_json_schema()["properties"]["representation"]
-    assert tuple(schema["enum"]) == REPRESENTATIONS + VIEWS
+    assert tuple(schema["enum"]) == REPRESENTATIONS == (*LAYERS, ATTRIBUTION, *VIEWS)
 
 
 @pytest.mark.parametrize("model", MODELS)

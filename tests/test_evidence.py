@@ -11,10 +11,12 @@ import pytest
 from core.configuration import stages
 from core.configuration.config import DefenceConfig, RunConfig
 from core.configuration.settings import configure
+from core.evidence import attribute
 from core.evidence import gathering as gather
 from core.jobs.estimates import estimate
 from core.results.result import Result
 from core.store.stores import Store
+from core.training import models, weights
 from core.types import BadRequest
 
 LOSSES, STRIP = DefenceConfig(detector="loss-isolation"), DefenceConfig(detector="strip")
@@ -83,6 +85,25 @@ def test_asking_the_network_counts(tmp_path: Path) -> None:
     few, many = (configure(dataset="digits", target=3, detector="strip", detector_parameters={"others": n})
                  for n in (1, 100))  # fmt: skip
     assert estimate(many, store=store).seconds > estimate(few, store=store).seconds
+
+
+def test_attributions_are_asked_once_and_are_a_representation_of_the_run(tmp_path: Path) -> None:
+    asked = config(trigger="pattern", detector="panel")
+    store, panel = with_features(tmp_path, asked), asked.defence
+    result = Result(asked, store)
+    assert "panel asks the network about every image of the training set" in (result.lacks(panel) or "")
+    network = models.build(asked.training.model, 10, 0)
+    store.write("model", stages.model_key(asked), weights=weights(network), document={})
+    assert result.lacks(panel) is None
+    found = gather.gather(store, asked, panel, lambda: result.poisoned, "cpu")
+    assert sorted(found) == ["attributions", "images"]
+    seen = result.at("attribution")
+    np.testing.assert_array_equal(seen.features, found["attributions"])
+    expected, logits = attribute(network, result.poisoned.images, result.poisoned.labels)
+    np.testing.assert_allclose(found["attributions"], expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(seen.logits, logits, rtol=1e-4, atol=1e-5)
+    store.delete("model", stages.model_key(asked))
+    assert result.lacks(panel) is None, "what was asked is kept"
 
 
 def test_entropies_have_a_key_of_how_they_are_drawn() -> None:

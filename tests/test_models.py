@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from core.configuration.config import REPRESENTATIONS
+from core.configuration.config import LAYERS
 from core.configuration.registry import MODELS
 from core.training import models
 
@@ -41,7 +41,7 @@ def test_logits_are_one_number_a_class(name, built, images):
 
 
 @every_model
-@pytest.mark.parametrize("representation", REPRESENTATIONS)
+@pytest.mark.parametrize("representation", LAYERS)
 def test_every_representation_is_one_vector_an_image_beside_the_logits(name, representation, built, images):
     with torch.inference_mode():
         features, logits = built[name].represent(images, representation)
@@ -53,6 +53,32 @@ def test_every_representation_is_one_vector_an_image_beside_the_logits(name, rep
     assert torch.isfinite(features).all()
     assert features.std(0).max() > 0, "different images must look different"
     assert torch.allclose(alone, features[2:3], atol=1e-4), "an image's features must not depend on its neighbours"
+
+
+def from_block2(network: models.Network, maps: torch.Tensor) -> torch.Tensor:
+    """Logits [n, k] from the maps of block2, by the network's own later layers."""
+    later = network.layers[2:] if isinstance(network, models.Residual) else network.blocks[2:]
+    for layer in later:
+        maps = layer(maps)
+    return network.classify(maps.mean((2, 3)) if isinstance(network, models.Residual) else maps.amax((2, 3)))
+
+
+@every_model
+def test_an_attribution_is_what_a_logit_gains_as_a_channel_grows(name, images):
+    network = models.build(name, CLASSES, 0).double().eval()
+    pixels, labels = images[:2].double(), torch.tensor([1, 4])
+    found, logits = network.attribute(pixels, labels)
+    with torch.inference_mode():
+        seen = network.maps(pixels)
+        widths = [seen[block].shape[1] for block in models.ATTRIBUTED]
+        assert found.shape == (2, sum(widths))
+        assert torch.allclose(logits, network(pixels))
+        for channel in (0, widths[1] - 1):
+            grown, step = seen["block2"].clone(), 1e-5
+            grown[:, channel] *= 1 + step
+            gain = (from_block2(network, grown) - from_block2(network, seen["block2"]))[[0, 1], labels] / step
+            places = seen["block2"][0, 0].numel()
+            assert torch.allclose(found[:, widths[0] + channel] * places, gain, rtol=1e-3, atol=1e-7)
 
 
 @every_model

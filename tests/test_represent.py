@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from core import datasets
-from core.configuration.config import REPRESENTATIONS, DatasetConfig, TrainingConfig
+from core.configuration.config import LAYERS, DatasetConfig, TrainingConfig
 from core.evidence import representations
 from core.training import models
 from core.training.loop import train, weights
@@ -29,7 +29,7 @@ def network(images: Images) -> models.Network:
     return train(images, labels, 10, training, 0, device=CPU).network
 
 
-@pytest.mark.parametrize(("representation", "width"), list(zip(REPRESENTATIONS, (128, 64, 32, 16), strict=True)))
+@pytest.mark.parametrize(("representation", "width"), list(zip(LAYERS, (128, 64, 32, 16), strict=True)))
 def test_shapes_and_events(network: models.Network, images: Images, representation: str, width: int) -> None:
     heard: list[Event] = []
     features, logits = representations.represent(network, images, representation, watch=heard.append)
@@ -69,6 +69,24 @@ def test_order_is_kept_over_batches(network: models.Network, images: Images, mon
 def test_an_image_is_answered_without_regard_to_its_neighbours(network: models.Network, images: Images) -> None:
     alone = representations.predict(network, images[4:5])
     np.testing.assert_allclose(alone[0], representations.predict(network, images)[4], rtol=1e-4, atol=1e-4)
+
+
+def test_attributions_ask_for_a_label_and_change_nothing(network: models.Network, images: Images) -> None:
+    before = {name: array.copy() for name, array in weights(network).items()}
+    labels = np.arange(len(images), dtype=np.int64) % 10
+    network.zero_grad(set_to_none=True)
+    heard: list[Event] = []
+    found, logits = representations.attribute(network, images, labels, watch=heard.append, stage="score")
+    other, again = representations.attribute(network, images, (labels + 1) % 10)
+    assert (found.shape, found.dtype, logits.dtype) == ((len(images), 16 + 32), np.float32, np.float32)
+    assert [(event.stage, event.fraction) for event in heard] == [("score", 1.0)]
+    np.testing.assert_allclose(logits, representations.predict(network, images), rtol=1e-4, atol=1e-4)
+    assert logits.tobytes() == again.tobytes()
+    assert (np.abs(found - other).max(1) > 0).all(), "each image's answer for another label rests on something else"
+    alone, _ = representations.attribute(network, images[4:5], labels[4:5])
+    np.testing.assert_allclose(alone[0], found[4], rtol=1e-3, atol=1e-5)
+    assert all(parameter.grad is None for parameter in network.parameters())
+    assert all(before[name].tobytes() == array.tobytes() for name, array in weights(network).items())
 
 
 def test_predict_is_the_logits_of_represent(network: models.Network, images: Images) -> None:

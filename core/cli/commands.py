@@ -21,7 +21,6 @@ from core.configuration import (
     RECIPES,
     REPRESENTATIONS,
     TRIGGERS,
-    VIEWS,
     RunConfig,
     configure,
     reading,
@@ -92,7 +91,7 @@ def run(
     detector: Annotated[str, typer.Option(help=f"One of {', '.join(DETECTORS)}.")] = "panel",
     detector_set: Annotated[list[str] | None, typer.Option(help="A detector's setting, as name=value.")] = None,
     representation: Annotated[
-        str, typer.Option(help=f"A layer or a view of the images: {', '.join(REPRESENTATIONS + VIEWS)}.")
+        str, typer.Option(help=f"A layer, what answers rest on, or a view of the images: {', '.join(REPRESENTATIONS)}.")
     ] = "penultimate",
     assumed_ratio: Annotated[float, typer.Option(help="What the defender assumes, as a share of a class.")] = 0.1,
     multiplier: Annotated[float, typer.Option(help="Times epsilon images are removed per class.")] = 1.5,

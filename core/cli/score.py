@@ -49,7 +49,10 @@ def score(
     ] = "own_class",
     evidence: Annotated[
         list[str] | None,
-        typer.Option(help="What else a detector needs, as name=file.npy: losses [epochs, n], entropies [n, others]."),
+        typer.Option(
+            help="What else a detector needs, as name=file.npy: losses [epochs, n], entropies [n, others], "
+            "attributions [n, d]."
+        ),
     ] = None,
     control: Annotated[
         bool, typer.Option("--control", help="Also plant known triggers, and say which of them it would have found.")

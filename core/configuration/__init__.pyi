@@ -5,6 +5,8 @@ from . import settings as settings
 from . import stages as stages
 from .attacks import ATTACKS as ATTACKS
 from .checksums import CHECKSUMS as CHECKSUMS
+from .config import ATTRIBUTION as ATTRIBUTION
+from .config import LAYERS as LAYERS
 from .config import MOST_TRIGGERS as MOST_TRIGGERS
 from .config import REPRESENTATIONS as REPRESENTATIONS
 from .config import VIEWS as VIEWS

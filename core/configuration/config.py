@@ -20,12 +20,15 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 MOST_TRIGGERS = 8
 MOST_FINDINGS = 8  # that one message tells of
 Representation = Literal[
-    "penultimate", "block3", "block2", "block1", "image-luminance", "image-blue-yellow", "image-red-green",
-    "image-colours", "image-tile-top-left", "image-tile-top", "image-tile-top-right", "image-tile-left",
-    "image-tile-middle", "image-tile-right", "image-tile-bottom-left", "image-tile-bottom", "image-tile-bottom-right",
+    "penultimate", "block3", "block2", "block1", "attribution",
+    "image-luminance", "image-blue-yellow", "image-red-green", "image-colours",
+    "image-tile-top-left", "image-tile-top", "image-tile-top-right", "image-tile-left", "image-tile-middle",
+    "image-tile-right", "image-tile-bottom-left", "image-tile-bottom", "image-tile-bottom-right",
 ]  # fmt: skip
-REPRESENTATIONS: tuple[str, ...] = get_args(Representation)[:4]  # of a network, from the answer back to the picture
-VIEWS: tuple[str, ...] = get_args(Representation)[4:]  # of the images, without a network (core.detectors.views)
+REPRESENTATIONS: tuple[str, ...] = get_args(Representation)
+LAYERS = REPRESENTATIONS[:4]  # of a network, from the answer back to the picture
+ATTRIBUTION = REPRESENTATIONS[4]  # what of the first blocks the answer for the label rests on (core.training.Network)
+VIEWS = REPRESENTATIONS[5:]  # of the images, without a network (core.detectors.views)
 
 
 class Frozen(BaseModel):
@@ -183,7 +186,8 @@ class DefenceConfig(Frozen):
     lies above the detector's own threshold of each class, where the detector offers one. Left out, scope and cut are
     the detector's usual ones.
 
-    representation: a layer of the network, or a view of the images that no network is needed for.
+    representation: a layer of the network, the attribution of its answers, or a view of the images that no network is
+    needed for.
     """
 
     detector: str = "spectral"

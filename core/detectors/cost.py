@@ -255,7 +255,7 @@ def _image_spectral(one: Sizes) -> Pair:
 
 def _panel(one: Sizes) -> Pair:
     """Each test after the other."""
-    parts = [_mirror(one), _repeats(one), _image_spectral(one), _split(one)]
+    parts = [_mirror(one), _repeats(one), _image_spectral(one), _split(one), _split(one)]
     return sum(part[0] for part in parts), max(part[1] for part in parts)
 
 

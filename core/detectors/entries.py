@@ -157,12 +157,17 @@ ENTRIES = {
     ),
     "panel": Entry(
         "One verdict of the tests that have a p-value of their own: mirror, repeats and image-spectral on the images, "
-        "split-spectral on a network's layer; names classes, flags images and says why",
+        "split-spectral on a network's layer and on what its answers rest on; names classes, flags images and says why",
         "this project; Benjamini, Yekutieli, The control of the false discovery rate in multiple testing under "
         "dependency, Annals of Statistics 2001",
         "core.detectors.panel:panel",
         {"level": _FDR},
-        facts={"scope": "suspicious_class", "may": ("images",), "features": "optional", "cuts": ("gap", "budget")},
-        version=2,
+        facts={
+            "scope": "suspicious_class",
+            "may": ("images", "attributions"),
+            "features": "optional",
+            "cuts": ("gap", "budget"),
+        },
+        version=3,
     ),
 }

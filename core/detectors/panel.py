@@ -1,17 +1,19 @@
 """One verdict from several tests: `panel`.
 
 All tests that can run on what is there are run: `mirror`, `repeats` and `image-spectral` on images, `split-spectral` on
-the features of a network. Each has a p-value of a class (an e-value e counts as 1 / e, by Markov's inequality), by a
-null of its own in which no other class serves as the benign one. A class's p is the smallest of them, times their
-number (Bonferroni); classes are named at a false discovery rate of `level` by Benjamini and Yekutieli's procedure. Both
-hold whatever the dependence between tests and between classes.
+the features of a network, and once more on its attributions: what of the first blocks its answer for the label rests
+on. (A trigger that lies elsewhere in every image shows in no pixel, but there it does.) Each has a p-value of a class
+(an e-value e counts as 1 / e, by Markov's inequality), by a null of its own in which no other class serves as the
+benign one. A class's p is the smallest of them, times their number (Bonferroni); classes are named at a false discovery
+rate of `level` by Benjamini and Yekutieli's procedure. Both hold whatever the dependence between tests and between
+classes.
 
 A test speaks of a named class where its own p, times the number of tests, would have named it. What it flags is cut
 where that test cuts; the panel flags the union and says of each image who flagged it, and why (findings).
 
 It is as good as the tests' nulls: images that are independent and have no handedness by nature, no colour that repeats
 in one place by nature, classes of one kind of image. Each test's docstring says how it is evaded; what evades one is
-often seen by another, and a trigger that differs from image to image evades all that look at images.
+often seen by another; a trigger that differs from image to image evades all that look at images, but not the network.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from core.configuration import ATTRIBUTION, DETECTORS
 from core.detectors import naming
 from core.detectors.classes import Vector
 from core.detectors.image_spectral import image_spectral, split_spectral
@@ -38,6 +41,16 @@ ON_IMAGES: Mapping[str, Callable[..., Detection]] = {
 }
 
 
+class Seen(NamedTuple):
+    """What there is to judge by; features without columns are none."""
+
+    features: Features
+    labels: Labels
+    logits: Logits
+    images: Images | None
+    attributions: Features | None
+
+
 class Heard(NamedTuple):
     """One test's word: its name, what it found, and its p-values [k], 1 where it judged nothing."""
 
@@ -47,17 +60,26 @@ class Heard(NamedTuple):
 
 
 def panel(
-    features: Features, labels: Labels, logits: Logits, *, level: float, images: Images | None = None
+    features: Features,
+    labels: Labels,
+    logits: Logits,
+    *,
+    level: float,
+    images: Images | None = None,
+    attributions: Features | None = None,
 ) -> Detection:
-    """Judge classes labels [n] by images [n, h, w, 3] uint8, by features [n, d] of a network, or by both.
+    """Judge classes labels [n] by images [n, h, w, 3] uint8, features [n, d] or attributions [n, a] of a network.
 
     features without columns are none. class_statistic [k] is -log10 of class_p [k]; scores are in standard deviations
     of the class, above the cut (0) for a flagged image of a named class, and elsewhere those of the test with the
-    smallest p. BadRequest where there is neither kind of evidence.
+    smallest p. BadRequest where there is no kind of evidence.
     """
-    heard = [Heard(test, found, _p(found)) for test, found in _tests(features, labels, logits, level, images)]
+    seen = Seen(features, labels, logits, images, attributions)
+    heard = [Heard(test, found, _p(found)) for test, found in _tests(seen, level)]
     if not heard:
-        raise BadRequest("panel needs images [n, h, w, 3], or features [n, d] of a network, or both; got neither")
+        raise BadRequest(
+            "panel needs images [n, h, w, 3], features [n, d] or attributions [n, a] of a network, or several; got none"
+        )
     unjudged = np.all([_unjudged(one.found, len(one.p)) for one in heard], axis=0)
     every = np.min([one.p for one in heard], axis=0)
     p = np.minimum(1.0, every * len(heard))
@@ -83,17 +105,20 @@ def panel(
         notes=_notes(heard, unjudged),
         class_p=p,
         findings=tuple(sorted(findings, key=lambda told: (told.label, told.p))),
+        parts={one.test: one.found for one in heard if one.test in DETECTORS},
     )
 
 
-def _tests(
-    features: Features, labels: Labels, logits: Logits, level: float, images: Images | None
-) -> Iterator[tuple[str, Detection]]:
+def _tests(seen: Seen, level: float) -> Iterator[tuple[str, Detection]]:
+    features, labels, logits, images, attributions = seen
     if images is not None:
         for test, judge in ON_IMAGES.items():
             yield test, judge(features, labels, logits, images=images, level=level)
     if features.shape[1]:
         yield "split-spectral", split_spectral(features, labels, logits, level=level)
+    if attributions is not None:
+        found = split_spectral(attributions, labels, logits, level=level, view=ATTRIBUTION)
+        yield f"split-spectral of the {ATTRIBUTION}", found
 
 
 def _p(found: Detection) -> Vector:

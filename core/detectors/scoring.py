@@ -40,6 +40,11 @@ EVIDENCE = {
         "a run with this detector asks its network (core.evidence.superimpose)",
         0,
     ),
+    "attributions": Kind(
+        "the attributions of the network's answers for the labels, [n, d]",
+        "a run with this detector asks its network (core.evidence.attribute)",
+        0,
+    ),
     "images": Kind(
         "the images as the training gets them, [n, h, w, 3] uint8",
         "a run has them; from files: core score --images images.npy labels.npy",
@@ -65,7 +70,7 @@ def detect(
     (text, longer ids) at its place in `as_labels(labels).names`. Columns of logits [n, k] are the same classes. A row
     without a label has no part in anything, and NaN for a score.
     evidence: what its entry `needs` besides, by the names of EVIDENCE; what it does not need is not looked at.
-    features may be None for a detector that can do without: one of images alone, or panel with images.
+    features may be None for a detector that can do without: one of images alone, or panel with images or attributions.
     BadRequest where some is missing, or is not of these images; and where the detector would need more memory than is
     free, before any of it is asked for. Classes of which nothing can be told are `unjudged`, and `notes` say why.
     """
@@ -93,10 +98,18 @@ def detect(
     pixels = {"pixels": int(np.prod(given["images"].shape[1:3]))} if "images" in given else {}
     check_fits(detector, features.shape, labels, **pixels)
     found: Detection = entry.load()(features, labels, logits, **given, **settings)
-    found = told(
-        found, labels, still(features, labels) if features.shape[1] and entry.reads_features and not given else None
-    )
+    parts = {name: _told(name, part, features, labels, {}) for name, part in found.parts.items()}
+    found = replace(_told(detector, found, features, labels, given), parts=parts)
     return found if read is None else replace(found, scores=_apart(found.scores, kept), notes=read.notes + found.notes)
+
+
+def _told(
+    detector: str, found: Detection, features: Features, labels: Labels, given: Mapping[str, NDArray[Any]]
+) -> Detection:
+    """A detection with what can be told of no class added (see `told`)."""
+    entry = DETECTORS[detector]
+    by_features = features.shape[1] and entry.reads_features and not given
+    return told(found, labels, still(features, labels) if by_features else None)
 
 
 def _indexed(given: Any) -> tuple[Labels, Labelled | None]:

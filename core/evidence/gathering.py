@@ -4,23 +4,28 @@
                  have none, until it is trained once more, which makes an artefact of their own
     images       are the training set's own
     entropies    are asked of the stored network, with the images of the training set, and stored then
+    attributions so, too; they are a representation of the run (core.configuration.ATTRIBUTION)
 
 Loads no torch before a network is asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from core import datasets
-from core.configuration import DETECTORS, DefenceConfig, RunConfig, class_names, stages
+from core.configuration import ATTRIBUTION, DETECTORS, DefenceConfig, RunConfig, class_names, stages
 from core.store import WEIGHTS, Store
-from core.types import Entropies, Images, Losses, Watcher, ignore
+from core.types import Entropies, Features, Images, Losses, PoisonedSet, Watcher, ignore
 
-LOSSES, ENTROPIES, IMAGES = "losses", "entropies", "images"  # the first two name their arrays, too
+if TYPE_CHECKING:
+    from core.training import Network
+
+LOSSES, ENTROPIES = "losses", "entropies"  # these name their arrays, too
+IMAGES, ATTRIBUTIONS = "images", "attributions"
 
 
 def has_losses(store: Store, model_key: str) -> bool:
@@ -55,7 +60,8 @@ def lacking(store: Store, config: RunConfig, defence: DefenceConfig) -> str | No
             "recorded one, or of an earlier version. Start the run with this detector: it trains once more and keeps "
             "them"
         )
-    if ENTROPIES in needs and not store.has("entropies", stages.entropies_key(model, defence)):
+    unasked = [stage for stage, key in _answers_of(model, needs, defence) if not store.has(stage, key)]
+    if unasked:
         asks = f"{defence.detector} asks the network about every image of the training set"
         if not datasets.available(name):
             return f"{asks}, and {name} is not on this machine: python -m core data {name}"
@@ -64,24 +70,34 @@ def lacking(store: Store, config: RunConfig, defence: DefenceConfig) -> str | No
     return None
 
 
+def _answers_of(model: str, needs: Collection[str], defence: DefenceConfig) -> Iterator[tuple[str, str]]:
+    """Stage and key of what a detector has the network of a run asked."""
+    if ENTROPIES in needs:
+        yield "entropies", stages.entropies_key(model, defence)
+    if ATTRIBUTIONS in needs:
+        yield "features", stages.features_key(model, ATTRIBUTION)
+
+
 def gather(
     store: Store,
     config: RunConfig,
     defence: DefenceConfig,
-    images: Callable[[], Images],
+    poisoned: Callable[[], PoisonedSet],
     device: str = "auto",
     watch: Watcher = ignore,
 ) -> dict[str, NDArray[Any]]:
-    """What a detector looks at of a run with the training set images() [n, h, w, 3]; what cannot be had is left out."""
+    """What a detector looks at of a run with the training set poisoned(); what cannot be had is left out."""
     entry = DETECTORS[defence.detector]
     needs = (*entry.needs, *entry.may)
     found: dict[str, NDArray[Any] | None] = {}
     if IMAGES in needs:
-        found[IMAGES] = images()
+        found[IMAGES] = poisoned().images
     if LOSSES in needs:
         found[LOSSES] = losses(store, stages.model_key(config))
     if ENTROPIES in needs:
-        found[ENTROPIES] = entropies(store, config, defence, images, device, watch)
+        found[ENTROPIES] = entropies(store, config, defence, lambda: poisoned().images, device, watch)
+    if ATTRIBUTIONS in needs:
+        found[ATTRIBUTIONS] = attributions(store, config, poisoned, device, watch)
     return {name: array for name, array in found.items() if array is not None}
 
 
@@ -110,6 +126,40 @@ def entropies(
     return known.array(ENTROPIES)
 
 
+def attributions(
+    store: Store,
+    config: RunConfig,
+    poisoned: Callable[[], PoisonedSet],
+    device: str = "auto",
+    watch: Watcher = ignore,
+) -> Features | None:
+    """A run's attributions [n, d], stored or asked of its network now; None where the network is not stored.
+
+    They are kept as the run's representation of that name, beside the logits.
+    """
+    model = stages.model_key(config)
+    key = stages.features_key(model, ATTRIBUTION)
+    with store.lock("features", key):
+        known = store.read("features", key)
+        if known is None:
+            network = store.read("model", model)
+            if network is None or not network.has_weights:
+                return None
+            from core.evidence import representations
+
+            asked, seen = _network(config, network.weights(), device), poisoned()
+            told = representations.attribute(asked, seen.images, seen.labels, watch=watch, stage="score")
+            known = store.write("features", key, arrays=dict(zip(("features", "logits"), told, strict=True)))
+    return known.array("features")
+
+
+def _network(config: RunConfig, weights: Mapping[str, Any], device: str) -> Network:
+    from core.training import devices, load_weights, models
+
+    place, classes = devices.choose(device), len(class_names(config.dataset.name))
+    return load_weights(models.build(config.training.model, classes, config.seed, place), weights)
+
+
 def _answers(
     config: RunConfig,
     defence: DefenceConfig,
@@ -119,10 +169,9 @@ def _answers(
     watch: Watcher,
 ) -> Entropies:
     from core.evidence import superimpose
-    from core.training import devices, load_weights, models
+    from core.training import devices
 
-    place, classes = devices.choose(device), len(class_names(config.dataset.name))
-    network = load_weights(models.build(config.training.model, classes, config.seed, place), weights)
+    network = _network(config, weights, device)
     others, seed = (int(defence.parameters[name]) for name in ("others", "seed"))
-    bf16 = devices.use_bf16(config.training.precision, place)
+    bf16 = devices.use_bf16(config.training.precision, devices.choose(device))
     return superimpose.entropies(network, images, others, seed, bf16=bf16, watch=watch)

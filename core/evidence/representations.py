@@ -1,4 +1,4 @@
-"""What a trained network makes of images: representations, logits. Evaluation mode, no augmentation."""
+"""What a trained network makes of images: representations, attributions, logits. Evaluation mode, no augmentation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from core.training import Network, devices, to_float
-from core.types import Event, Features, Images, Logits, Watcher, ignore
+from core.types import Event, Features, Images, Labels, Logits, Watcher, ignore
 
 BATCH = 250  # larger ones make buffers that glibc hands back to the kernel each time: half the speed on a CPU
 
@@ -35,6 +35,27 @@ def represent(
             logits.append(answer.float().cpu().numpy())
             watch(Event(stage, min(1.0, (start + BATCH) / len(images))))
     return np.concatenate(features), np.concatenate(logits)
+
+
+def attribute(
+    network: Network, images: Images, labels: Labels, *, watch: Watcher = ignore, stage: str = "represent"
+) -> tuple[Features, Logits]:
+    """What of its first blocks a network's answer for labels [n] rests on, [n, d], and logits [n, k]; float32.
+
+    images [n, h, w, 3]; see Network.attribute. A pass forward and one back, on the images alone.
+    """
+    found, logits = [], []
+    device = next(network.parameters()).device
+    network.eval()
+    with devices.settled(device):
+        for start in range(0, len(images), BATCH):
+            batch = torch.from_numpy(np.array(images[start : start + BATCH])).to(device)  # a memory map is read-only
+            some = torch.from_numpy(np.array(labels[start : start + BATCH])).to(device)
+            attributed, answer = network.attribute(to_float(batch), some)
+            found.append(attributed.cpu().numpy())
+            logits.append(answer.cpu().numpy())
+            watch(Event(stage, min(1.0, (start + BATCH) / len(images))))
+    return np.concatenate(found), np.concatenate(logits)
 
 
 def predict(network: Network, images: Images, *, bf16: bool = False) -> Logits:

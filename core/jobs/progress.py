@@ -27,9 +27,10 @@ def costs(config: RunConfig, train_size: int, test_size: int) -> dict[str, float
 
 
 def _queries(config: RunConfig) -> int:
-    """How often the detector asks the network about an image."""
-    asks = "entropies" in DETECTORS[config.defence.detector].needs
-    return int(config.defence.parameters["others"]) if asks else 0
+    """How often the detector asks the network about an image; the way back counts as one, too."""
+    entry = DETECTORS[config.defence.detector]
+    others = int(config.defence.parameters["others"]) if "entropies" in entry.needs else 0
+    return others + (2 if "attributions" in entry.may else 0)
 
 
 class Progress:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from core import datasets, evidence
 from core.attack import poison as attack
 from core.attack import triggers
-from core.configuration import DefenceConfig, RunConfig, class_names, stages
+from core.configuration import DETECTORS, DefenceConfig, RunConfig, class_names, stages
 from core.detectors import detect
 from core.evaluation import filter as filtering
 from core.evaluation import metrics
@@ -151,7 +151,7 @@ class Result:
         why = evidence.lacking(self.store, self.config, defence)
         if why is not None:
             raise BadRequest(why)
-        return evidence.gather(self.store, self.config, defence, lambda: self.poisoned.images)
+        return evidence.gather(self.store, self.config, defence, lambda: self.poisoned)
 
     def has_scores(self, defence: DefenceConfig | None = None) -> bool:
         """Whether the scores of the run's detector or another one are stored, so that `detection` only reads."""
@@ -224,8 +224,19 @@ def detection(
         if features is None:
             return None
         arrays = features.array("features"), labels, features.array("logits")
-        known = _keep(store, key, detect(defence.detector, *arrays, defence.parameters, given()))
+        found = detect(defence.detector, *arrays, defence.parameters, given())
+        known = _keep(store, key, found)
+        _keep_parts(store, features_key, defence, found)
     return _detection(known)
+
+
+def _keep_parts(store: Store, features_key: str, defence: DefenceConfig, found: Detection) -> None:
+    """Keep what the detectors say that a detector asked on its way, so that nobody asks them again."""
+    for name, part in found.parts.items():
+        same = {setting: defence.parameters[setting] for setting in DETECTORS[name].parameters}
+        key = stages.scores_key(features_key, DefenceConfig(detector=name, parameters=same))
+        if not store.has("scores", key):
+            _keep(store, key, part)
 
 
 def _keep(store: Store, key: str, found: Detection) -> Artefact:

@@ -1,7 +1,8 @@
 """Networks by name. Each is a `Network`: it normalises raw pixels itself and offers its representations.
 
 Input everywhere: float tensors [n, 3, h, w] with values 0 to 255. Representations are pooled to [n, d]:
-`block1`, `block2`, `block3` and `penultimate` (what the last linear layer sees).
+`block1`, `block2`, `block3` and `penultimate` (what the last linear layer sees). `attribute` says what of the first
+blocks an answer rests on.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torch.nn import functional
 
 from core.configuration import MODELS
 
+ATTRIBUTED = ("block1", "block2")  # behind a maximum, block3's gradient is the same for every image of a class
 WHITENING_SAMPLE = 2_000  # images that the input statistics are taken from
 
 
@@ -61,6 +63,20 @@ class Network(nn.Module):
         chosen = maps[representation]
         pooled = chosen.mean((2, 3)) if chosen.ndim == 4 else chosen
         return pooled, self.classify(maps["penultimate"])
+
+    def attribute(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """What of the first two blocks the logit of labels [n] rests on: gradient times activation, and logits [n, k].
+
+        The product is averaged over the places of each channel: [n, d], the channels of block1 before those of block2.
+        Gradients are taken of maps, not of weights. Kin: the activation gradients of Yuan et al., AGPD, ICLR 2025.
+        """
+        with torch.enable_grad():
+            maps = self.maps(images.detach().requires_grad_())
+            logits = self.classify(maps["penultimate"])
+            seen = [maps[name] for name in ATTRIBUTED]
+            pulls = torch.autograd.grad(logits.gather(1, labels[:, None]).sum(), seen)
+        parts = [(pull * one).mean((2, 3)) for pull, one in zip(pulls, seen, strict=True)]
+        return torch.cat(parts, 1).detach(), logits.detach()
 
 
 class Residual(Network):

@@ -57,14 +57,38 @@ def test_every_flagged_image_has_a_reason(stamped):
     assert {finding.detector for finding in found.findings if finding.label == 0} == {"split-spectral"}
 
 
+def test_its_parts_are_what_the_tests_say_alone(stamped):
+    features, level = features_of(1, slice(0, 60)), {"level": 0.01}
+    found = detect("panel", features, LABELS, evidence={"images": stamped})
+    assert sorted(found.parts) == ["image-spectral", "mirror", "repeats", "split-spectral"]
+    for name, part in found.parts.items():
+        alone = detect(name, features, LABELS, None, level, {"images": stamped})
+        np.testing.assert_array_equal(part.scores, alone.scores)
+        np.testing.assert_array_equal(part.class_p, alone.class_p)
+        assert (part.notes, part.class_threshold) == (alone.notes, alone.class_threshold)
+        assert (part.unjudged is None) == (alone.unjudged is None)
+
+
 def test_from_features_alone():
     found = detect("panel", features_of(2, slice(0, 60)), LABELS)
     assert named(found) == [0]
     assert found.notes[0] == "tests that ran: split-spectral"
 
 
+def test_what_answers_rest_on_is_a_test_of_its_own():
+    found = detect("panel", features_of(2), LABELS, evidence={"attributions": features_of(5, slice(0, 60))})
+    assert named(found) == [0]
+    assert found.notes[0] == "tests that ran: split-spectral, split-spectral of the attribution"
+    (told,) = found.findings
+    assert (told.detector, told.view, sorted(told.ids)) == ("split-spectral", "attribution", list(range(60)))
+    alone = detect("panel", None, LABELS, evidence={"attributions": features_of(5, slice(0, 60))})
+    assert named(alone) == [0]
+    assert alone.class_p[0] < found.class_p[0], "one test pays for no other"
+
+
 def test_nothing_is_named_without_a_mark(photos):
-    found = detect("panel", features_of(3), LABELS, evidence={"images": photos})
+    evidence = {"images": photos, "attributions": features_of(4)}
+    found = detect("panel", features_of(3), LABELS, evidence=evidence)
     assert named(found) == []
     assert np.isinf(found.cut).all()
     assert not found.findings
@@ -72,7 +96,7 @@ def test_nothing_is_named_without_a_mark(photos):
 
 
 def test_neither_images_nor_features_is_refused():
-    with pytest.raises(BadRequest, match=r"panel needs images \[n, h, w, 3\], or features .*; got neither"):
+    with pytest.raises(BadRequest, match=r"panel needs images \[n, h, w, 3\], features .* or several; got none"):
         detect("panel", None, LABELS)
 
 

@@ -301,7 +301,7 @@ def test_views_of_the_images_stand_beside_the_layers_when_asked(own_home, open_s
     app = fine(open_screen("sensitivity", run=job.key, part=LAYERS))
     app = fine(app.toggle("views switch").set_value(True).run())
     rows = table(app, "Layer")
-    assert rows.index.tolist() == ["penultimate (this run)", "block3", "block2", "block1", *core.VIEWS]
+    assert rows.index.tolist() == ["penultimate (this run)", *core.LAYERS[1:], core.ATTRIBUTION, *core.VIEWS]
     app = fine(app.button("read image-luminance").click().run())
     rows = table(app, "Layer")
     seen = Result(job.config).at("image-luminance")

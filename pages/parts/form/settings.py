@@ -35,6 +35,7 @@ REPRESENTATION = {
     "block3": "block 3",
     "block2": "block 2",
     "block1": "block 1",
+    "attribution": "what answers rest on (attribution)",
 } | {name: f"images: {name.removeprefix('image-').replace('tile-', 'tile, ')}" for name in core.VIEWS}
 
 
@@ -167,11 +168,12 @@ def defence() -> dict[str, Any]:
         fields.at_first("representation", "penultimate")
         representation = st.selectbox(
             "Representation",
-            [*core.REPRESENTATIONS, *core.VIEWS],
+            core.REPRESENTATIONS,
             format_func=lambda name: REPRESENTATION.get(name, name),
             key="representation",
             persist_state="session",
-            help="what the detector reads: a layer's output, or a view of the images that no network is needed for",
+            help="what the detector reads: a layer's output, what of the first two blocks each answer rests on, or a "
+            "view of the images that no network is needed for",
         )
         if cut == "budget":
             amount |= _multiplier()

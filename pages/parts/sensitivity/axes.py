@@ -115,8 +115,9 @@ AXES: dict[str, Axis] = {
         lambda config: list(MOVED), MOVED,
     ),
     "Representation": Axis(
-        "representation", lambda config: ["penultimate", "block3", "block2", "block1"],
-        "The layer whose output is scored.", lambda config: ["penultimate", "block3", "block2", "block1"],
+        "representation", lambda config: [*core.LAYERS],
+        "What is scored: the output of a layer, or what answers rest on.",
+        lambda config: [*core.LAYERS, core.ATTRIBUTION],
     ),
     "Assumed ratio": Axis(
         "assumed_ratio", lambda config: [0.02, 0.05, 0.1, 0.2], "What the defender believes.",

@@ -18,7 +18,7 @@ from pages.parts.around import colours, current, cuts, trouble, words
 from pages.parts.common import profiles
 from pages.parts.sensitivity import curves, rivals
 
-LAYERS = ("penultimate", "block3", "block2", "block1")  # from the answer back to the picture
+LAYERS = (*core.LAYERS, core.ATTRIBUTION)
 PLAIN = "spectral"  # whose singular values are those of the centred representations
 WHOLE = dict.fromkeys(("#Pois left", "Clean removed"), "Int64")
 REAL = dict.fromkeys(("AUROC", "AP", "TPR at 1% FPR", "Spectral gap", "Widest other gap"), "Float64")
