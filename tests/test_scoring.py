@@ -165,6 +165,7 @@ def test_a_detector_that_needs_more_takes_it_from_a_file_and_says_so_where_there
     scores = pd.read_csv(files[2])["score"]
     assert set(np.flatnonzero(scores > 1)) == {2, 6}
     with pytest.raises(
-        BadRequest, match=r"unknown evidence \['loss'\]; allowed are \['attributions', 'entropies', 'images', 'losses'\]"
+        BadRequest,
+        match=r"unknown evidence \['loss'\]; allowed are \['attributions', 'entropies', 'images', 'losses'\]",
     ):
         score_files(*files, **settings, evidence={"loss": files[0].parent / "losses.npy"})

@@ -18,15 +18,21 @@ MIXED = "of two kinds of images that overlap"  # as `image-spectral` says it
 FEWEST_CLASSES = 2
 
 
-def judge(brought: Brought, features: Features | None = None, level: float = LEVEL) -> Judged | None:
-    """The panel on the labelled images of a set, and on features [n, d] where there are any; None without a label."""
+def judge(
+    brought: Brought, features: Features | None = None, level: float = LEVEL, attributions: Features | None = None
+) -> Judged | None:
+    """The panel on the labelled images of a set, and on features [n, d] where there are any; None without a label.
+
+    attributions [m, a]: of the m labelled images alone (core.audits.networks).
+    """
     ids = np.flatnonzero(brought.labels >= 0)
     if not len(ids):
         return None
     whole = len(ids) == len(brought.labels)
     images = brought.images if whole else brought.images[ids]
     seen = None if features is None else features[ids]
-    found = detect(DETECTOR, seen, brought.labels[ids], None, {"level": level}, {"images": images})
+    evidence = {"images": images} | ({} if attributions is None else {"attributions": attributions})
+    found = detect(DETECTOR, seen, brought.labels[ids], None, {"level": level}, evidence)
     assert found.cut is not None
     flagged = found.scores > found.cut[brought.labels[ids]]
     return Judged(ids, found, flagged)

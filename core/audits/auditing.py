@@ -1,10 +1,10 @@
-"""An audit: a set is read, the plain things are told, and the panel judges it. Nothing is trained."""
+"""An audit: a set is read, the plain things are told, and the panel judges it; a network is asked, too, if wanted."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.audits import accused
+from core.audits import accused, networks, proving
 from core.audits.brought import Brought
 from core.audits.finding import CAUSES, Found, Judged, listed
 from core.audits.given import given
+from core.audits.networks import Witness
 from core.audits.plainly import plain_findings
 from core.audits.sources import read
 from core.evaluation import Control, Rebuilt, control, rebuilt
 from core.types import BadRequest, Features, Images, Mask
 
+Meant = tuple[tuple[str, ...], bytes]  # a finding's classes, and its images
 Tell = Callable[[float, str], None]  # the share that is done, and of what
+NETWORKS = ("none", "train")
 ORDER = {cause: place for place, cause in enumerate(CAUSES)}
 
 
@@ -36,6 +39,8 @@ class Audit:
     seconds: float
     level: float
     control: tuple[Control, ...] | None = None
+    network: Witness | None = None
+    triggers: dict[Meant, Rebuilt | None] = field(default_factory=dict, repr=False, compare=False)  # rebuilt so far
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -61,9 +66,9 @@ class Audit:
         if self.named:
             classes = "class" if len(self.named) == 1 else f"{len(self.named):,} classes:"
             return f"Something is planted in {classes} {listed(self.named)} ({rate})."
-        marks = [name for one in self.findings if one.cause == "mark" for name in one.classes]
+        marks = [one for one in self.findings if one.cause == "mark"]
         if marks:
-            return f"A mark is in images of {len(marks):,} classes alike, as a watermark is; no class stands out."
+            return f"{_bearing(marks)}; no class stands out as planted."
         return f"Nothing planted was found ({rate})."
 
     def trigger(self, found: Found) -> Rebuilt | None:
@@ -71,14 +76,10 @@ class Audit:
 
         It takes seconds, and is done once for a finding.
         """
-        asked = found.cause, found.classes, found.ids.tobytes()
-        if asked not in self._rebuilt:
-            self._rebuilt[asked] = self._rebuild(found)
-        return self._rebuilt[asked]
-
-    @cached_property
-    def _rebuilt(self) -> dict[tuple[str, tuple[str, ...], bytes], Rebuilt | None]:
-        return {}
+        asked = found.classes, found.ids.tobytes()
+        if asked not in self.triggers:
+            self.triggers[asked] = self._rebuild(found)
+        return self.triggers[asked]
 
     def _rebuild(self, found: Found) -> Rebuilt | None:
         labels, images = self.brought.labels, self.brought.images
@@ -90,6 +91,14 @@ class Audit:
         return rebuilt.rebuild(images[meant], images[(labels == label) & ~meant], others)[0]
 
 
+def _bearing(marks: list[Found]) -> str:
+    """That there are marks, and why that is no accusation."""
+    classes = listed([name for one in marks for name in one.classes])
+    if all(one.proof is not None for one in marks):
+        return f"A mark is in images of {classes}, and a network that was trained on the set does not answer to it"
+    return f"A mark is in images of {len(marks):,} classes alike, as a watermark is"
+
+
 def audit(
     what: str | Path | Images,
     labels: Any = None,
@@ -98,29 +107,48 @@ def audit(
     level: float = accused.LEVEL,
     side: int | None = None,
     planting: bool = False,
+    network: str = "none",
     tell: Tell = lambda done, of: None,
 ) -> Audit:
     """Audit a set: a path to one (`read` says which), or images [n, h, w, 3] uint8 with labels [n] as people have them.
 
     features [n, d]: what a network that was trained on the set makes of its images, in their order, broken ones
     counted. side: the working size in pixels. planting: also say what would have been found (core.evaluation.control).
-    tell hears how far it is. BadRequest where it cannot be read, or features are of other images.
+    network: "train" trains one on the set, as its user would, and asks it, too (core.audits.networks). tell hears how
+    far it is. BadRequest where the set cannot be read, or features are of other images.
     """
+    if network not in NETWORKS:
+        raise BadRequest(f"network must be one of {', '.join(NETWORKS)}, got {network!r}")
     began = time.perf_counter()
     brought = _brought(what, labels, side, tell)
     seen = _aligned(features, brought)
     tell(0.3, "looking for copies")
     found, notes = plain_findings(brought)
+    witness = None if network == "none" else networks.trained(brought, lambda done, of: tell(0.35 + 0.15 * done, of))
     tell(0.5, "asking the panel")
-    judged = accused.judge(brought, seen, level)
+    judged = _judged(brought, seen, witness, level)
     planted = None
     if judged is not None:
         found += [*accused.accusations(brought, judged), *accused.groups(judged.detection)]
         notes += [note for note in judged.detection.notes if accused.MIXED not in note]
         planted = _planted(brought, judged, level, tell) if planting else None
+    told = Audit(brought, judged, tuple(found), tuple(notes), 0.0, level, planted, witness)
+    if witness is not None and witness.believed:
+        suspects = proving.Suspects(brought, told.flagged, told.trigger, lambda: tell(0.95, "trying what they share"))
+        told = replace(told, findings=tuple(proving.proved(told.findings, suspects, witness)))
     tell(1.0, "done")
-    findings = tuple(sorted(found, key=lambda one: ORDER[one.cause]))
-    return Audit(brought, judged, findings, tuple(notes), time.perf_counter() - began, level, planted)
+    findings = tuple(sorted(told.findings, key=lambda one: ORDER[one.cause]))
+    return replace(told, findings=findings, seconds=time.perf_counter() - began)
+
+
+def _judged(brought: Brought, seen: Features | None, witness: Witness | None, level: float) -> Judged | None:
+    """The panel's word; a network that is believed is asked, too, where no features were given by its layer as well."""
+    if witness is None or not witness.believed:
+        return accused.judge(brought, seen, level)
+    if seen is None:
+        seen = np.zeros((len(brought), witness.features.shape[1]), np.float32)
+        seen[witness.ids] = witness.features
+    return accused.judge(brought, seen, level, witness.attributions)
 
 
 def _brought(what: str | Path | Images, labels: Any, side: int | None, tell: Tell) -> Brought:

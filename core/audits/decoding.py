@@ -66,7 +66,7 @@ class _Reader:
         """Decode one image into the next row, or note why it has none."""
         name = self.found.names[row]
         try:
-            digest, seen = _seen(raw, self.images.shape[1:3])
+            known, seen = _seen(raw, self.images.shape[1:3])
         except BadRequest as error:
             self.unreadable.append(Unreadable(name, str(error)))
             return
@@ -74,7 +74,7 @@ class _Reader:
         self.rows.append(row)
         self.sizes.append((seen.height, seen.width))
         self.modes.append(seen.mode)
-        self.digests.append(digest)
+        self.digests.append(known)
         self.doubtful += [Unreadable(name, doubt) for doubt in seen.doubts]
 
     def brought(self, source: str, told: Sequence[str]) -> Brought:
@@ -118,16 +118,18 @@ def _seen(raw: Raw, shape: tuple[int, ...]) -> tuple[bytes, pixels.Seen]:
     if isinstance(raw, Fault):
         raise BadRequest(raw.why)
     if isinstance(raw, Row):
-        return _digest(raw.data), pixels.shown(raw.pixels, size, raw.mode)
-    data = _contents(raw)
-    return _digest(data), pixels.seen(data, size)
+        return digest(raw.data), pixels.shown(raw.pixels, size, raw.mode)
+    data = contents(raw)
+    return digest(data), pixels.seen(data, size)
 
 
-def _digest(data: bytes) -> bytes:
+def digest(data: bytes) -> bytes:
+    """Of an image's file, or of an array's row."""
+    """Of an image's file, or of an array's row."""
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
-def _contents(file: IO[bytes]) -> bytes:
+def contents(file: IO[bytes]) -> bytes:
     """All bytes of a file, which is closed; a byte more than a picture may have where there are more."""
     try:
         with file:

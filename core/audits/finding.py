@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.evaluation import Transplant
 from core.types import Detection, Ids, Mask, Scores
 
 # What a finding is put down to, and what that word says. Only the first is an accusation.
@@ -33,6 +34,7 @@ class Found:
     cause: one of CAUSES. classes: names. ids: the images it means, [m] int64 in the order of the set; of unreadable
     files none. p: the chance of a set without a cause to show as much, where there is a test. sentence: for a person.
     place: (top, left, height, width) in pixels of the working size, where what was seen has a place.
+    proof: what a network that was trained on the set answers to what the images share; None where none was asked.
     """
 
     cause: str
@@ -41,6 +43,7 @@ class Found:
     p: float | None
     sentence: str
     place: tuple[int, int, int, int] | None = None
+    proof: Transplant | None = None
 
 
 def nobody() -> Ids:

@@ -11,6 +11,8 @@ from core.audits.brought import Brought
 from core.detectors import as_labels
 from core.types import BadRequest, Images
 
+MEMORY = "memory"  # where arrays come from
+
 
 def given(images: Images, labels: Any) -> Brought:
     """Images [n, h, w, 3] uint8 with labels as people have them; BadRequest where they do not fit together."""
@@ -24,7 +26,7 @@ def given(images: Images, labels: Any) -> Brought:
         raise BadRequest(f"labels must be [{len(images)}], one an image; got {len(read.labels)}")
     count, height, width = images.shape[:3]
     return Brought(
-        source="memory", kind="arrays", names=tuple(map(str, range(count))), labels=read.labels.astype(np.int64),
+        source=MEMORY, kind="arrays", names=tuple(map(str, range(count))), labels=read.labels.astype(np.int64),
         classes=tuple(read.names), splits=np.zeros(count, np.int64), split_names=("",), images=images,
         sizes=np.tile(np.array([[height, width]], np.int32), (count, 1)), modes=("RGB",),
         digests=tuple(blake2b(image.tobytes(), digest_size=16).digest() for image in images),

@@ -37,7 +37,7 @@ _FOREIGN = (
 def recognise(path: str | Path) -> Listing:
     """What lies at a path, without decoding a pixel; BadRequest in one sentence where nothing can be read."""
     place = Path(os.path.expanduser(path))
-    return _listed(_found(place), place)
+    return _listed(found_at(place), place)
 
 
 def read(path: str | Path, *, side: int | None = None, tell: Callable[[float], None] = lambda done: None) -> Brought:
@@ -49,12 +49,13 @@ def read(path: str | Path, *, side: int | None = None, tell: Callable[[float], N
     image can be read, and where all would not fit into the memory that is free.
     """
     place = Path(os.path.expanduser(path))
-    found = _found(place)
+    found = found_at(place)
     with in_words(place):
         return decoded(found, str(place), _listed(found, place).sentences, side, tell)
 
 
-def _found(path: Path) -> Found:
+def found_at(path: Path) -> Found:
+    """What lies at a path, whatever its kind; BadRequest in one sentence where nothing can be read."""
     try:
         path.stat()
     except (OSError, ValueError) as error:  # ValueError: with a NUL in it

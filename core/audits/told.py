@@ -10,7 +10,8 @@ import numpy as np
 
 from core.audits.auditing import Audit
 from core.audits.finding import Found, plain
-from core.evaluation import control
+from core.audits.networks import Witness
+from core.evaluation import Transplant, control
 
 
 def document(told: Audit) -> dict[str, Any]:
@@ -36,6 +37,7 @@ def document(told: Audit) -> dict[str, Any]:
         "flagged": int(told.flagged.sum()),
         "findings": [_finding(told, one) for one in told.findings],
         "control": None if told.control is None else [_planted(told, row) for row in told.control],
+        "network": None if told.network is None else _network(told.network),
         "notes": list(told.notes),
         "seconds": round(told.seconds, 2),
     }
@@ -50,6 +52,28 @@ def _finding(told: Audit, one: Found) -> dict[str, Any]:
         "p": one.p,
         "sentence": one.sentence,
         "place": place,
+        "proof": None if one.proof is None else _proof(one.proof),
+    }
+
+
+def _proof(proof: Transplant) -> dict[str, Any]:
+    """Shares of other classes' images that are answered with the class: with what was rebuilt, and without it."""
+    return {
+        "images": proof.images,
+        "answered": proof.found.share,
+        "without": proof.without.share,
+        "p": proof.p,
+        "backdoor": proof.backdoor,
+    }
+
+
+def _network(network: Witness) -> dict[str, Any]:
+    return {
+        "accuracy": network.accuracy,
+        "chance": network.chance,
+        "believed": network.believed,
+        "side": list(network.side),
+        "seconds": round(network.seconds, 2),
     }
 
 
@@ -65,8 +89,8 @@ def sentences(told: Audit) -> Iterator[str]:
     yield from (plain(said, 400) for said in brought_sentences(told))
     yield told.verdict
     for one in told.findings:
-        p = "" if one.p is None else f" p = {one.p:.1g}."
-        yield f"{one.cause}: {one.sentence}{p}"
+        p = "" if one.p is None else f" (p = {one.p:.1g})"
+        yield f"{one.cause}{p}: {one.sentence}"
     if told.control is not None:
         yield from control.sentences(told.control)
     yield from (f"note: {note}" for note in told.notes)
@@ -85,4 +109,5 @@ def brought_sentences(told: Audit) -> list[str]:
     said += [f"{one.name}: {one.why}" for one in brought.doubtful[:5]]
     if len(brought.doubtful) > 5:
         said.append(f"{len(brought.doubtful) - 5:,} more doubtful images; --json has all")
+    said += [] if told.network is None else [told.network.sentence]
     return [*said, *brought.sentences]

@@ -1,15 +1,16 @@
-"""`python -m core audit`: a training set of one's own, judged where it lies; nothing is trained."""
+"""`python -m core audit`: a training set of one's own, judged where it lies; a network is trained only when asked."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from core.cli.terminal import AsJson, out, shown
-from core.types import Event
+from core.types import BadRequest, Event
 
 LEVEL = 0.01
 
@@ -30,10 +31,26 @@ def audit(
     side: Annotated[
         int | None, typer.Option(min=8, max=512, help="Working size in pixels; chosen if left out.")
     ] = None,
+    network: Annotated[
+        str,
+        typer.Option(
+            help="none, or train: one is trained on the set as its user would, shows what images do not, and proves "
+            "what is found. Minutes."
+        ),
+    ] = "none",
     control: Annotated[
         bool, typer.Option("--control", help="Also plant known triggers, and say which of them would have been found.")
     ] = False,
     to: Annotated[Path | None, typer.Option(help="A folder for audit.csv, keep.txt and report.html.")] = None,
+    clean: Annotated[
+        Path | None,
+        typer.Option(help="A new folder for a clean copy: clean/class/…, and what is flagged in quarantine/class/…."),
+    ] = None,
+    links: Annotated[bool, typer.Option("--links", help="Link to the pictures in the clean copy.")] = False,
+    retrain: Annotated[
+        bool,
+        typer.Option("--retrain", help="With --network train: train on what is not flagged, too, and compare the two."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Is something planted in a training set of one's own? In which class, which images?"""
@@ -41,19 +58,32 @@ def audit(
     from core.cli.reading import read
     from core.store import check_target
 
-    if to is not None:
-        check_target(to)
+    for folder in (to, clean):
+        check_target(folder)
+    if retrain and network == "none":
+        raise BadRequest("--retrain compares two networks; say --network train, too")
     seen = None if features is None else read(features, "features")
     with shown("reading") as watch:
+
+        def watched(done: float, of: str) -> None:
+            watch(Event("audit", done, of, {"overall": done}))
+
         found = audits.audit(
-            path, features=seen, level=level, side=side, planting=control,
-            tell=lambda done, of: watch(Event("audit", done, of, {"overall": done})),
-        )  # fmt: skip
+            path, features=seen, level=level, side=side, planting=control, network=network, tell=watched
+        )
+        anew = audits.retrained(found, watched) if retrain and found.flagged.any() else None
     written = [] if to is None else audits.write(found, to)
+    copied = None if clean is None else audits.copy(found.brought, ~found.flagged, clean, links=links)
     if as_json:
-        print(json.dumps(audits.document(found), allow_nan=False))
+        network_after = {} if anew is None else {"retrained": asdict(anew)}
+        print(json.dumps({**audits.document(found), **network_after}, allow_nan=False))
         return
     for said in audits.sentences(found):
         out.print(said, markup=False, highlight=False, soft_wrap=True)
+    for said in [] if anew is None else audits.compared(anew):
+        out.print(said, markup=False, highlight=False, soft_wrap=True)
     for file in written:
         out.print(f"written: {file}", markup=False, highlight=False, soft_wrap=True)
+    if copied is not None:
+        said = f"clean copy: {copied.kept:,} images kept, {copied.aside:,} aside, in {copied.folder}"
+        out.print(said, markup=False, highlight=False, soft_wrap=True)

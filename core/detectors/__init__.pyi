@@ -14,4 +14,5 @@ from .planting import grown as grown
 from .scoring import EVIDENCE as EVIDENCE
 from .scoring import detect as detect
 from .spectral import top_singular as top_singular
+from .views import reduced as reduced
 from .views import view as view

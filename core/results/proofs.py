@@ -120,14 +120,17 @@ def described(found: Rebuilt) -> str:
     return f"{made}, {place}; {found.bearers:.0%} of the flagged images of the class bear it."
 
 
-def answered(proof: Transplant, name: str, truth: bool) -> str:
-    """What the network answers, in sentences; with the truth, also to the attacker's trigger. name: of the class."""
+def answered(proof: Transplant, name: str, truth: bool, of: str = "test images") -> str:
+    """What the network answers, in sentences; with the truth, also to the attacker's trigger. name: of the class.
+
+    of: what the trigger was laid on.
+    """
     highest = max(other.share for other in proof.others)
     own = f"; with the attacker's own: {proof.true.share:.1%}" if truth and proof.true is not None else ""
     meaning = "It is a backdoor" if proof.backdoor else "A mark, and no backdoor as far as this network shows"
     one = f", of one class {proof.found.most:.1%}" if proof.found.most - proof.found.share > ONE_CLASS else ""
     return (
-        f"Laid on {proof.images:,} test images of other classes, {proof.found.share:.1%} are answered {name}{one} "
+        f"Laid on {proof.images:,} {of} of other classes, {proof.found.share:.1%} are answered {name}{one} "
         f"({proof.without.share:.1%} without it{own}). Of {len(proof.others)} other patterns as strong the best "
         f"reaches {highest:.1%}. {meaning} (p = {proof.p:.2g})."
     )

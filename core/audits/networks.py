@@ -1,0 +1,188 @@
+"""What a network makes of a set: one trained here as the set's user would train, so that what was planted is learned.
+
+Images tell of marks; a network tells what a mark does, and shows triggers that lie elsewhere in every image. It is
+believed only where it answers the labels that it was given clearly better than by the commonest of them: else it has
+learned nothing of the set, and nothing of a trigger either. Trained networks are kept by what they were trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.audits.brought import Brought
+from core.configuration import MODELS, RECIPES, TrainingConfig, stages
+from core.detectors import reduced
+from core.store import Store
+from core.types import BadRequest, Event, Features, Ids, Images, Labels, Logits, Mask
+
+if TYPE_CHECKING:
+    from core.training import Network
+
+RECIPE = "quick"
+STEPS = 170  # about as many as the recipe takes on the sets that it was made for
+BATCHES = 30  # of an epoch, at least, where the set is small
+SIDE = 64  # pixels that the network is shown, at most
+CLEARLY = 0.2  # of the way from the commonest label's share to 1, from which on a network is believed
+VERSION = 1
+
+Tell = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Witness:
+    """A network that was asked about every image of a set.
+
+    ids [m]: the images that have a label. features [m, d] and attributions [m, a]: what it makes of these, and what its
+    answers for their labels rest on. accuracy: the share of them that it answers with their label; chance: that of the
+    commonest label. ask(images [n, h, w, 3] at the working size) -> logits [n, k], a column a class of the set.
+    """
+
+    ids: Ids
+    features: Features
+    attributions: Features
+    answers: Labels
+    accuracy: float
+    chance: float
+    side: tuple[int, int]
+    seconds: float
+    ask: Callable[[Images], Logits]
+
+    @property
+    def believed(self) -> bool:
+        """Whether it knows enough of the set to say anything."""
+        return self.accuracy >= self.chance + CLEARLY * (1 - self.chance)
+
+    @property
+    def sentence(self) -> str:
+        """What it is and how well it knows the set."""
+        height, width = self.side
+        said = (
+            f"a network was trained on the set ({height} x {width} pixels, {self.seconds:.0f} seconds): it answers "
+            f"{self.accuracy:.0%} of the images with their label"
+        )
+        if self.believed:
+            return said
+        return f"{said}, and the commonest label is that of {self.chance:.0%}: it has learned too little to be asked"
+
+
+def expected_seconds(count: int, height: int, width: int) -> float:
+    """About how long the training takes on two CPU cores, and asking it."""
+    numbers = settings(count, grey=False)
+    height, width = _shown(height, width)
+    a_second = float(MODELS[numbers.model].facts["cpu_images_per_second"]) * (32 * 32) / (height * width)
+    return (numbers.epochs + 1) * count / a_second + 5
+
+
+def settings(count: int, grey: bool) -> TrainingConfig:
+    """The recipe's numbers for a set of so many images: smaller sets in smaller batches and more epochs."""
+    numbers = dict(RECIPES[RECIPE].numbers)
+    batch = int(np.clip(count // BATCHES, 2, numbers["batch_size"]))
+    epochs = max(int(numbers["epochs"]), round(STEPS * batch / count))
+    exact = {"precision": "fp32"} if grey else {}  # as the recipe has it for the digits, which says why
+    return TrainingConfig(recipe=RECIPE, **{**numbers, "batch_size": batch, "epochs": epochs, **exact})
+
+
+def trained(
+    brought: Brought,
+    tell: Tell,
+    *,
+    keep: Mask | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    store: Store | None = None,
+) -> Witness:
+    """Train on the labelled images of the set's first split, or find the network that was, and ask it about all.
+
+    keep [n]: train on these alone, by the recipe's numbers for the whole set. BadRequest where fewer than two classes
+    have a label.
+    """
+    from core.evidence import attribute, predict, represent
+    from core.training import devices
+
+    ids = np.flatnonzero(brought.labels >= 0)
+    if len(np.unique(brought.labels[ids])) < 2:
+        raise BadRequest("a network learns to tell classes apart; fewer than two of them have images with a label")
+    small = _reduced(brought.images)
+    kept = np.ones(len(brought), bool) if keep is None else keep
+    network, seconds = _network(brought, small, kept, devices.choose(device), seed, tell, store or Store())
+    images, labels = small[ids], brought.labels[ids]
+
+    def watching(begins: float) -> Callable[[Event], None]:
+        return lambda event: tell(begins + 0.1 * event.fraction, "asking the network")
+
+    features, logits = represent(network, images, "penultimate", watch=watching(0.8))
+    attributions, _ = attribute(network, images, labels, watch=watching(0.9))
+    answers = logits.argmax(1)
+    return Witness(
+        ids, features, attributions, answers, accuracy=float((answers == labels).mean()),
+        chance=float(np.bincount(labels).max() / len(labels)), side=(small.shape[1], small.shape[2]), seconds=seconds,
+        ask=lambda some: predict(network, _reduced(some)),
+    )  # fmt: skip
+
+
+def _network(
+    brought: Brought, small: Images, keep: Mask, device: Any, seed: int, tell: Tell, store: Store
+) -> tuple[Network, float]:
+    """The network, and the seconds that its training took."""
+    from core.training import build, devices, load_weights, train, weights
+
+    able = _trained_on(brought)
+    numbers = settings(int(able.sum()), _grey(small[able]))
+    rows = np.flatnonzero(able & keep)
+    images, labels, classes = small[rows], brought.labels[rows], len(brought.classes)
+    key = _key(images, labels, numbers, classes, seed)
+    with store.lock("model", key):
+        known = store.read("model", key)
+        if known is not None:
+            return load_weights(build(numbers.model, classes, seed, device), known.weights()), known.document["seconds"]
+        checkpoint = store.checkpoint("model", key)
+        made = train(
+            images, labels, classes, numbers, seed, device=device, checkpoint=checkpoint, record=False,
+            watch=lambda event: tell(0.8 * event.fraction, "training a network on the set"),
+        )  # fmt: skip
+        seconds = float(sum(epoch["seconds"] for epoch in made.history))
+        document = {
+            "history": made.history,
+            "seconds": seconds,
+            "images_per_second": len(rows) * numbers.epochs / max(seconds, 1e-9),
+            "network": numbers.model,
+            "dataset": "",  # none that runs are made of
+            "device": devices.describe(device),
+        }
+        store.write("model", key, weights=weights(made.network), document=document)
+        checkpoint.clear()
+    return made.network, seconds
+
+
+def _trained_on(brought: Brought) -> Mask:
+    """The labelled images of the first split [n], which is what one trains on."""
+    return np.asarray((brought.labels >= 0) & (brought.splits == brought.splits.min()))
+
+
+def _key(images: Images, labels: Labels, numbers: TrainingConfig, classes: int, seed: int) -> str:
+    digests = [blake2b(np.ascontiguousarray(one).data, digest_size=16).hexdigest() for one in (images, labels)]
+    training = numbers.model_dump(exclude={"recipe"})
+    versions = [VERSION, stages.TRAINING_VERSION, MODELS[numbers.model].version]
+    return stages.stage_key(
+        "model", audited=digests, shape=list(images.shape), training=training, classes=classes, seed=seed,
+        versions=versions,
+    )  # fmt: skip
+
+
+def _reduced(images: Images) -> Images:
+    return reduced(images, SIDE)
+
+
+def _shown(height: int, width: int) -> tuple[int, int]:
+    scale = min(1.0, SIDE / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _grey(images: Images) -> bool:
+    """Whether most images have no colour, whatever is planted in some."""
+    return bool(np.median((images[..., :1] == images).all((1, 2, 3))) > 0)
