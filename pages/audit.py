@@ -13,12 +13,13 @@ import streamlit as st
 
 from core import audits
 from core.audits import Audit, Listing
+from core.types import Mask
 from pages.parts.around import presenter, shell, words
-from pages.parts.audit import bring, cards, kept, plainly
-from pages.parts.audit.kept import Kept, Looked
+from pages.parts.audit import bring, cards, cleaning, kept, plainly
+from pages.parts.audit.kept import Kept, Looked, Wish
 from pages.parts.common import planted
 
-PLANTING = "audit control"  # the toggle
+PLANTING, NETWORK = "audit control", "audit network"  # the toggles
 FEW = 12  # classes that the sentences name all
 FILES = {
     "audit.csv": ("Table of all images", "text/csv"),
@@ -26,6 +27,10 @@ FILES = {
     "report.html": ("Report", "text/html"),
     "audit.json": ("All as JSON", "application/json"),
 }
+TRAINED = (
+    "One is trained on the set, as its user would, and kept. It shows triggers that images do not, says of each mark "
+    "whether it answers to it, and is what a clean copy is compared with."
+)
 CONTROL = (
     "*Nothing planted was found* says little without what would have been found: known triggers are planted into one "
     "class after the other, and the audit is asked again. It takes longer than the audit itself."
@@ -37,7 +42,7 @@ def main() -> None:
     if not presenter.on():
         st.markdown(
             "A training set that somebody else labelled, sold or scraped: is something planted in it, in which class, "
-            "which images? Nothing is trained for the answer, and nothing that you bring is changed."
+            "which images? Nothing is trained unless you ask for it, and nothing that you bring is changed."
         )
     with plainly.trouble():
         asked = bring.choose()
@@ -48,7 +53,12 @@ def main() -> None:
         found = audit(looked)
         if found is not None:
             what_was_found(found)
-            take_away(found.told)
+            keep = ~found.told.flagged
+            if not keep.all():
+                keep = cleaning.review(found)
+                cleaning.anew(found, keep)
+                cleaning.copy(found, keep)
+            take_away(found.told, keep)
 
 
 # --- before ----------------------------------------------------------------------------------------------
@@ -75,21 +85,24 @@ def what_it_is(listing: Listing) -> None:
 
 
 def audit(looked: Looked) -> Kept | None:
-    """The audit that is kept; the button that asks for one, or for one with the control."""
-    found, planting = kept.audited(looked), bool(st.session_state.get(PLANTING))
-    wanting = found is None or (planting and found.told.control is None)
+    """The audit that is kept; the button that asks for one, or for one with more."""
+    found = kept.audited(looked)
+    wish = Wish(*(bool(st.session_state.get(name)) for name in (PLANTING, NETWORK)))
+    wanting = wish.without(found.told if found else None)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         pressed = st.button(
             "Audit", type="primary", icon=":material/troubleshoot:", key="audit now", disabled=not wanting
         )
         st.toggle("Also say what would have been found", key=PLANTING, help=CONTROL)
+        seconds = audits.expected_seconds(looked.listing.images, 32, 32)
+        st.toggle(f"Also train a network ({words.duration(seconds)} or more)", key=NETWORK, help=TRAINED)
     if wanting and pressed:
-        kept.keep(looked, run(looked, planting))
+        kept.keep(looked, run(looked, wish))
         st.rerun()  # so that the button above knows
     return found
 
 
-def run(looked: Looked, planting: bool) -> Audit:
+def run(looked: Looked, wish: Wish) -> Audit:
     """The audit, with a bar while it lasts."""
     bar = st.progress(0.0, "Reading …")
     said = ""
@@ -102,7 +115,7 @@ def run(looked: Looked, planting: bool) -> Audit:
             bar.progress(min(max(done, 0.0), 1.0), now)
 
     try:
-        return looked.audit(planting, tell)
+        return looked.audit(wish, tell)
     finally:
         bar.empty()
 
@@ -163,13 +176,14 @@ def details(told: Audit, listing: Listing) -> None:
             plainly.listed([*late, *told.notes])
 
 
-def take_away(told: Audit) -> None:
-    """All of it as files; made when they are asked for."""
+def take_away(told: Audit, keep: Mask) -> None:
+    """All of it as files; made when they are asked for. keep [n]: the images that a reviewer keeps."""
+    files = {**audits.FILES, "keep.txt": partial(audits.keep_list, keep=keep)}
     st.subheader("Take away")
     with st.container(horizontal=True):
         for name, (label, mime) in FILES.items():
             st.download_button(
-                label, partial(audits.FILES[name], told), name, mime, icon=":material/download:", on_click="ignore",
+                label, partial(files[name], told), name, mime, icon=":material/download:", on_click="ignore",
                 key=f"take {name}", help=name,
             )  # fmt: skip
 

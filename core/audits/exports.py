@@ -13,11 +13,12 @@ from core.audits.auditing import Audit
 from core.audits.report import page
 from core.audits.told import document
 from core.store import as_csv, writing
+from core.types import Mask
 
 # Each file's content by its name.
 FILES: dict[str, Callable[[Audit], bytes]] = {
     "audit.csv": lambda told: as_csv(table(told)),
-    "keep.txt": lambda told: "".join(f"{_line(name)}\n" for name in kept(told)).encode(),
+    "keep.txt": lambda told: keep_list(told),
     "report.html": lambda told: page(told).encode(),
     "audit.json": lambda told: json.dumps(document(told), allow_nan=False).encode(),
 }
@@ -50,9 +51,10 @@ def table(told: Audit) -> pd.DataFrame:
     )
 
 
-def kept(told: Audit) -> list[str]:
-    """What is not flagged, in order."""
-    return [name for name, flagged in zip(told.brought.names, told.flagged, strict=True) if not flagged]
+def keep_list(told: Audit, keep: Mask | None = None) -> bytes:
+    """The paths of what is kept [n], by default all that is not flagged, in order, a line each."""
+    kept = ~told.flagged if keep is None else keep
+    return "".join(f"{_line(name)}\n" for name, stays in zip(told.brought.names, kept, strict=True) if stays).encode()
 
 
 def _line(name: str) -> str:

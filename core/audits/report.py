@@ -59,12 +59,12 @@ def _trigger(told: Audit, one: Found) -> Markup | None:
     return markup.picture(on_grey, "What the images share, on grey", 2 * SIDE)
 
 
-def chosen(told: Audit, ids: Ids) -> Ids:
+def chosen(told: Audit, ids: Ids, most: int = SHOWN) -> Ids:
     """The images of a finding that are shown: those with the highest scores, and these first."""
     if told.judged is None:
-        return ids[:SHOWN]
+        return ids[:most]
     scores = np.nan_to_num(told.judged.scores(len(told.brought.labels))[ids], nan=-np.inf)
-    return ids[np.argsort(-scores, kind="stable")[:SHOWN]]
+    return ids[np.argsort(-scores, kind="stable")[:most]]
 
 
 def _picture(told: Audit, row: int) -> Markup:

@@ -9,6 +9,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import audits
-from core.audits import Audit
-from pages.parts.audit import bring, cards, kept, upload
+from core.audits import Audit, Retrained, Witness
+from core.audits.retraining import Tried
+from pages.parts.audit import bring, cards, cleaning, kept, upload
 from pages.parts.common import planted
 from tests.audits import made
 from tests.audits.made import EACH, STAMPED, in_class_folders, laid_out, picture, planted_photographs, zipped
@@ -190,7 +192,7 @@ def test_the_positive_control_is_a_table(screen, photos: np.ndarray, tmp_path: P
     monkeypatch.setattr(core.control, "SHARES", (0.3,))
     laid_out(tmp_path / "photos", in_class_folders(photos[EACH:], made.PLANTED[1:]))
     app = audited(looked(screen(), tmp_path / "photos"))
-    assert not app.dataframe
+    assert "trigger" not in {name for frame in app.dataframe for name in frame.value.columns}
     app.toggle(key="audit control").set_value(True).run()
     audited(app)
     rows = app.session_state[kept.AUDITED].told.control
@@ -291,3 +293,72 @@ def test_a_thumbnail_keeps_what_is_one_pixel() -> None:
     data = cards._address(image).partition(",")[2]
     seen = np.array(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"))
     assert np.array_equal(seen, image)
+
+
+# --- verdicts, the copy, a network ------------------------------------------------------------------------
+
+
+def unticked(app: AppTest, rows: list[int]) -> AppTest:
+    """A reviewer's unticking of some rows of the flagged, as the browser sends it."""
+    app.session_state[cleaning.EDITOR] = {
+        "edited_rows": {row: {cleaning.REMOVE: False} for row in rows}, "added_rows": [], "deleted_rows": [],
+    }  # fmt: skip
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def test_verdicts_act_on_what_is_kept_and_copied(screen, planted_set: Path, told: Audit, tmp_path: Path) -> None:
+    app = audited(looked(screen(), planted_set))
+    own = app.session_state[kept.AUDITED]
+    assert cleaning.kept(own).sum() == len(told.brought) - STAMPED
+    first = audits.chosen(told, np.flatnonzero(told.flagged))[:2].tolist()
+    unticked(app, [0, 1])
+    assert own.spared == set(first)
+    keep = cleaning.kept(own)
+    assert keep.sum() == len(told.brought) - STAMPED + 2
+    lines = audits.keep_list(own.told, keep).decode().splitlines()
+    assert {told.brought.names[row] for row in first} <= set(lines)
+    app.text_input(key=cleaning.FOLDER).set_value(str(tmp_path / "copy")).run()
+    next(button for button in app.button if button.label == "Write").click().run()
+    assert not app.exception, app.exception
+    assert f"{len(lines):,} images are in {tmp_path / 'copy' / 'clean'}" in said(app)
+    assert len(list((tmp_path / "copy" / "quarantine" / "cat").iterdir())) == STAMPED - 2
+    app.text_input(key=cleaning.FOLDER).set_value(str(tmp_path.parent / "elsewhere")).run()
+    next(button for button in app.button if button.label == "Write").click().run()
+    assert "The path must lie below" in said(app)
+    assert not (tmp_path.parent / "elsewhere").exists()
+
+
+def test_a_clean_set_has_no_verdicts_to_give(screen, photos: np.ndarray, tmp_path: Path) -> None:
+    laid_out(tmp_path / "photos", in_class_folders(photos[EACH + STAMPED :], made.PLANTED[1:]))
+    app = audited(looked(screen(), tmp_path / "photos"))
+    assert not [one for one in app.subheader if one.value in ("Verdicts", "Clean copy")]
+
+
+def test_a_network_is_trained_when_asked_and_compared_with_one_of_what_is_kept(
+    screen, planted_set: Path, told: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = np.zeros((0, 1), np.float32)
+    ids = np.zeros(0, np.int64)
+    witness = Witness(ids, nothing, nothing, ids, 0.9, 0.3, (24, 24), 4.0, lambda images: nothing)
+    asked: list[str] = []
+
+    def audit(*_: object, network: str, **__: object) -> Audit:
+        asked.append(network)
+        return replace(told, network=witness if network == "train" else None)
+
+    monkeypatch.setattr(core, "audit", audit)
+    tried = (Tried(("cat",), 1_000, 0.98, 0.01),)
+    monkeypatch.setattr(audits, "retrained", lambda *_, **__: Retrained(378, False, 378, 0.9, 0.91, tried))
+    app = audited(looked(screen(), planted_set))
+    assert not [one for one in app.button if one.key == "audit anew"]
+    app.toggle(key="audit network").set_value(True).run()
+    app = audited(app)
+    assert asked == ["none", "train"]
+    app.button(key="audit anew").click().run()
+    assert not app.exception, app.exception
+    figures = {one.label: (one.value, one.delta) for one in app.metric}
+    assert figures["Answered cat with its mark"] == ("1.0%", "-97.0 points")
+    assert figures["Accuracy on images that are kept"] == ("91.0%", "+1.0 points")
+    assert "trained anew on 378 images" in said(app).casefold()

@@ -82,8 +82,8 @@ def _changed_at(place: Path) -> int:
         return 0
 
 
-def _audit_path(place: str, planting: bool, tell: kept.Tell) -> audits.Audit:
-    return core.audit(audits.allowed(place), planting=planting, tell=tell)  # which may be another folder by now
+def _audit_path(place: str, wish: kept.Wish, tell: kept.Tell) -> audits.Audit:
+    return core.audit(audits.allowed(place), tell=tell, **wish.settings)  # which may be another folder by now
 
 
 # --- here already ----------------------------------------------------------------------------------------
@@ -100,8 +100,8 @@ def _shipped() -> Asked:
     )
 
 
-def _audit_shipped(name: str, planting: bool, tell: kept.Tell) -> audits.Audit:
-    return core.audit(*audits.shipped.arrays(name), planting=planting, tell=tell)
+def _audit_shipped(name: str, wish: kept.Wish, tell: kept.Tell) -> audits.Audit:
+    return core.audit(*audits.shipped.arrays(name), tell=tell, **wish.settings)
 
 
 # --- an upload -------------------------------------------------------------------------------------------

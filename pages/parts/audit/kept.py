@@ -6,14 +6,15 @@ Both are computed once, whatever screen is visited meanwhile. One of each, since
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
+import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 
 from core import PoisonscopeError
-from core.audits import Audit, Listing
+from core.audits import Audit, Listing, Retrained
 
 Tell = Callable[[float, str], None]
 
@@ -21,22 +22,49 @@ LOOKED, AUDITED = "audit looked", "audit kept"  # in session state
 HELD = "audit held "  # and a widget's key: its value, which Streamlit forgets with the screen
 
 
+class Wish(NamedTuple):
+    """What an audit shall do besides looking: plant known triggers, and train a network on the set."""
+
+    planting: bool
+    network: bool
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """As `core.audit` has them."""
+        return {"planting": self.planting, "network": "train" if self.network else "none"}
+
+    def without(self, told: Audit | None) -> bool:
+        """Whether an audit, or none, has not done all of it."""
+        return (
+            told is None
+            or (self.planting and told.control is None and told.judged is not None)
+            or (self.network and told.network is None)
+        )
+
+
 class Looked(NamedTuple):
-    """A set by its outside. name: tells it, as it was then, from all others; audit: with the control or not."""
+    """A set by its outside. name: tells it, as it was then, from all others; audit: as it is wished for."""
 
     name: tuple[str | int, ...]
     listing: Listing
-    audit: Callable[[bool, Tell], Audit]
+    audit: Callable[[Wish, Tell], Audit]
 
 
 @dataclass
 class Kept:
-    """An audit, of what, and its findings as they are drawn."""
+    """An audit, of what, and its findings as they are drawn; what a reviewer made of it.
+
+    verdicts: the flagged images as they are shown; spared: ids of those that are to stay. anew: networks trained on
+    what is kept, by that.
+    """
 
     name: tuple[str | int, ...]
     listing: Listing
     told: Audit
     cards: list[Markup] | None = None
+    verdicts: pd.DataFrame | None = None
+    spared: frozenset[int] = frozenset()
+    anew: dict[bytes, Retrained] = field(default_factory=dict)
 
 
 class _Look(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any
 import core
 from core import BadRequest, PoisonscopeError, audits
 from core.store import writing
-from pages.parts.audit.kept import Tell
+from pages.parts.audit.kept import Tell, Wish
 
 KINDS = ("zip", "npz", "parquet")
 LARGEST = 50  # MB: Streamlit holds an upload in memory until the tab is closed
@@ -25,10 +25,10 @@ def recognise(file: Any) -> audits.Listing:
         return replace(audits.recognise(place), source=place.name)
 
 
-def audit(file: Any, planting: bool, tell: Tell) -> audits.Audit:
+def audit(file: Any, wish: Wish, tell: Tell) -> audits.Audit:
     """What `core.audit` says of it, under the file's own name."""
     with _spooled(file) as place:
-        told = core.audit(place, planting=planting, tell=tell)
+        told = core.audit(place, tell=tell, **wish.settings)
     return replace(told, brought=replace(told.brought, source=place.name))
 
 
