@@ -38,6 +38,12 @@ def test_from_a_path_to_the_list_of_what_to_keep(page: Page, app_server: AppServ
     assert download.value.suggested_filename == "keep.txt"
     names = audits.read(place).names
     assert kept == [name for name in names if name not in {f"cat/{row:04d}.png" for row in range(130, 144)}]
+    copy = main.get_by_role("textbox", name="New folder on the server's machine")
+    copy.fill(str(app_server.sets / "clean photos"))
+    copy.press("Enter")
+    main.get_by_role("button", name="Write").click()
+    expect(main.get_by_text(f"{len(kept):,} images are in")).to_be_visible(timeout=ways.MINUTE)
+    assert len(list((app_server.sets / "clean photos" / "quarantine" / "cat").iterdir())) == made.STAMPED
     ways.by_sidebar(page, "how")
     page.go_back()
     expect(card).to_be_visible(timeout=ways.MINUTE)

@@ -51,7 +51,7 @@ def card(told: Audit, one: Found, rebuilding: bool = True) -> Markup:
         title=f"{one.cause}{f' · {_classes(one)}' if one.classes else ''}",
         meaning=audits.CAUSES[one.cause],
         sentence=audits.plain(one.sentence, 1_000),
-        p=None if one.p is None else f"p = {findings.told(one.p)}",
+        p=None if one.p is None else f"The panel's p = {findings.told(one.p)}.",
         shared=[] if rebuilt is None else shared(told, one, rebuilt),
         described="" if rebuilt is None else f"What they share, rebuilt. {core.proofs.described(rebuilt)}",
         summary=images if len(ids) == len(one.ids) else f"{images}, the {len(ids)} most suspicious",

@@ -38,7 +38,10 @@ def review(found: Kept) -> Mask:
         column_config={
             REMOVE: st.column_config.CheckboxColumn("Remove", width="small"),
             "image": st.column_config.ImageColumn("Image", width="small"),
+            "path": "Path",
+            "class": "Class",
             "score": st.column_config.NumberColumn("Score", format="%.2f"),
+            "reason": "Reason",
         },
     )  # fmt: skip
     found.spared = frozenset(rows[~edited[REMOVE].to_numpy(bool)].tolist())
@@ -124,6 +127,8 @@ def anew(found: Kept, keep: Mask) -> None:
     if pressed:
         with plainly.trouble(), _bar("Training a network on what is kept …") as tell:
             found.anew[asked] = audits.retrained(told, lambda done, of: tell(done), keep=keep)
+        if asked in found.anew:
+            st.rerun()  # so that the button above knows
     if asked in found.anew:
         _compared(found.anew[asked])
 
