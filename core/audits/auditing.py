@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.audits import accused, networks, proving
+from core.audits import accused, networks, own, proving
 from core.audits.brought import Brought
 from core.audits.finding import CAUSES, Found, Judged, listed
 from core.audits.given import given
@@ -24,7 +24,7 @@ from core.types import BadRequest, Features, Images, Mask
 
 Meant = tuple[tuple[str, ...], bytes]  # a finding's classes, and its images
 Tell = Callable[[float, str], None]  # the share that is done, and of what
-NETWORKS = ("none", "train")
+NONE, TRAIN = "none", "train"  # networks; else a file
 ORDER = {cause: place for place, cause in enumerate(CAUSES)}
 
 
@@ -107,24 +107,24 @@ def audit(
     level: float = accused.LEVEL,
     side: int | None = None,
     planting: bool = False,
-    network: str = "none",
+    network: str | Path = NONE,
+    architecture: str = "resnet18",
     tell: Tell = lambda done, of: None,
 ) -> Audit:
     """Audit a set: a path to one (`read` says which), or images [n, h, w, 3] uint8 with labels [n] as people have them.
 
     features [n, d]: what a network that was trained on the set makes of its images, in their order, broken ones
     counted. side: the working size in pixels. planting: also say what would have been found (core.evaluation.control).
-    network: "train" trains one on the set, as its user would, and asks it, too (core.audits.networks). tell hears how
-    far it is. BadRequest where the set cannot be read, or features are of other images.
+    network: "train" trains one on the set, as its user would, and asks it, too (core.audits.networks); the path of a
+    .safetensors file asks one's own, of a torchvision `architecture` (core.audits.own). tell hears how far it is.
+    BadRequest where the set cannot be read, or features or weights are of something else.
     """
-    if network not in NETWORKS:
-        raise BadRequest(f"network must be one of {', '.join(NETWORKS)}, got {network!r}")
     began = time.perf_counter()
     brought = _brought(what, labels, side, tell)
     seen = _aligned(features, brought)
     tell(0.3, "looking for copies")
     found, notes = plain_findings(brought)
-    witness = None if network == "none" else networks.trained(brought, lambda done, of: tell(0.35 + 0.15 * done, of))
+    witness = _witness(brought, network, architecture, lambda done, of: tell(0.35 + 0.15 * done, of))
     tell(0.5, "asking the panel")
     judged = _judged(brought, seen, witness, level)
     planted = None
@@ -139,6 +139,12 @@ def audit(
     tell(1.0, "done")
     findings = tuple(sorted(told.findings, key=lambda one: ORDER[one.cause]))
     return replace(told, findings=findings, seconds=time.perf_counter() - began)
+
+
+def _witness(brought: Brought, network: str | Path, architecture: str, tell: Tell) -> Witness | None:
+    if network == NONE:
+        return None
+    return networks.trained(brought, tell) if network == TRAIN else own.asked(brought, network, architecture, tell)
 
 
 def _judged(brought: Brought, seen: Features | None, witness: Witness | None, level: float) -> Judged | None:

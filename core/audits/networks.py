@@ -35,16 +35,18 @@ Tell = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class Witness:
-    """A network that was asked about every image of a set.
+    """A network that was asked about every image of a set; what: which one, for a sentence.
 
     ids [m]: the images that have a label. features [m, d] and attributions [m, a]: what it makes of these, and what its
-    answers for their labels rest on. accuracy: the share of them that it answers with their label; chance: that of the
-    commonest label. ask(images [n, h, w, 3] at the working size) -> logits [n, k], a column a class of the set.
+    answers for their labels rest on (None where it was not asked for that). accuracy: the share of them that it answers
+    with their label; chance: that of the commonest label. ask(images [n, h, w, 3] at the working size) -> logits
+    [n, k], a column a class of the set.
     """
 
+    what: str
     ids: Ids
     features: Features
-    attributions: Features
+    attributions: Features | None
     answers: Labels
     accuracy: float
     chance: float
@@ -60,14 +62,12 @@ class Witness:
     @property
     def sentence(self) -> str:
         """What it is and how well it knows the set."""
-        height, width = self.side
-        said = (
-            f"a network was trained on the set ({height} x {width} pixels, {self.seconds:.0f} seconds): it answers "
-            f"{self.accuracy:.0%} of the images with their label"
-        )
+        said = f"{self.what}: it answers {self.accuracy:.0%} of the images with their label"
         if self.believed:
             return said
-        return f"{said}, and the commonest label is that of {self.chance:.0%}: it has learned too little to be asked"
+        return (
+            f"{said}, and the commonest label is that of {self.chance:.0%}: it knows too little of this set to be asked"
+        )
 
 
 def expected_seconds(count: int, height: int, width: int) -> float:
@@ -118,9 +118,11 @@ def trained(
     features, logits = represent(network, images, "penultimate", watch=watching(0.8))
     attributions, _ = attribute(network, images, labels, watch=watching(0.9))
     answers = logits.argmax(1)
+    height, width = small.shape[1:3]
+    what = f"a network was trained on the set ({height} x {width} pixels, {seconds:.0f} seconds)"
     return Witness(
-        ids, features, attributions, answers, accuracy=float((answers == labels).mean()),
-        chance=float(np.bincount(labels).max() / len(labels)), side=(small.shape[1], small.shape[2]), seconds=seconds,
+        what, ids, features, attributions, answers, accuracy=float((answers == labels).mean()),
+        chance=float(np.bincount(labels).max() / len(labels)), side=(height, width), seconds=seconds,
         ask=lambda some: predict(network, _reduced(some)),
     )  # fmt: skip
 

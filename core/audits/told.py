@@ -69,6 +69,7 @@ def _proof(proof: Transplant) -> dict[str, Any]:
 
 def _network(network: Witness) -> dict[str, Any]:
     return {
+        "what": network.what,
         "accuracy": network.accuracy,
         "chance": network.chance,
         "believed": network.believed,

@@ -34,10 +34,14 @@ def audit(
     network: Annotated[
         str,
         typer.Option(
-            help="none, or train: one is trained on the set as its user would, shows what images do not, and proves "
-            "what is found. Minutes."
+            help="none; train: one is trained on the set as its user would, shows what images do not, and proves what "
+            "is found (minutes); or your own: a .safetensors file of weights."
         ),
     ] = "none",
+    architecture: Annotated[
+        str,
+        typer.Option(help="Of your own network: a name of torchvision's, or poisonscope/resnet18 and the like."),
+    ] = "resnet18",
     control: Annotated[
         bool, typer.Option("--control", help="Also plant known triggers, and say which of them would have been found.")
     ] = False,
@@ -60,8 +64,8 @@ def audit(
 
     for folder in (to, clean):
         check_target(folder)
-    if retrain and network == "none":
-        raise BadRequest("--retrain compares two networks; say --network train, too")
+    if retrain and network != "train":
+        raise BadRequest("--retrain compares two networks that are trained here; say --network train, too")
     seen = None if features is None else read(features, "features")
     with shown("reading") as watch:
 
@@ -69,7 +73,14 @@ def audit(
             watch(Event("audit", done, of, {"overall": done}))
 
         found = audits.audit(
-            path, features=seen, level=level, side=side, planting=control, network=network, tell=watched
+            path,
+            features=seen,
+            level=level,
+            side=side,
+            planting=control,
+            network=network,
+            architecture=architecture,
+            tell=watched,
         )
         anew = audits.retrained(found, watched) if retrain and found.flagged.any() else None
     written = [] if to is None else audits.write(found, to)

@@ -341,7 +341,7 @@ def test_a_network_is_trained_when_asked_and_compared_with_one_of_what_is_kept(
 ) -> None:
     nothing = np.zeros((0, 1), np.float32)
     ids = np.zeros(0, np.int64)
-    witness = Witness(ids, nothing, nothing, ids, 0.9, 0.3, (24, 24), 4.0, lambda images: nothing)
+    witness = Witness("a network", ids, nothing, nothing, ids, 0.9, 0.3, (24, 24), 4.0, lambda images: nothing)
     asked: list[str] = []
 
     def audit(*_: object, network: str, **__: object) -> Audit:

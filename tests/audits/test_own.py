@@ -1,0 +1,132 @@
+"""A person's own network: how it is asked is found out, what does not fit is told, pickles are never read."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torchvision import models
+
+import core
+from core import audits, datasets
+from core.audits import own
+from core.configuration import DatasetConfig
+from core.training import build
+from core.types import BadRequest, Images
+
+Saved = Callable[[dict[str, torch.Tensor], str], Path]
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[Images, list[str]]:
+    """Eleven classes of digits: ten, of which one was cut in two, so that 2 and 10 are in another order as text."""
+    data = datasets.load(DatasetConfig(name="digits", per_class=33))
+    labels = data.train_labels.copy()
+    labels[np.flatnonzero(labels == 9)[::2]] = 10
+    return np.array(data.train_images), [str(label) for label in labels]
+
+
+@pytest.fixture(scope="module")
+def resnet(digits: tuple[Images, list[str]]) -> nn.Module:
+    """A torchvision ResNet-18 whose last layer is fitted to the digits, its classes in the order of their names."""
+    torch.manual_seed(0)
+    network = models.resnet18(num_classes=11).eval()
+    images, names = digits
+    classes = sorted(set(names))  # 0, 1, 10, 2: as ImageFolder has them
+    wanted = torch.nn.functional.one_hot(torch.tensor([classes.index(name) for name in names])).float()
+    mean, std = (torch.tensor(one)[:, None, None] for one in own.SCALINGS["as ImageNet's"])
+    seen: list[torch.Tensor] = []
+    hook = network.fc.register_forward_pre_hook(lambda layer, given: seen.append(given[0]))
+    with torch.inference_mode():
+        network((torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255 - mean) / std)
+    hook.remove()
+    features = torch.cat([seen[0], torch.ones(len(images), 1)], 1).double()
+    ridge = 1e-6 * torch.eye(features.shape[1], dtype=torch.float64)
+    fitted = torch.linalg.solve(features.T @ features + ridge, features.T @ wanted.double()).float()
+    network.fc.weight.data, network.fc.bias.data = fitted[:-1].T.contiguous(), fitted[-1].contiguous()
+    return network
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Saved:
+    def save(state: dict[str, torch.Tensor], prefix: str = "") -> Path:
+        path = tmp_path / "mine.safetensors"
+        save_file({prefix + name: weight.contiguous().clone() for name, weight in state.items()}, path)
+        return path
+
+    return save
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.module."])
+def test_scaling_and_order_of_classes_are_found_by_the_labels(
+    digits: tuple[Images, list[str]], resnet: nn.Module, saved: Saved, prefix: str
+) -> None:
+    told = core.audit(*digits, network=saved(resnet.state_dict(), prefix))
+    witness = told.network
+    assert witness.believed
+    assert witness.accuracy > 0.95
+    assert "pixels as ImageNet's, classes in the order of their names as text" in witness.sentence
+    assert witness.features.shape == (len(digits[0]), 512)
+    assert "tests that ran: repeats, mirror, image-spectral, split-spectral" in told.notes
+    assert json.loads(json.dumps(audits.document(told)))["network"]["believed"] is True
+    assert told.named == ()
+    with pytest.raises(BadRequest, match="network trained here"):
+        audits.retrained(told, lambda done, of: None)
+
+
+def test_a_network_of_this_program_is_asked_with_pixels_as_they_are(
+    digits: tuple[Images, list[str]], saved: Saved
+) -> None:
+    state = build("resnet_small", 11, 0).state_dict()
+    told = core.audit(*digits, network=saved(state), architecture="poisonscope/resnet_small")
+    assert told.network.features.shape[1] == 128
+    assert "pixels as they are" in told.network.sentence
+    assert not told.network.believed, "nobody trained it"
+    assert "knows too little of them to be asked" in told.network.sentence
+    assert "split-spectral" not in str(told.notes)
+
+
+def test_weights_that_do_not_fit_are_told_by_name(
+    digits: tuple[Images, list[str]], resnet: nn.Module, saved: Saved
+) -> None:
+    state = resnet.state_dict()
+    without = {name: weight for name, weight in state.items() if name != "conv1.weight"}
+    for changed, words in (
+        (without, r"does not fit resnet18: 1 of its \d+ weights are missing \(conv1.weight\), 0 are not its own"),
+        (
+            state | {"extra.weight": torch.zeros(2)},
+            r"0 of its \d+ weights are missing, 1 are not its own \(extra.weight",
+        ),
+        (
+            state | {"conv1.weight": torch.zeros(64, 3, 3, 3)},
+            r"conv1.weight must be \[64, 3, 7, 7\], got \[64, 3, 3, 3\]",
+        ),
+        (models.resnet18(num_classes=1000).state_dict(), "answers 1,000 classes, and the set has 11"),
+        ({"bias": torch.zeros(4)}, "has no layer that answers: none of its 1 arrays is a matrix"),
+    ):
+        with pytest.raises(BadRequest, match=words):
+            core.audit(*digits, network=saved(changed))
+    with pytest.raises(BadRequest, match=r"architecture must be one of torchvision's .* got 'resnet19'"):
+        core.audit(*digits, network=saved(state), architecture="resnet19")
+
+
+def test_pickles_are_refused_and_never_read(digits: tuple[Images, list[str]], tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path.touch, (str(tmp_path / "sprung"),))
+
+    for name in ("mine.pt", "mine.pth", "mine.safetensors"):
+        (tmp_path / name).write_bytes(pickle.dumps(Trap()))
+        words = "is damaged or cut short" if name.endswith("safetensors") else "pickled weights are never read"
+        with pytest.raises(BadRequest, match=words):
+            core.audit(*digits, network=tmp_path / name)
+    assert not (tmp_path / "sprung").exists()
+    with pytest.raises(BadRequest, match="there is no such file"):
+        core.audit(*digits, network=tmp_path / "none.safetensors")
