@@ -65,9 +65,7 @@ class Witness:
         said = f"{self.what}: it answers {self.accuracy:.0%} of the images with their label"
         if self.believed:
             return said
-        return (
-            f"{said}, and the commonest label is that of {self.chance:.0%}: it knows too little of this set to be asked"
-        )
+        return f"{said}, and the commonest label is that of {self.chance:.0%}: it knows too little of them to be asked"
 
 
 def expected_seconds(count: int, height: int, width: int) -> float:
