@@ -95,6 +95,11 @@ class Entry:
         return tuple(self.facts.get("may", ()))
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """The detectors that one is made of, which it need not ask again where what they say is known."""
+        return tuple(self.facts.get("parts", ()))
+
+    @property
     def reads_features(self) -> bool:
         """Whether a detector reads representations at all; one of images alone does not."""
         return bool(self.facts.get("features", True))

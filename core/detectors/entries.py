@@ -167,7 +167,8 @@ ENTRIES = {
             "may": ("images", "attributions"),
             "features": "optional",
             "cuts": ("gap", "budget"),
+            "parts": ("repeats", "mirror", "image-spectral", "split-spectral"),
         },
-        version=3,
+        version=4,
     ),
 }

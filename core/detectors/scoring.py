@@ -62,6 +62,7 @@ def detect(
     logits: Logits | None = None,
     parameters: Mapping[str, int | float | bool | str] | None = None,
     evidence: Mapping[str, NDArray[Any]] | None = None,
+    known: Mapping[str, Detection] | None = None,
 ) -> Detection:
     """Score features [n, d] with a registered detector, after checking that they fit together.
 
@@ -69,6 +70,7 @@ def detect(
     ([k], as class_statistic and cut) stands at the class's own number, and k is the largest of them plus one; else
     (text, longer ids) at its place in `as_labels(labels).names`. Columns of logits [n, k] are the same classes. A row
     without a label has no part in anything, and NaN for a score.
+    known: what detectors that this one is made of (its entry's `parts`) said of the same, at the same settings.
     evidence: what its entry `needs` besides, by the names of EVIDENCE; what it does not need is not looked at.
     features may be None for a detector that can do without: one of images alone, or panel with images or attributions.
     BadRequest where some is missing, or is not of these images; and where the detector would need more memory than is
@@ -97,7 +99,8 @@ def detect(
     _check_finite(features)
     pixels = {"pixels": int(np.prod(given["images"].shape[1:3]))} if "images" in given else {}
     check_fits(detector, features.shape, labels, **pixels)
-    found: Detection = entry.load()(features, labels, logits, **given, **settings)
+    asked_before = {"known": known} if known and entry.parts else {}
+    found: Detection = entry.load()(features, labels, logits, **given, **settings, **asked_before)
     parts = {name: _told(name, part, features, labels, {}) for name, part in found.parts.items()}
     found = replace(_told(detector, found, features, labels, given), parts=parts)
     return found if read is None else replace(found, scores=_apart(found.scores, kept), notes=read.notes + found.notes)

@@ -224,19 +224,19 @@ def detection(
         if features is None:
             return None
         arrays = features.array("features"), labels, features.array("logits")
-        found = detect(defence.detector, *arrays, defence.parameters, given())
+        parts = {name: _part_key(features_key, defence, name) for name in DETECTORS[defence.detector].parts}
+        before = {name: _detection(part) for name, own in parts.items() if (part := store.read("scores", own))}
+        found = detect(defence.detector, *arrays, defence.parameters, given(), before)
         known = _keep(store, key, found)
-        _keep_parts(store, features_key, defence, found)
+        for name in set(found.parts) - set(before):
+            _keep(store, parts[name], found.parts[name])
     return _detection(known)
 
 
-def _keep_parts(store: Store, features_key: str, defence: DefenceConfig, found: Detection) -> None:
-    """Keep what the detectors say that a detector asked on its way, so that nobody asks them again."""
-    for name, part in found.parts.items():
-        same = {setting: defence.parameters[setting] for setting in DETECTORS[name].parameters}
-        key = stages.scores_key(features_key, DefenceConfig(detector=name, parameters=same))
-        if not store.has("scores", key):
-            _keep(store, key, part)
+def _part_key(features_key: str, defence: DefenceConfig, part: str) -> str:
+    """The key of what a detector says that another one asks, at the settings that they share."""
+    same = {setting: defence.parameters[setting] for setting in DETECTORS[part].parameters}
+    return stages.scores_key(features_key, DefenceConfig(detector=part, parameters=same))
 
 
 def _keep(store: Store, key: str, found: Detection) -> Artefact:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.detectors import detect
-from core.types import BadRequest
+from core.detectors import detect, panel
+from core.types import BadRequest, Detection
 from tests.detectors.pictures import photographs
 
 CLASSES, SIZE, STAMPED = 3, 400, 40
@@ -67,6 +67,31 @@ def test_its_parts_are_what_the_tests_say_alone(stamped):
         np.testing.assert_array_equal(part.class_p, alone.class_p)
         assert (part.notes, part.class_threshold) == (alone.notes, alone.class_threshold)
         assert (part.unjudged is None) == (alone.unjudged is None)
+
+
+def test_what_tests_said_before_is_not_asked_again(stamped, monkeypatch):
+    features, evidence = features_of(1, slice(0, 60)), {"images": stamped}
+    first = detect("panel", features, LABELS, evidence=evidence)
+    monkeypatch.setattr(panel, "ON_IMAGES", dict.fromkeys(panel.ON_IMAGES, None))
+    monkeypatch.setattr(panel, "split_spectral", None)
+    again = detect("panel", features, LABELS, None, None, evidence, first.parts)
+    np.testing.assert_array_equal(again.scores, first.scores)
+    np.testing.assert_array_equal(again.class_p, first.class_p)
+    assert again.notes == first.notes
+
+
+def heard(test: str, scores: np.ndarray) -> panel.Heard:
+    return panel.Heard(test, Detection(scores, cut=np.array([1.0])), np.array([1e-9]))
+
+
+@pytest.mark.parametrize(("strays", "kept"), [(2, False), (5, True)])
+def test_where_an_opaque_stamp_is_seen_a_few_strays_of_another_test_are_left(strays, kept):
+    exact, other = np.zeros(200), np.zeros(200)
+    exact[:50], other[: 50 + strays] = 2.0, 2.0
+    together = panel._together([heard("mirror", other), heard("repeats", exact)], 0, np.arange(200))
+    assert np.flatnonzero(together > 0).tolist() == list(range(50 + strays * kept))
+    alone = panel._together([heard("mirror", other)], 0, np.arange(200))
+    assert (alone > 0).sum() == 50 + strays
 
 
 def test_from_features_alone():
