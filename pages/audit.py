@@ -25,6 +25,8 @@ FILES = {
     "audit.csv": ("Table of all images", "text/csv"),
     "keep.txt": ("What to keep", "text/plain"),
     "report.html": ("Report", "text/html"),
+    "audit.parquet": ("Table as Parquet", "application/vnd.apache.parquet"),
+    "issues.csv": ("Issues, as cleanlab has them", "text/csv"),
     "audit.json": ("All as JSON", "application/json"),
 }
 TRAINED = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,23 +11,29 @@ import numpy as np
 import pandas as pd
 
 from core.audits.auditing import Audit
+from core.audits.finding import CAUSES
 from core.audits.report import page
 from core.audits.told import document
 from core.store import as_csv, writing
-from core.types import Mask
+from core.types import Mask, Scores
 
 # Each file's content by its name.
 FILES: dict[str, Callable[[Audit], bytes]] = {
     "audit.csv": lambda told: as_csv(table(told)),
     "keep.txt": lambda told: keep_list(told),
     "report.html": lambda told: page(told).encode(),
+    "audit.parquet": lambda told: parquet(told),
+    "issues.csv": lambda told: as_csv(issues(told)),
     "audit.json": lambda told: json.dumps(document(told), allow_nan=False).encode(),
 }
-WRITTEN = ("audit.csv", "keep.txt", "report.html")
+WRITTEN = ("audit.csv", "keep.txt", "report.html", "audit.parquet", "issues.csv")
 
 
 def write(told: Audit, folder: Path) -> list[Path]:
-    """`audit.csv` (path, label, score, flagged, reason), `keep.txt` (the paths that are not flagged), `report.html`."""
+    """`audit.csv` (path, label, score, flagged, reason), `keep.txt` (the paths that are not flagged), `report.html`.
+
+    And, for other programs, `audit.parquet` (see `parquet`) and `issues.csv` (see `issues`).
+    """
     files = {name: FILES[name](told) for name in WRITTEN}
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -49,6 +56,50 @@ def table(told: Audit) -> pd.DataFrame:
             "reason": [told.reasons.get(row, "") for row in range(len(brought.labels))],
         }
     )
+
+
+def parquet(told: Audit) -> bytes:
+    """The table as Parquet, with each image's rank (1: the most suspicious) and its split, and names as they are."""
+    ranked = table(told)
+    order = np.argsort(-np.nan_to_num(ranked["score"].to_numpy(), nan=-np.inf), kind="stable")
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(1, len(order) + 1)
+    splits = np.array(told.brought.split_names, object)[told.brought.splits]
+    buffer = io.BytesIO()
+    ranked.assign(rank=rank, split=splits).to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def issues(told: Audit) -> pd.DataFrame:
+    """A row an image in the form of cleanlab's issues: for each cause that was found `is_…_issue` and `…_score`.
+
+    Scores are from 0 to 1, low is bad. That of a backdoor follows the ranks of its class; of other causes it is 0 or 1.
+    """
+    brought = told.brought
+    found = pd.DataFrame(
+        {"path": brought.names, "given_label": np.array([*brought.classes, None], object)[brought.labels]}
+    )
+    for cause in CAUSES:
+        ids = [one.ids for one in told.findings if one.cause == cause and len(one.ids)]
+        if not ids:
+            continue
+        meant = np.zeros(len(brought), bool)
+        meant[np.concatenate(ids)] = True
+        found[f"is_{cause}_issue"] = meant
+        found[f"{cause}_score"] = _ranks(told) if cause == "backdoor" else 1.0 - meant
+    return found
+
+
+def _ranks(told: Audit) -> Scores:
+    """The share of its class that is more suspicious than an image [n]; 1 where nothing was judged."""
+    ranks = np.ones(len(told.brought))
+    if told.judged is None:
+        return ranks
+    scores = told.judged.scores(len(told.brought))
+    for label in range(len(told.brought.classes)):
+        rows = np.flatnonzero((told.brought.labels == label) & ~np.isnan(scores))
+        ranks[rows[np.argsort(-scores[rows], kind="stable")]] = np.arange(len(rows)) / max(len(rows) - 1, 1)
+    return ranks
 
 
 def keep_list(told: Audit, keep: Mask | None = None) -> bytes:

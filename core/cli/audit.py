@@ -45,7 +45,9 @@ def audit(
     control: Annotated[
         bool, typer.Option("--control", help="Also plant known triggers, and say which of them would have been found.")
     ] = False,
-    to: Annotated[Path | None, typer.Option(help="A folder for audit.csv, keep.txt and report.html.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="A folder for audit.csv, keep.txt, report.html; audit.parquet, issues.csv.")
+    ] = None,
     clean: Annotated[
         Path | None,
         typer.Option(help="A new folder for a clean copy: clean/class/…, and what is flagged in quarantine/class/…."),

@@ -36,7 +36,7 @@ from core.detectors.repeats import repeats
 from core.types import BadRequest, Detection, Features, Ids, Images, Labels, Logits, Mask, Scores
 
 # Of what a test flags, up to which share strays from what `repeats` flags in the same class: an opaque stamp is there
-# to the bit or not at all, so these are benign images at the edge of the other test's cut. Chosen on one all-to-all run.
+# to the bit or not at all, so these are benign images at the edge of the other's cut. Chosen on one all-to-all run.
 STRAY = 0.05
 
 ON_IMAGES: Mapping[str, Callable[..., Detection]] = {

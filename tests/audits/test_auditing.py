@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -88,7 +89,7 @@ def test_one_object_holds_what_is_promised(accused: audits.Audit) -> None:
 
 
 def test_what_is_written_agrees(accused: audits.Audit, tmp_path: Path) -> None:
-    table, keep, report = audits.write(accused, tmp_path / "out")
+    table, keep, report, *_ = audits.write(accused, tmp_path / "out")
     rows = list(csv.DictReader(io.StringIO(table.read_text())))
     assert list(rows[0]) == ["path", "label", "score", "flagged", "reason"]
     flagged = [row["path"] for row in rows if row["flagged"] == "True"]
@@ -194,3 +195,20 @@ def test_near_copies_are_found_whatever_the_order() -> None:
     wanted = {tuple(sorted((int(place[row]), int(place[300 + row])))) for row in range(15)}
     assert wanted <= {tuple(pair) for pair in found.near.tolist()}
     assert len(found.near) <= 17
+
+
+def test_tables_for_other_programs(accused: audits.Audit) -> None:
+    whole = pd.read_parquet(io.BytesIO(audits.FILES["audit.parquet"](accused)))
+    assert whole.columns.tolist() == ["path", "label", "score", "flagged", "reason", "rank", "split"]
+    assert sorted(whole["rank"]) == list(range(1, len(whole) + 1))
+    assert whole["score"].iloc[whole["rank"].argmin()] == whole["score"].max()
+    issues = pd.read_csv(io.BytesIO(audits.FILES["issues.csv"](accused)))
+    meant = issues["is_backdoor_issue"]
+    assert meant.sum() == STAMPED
+    assert set(issues.loc[meant, "given_label"]) == {"cat"}
+    assert issues["backdoor_score"].between(0, 1).all()
+    assert (
+        issues.loc[meant, "backdoor_score"].max()
+        < issues.loc[~meant & (issues["given_label"] == "cat"), "backdoor_score"].min()
+    )
+    assert "is_copies_issue" not in issues.columns, "only what was found"
