@@ -153,7 +153,8 @@ def scoring_buttons(screen: AppTest) -> list[str]:
     return [button.key for button in screen.button if (button.key or "").startswith("score ")]
 
 
-NEEDING_MORE = [name for name, entry in core.DETECTORS.items() if {"losses", "entropies"} & set(entry.needs)]
+FROM_NETWORK = {"losses", "entropies", "attributions"}
+NEEDING_MORE = [name for name, entry in core.DETECTORS.items() if FROM_NETWORK & {*entry.needs, *entry.may}]
 
 
 def test_every_detector_is_listed_and_what_is_stored_is_shown_at_once() -> None:
