@@ -87,8 +87,13 @@ def views_of(images: Images) -> list[View]:
     return [*whole_views(), *tile_views(*images.shape[1:3])]
 
 
-def split_spectral(features: Features, labels: Labels, logits: Logits, *, level: float, view: str = "") -> Detection:
-    """The same test on features [n, d] of a network; logits are not used. view: their name, for what is found."""
+def split_spectral(features: Features, labels: Labels, logits: Logits, *, level: float) -> Detection:
+    """The same test on features [n, d] of a network; logits are not used."""
+    return split(features, labels, level, "")
+
+
+def split(features: Features, labels: Labels, level: float, view: str) -> Detection:
+    """The same on features [n, d] of a view that is called so in what is found."""
     order = by_content(features.astype(np.float32))
     seen = [(View(view, None), lambda: narrow(features).astype(np.float64))]
     return _detection(seen, labels, order, Rule(level, 1, APART_INSIDE), "split-spectral")

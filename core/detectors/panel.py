@@ -27,7 +27,7 @@ import numpy as np
 from core.configuration import ATTRIBUTION, DETECTORS
 from core.detectors import naming
 from core.detectors.classes import Vector
-from core.detectors.image_spectral import image_spectral, split_spectral
+from core.detectors.image_spectral import image_spectral, split, split_spectral
 from core.detectors.judged import classes
 from core.detectors.members import members_of
 from core.detectors.mirror import mirror
@@ -127,7 +127,7 @@ def _tests(seen: Seen, level: float, known: Mapping[str, Detection]) -> Iterator
         found = known.get(ON_FEATURES) or split_spectral(features, labels, logits, level=level)
         yield ON_FEATURES, found
     if attributions is not None:
-        found = split_spectral(attributions, labels, logits, level=level, view=ATTRIBUTION)
+        found = split(attributions, labels, level, ATTRIBUTION)
         yield f"{ON_FEATURES} of the {ATTRIBUTION}", found
 
 

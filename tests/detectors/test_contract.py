@@ -105,7 +105,8 @@ def test_a_row_far_from_its_class_has_the_highest_score_of_it(detector):
 def test_a_detector_is_given_features_labels_logits_what_it_needs_its_settings_and_nothing_else(detector):
     entry = DETECTORS[detector]
     given = list(inspect.signature(entry.load()).parameters)
-    assert given == ["features", "labels", "logits", *entry.needs, *entry.parameters, *entry.may]
+    known = ["known"] if entry.parts else []
+    assert given == ["features", "labels", "logits", *entry.needs, *entry.parameters, *entry.may, *known]
     hints = typing.get_type_hints(entry.load())
     assert [hints[name] for name in given[:3]] == [Features, Labels, Logits]
     assert hints["return"] is Detection
@@ -280,7 +281,7 @@ def test_lists_and_small_integers_are_taken_as_they_are():
 
 
 def test_every_need_is_explained():
-    assert {name for entry in DETECTORS.values() for name in entry.needs} == set(EVIDENCE)
+    assert {name for entry in DETECTORS.values() for name in (*entry.needs, *entry.may)} == set(EVIDENCE)
 
 
 @needing_more
