@@ -25,7 +25,7 @@ from core.configuration import DatasetConfig
 from core.types import Detection
 
 RESULTS = Path(__file__).parent / "results" / "clean_sets.json"
-SIZES = {500: 8, 1_000: 5, 2_000: 3, 5_000: 1}  # images of each class -> how many sets
+SIZES = {500: 8, 1_000: 4, 2_000: 2, 5_000: 1}  # images of each class -> how many sets
 UNEVEN = 5  # sets of 500 + 9 x 100
 CLOUDS = 5  # seeds of each shape and size
 FEATURES, CLASSES = 64, 10
