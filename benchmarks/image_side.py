@@ -2,8 +2,8 @@
 
     python -m benchmarks.image_side     # prints a line each and writes benchmarks/results/image_side.json
 
-Each size is judged in a process of its own, since the most memory that a process has had is never given back. The large
-images are 2,000 of 224 x 224 pixels: CIFAR-10's magnified, in ten classes, with noise as cameras have it. Memory is what
+Each size is judged in a process of its own, since the most memory that a process has had is never given back. Large
+images are 2,000 of 224 x 224 pixels: CIFAR-10's magnified, in ten classes, with noise as cameras have. Memory is what
 a process holds at most beyond what it held with the images in it. The ratio of 50 to 10 thousand says how it grows.
 """
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 RECIPE = "quick"
 STEPS = 170  # about as many as the recipe takes on the sets that it was made for
-BATCHES = 30  # of an epoch, at least, where the set is small
+BATCHES = 30  # of an epoch, at least, where the set is small,
+SMALLEST = 32  # but none smaller: the recipe's rates are too high for these
 SIDE = 64  # pixels that the network is shown, at most
 CLEARLY = 0.2  # of the way from the commonest label's share to 1, from which on a network is believed
 VERSION = 1
@@ -79,8 +80,8 @@ def expected_seconds(count: int, height: int, width: int) -> float:
 def settings(count: int, grey: bool) -> TrainingConfig:
     """The recipe's numbers for a set of so many images: smaller sets in smaller batches and more epochs."""
     numbers = dict(RECIPES[RECIPE].numbers)
-    batch = int(np.clip(count // BATCHES, 2, numbers["batch_size"]))
-    epochs = max(int(numbers["epochs"]), round(STEPS * batch / count))
+    batch = int(np.clip(count // BATCHES, SMALLEST, numbers["batch_size"]))
+    epochs = int(np.clip(round(STEPS * batch / count), numbers["epochs"], STEPS))
     exact = {"precision": "fp32"} if grey else {}  # as the recipe has it for the digits, which says why
     return TrainingConfig(recipe=RECIPE, **{**numbers, "batch_size": batch, "epochs": epochs, **exact})
 
