@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import core
@@ -9,6 +11,7 @@ from core import Job, Result
 from pages.parts.around import cuts
 from pages.parts.common import planted
 from pages.parts.scores import control
+from tests.pages import stored
 from tests.pages.conftest import Open
 
 PLANT = "Plant known triggers"
@@ -19,8 +22,9 @@ def labels(app: object) -> list[str]:
 
 
 def test_triggers_are_planted_when_asked_and_then_shown_at_once(
-    finished_job: Job, open_screen: Open, monkeypatch: pytest.MonkeyPatch
+    own_home: Path, open_screen: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    finished_job = stored.finished(stored.config(), weights=True)  # the panel asks the network, too
     monkeypatch.setattr(core.control, "PLANTED", ("patch", "sinusoid"))
     monkeypatch.setattr(core.control, "SHARES", (0.3, 0.05))
     app = open_screen("scores", run=finished_job.key, detector="panel")
