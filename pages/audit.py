@@ -96,7 +96,7 @@ def audit(looked: Looked) -> Kept | None:
             "Audit", type="primary", icon=":material/troubleshoot:", key="audit now", disabled=not wanting
         )
         st.toggle("Also say what would have been found", key=PLANTING, help=CONTROL)
-        seconds = audits.expected_seconds(looked.listing.images, 32, 32)
+        seconds = audits.expected_seconds(looked.listing.images)
         st.toggle(f"Also train a network ({words.duration(seconds)} or more)", key=NETWORK, help=TRAINED)
     if wanting and pressed:
         kept.keep(looked, run(looked, wish))

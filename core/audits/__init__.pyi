@@ -6,10 +6,12 @@ from .brought import Listing as Listing
 from .brought import Unreadable as Unreadable
 from .copying import ON_DISK as ON_DISK
 from .copying import Copied as Copied
+from .copying import check_copy as check_copy
 from .copying import copy as copy
 from .exports import FILES as FILES
 from .exports import keep_list as keep_list
 from .exports import write as write
+from .finding import ACCUSED as ACCUSED
 from .finding import CAUSES as CAUSES
 from .finding import Found as Found
 from .finding import plain as plain

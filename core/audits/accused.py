@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.audits.brought import Brought
-from core.audits.finding import Found, Judged, listed, nobody, plain
+from core.audits.finding import ACCUSED, Found, Judged, listed, nobody, plain
 from core.detectors import detect
 from core.types import Detection, Features, Finding
 
@@ -107,7 +107,7 @@ def reasons(brought: Brought, judged: Judged | None, findings: list[Found]) -> M
                 if row in flagged:
                     told.setdefault(row, []).append(f"{one.detector}: {one.words}")
     for found in findings:
-        if found.cause not in ("backdoor", "mark"):
+        if found.cause not in ACCUSED:
             for row in found.ids.tolist():
                 told.setdefault(row, []).append(found.cause)
     return {row: "; ".join(dict.fromkeys(why)) for row, why in told.items()}

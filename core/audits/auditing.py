@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,14 +15,14 @@ from core.audits import accused, networks, own, proving
 from core.audits.brought import Brought
 from core.audits.finding import CAUSES, Found, Judged, listed
 from core.audits.given import given
-from core.audits.networks import Witness
+from core.audits.networks import Tell, Witness
+from core.audits.own import Own
 from core.audits.plainly import plain_findings
 from core.audits.sources import read
 from core.evaluation import Control, Rebuilt, control, rebuilt
 from core.types import BadRequest, Features, Images, Mask
 
 Meant = tuple[tuple[str, ...], bytes]  # a finding's classes, and its images
-Tell = Callable[[float, str], None]  # the share that is done, and of what
 NONE, TRAIN = "none", "train"  # networks; else a file
 ORDER = {cause: place for place, cause in enumerate(CAUSES)}
 
@@ -120,11 +119,12 @@ def audit(
     BadRequest where the set cannot be read, or features or weights are of something else.
     """
     began = time.perf_counter()
+    brings = None if network in (NONE, TRAIN) else own.loaded(network, architecture)
     brought = _brought(what, labels, side, tell)
     seen = _aligned(features, brought)
     tell(0.3, "looking for copies")
     found, notes = plain_findings(brought)
-    witness = _witness(brought, network, architecture, lambda done, of: tell(0.35 + 0.15 * done, of))
+    witness = _witness(brought, network == TRAIN, brings, lambda done, of: tell(0.35 + 0.15 * done, of))
     tell(0.5, "asking the panel")
     judged = _judged(brought, seen, witness, level)
     planted = None
@@ -141,10 +141,10 @@ def audit(
     return replace(told, findings=findings, seconds=time.perf_counter() - began)
 
 
-def _witness(brought: Brought, network: str | Path, architecture: str, tell: Tell) -> Witness | None:
-    if network == NONE:
-        return None
-    return networks.trained(brought, tell) if network == TRAIN else own.asked(brought, network, architecture, tell)
+def _witness(brought: Brought, train: bool, brings: Own | None, tell: Tell) -> Witness | None:
+    if train:
+        return networks.trained(brought, tell)
+    return None if brings is None else own.asked(brought, brings, tell)
 
 
 def _judged(brought: Brought, seen: Features | None, witness: Witness | None, level: float) -> Judged | None:

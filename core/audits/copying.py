@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from core.audits.brought import Brought
+from core.audits.brought import Brought, Listing
 from core.audits.decoding import contents, digest
 from core.audits.found import Fault, Raw, Row
 from core.audits.given import MEMORY
@@ -34,11 +34,17 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  
 
 
 class Copied(NamedTuple):
-    """A clean copy: its folder, how many images are kept in it, and how many lie aside."""
+    """A clean copy: the folders of what is kept and of what lies aside, and how many images are in each."""
 
-    folder: Path
+    clean: Path
+    quarantine: Path
     kept: int
     aside: int
+
+    @property
+    def sentence(self) -> str:
+        """What was written, and where."""
+        return f"{self.kept:,} images are in {self.clean}, {self.aside:,} in {self.quarantine}"
 
 
 def copy(
@@ -52,11 +58,7 @@ def copy(
     """
     if keep.shape != (len(brought),):
         raise BadRequest(f"keep must be [{len(brought)}], one an image; got {list(keep.shape)}")
-    if links and brought.kind not in ON_DISK:
-        raise BadRequest(
-            f"links lead to files, and the images of this set ({brought.kind}) are none; copy them instead"
-        )
-    _check_folder(brought, to)
+    check_copy(brought, to, links)
     names, copied = _Names(brought), [0, 0]
     with writing(to):
         for row, image in enumerate(_each(brought)):
@@ -67,15 +69,18 @@ def copy(
             if row % 64 == 0:
                 tell(row / len(brought))
     tell(1.0)
-    return Copied(to, *copied)
+    return Copied(to / KEPT, to / ASIDE, *copied)
 
 
-def _check_folder(brought: Brought, to: Path) -> None:
+def check_copy(of: Brought | Listing, to: Path, links: bool) -> None:
+    """BadRequest where a copy of a set could not go to a folder, before anything is computed for it (see `copy`)."""
+    if links and of.kind not in ON_DISK:
+        raise BadRequest(f"links lead to files, and the images of this set ({of.kind}) are none; copy them instead")
     with writing(to):
         if to.exists() and (not to.is_dir() or any(to.iterdir())):
             raise BadRequest(f"a clean copy needs an empty folder, or a new one; {to} holds something")
-        source, target = Path(os.path.realpath(brought.source)), Path(os.path.realpath(to))
-    if brought.source != MEMORY and source.is_dir() and target.is_relative_to(source):
+        source, target = Path(os.path.realpath(of.source)), Path(os.path.realpath(to))
+    if of.source != MEMORY and source.is_dir() and target.is_relative_to(source):
         raise BadRequest(f"a clean copy must not lie within the set that it is of: {to} does")
 
 

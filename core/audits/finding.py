@@ -25,6 +25,7 @@ CAUSES = {
     "unreadable": "files that are no image, or a broken one",
     "small": "classes too small to judge",
 }
+ACCUSED = ("backdoor", "mark")  # of what was planted, or looks so
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ SIDE = 64  # pixels that the network is shown, at most
 CLEARLY = 0.2  # of the way from the commonest label's share to 1, from which on a network is believed
 VERSION = 1
 
-Tell = Callable[[float, str], None]
+Tell = Callable[[float, str], None]  # the share that is done, and of what
 
 
 @dataclass(frozen=True)
@@ -39,21 +39,34 @@ class Witness:
     """A network that was asked about every image of a set; what: which one, for a sentence.
 
     ids [m]: the images that have a label. features [m, d] and attributions [m, a]: what it makes of these, and what its
-    answers for their labels rest on (None where it was not asked for that). accuracy: the share of them that it answers
-    with their label; chance: that of the commonest label. ask(images [n, h, w, 3] at the working size) -> logits
-    [n, k], a column a class of the set.
+    answers for their labels rest on (None where it was not trained here, and not asked for that). labels, answers [m]:
+    what they have and what it says. ask(images [n, h, w, 3] at the working size) -> logits [n, k], a column a class.
     """
 
     what: str
     ids: Ids
     features: Features
     attributions: Features | None
+    labels: Labels
     answers: Labels
-    accuracy: float
-    chance: float
     side: tuple[int, int]
     seconds: float
     ask: Callable[[Images], Logits]
+
+    @property
+    def accuracy(self) -> float:
+        """The share of the labelled images that it answers with their label."""
+        return float((self.answers == self.labels).mean())
+
+    @property
+    def chance(self) -> float:
+        """The share of the commonest label."""
+        return float(np.bincount(self.labels).max() / len(self.labels))
+
+    @property
+    def trained_here(self) -> bool:
+        """Whether it was trained on this set by this program, and not brought."""
+        return self.attributions is not None
 
     @property
     def believed(self) -> bool:
@@ -69,12 +82,10 @@ class Witness:
         return f"{said}, and the commonest label is that of {self.chance:.0%}: it knows too little of them to be asked"
 
 
-def expected_seconds(count: int, height: int, width: int) -> float:
-    """About how long the training takes on two CPU cores, and asking it."""
+def expected_seconds(count: int) -> float:
+    """About how long training on so many images of 32 x 32 takes, and asking about them, on two CPU cores."""
     numbers = settings(count, grey=False)
-    height, width = _shown(height, width)
-    a_second = float(MODELS[numbers.model].facts["cpu_images_per_second"]) * (32 * 32) / (height * width)
-    return (numbers.epochs + 1) * count / a_second + 5
+    return float((numbers.epochs + 1) * count / MODELS[numbers.model].facts["cpu_images_per_second"] + 5)
 
 
 def settings(count: int, grey: bool) -> TrainingConfig:
@@ -116,12 +127,10 @@ def trained(
 
     features, logits = represent(network, images, "penultimate", watch=watching(0.8))
     attributions, _ = attribute(network, images, labels, watch=watching(0.9))
-    answers = logits.argmax(1)
     height, width = small.shape[1:3]
     what = f"a network was trained on the set ({height} x {width} pixels, {seconds:.0f} seconds)"
     return Witness(
-        what, ids, features, attributions, answers, accuracy=float((answers == labels).mean()),
-        chance=float(np.bincount(labels).max() / len(labels)), side=(height, width), seconds=seconds,
+        what, ids, features, attributions, labels, answers=logits.argmax(1), side=(height, width), seconds=seconds,
         ask=lambda some: predict(network, _reduced(some)),
     )  # fmt: skip
 
@@ -177,11 +186,6 @@ def _key(images: Images, labels: Labels, numbers: TrainingConfig, classes: int, 
 
 def _reduced(images: Images) -> Images:
     return reduced(images, SIDE)
-
-
-def _shown(height: int, width: int) -> tuple[int, int]:
-    scale = min(1.0, SIDE / max(height, width))
-    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def _grey(images: Images) -> bool:

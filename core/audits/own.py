@@ -48,29 +48,41 @@ class _Way:
     numbers: Ids
 
 
-def asked(brought: Brought, file: str | Path, architecture: str, tell: Tell) -> Witness:
-    """Ask a network about all labelled images of a set.
+@dataclass(frozen=True)
+class Own:
+    """A network with its weights, which were seen to fit its architecture; the name of its file, and its outputs."""
+
+    file: str
+    architecture: str
+    outputs: int
+    network: nn.Module
+
+
+def loaded(file: str | Path, architecture: str) -> Own:
+    """A network from its file, before anything of a set is read.
 
     architecture: a name of torchvision.models.list_models(), or one of OURS. BadRequest where the file is no
-    safetensors file, its weights do not fit the architecture, or it answers another number of classes than the set has.
+    safetensors file, or its weights do not fit the architecture.
     """
     from core.training import devices
 
     path = Path(file).expanduser()
-    state = _state(path)
-    outputs, network = _built(architecture, state, path)
-    if outputs != len(brought.classes):
-        raise BadRequest(f"{path.name} answers {outputs:,} classes, and the set has {len(brought.classes):,}")
-    network = network.to(devices.choose()).eval()
+    outputs, network = _built(architecture, _state(path), path)
+    return Own(path.name, architecture, outputs, network.to(devices.choose()).eval())
+
+
+def asked(brought: Brought, own: Own, tell: Tell) -> Witness:
+    """Ask a network about all labelled images of a set; BadRequest where it answers another number of classes."""
+    if own.outputs != len(brought.classes):
+        raise BadRequest(f"{own.file} answers {own.outputs:,} classes, and the set has {len(brought.classes):,}")
     ids = np.flatnonzero(brought.labels >= 0)
-    images, labels = brought.images[ids], brought.labels[ids]
-    way = _best(network, images, labels, brought.classes, [RAW] if architecture in OURS else list(SCALINGS))
+    images, labels, network = brought.images[ids], brought.labels[ids], own.network
+    way = _best(network, images, labels, brought.classes, [RAW] if own.architecture in OURS else list(SCALINGS))
     features, logits = _answered(network, images, way.scaling, lambda done: tell(done, "asking the network"))
-    answers = logits[:, way.numbers].argmax(1)
     return Witness(
-        what=f"the network {path.name} ({architecture}, pixels {way.scaling}, classes in the order of {way.order})",
-        ids=ids, features=features, attributions=None, answers=answers, accuracy=float((answers == labels).mean()),
-        chance=float(np.bincount(labels).max() / len(labels)), side=(images.shape[1], images.shape[2]), seconds=0.0,
+        what=f"the network {own.file} ({own.architecture}, pixels {way.scaling}, classes in the order of {way.order})",
+        ids=ids, features=features, attributions=None, labels=labels, answers=logits[:, way.numbers].argmax(1),
+        side=(images.shape[1], images.shape[2]), seconds=0.0,
         ask=lambda some: _answered(network, some, way.scaling)[1][:, way.numbers],
     )  # fmt: skip
 

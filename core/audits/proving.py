@@ -13,13 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from core.audits.brought import Brought
-from core.audits.finding import Found, plain
+from core.audits.finding import ACCUSED, Found, plain
 from core.audits.networks import Witness
 from core.evaluation import Rebuilt, Transplant, transplant
 from core.results import proofs
 from core.types import Ids, Mask
 
-ACCUSED = ("backdoor", "mark")
 MOST = 12  # findings that are tried: each takes seconds
 KNOWN = 0.5  # of the flagged images, from which on the network has learned to answer them with their label
 

@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from core.audits.auditing import Audit
-from core.audits.finding import CAUSES, Found, plain
+from core.audits.finding import ACCUSED, CAUSES, Found, plain
 from core.audits.told import brought_sentences
 from core.evaluation import control
 from core.results import markup, templates
@@ -16,7 +16,6 @@ from core.types import Ids
 
 SHOWN = 48  # pictures of a finding
 SIDE = 64  # pixels
-ACCUSED = ("backdoor", "mark")
 
 
 def page(told: Audit) -> str:

@@ -46,7 +46,7 @@ def retrained(told: Audit, tell: Tell, *, keep: Mask | None = None) -> Retrained
     BadRequest where the audit trained no network that is believed, or nothing of the set would be left out.
     """
     kept = ~told.flagged if keep is None else keep
-    if told.network is None or not told.network.believed or told.network.attributions is None:
+    if told.network is None or not (told.network.believed and told.network.trained_here):
         raise BadRequest("there must be a network trained here on the whole set to compare with: audit it so first")
     if kept.all():
         raise BadRequest("all images are kept, so the network would be the same; there must be some to leave out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -68,6 +69,8 @@ def audit(
         check_target(folder)
     if retrain and network != "train":
         raise BadRequest("--retrain compares two networks that are trained here; say --network train, too")
+    if clean is not None:
+        audits.check_copy(audits.recognise(path), clean, links)
     seen = None if features is None else read(features, "features")
     with shown("reading") as watch:
 
@@ -75,28 +78,26 @@ def audit(
             watch(Event("audit", done, of, {"overall": done}))
 
         found = audits.audit(
-            path,
-            features=seen,
-            level=level,
-            side=side,
-            planting=control,
-            network=network,
-            architecture=architecture,
+            path, features=seen, level=level, side=side, planting=control, network=network, architecture=architecture,
             tell=watched,
-        )
-        anew = audits.retrained(found, watched) if retrain and found.flagged.any() else None
+        )  # fmt: skip
+        able = found.flagged.any() and found.network is not None and found.network.believed
+        anew = audits.retrained(found, watched) if retrain and able else None
     written = [] if to is None else audits.write(found, to)
-    copied = None if clean is None else audits.copy(found.brought, ~found.flagged, clean, links=links)
     if as_json:
-        network_after = {} if anew is None else {"retrained": asdict(anew)}
-        print(json.dumps({**audits.document(found), **network_after}, allow_nan=False))
-        return
-    for said in audits.sentences(found):
-        out.print(said, markup=False, highlight=False, soft_wrap=True)
-    for said in [] if anew is None else audits.compared(anew):
-        out.print(said, markup=False, highlight=False, soft_wrap=True)
-    for file in written:
-        out.print(f"written: {file}", markup=False, highlight=False, soft_wrap=True)
-    if copied is not None:
-        said = f"clean copy: {copied.kept:,} images kept, {copied.aside:,} aside, in {copied.folder}"
+        compared = {} if anew is None else {"retrained": asdict(anew)}
+        print(json.dumps({**audits.document(found), **compared}, allow_nan=False))
+    else:
+        _say([*audits.sentences(found), *(f"written: {file}" for file in written)])
+        _say([] if anew is None else audits.compared(anew))
+        if retrain and anew is None:
+            _say(["not trained anew: nothing is flagged, or the network knows too little of the set"])
+    if clean is not None:
+        copied = audits.copy(found.brought, ~found.flagged, clean, links=links)
+        if not as_json:
+            _say([f"clean copy: {copied.sentence}"])
+
+
+def _say(sentences: Iterable[str]) -> None:
+    for said in sentences:
         out.print(said, markup=False, highlight=False, soft_wrap=True)

@@ -19,6 +19,7 @@ often seen by another; a trigger that differs from image to image evades all tha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -104,7 +105,8 @@ def panel(
             continue
         cut[label] = 0.0
         scores[ids] = _together(speaking, label, ids)
-        findings += [told for one in speaking for told in one.found.findings if told.label == label]
+        told = (finding for one in speaking for finding in one.found.findings if finding.label == label)
+        findings += [replace(finding, ids=finding.ids[scores[finding.ids] > 0]) for finding in told]
     statistic, threshold = naming.digits(p), float(naming.digits(np.array([limit]))[0])
     return Detection(
         scores,

@@ -113,17 +113,16 @@ def entropies(
 
     images() is the run's training set, [n, h, w, 3].
     """
-    model = stages.model_key(config)
-    key = stages.entropies_key(model, defence)
-    with store.lock("entropies", key):
-        known = store.read("entropies", key)
-        if known is None:
-            network = store.read("model", model)
-            if network is None or not network.has_weights:
-                return None
-            found = _answers(config, defence, network.weights(), images(), device, watch)
-            known = store.write("entropies", key, arrays={ENTROPIES: found})
-    return known.array(ENTROPIES)
+
+    def ask(network: Network) -> dict[str, NDArray[Any]]:
+        from core.evidence import superimpose
+        from core.training import devices
+
+        others, seed = (int(defence.parameters[name]) for name in ("others", "seed"))
+        bf16 = devices.use_bf16(config.training.precision, devices.choose(device))
+        return {ENTROPIES: superimpose.entropies(network, images(), others, seed, bf16=bf16, watch=watch)}
+
+    return _asked(store, config, device, "entropies", stages.entropies_key(stages.model_key(config), defence), ask)
 
 
 def attributions(
@@ -137,20 +136,34 @@ def attributions(
 
     They are kept as the run's representation of that name, beside the logits.
     """
-    model = stages.model_key(config)
-    key = stages.features_key(model, ATTRIBUTION)
-    with store.lock("features", key):
-        known = store.read("features", key)
+
+    def ask(network: Network) -> dict[str, NDArray[Any]]:
+        from core.evidence import representations
+
+        seen = poisoned()
+        told = representations.attribute(network, seen.images, seen.labels, watch=watch, stage="score")
+        return dict(zip(("features", "logits"), told, strict=True))
+
+    return _asked(store, config, device, "features", stages.features_key(stages.model_key(config), ATTRIBUTION), ask)
+
+
+def _asked(
+    store: Store,
+    config: RunConfig,
+    device: str,
+    stage: str,
+    key: str,
+    ask: Callable[[Network], dict[str, NDArray[Any]]],
+) -> NDArray[Any] | None:
+    """What a run's network answered, stored or asked now and kept; None without the network."""
+    with store.lock(stage, key):
+        known = store.read(stage, key)
         if known is None:
-            network = store.read("model", model)
+            network = store.read("model", stages.model_key(config))
             if network is None or not network.has_weights:
                 return None
-            from core.evidence import representations
-
-            asked, seen = _network(config, network.weights(), device), poisoned()
-            told = representations.attribute(asked, seen.images, seen.labels, watch=watch, stage="score")
-            known = store.write("features", key, arrays=dict(zip(("features", "logits"), told, strict=True)))
-    return known.array("features")
+            known = store.write(stage, key, arrays=ask(_network(config, network.weights(), device)))
+    return known.array(stage)  # an artefact's main array is called as the stage is
 
 
 def _network(config: RunConfig, weights: Mapping[str, Any], device: str) -> Network:
@@ -158,20 +171,3 @@ def _network(config: RunConfig, weights: Mapping[str, Any], device: str) -> Netw
 
     place, classes = devices.choose(device), len(class_names(config.dataset.name))
     return load_weights(models.build(config.training.model, classes, config.seed, place), weights)
-
-
-def _answers(
-    config: RunConfig,
-    defence: DefenceConfig,
-    weights: Mapping[str, Any],
-    images: Images,
-    device: str,
-    watch: Watcher,
-) -> Entropies:
-    from core.evidence import superimpose
-    from core.training import devices
-
-    network = _network(config, weights, device)
-    others, seed = (int(defence.parameters[name]) for name in ("others", "seed"))
-    bf16 = devices.use_bf16(config.training.precision, devices.choose(device))
-    return superimpose.entropies(network, images, others, seed, bf16=bf16, watch=watch)

@@ -132,27 +132,33 @@ def test_a_mark_in_every_class_is_an_accusation_once_it_is_answered(poisoned: au
     assert found.cause == "backdoor"
 
 
-def test_a_network_that_has_learned_nothing_is_not_believed() -> None:
-    generator = np.random.default_rng(3)
-    noise = generator.integers(0, 256, (120, 16, 16, 3)).astype(np.uint8)
-    told = core.audit(noise, generator.permutation(np.repeat(["a", "b", "c"], 40)), network="train")
-    assert told.network is not None
-    if not told.network.believed:  # noise can be learned by heart
-        assert "it knows too little of them to be asked" in told.network.sentence
-        assert not any("attribution" in note for note in told.notes)
+def test_a_network_that_is_not_believed_is_not_asked(
+    planted: tuple[Images, list[str]], poisoned: audits.Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(networks, "CLEARLY", 2.0)
+    told = core.audit(*planted, network="train")
+    assert not told.network.believed
+    assert "it knows too little of them to be asked" in told.network.sentence
+    assert not any("attribution" in note for note in told.notes)
+    (found,) = [one for one in told.findings if one.cause == "backdoor"]
+    assert found.proof is None
+    assert found.classes == (TARGET,), "the images say so all the same"
 
 
 def test_it_is_believed_only_clearly_above_the_commonest_label() -> None:
-    def witness(accuracy: float, chance: float) -> networks.Witness:
-        nothing = np.zeros((0, 1), np.float32)
-        none = np.zeros(0, np.int64)
-        return networks.Witness("one", none, nothing, nothing, none, accuracy, chance, (8, 8), 1.0, lambda _: nothing)
+    labels = np.repeat([0, 1, 2, 3, 4], [60, 10, 10, 10, 10])
 
-    assert witness(0.5, 0.1).believed
-    assert not witness(0.2, 0.1).believed
-    assert not witness(0.91, 0.9).believed
-    assert witness(0.95, 0.9).believed
-    assert "the commonest label is that of 90%" in witness(0.91, 0.9).sentence
+    def witness(right: int) -> networks.Witness:
+        answers = np.where(np.arange(100) < right, labels, (labels + 1) % 5)
+        nothing = np.zeros((100, 1), np.float32)
+        return networks.Witness(
+            "one", np.arange(100), nothing, nothing, labels, answers, (8, 8), 1.0, lambda _: nothing
+        )
+
+    assert (witness(70).accuracy, witness(70).chance) == (0.7, 0.6)
+    assert witness(70).believed
+    assert not witness(65).believed, "0.68 is a fifth of the way from 0.6 to 1"
+    assert "the commonest label is that of 60%" in witness(65).sentence
 
 
 def test_small_sets_are_trained_on_in_smaller_batches_and_more_epochs() -> None:
@@ -188,3 +194,37 @@ def test_the_command_line_trains_copies_and_compares(
     assert told["named"] == [TARGET]
     assert told["retrained"]["tried"][0]["after"] < 0.2
     assert len(list((tmp_path / "copy" / "quarantine" / TARGET).iterdir())) == PLANTED
+
+
+def test_what_cannot_be_copied_is_refused_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.cli import audit
+
+    np.savez(tmp_path / "set.npz", images=np.zeros((4, 8, 8, 3), np.uint8), labels=np.array(["a", "a", "b", "b"]))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    monkeypatch.setattr(audits, "audit", lambda *_, **__: pytest.fail("it was audited first"))
+    usual = dict(features=None, side=None, to=None, network="none", control=False, retrain=False, as_json=False)
+    for folder, links, words in (("full", False, "holds something"), ("copy", True, "links lead to files")):
+        with pytest.raises(BadRequest, match=words):
+            audit.audit(str(tmp_path / "set.npz"), clean=tmp_path / folder, links=links, **usual)
+    with pytest.raises(BadRequest, match="--network train, too"):
+        audit.audit(str(tmp_path / "set.npz"), clean=None, links=False, **{**usual, "retrain": True})
+
+
+def test_where_nothing_can_be_trained_anew_the_findings_are_said_all_the_same(
+    planted: tuple[Images, list[str]], poisoned: audits.Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.cli import audit
+
+    said: list[str] = []
+    monkeypatch.setattr(audit, "_say", lambda sentences: said.extend(sentences))
+    monkeypatch.setattr(networks, "CLEARLY", 2.0)
+    np.savez(tmp_path / "set.npz", images=planted[0], labels=np.array(planted[1]))
+    audit.audit(
+        str(tmp_path / "set.npz"), features=None, side=None, to=None, network="train", retrain=True, control=False,
+        clean=None, as_json=False,
+    )  # fmt: skip
+    assert any(f"planted in class {TARGET}" in one for one in said)
+    assert any("not trained anew" in one for one in said)

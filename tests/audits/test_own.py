@@ -117,6 +117,16 @@ def test_weights_that_do_not_fit_are_told_by_name(
         core.audit(*digits, network=saved(state), architecture="resnet19")
 
 
+def test_a_file_that_does_not_fit_is_told_before_a_set_is_read(
+    saved: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.audits import auditing
+
+    monkeypatch.setattr(auditing, "read", lambda *_, **__: pytest.fail("the images were read first"))
+    with pytest.raises(BadRequest, match="has no layer that answers"):
+        core.audit(tmp_path, network=saved({"bias": torch.zeros(4)}))
+
+
 def test_pickles_are_refused_and_never_read(digits: tuple[Images, list[str]], tmp_path: Path) -> None:
     class Trap:
         def __reduce__(self) -> tuple[object, tuple[str]]:

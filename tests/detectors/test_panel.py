@@ -53,7 +53,7 @@ def test_every_flagged_image_has_a_reason(stamped):
     found = detect("panel", features_of(1, slice(0, 60)), LABELS, evidence={"images": stamped})
     flagged = np.flatnonzero(found.scores > found.cut[LABELS])
     assert named(found) == [0, 2]
-    assert set(flagged) == set(np.concatenate([finding.ids for finding in found.findings]))
+    assert set(flagged) == set(np.concatenate([finding.ids for finding in found.findings])), "and no other has one"
     assert {finding.detector for finding in found.findings if finding.label == 0} == {"split-spectral"}
 
 

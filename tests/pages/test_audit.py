@@ -301,7 +301,7 @@ def test_a_thumbnail_keeps_what_is_one_pixel() -> None:
 
 def unticked(app: AppTest, rows: list[int]) -> AppTest:
     """A reviewer's unticking of some rows of the flagged, as the browser sends it."""
-    app.session_state[cleaning.EDITOR] = {
+    app.session_state[f"{cleaning.EDITOR} {app.session_state[kept.AUDITED].number}"] = {
         "edited_rows": {row: {cleaning.REMOVE: False} for row in rows}, "added_rows": [], "deleted_rows": [],
     }  # fmt: skip
     app.run()
@@ -331,6 +331,25 @@ def test_verdicts_act_on_what_is_kept_and_copied(screen, planted_set: Path, told
     assert not (tmp_path.parent / "elsewhere").exists()
 
 
+def test_verdicts_belong_to_one_set_and_outlast_another_look_at_it(
+    screen, photos: np.ndarray, planted_set: Path, tmp_path: Path
+) -> None:
+    app = unticked(audited(looked(screen(), planted_set)), [0, 1])
+    spared = app.session_state[kept.AUDITED].spared
+    assert len(spared) == 2
+    app.toggle(key="audit network").set_value(True).run()
+    first = app.session_state[kept.AUDITED]
+    again = kept.Kept(first.name, first.listing, first.told, first.number + 1, spared=first.spared)
+    app.session_state[kept.AUDITED] = again  # as after another audit of the same set
+    app.run()
+    assert app.session_state[kept.AUDITED].spared == spared
+    laid_out(tmp_path / "photos", in_class_folders(photos[::-1], made.PLANTED[::-1]))
+    app.toggle(key="audit network").set_value(False).run()
+    other = audited(looked(app, tmp_path / "photos")).session_state[kept.AUDITED]
+    assert other.told.flagged.any()
+    assert other.spared == frozenset(), "ticks of one set are not those of another"
+
+
 def test_a_clean_set_has_no_verdicts_to_give(screen, photos: np.ndarray, tmp_path: Path) -> None:
     laid_out(tmp_path / "photos", in_class_folders(photos[EACH + STAMPED :], made.PLANTED[1:]))
     app = audited(looked(screen(), tmp_path / "photos"))
@@ -340,9 +359,8 @@ def test_a_clean_set_has_no_verdicts_to_give(screen, photos: np.ndarray, tmp_pat
 def test_a_network_is_trained_when_asked_and_compared_with_one_of_what_is_kept(
     screen, planted_set: Path, told: Audit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nothing = np.zeros((0, 1), np.float32)
-    ids = np.zeros(0, np.int64)
-    witness = Witness("a network", ids, nothing, nothing, ids, 0.9, 0.3, (24, 24), 4.0, lambda images: nothing)
+    nothing, ids = np.zeros((4, 1), np.float32), np.arange(4)
+    witness = Witness("a network", ids, nothing, nothing, ids, ids, (24, 24), 4.0, lambda images: nothing)
     asked: list[str] = []
 
     def audit(*_: object, network: str, **__: object) -> Audit:

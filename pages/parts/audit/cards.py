@@ -20,7 +20,6 @@ from pages.parts.around.templates import render
 from pages.parts.audit.kept import Kept
 from pages.parts.common import findings, proof
 
-ACCUSED = ("backdoor", "mark")
 CARDS = 24  # findings that are drawn; all are in the report
 REBUILT = 6  # of which so many have what their images share: each takes seconds
 SIDE = 112  # pixels of a thumbnail, at most
@@ -41,7 +40,7 @@ def show(kept: Kept) -> None:
 
 def card(told: Audit, one: Found, rebuilding: bool = True) -> Markup:
     """One finding as HTML."""
-    accused = one.cause in ACCUSED
+    accused = one.cause in audits.ACCUSED
     rebuilt = told.trigger(one) if accused and rebuilding else None
     ids = audits.chosen(told, one.ids)
     images = words.count(len(one.ids), "image")

@@ -30,10 +30,11 @@ def review(found: Kept) -> Mask:
         "Untick what is no poison: *What to keep*, the clean copy and the network that is trained anew go by it."
         + (f" The {MOST} most suspicious are shown; the others are removed." if told.flagged.sum() > MOST else "")
     )
-    if EDITOR not in st.session_state or found.verdicts is None:
+    key = f"{EDITOR} {found.number}"  # its ticks are places in a table, which another audit's table has, too
+    if key not in st.session_state or found.verdicts is None:
         found.verdicts = _table(found, rows)
     edited = st.data_editor(
-        found.verdicts, key=EDITOR, hide_index=True, row_height=56, height=360,
+        found.verdicts, key=key, hide_index=True, row_height=56, height=360,
         disabled=[name for name in found.verdicts.columns if name != REMOVE],
         column_config={
             REMOVE: st.column_config.CheckboxColumn("Remove", width="small"),
@@ -92,8 +93,7 @@ def copy(found: Kept, keep: Mask) -> None:
         with plainly.trouble():
             with _bar("Copying …") as tell:
                 done = audits.copy(found.told.brought, keep, audits.allowed(folder), links=links, tell=tell)
-            kept, aside = done.folder / "clean", done.folder / "quarantine"
-            plainly.listed([f"{done.kept:,} images are in {kept}, {done.aside:,} in {aside}."])
+            plainly.listed([done.sentence])
 
 
 @contextmanager
@@ -116,7 +116,7 @@ def _bar(said: str) -> Iterator[Callable[[float], None]]:
 def anew(found: Kept, keep: Mask) -> None:
     """A network trained on what is kept beside that of the whole set; where one was trained, and is believed."""
     told = found.told
-    if told.network is None or not told.network.believed:
+    if told.network is None or not (told.network.believed and told.network.trained_here):
         return
     st.subheader("Trained on what is kept")
     asked = keep.tobytes()

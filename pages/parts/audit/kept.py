@@ -18,7 +18,7 @@ from core.audits import Audit, Listing, Retrained
 
 Tell = Callable[[float, str], None]
 
-LOOKED, AUDITED = "audit looked", "audit kept"  # in session state
+LOOKED, AUDITED, NUMBER = "audit looked", "audit kept", "audit number"  # in session state
 HELD = "audit held "  # and a widget's key: its value, which Streamlit forgets with the screen
 
 
@@ -54,13 +54,14 @@ class Looked(NamedTuple):
 class Kept:
     """An audit, of what, and its findings as they are drawn; what a reviewer made of it.
 
-    verdicts: the flagged images as they are shown; spared: ids of those that are to stay. anew: networks trained on
-    what is kept, by that.
+    number: of the tab's audits, no two alike. verdicts: the flagged images as they are shown; spared: ids of those that
+    are to stay. anew: networks trained on what is kept, by that.
     """
 
     name: tuple[str | int, ...]
     listing: Listing
     told: Audit
+    number: int = 0
     cards: list[Markup] | None = None
     verdicts: pd.DataFrame | None = None
     spared: frozenset[int] = frozenset()
@@ -104,8 +105,11 @@ def audited(of: Looked) -> Kept | None:
 
 
 def keep(of: Looked, told: Audit) -> Kept:
-    """Keep an audit in place of the last one."""
-    st.session_state[AUDITED] = made = Kept(of.name, of.listing, told)
+    """Keep an audit in place of the last one; what a reviewer spared of the same set stays spared."""
+    before, number = audited(of), st.session_state.get(NUMBER, 0) + 1
+    spared = frozenset[int]() if before is None else before.spared
+    made = Kept(of.name, of.listing, told, number, spared=spared)
+    st.session_state[AUDITED], st.session_state[NUMBER] = made, number
     return made
 
 
