@@ -69,7 +69,8 @@ def _tails(projections: Matrix) -> Vector:
     """The standardised third moment of each column of [n, s]."""
     centred = projections - projections.mean(0)
     spread = np.maximum(centred.std(0), np.finfo(float).tiny ** 0.25)
-    tails: Vector = ((centred / spread) ** 3).mean(0)
+    centred /= spread
+    tails: Vector = (centred * centred * centred).mean(0)  # a power of 3 is many times slower
     return tails
 
 

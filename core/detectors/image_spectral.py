@@ -30,7 +30,7 @@ from core.detectors.judged import TooSmall, classes
 from core.detectors.mixtures import mixture, standard
 from core.detectors.narrow import narrow
 from core.detectors.side_by_side import side_by_side
-from core.detectors.split import FEWEST_IMAGES, Fit, Rows, Split, by_content, by_order, fitted, judged, parted
+from core.detectors.split import FEWEST_IMAGES, Fit, Measured, Split, by_content, by_order, fitted, judged, parted
 from core.detectors.views import LARGEST, View, reduced, tile_views, whole_views
 from core.types import Detection, Features, Finding, Ids, Images, Labels, Logits, Scores
 
@@ -122,11 +122,11 @@ def _told(view: View, split: Split, label: int, rule: Rule) -> Told:
     """What a view says of a class."""
     if not split.varies(label):
         return Told(view, -np.inf, np.zeros(len(split.members[label])), None)
-    return told_of(view, split.whitened(label), split.halves(label), rule)
+    return told_of(view, split.measured(label), split.halves(label), rule)
 
 
-def told_of(view: View, points: Rows, halves: tuple[Ids, Ids], rule: Rule) -> Told:
-    """What a view says of a whitened class [m, d] in two halves."""
+def told_of(view: View, points: Measured, halves: tuple[Ids, Ids], rule: Rule) -> Told:
+    """What a view says of a class [m, d], in the metric of the others, in two halves."""
     log_e, scores = judged(points, halves)
     if log_e < rule.loud:
         return Told(view, log_e, scores, None)

@@ -55,7 +55,8 @@ def mixture(projection: Vector) -> Mixture | None:
         [np.bincount(bins, weights, BINS) for weights in (np.ones(len(bins)), projection, projection**2)]
     )
     sums = sums[:, sums[0] > 0]
-    fits = [_fit(sums, float(np.quantile(projection, quantile)), weight) for quantile, weight in STARTS]
+    uppers = np.quantile(projection, [quantile for quantile, _ in STARTS])
+    fits = [_fit(sums, float(upper), weight) for upper, (_, weight) in zip(uppers, STARTS, strict=True)]
     return max(fits, key=lambda fit: fit.likelihood)
 
 
@@ -64,16 +65,15 @@ def _fit(sums: Matrix, upper: float, weight: float) -> Mixture:
     places, total = sums[1] / sums[0], sums[0].sum()
     weights, means, variances = np.array([1 - weight, weight]), np.array([0.0, upper]), np.full(2, 0.25)
     likelihood = -np.inf
-    for _ in range(STEPS):
-        fitted = Mixture(weights, means, variances, likelihood)
-        logs = _log_densities(places, fitted)
-        top = logs.max(0)
-        shares = np.exp(logs - top)
-        both = shares.sum(0)
+    for _ in range(STEPS):  # hot: thousands of steps a second, each of many small operations
+        logs = _log_densities(places, weights, means, variances)
+        top = np.maximum(logs[0], logs[1])
+        parts = np.exp(logs - top)
+        both = parts[0] + parts[1]
         before, likelihood = likelihood, float(sums[0] @ (top + np.log(both)) / total)
         if likelihood - before < TOLERANCE:
             break
-        powers = sums @ (shares / both).T  # [3, 2]
+        powers = sums @ (parts / both).T  # [3, 2]
         sizes = powers[0] + 1e-10
         weights, means = sizes / sizes.sum(), powers[1] / sizes
         variances = np.maximum(powers[2] / sizes - means**2, 0.0) + FLOOR
@@ -81,15 +81,16 @@ def _fit(sums: Matrix, upper: float, weight: float) -> Mixture:
     return Mixture(weights[order], means[order], variances[order], likelihood)
 
 
-def _log_densities(places: Vector, fitted: Mixture) -> Matrix:
+def _log_densities(places: Vector, weights: Vector, means: Vector, variances: Vector) -> Matrix:
     """The log density of each component, with its weight, at places [b]: [2, b], but for a constant."""
-    height = np.log(fitted.weights) - 0.5 * np.log(fitted.variances)
-    return np.asarray(height[:, None] - 0.5 * (places - fitted.means[:, None]) ** 2 / fitted.variances[:, None])
+    height = np.log(weights) - 0.5 * np.log(variances)
+    away = places - means[:, None]
+    return np.asarray(height[:, None] - 0.5 * (away * away) / variances[:, None])
 
 
 def suspicion(projection: Vector, fitted: Mixture) -> Vector:
     """How likely each point [n] is of the upper component."""
-    lower, upper = _log_densities(projection, fitted)
+    lower, upper = _log_densities(projection, *fitted[:3])
     likely: Vector = 1 / (1 + np.exp(np.minimum(lower - upper, 700.0)))
     likely[projection < fitted.means[0]] = 0.0  # a wide upper Gaussian also claims the far lower tail
     return likely
@@ -98,6 +99,6 @@ def suspicion(projection: Vector, fitted: Mixture) -> Vector:
 def gap(fitted: Mixture) -> float:
     """The score between the means above which the upper component is the likelier: where the densities cross."""
     places = np.linspace(float(fitted.means[0]), float(fitted.means[1]), 1001)
-    lower, upper = _log_densities(places, fitted)
+    lower, upper = _log_densities(places, *fitted[:3])
     below = np.flatnonzero(upper <= lower)
     return float(places[below[-1]] if len(below) else places[0])

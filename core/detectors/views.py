@@ -85,30 +85,35 @@ def spectrum(images: Images, channel: str) -> Features:
 def _planes(images: Images, channel: str, side: int) -> Iterator[Plane]:
     """A channel of the images, block by block, [m, h, w] float32, reduced to at most so many pixels a side."""
     weights = np.array(CHANNELS[channel], np.float32)
-    for start in range(0, len(images), BLOCK):
-        block = _shrunk(images[start : start + BLOCK], side)
-        yield block.astype(np.float32, copy=False) @ weights
+    for block in _blocks(images):
+        plane = block.astype(np.float32) @ weights  # of one channel, so that a third is left to reduce
+        yield _shrunk(plane[..., None], side)[..., 0]
 
 
-BLOCK = 2_000  # images at a time
+BLOCK = 2_000 * 32 * 32  # pixels at a time
+
+
+def _blocks(images: Images) -> Iterator[Images]:
+    """The images, a few at a time: the larger, the fewer."""
+    few = max(1, BLOCK // (images.shape[1] * images.shape[2]))
+    return (images[start : start + few] for start in range(0, len(images), few))
 
 
 def reduced(images: Images, side: int) -> Images:
     """Images as they are where they have at most so many pixels a side; else averaged over areas, [n, h', w', 3]."""
     if max(images.shape[1:3]) <= side:
         return images
-    blocks = (_shrunk(images[start : start + BLOCK], side) for start in range(0, len(images), BLOCK))
-    return np.concatenate([np.rint(block).astype(np.uint8) for block in blocks])
+    return np.concatenate([np.rint(_shrunk(block, side)).astype(np.uint8) for block in _blocks(images)])
 
 
-def _shrunk(images: Images, side: int) -> NDArray[np.float32]:
-    """Averages over areas, so that neither side is longer than `side`; [m, h', w', 3] float32."""
+def _shrunk(images: NDArray[np.uint8 | np.float32], side: int) -> NDArray[np.float32]:
+    """Averages over areas, so that neither side is longer than `side`; [m, h', w', c] float32 of [m, h, w, c]."""
     before = images.shape[1], images.shape[2]
     after = _within(*before, side)
     if before == after:
-        return images.astype(np.float32)
+        return images.astype(np.float32, copy=False)
     down, across = (areas(length, shorter) for length, shorter in zip(before, after, strict=True))
-    return np.asarray(np.einsum("yh,nhwc,xw->nyxc", down, images.astype(np.float32), across, optimize=True))
+    return np.asarray(np.einsum("yh,nhwc,xw->nyxc", down, images.astype(np.float32, copy=False), across, optimize=True))
 
 
 def _within(height: int, width: int, side: int) -> tuple[int, int]:
