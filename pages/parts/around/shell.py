@@ -13,12 +13,20 @@ SCREENS = (
     ("pages/flagged.py", "Flagged", ":material/flag:"),
     ("pages/compare.py", "Compare", ":material/compare_arrows:"),
     ("pages/sensitivity.py", "Sensitivity", ":material/tune:"),
-    ("pages/tables.py", "Tables", ":material/table_chart:"),
     ("pages/network.py", "Inside the network", ":material/hub:"),
     ("pages/try_it.py", "Try it", ":material/touch_app:"),
+    ("pages/tables.py", "Tables", ":material/table_chart:"),
     ("pages/audit.py", "Audit", ":material/troubleshoot:"),
     ("pages/how.py", "How it works", ":material/schema:"),
 )
+SECTIONS = {  # by the screen that each begins with
+    "Story": "Start",
+    "Attack": "Simulate",
+    "Scores": "This run",
+    "Tables": "All runs",
+    "Audit": "Your own data",
+    "How it works": "Learn",
+}
 NO_RUN = ("Audit",)  # screens that show nothing of a run
 ASK_NETWORKS = ("Flagged", "Inside the network", "Try it")
 ICON = "assets/icon.svg"
@@ -26,6 +34,7 @@ ICON = "assets/icon.svg"
 # before their words are.
 # A menu is as wide as its box: the runs' is wider, and what is longer than a menu takes two lines, but for a long menu,
 # of which Streamlit draws only the part in sight, at places that it has counted out.
+# The sections of st.navigation nest lists as axe forbids it; headings before the items of one list are spoken, too.
 # A figure is never cut off: where its tile is too narrow, it wraps.
 # React Aria keeps every element that leaves the page in the middle of a CSS transition, and all below it, until some
 # menu closes; an expander has one as it appears.
@@ -48,6 +57,11 @@ _ROOM = """<style>
   height: auto; max-height: none; overflow: visible;}
 [data-testid="stMetric"], [data-testid="stMetric"] :is(label, div, p) {overflow: visible; white-space: normal;
   text-overflow: clip;}
+[data-testid="stSidebarNav"] li::before {display: block; font-size: .75rem; font-weight: 600; opacity: .75;
+  padding: .35rem .5rem 0;}
+[data-testid="stSidebarNavLink"] {min-height: 1.75rem; margin-block: 0;}
+[data-testid="stSidebarHeader"] {height: auto; padding-block: .75rem 0; margin-bottom: .25rem;}
+$sections
 </style>"""
 _OPENED = "app.py has run"
 
@@ -56,7 +70,7 @@ def open_screen() -> None:
     """Page configuration, navigation, and the screen that the address asks for. Called by app.py."""
     st.session_state[_OPENED] = True
     screen = _navigation()
-    st.html(_ROOM)
+    st.html(_style())
     address.tidy()
     warm.up()
     with trouble.said():
@@ -86,6 +100,16 @@ def ensure() -> None:
     if not st.session_state.get(_OPENED):
         _navigation()
         st.rerun()
+
+
+def _style() -> str:
+    """The page's room, and the headings of the navigation's sections."""
+    titles = [title for _, title, _ in SCREENS]
+    headings = (
+        f'[data-testid="stSidebarNav"] li:nth-of-type({titles.index(first) + 1})::before {{content: "{section}";}}'
+        for first, section in SECTIONS.items()
+    )
+    return _ROOM.replace("$sections", "\n".join(headings))
 
 
 def _navigation() -> st.Page:
