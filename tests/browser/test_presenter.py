@@ -41,7 +41,7 @@ def test_the_story_by_page_down_and_back(page: Page, app_server) -> None:
 
 
 CONTROLS: dict[str, tuple[str, dict[str, Callable[[Page], Locator]]]] = {  # by screen: the next, and what has the focus
-    "try_it": ("Audit", {"checkbox": lambda page: page.get_by_role("switch", name="Trigger on")}),
+    "try_it": ("Tables", {"checkbox": lambda page: page.get_by_role("switch", name="Trigger on")}),
     "scores": (
         "Flagged",
         {

@@ -113,6 +113,8 @@ def _style() -> str:
 
 
 def _navigation() -> st.Page:
-    st.set_page_config("Poisonscope", page_icon=ICON, layout="wide")
+    st.set_page_config(page_icon=ICON, layout="wide")
     pages = [st.Page(path, title=title, icon=icon, default=path == SCREENS[0][0]) for path, title, icon in SCREENS]
-    return st.navigation(pages, position="hidden" if presenter.on() else "sidebar")
+    screen = st.navigation(pages, position="hidden" if presenter.on() else "sidebar")
+    st.set_page_config(f"{screen.title} · Poisonscope")  # so that tabs and the browser's history tell them apart
+    return screen
