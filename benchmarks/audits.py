@@ -16,6 +16,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 import tarfile
 import tempfile
@@ -262,9 +263,8 @@ def tried(name: str) -> dict[str, Any]:
         began = time.perf_counter()
         told = core.audit(path)
         seconds = time.perf_counter() - began
-    planted = {png(image) for image in made.images[made.planted]}
-    flagged = told.brought.images[told.flagged]
-    hits = sum(png(image) in planted for image in flagged)
+    rows = [int(re.findall(r"\d+", name)[-1]) for name in told.brought.names]  # all ways of writing number the images
+    hits = int(made.planted[rows][told.flagged].sum())
     count, benign = int(made.planted.sum()), len(made.labels) - int(made.planted.sum())
     taken = int(told.flagged.sum()) - hits
     wanted = () if trial.target is None else (trial.target,)
