@@ -116,8 +116,8 @@ def test_a_busy_ledger_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     reviews.judge(RUN, [1], "clean", "Ada")
     holder = sqlite3.connect(home.ledger_file(), isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    patient = jobs.open_ledger
-    monkeypatch.setattr(reviews, "open_ledger", lambda write=False: patient(write, patience=0.05))
+    patient = jobs.open_table
+    monkeypatch.setattr(reviews, "open_table", lambda *table, write=False: patient(*table, write=write, patience=0.05))
     with pytest.raises(jobs.LedgerUnavailable, match="in use by another program"):
         reviews.judge(RUN, [2], "clean", "Ada")
     assert said() == {("Ada", 1): "clean"}  # reading goes on
