@@ -7,14 +7,15 @@ import streamlit as st
 
 import core
 from core import Job, Result, RunConfig
-from pages.parts.around import current, cuts, shell, trouble, words
+from pages.parts.around import current, cuts, link, shell, trouble, words
 from pages.parts.common import others, proof, sections
 from pages.parts.compare import before_after, benign, confusion, kept, ledger, side_by_side
 
 HARDLY_LEARNED = 0.5
-BY_CLASS, FILTERS, REPORT, BESIDE, RUNS = "By class", "Other filters", "The report", "Another run", "All runs"
+BY_CLASS, FILTERS, REPORT, RUNS = "By class", "Other filters", "The report", "All runs"
+BESIDE = link.ANOTHER_RUN
 PROOF = "The trigger"
-TABS = "show"  # the open tab's name in the address
+TABS = link.TAB
 
 
 def main() -> None:

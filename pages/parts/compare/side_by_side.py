@@ -10,10 +10,10 @@ import streamlit as st
 
 import core
 from core import Job, Result
-from pages.parts.around import current, words
+from pages.parts.around import current, link, words
 from pages.parts.compare import before_after, kept
 
-PARAMETER = "with"
+PARAMETER = link.WITH
 NONE = "none"  # in the address where a person wants no second run
 SHARES = {"Nat1": "nat1", "ASR1": "asr1", "Nat2": "nat2", "ASR2": "asr2", "TPR": "tpr", "FPR": "fpr"}
 NUMBERS = {"Poisons": "poisons", "#Pois left": "poisons_left", "Clean removed": "clean_removed"}
