@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("own_home")
 @pytest.fixture
 def config() -> RunConfig:
     """A finished run on digits; what a retraining takes is one epoch."""
-    wanted = stored.config(training={"epochs": 1, "per_class": 30})
+    wanted = stored.config(training={"epochs": 1, "per_class": 20, "batch_size": 20})
     stored.finished(wanted)
     return wanted
 

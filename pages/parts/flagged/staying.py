@@ -12,6 +12,7 @@ from core.results.keeping import Decision
 from pages.parts.around import link, presenter, trouble, words
 
 ATTACK, COMPARE = "pages/attack.py", "pages/compare.py"
+FAILURE = "retraining refused"  # in session state
 PATIENCE = 1.0  # seconds between two looks at a run that goes
 
 
@@ -55,19 +56,23 @@ def offer(result: Result, made: Decision, wanted: RunConfig, job: Job | None, ju
         why = f"{result.config.dataset.name} is not on this machine: Fetch on the Attack screen brings it."
     expected = core.estimate(wanted)
     takes = words.expected(expected.seconds, expected.measured)
-    pressed = st.button(
-        "Retrain with my verdicts", icon=":material/model_training:", key="retrain", disabled=bool(why), help=why
-        or f"A run of its own, beside this one in All runs and in Compare: the same network and seed, on what stays. "
+    st.button(
+        "Retrain with my verdicts", icon=":material/model_training:", key="retrain", disabled=bool(why),
+        on_click=begin, args=(result, made), help=why
+        or f"A run of its own, beside this one in All runs and in Compare: the same recipe and seed, on what stays. "
         f"Takes {takes}.",
     )  # fmt: skip
-    if not pressed:
-        return
+    failure = st.session_state.pop(FAILURE, None)
+    if failure:
+        st.error(failure, icon=":material/error:")
+
+
+def begin(result: Result, made: Decision) -> None:
+    """Ask for the run; a worker carries it out."""
     try:
         core.submit(core.retraining(result.config, made.keep))
     except PoisonscopeError as error:
-        st.error(words.sentence(str(error)), icon=":material/error:")
-        return
-    st.rerun(scope="fragment")
+        st.session_state[FAILURE] = words.sentence(str(error))
 
 
 @trouble.said()
