@@ -15,7 +15,7 @@ HARDLY_LEARNED = 0.5
 BY_CLASS, FILTERS, REPORT, RUNS = "By class", "Other filters", "The report", "All runs"
 BESIDE = link.ANOTHER_RUN
 PROOF = "The trigger"
-TABS = link.TAB
+TABS = "show"  # the open tab's name in the address
 
 
 def main() -> None:

@@ -13,9 +13,10 @@ def named() -> str:
     return str(st.query_params.get(PARAMETER) or st.session_state.get(PARAMETER) or "")
 
 
-WITH, TAB, ANOTHER_RUN = "with", "show", "Another run"  # of Compare: the second run, and the open tab
+OPEN = "open"  # a tab that a link from another screen opens
+WITH, ANOTHER_RUN = "with", "Another run"  # of Compare: the second run, and the tab that has both
 
 
 def beside(one: str, other: str) -> dict[str, str]:
     """What Compare's address says where two runs, by their keys, stand beside each other."""
-    return {PARAMETER: one[:SHORT], WITH: other[:SHORT], TAB: ANOTHER_RUN}
+    return {PARAMETER: one[:SHORT], WITH: other[:SHORT], OPEN: ANOTHER_RUN}
