@@ -133,11 +133,12 @@ def review(result: Result, found: Scored, flagged: Mask, truth: bool) -> None:
         asked = ask(result, found, truth)
         saved.menu(result, VIEW)
         reviewer = verdicts.reviewer()
-    with st.container():  # always one place on the page, or the grid below would be put on it anew
         book = verdicts.book(result, reviewer)
+        if book is not None and book.reviewer:
+            verdicts.undo_button(book)
+    with st.container():  # always one place on the page, or the grid below would be put on it anew
         if book is not None:
             verdicts.tally(result, book, truth)
-            verdicts.undo_button(book)
     remember()
     chosen = select(result, found, flagged, asked, book)
     with st.container():  # likewise

@@ -108,7 +108,7 @@ def take_back(page: Page, job: Job, order: list[int], said: dict[int, str]) -> N
     for way in ("button", "button", "key"):
         settled(page)
         if way == "button":
-            page.get_by_role("button", name=re.compile("^Undo: ")).first.click()
+            page.locator(".st-key-undo-verdict").get_by_role("button").first.click()
         else:
             page.get_by_role("heading", name="Flagged images", exact=True).click()
             page.keyboard.press("ControlOrMeta+z")

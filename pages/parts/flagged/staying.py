@@ -54,17 +54,21 @@ def offer(result: Result, made: Decision, wanted: RunConfig, job: Job | None, ju
         why = "Trained with these very verdicts already: see below."
     elif not core.datasets.available(result.config.dataset.name):
         why = f"{result.config.dataset.name} is not on this machine: Fetch on the Attack screen brings it."
-    expected = core.estimate(wanted)
-    takes = words.expected(expected.seconds, expected.measured)
     st.button(
         "Retrain with my verdicts", icon=":material/model_training:", key="retrain", disabled=bool(why),
         on_click=begin, args=(result, made), help=why
         or f"A run of its own, beside this one in All runs and in Compare: the same recipe and seed, on what stays. "
-        f"Takes {takes}.",
+        f"Takes {_takes(str(core.home.home()), core.run_key(wanted.base), wanted)}.",
     )  # fmt: skip
     failure = st.session_state.pop(FAILURE, None)
     if failure:
         st.error(failure, icon=":material/error:")
+
+
+@st.cache_data(ttl=300.0, max_entries=32, show_spinner=False)  # whatever the verdicts: they change with every key
+def _takes(home: str, reviewed: str, _wanted: RunConfig) -> str:
+    expected = core.estimate(_wanted)
+    return words.expected(expected.seconds, expected.measured)
 
 
 def begin(result: Result, made: Decision) -> None:

@@ -114,10 +114,8 @@ def undo(book: Book) -> list[int]:
 
 
 def undo_button(book: Book) -> None:
-    """The last step, to be taken back; by its key, too, where the grid does not have the focus."""
+    """Takes the last step back; by its key, too, where the grid does not have the focus. It always has its place."""
     steps = _steps(book)
-    if not steps:
-        return
 
     def take_back() -> None:
         try:
@@ -125,11 +123,13 @@ def undo_button(book: Book) -> None:
         except PoisonscopeError as error:
             st.session_state["undo trouble"] = words.sentence(str(error))
 
-    last = steps[-1]
-    images = words.count(len(last.before), "image")
+    says = "What this tab gives can be taken back, step by step."
+    if steps:
+        what, images = steps[-1].verdict or "no verdict", words.count(len(steps[-1].before), "image")
+        says = f"Takes *{what}* for {images} back; {words.count(len(steps), 'step')} in all."
     st.button(
-        f"Undo: {last.verdict or 'no verdict'} for {images}", icon=":material/undo:", key="undo verdict",
-        shortcut="Ctrl+Z", on_click=take_back, help=f"{words.count(len(steps), 'step')} of this tab can be taken back.",
+        "Undo", icon=":material/undo:", key="undo verdict", shortcut="Ctrl+Z", on_click=take_back, disabled=not steps,
+        help=says,
     )  # fmt: skip
     trouble = st.session_state.pop("undo trouble", None)
     if trouble:

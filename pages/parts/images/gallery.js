@@ -182,6 +182,7 @@ class Board {
   click(event) {
     const element = event.target.closest(".tile");
     if (!element) return;
+    if (this.asked) this.answer("none");
     const id = this.tiles[[...this.list.children].indexOf(element)].id;
     if (event.shiftKey) this.move(id, "extend");
     else if (event.ctrlKey || event.metaKey) this.move(id, "toggle");
