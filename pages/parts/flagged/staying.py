@@ -113,7 +113,8 @@ def compared(cut: Any, reviewed: Any) -> None:
             alone, after = cut[figure], reviewed[figure]
             st.metric(
                 f"{name}, the cut alone → with verdicts", f"{words.share(alone)} → {words.share(after)}",
-                f"{100 * (after - alone):+.1f} points" if after != alone else None, delta_color=good, width="content", help=words.explain(name),
+                f"{100 * (after - alone):+.1f} points" if after != alone else None, delta_color=good, width="content",
+                help=words.explain(name),
             )  # fmt: skip
         for name, figure in (("#Pois left", "poisons_left"), ("Clean removed", "clean_removed")):
             alone, after = cut[figure], reviewed[figure]
