@@ -6,6 +6,7 @@ The doors that the pages, the command line and notebooks use; all else is inside
     run(config)             carry it out here, or find it stored -> Result
     represent_run(config, representation)  read another layer of a stored network off; nothing is trained
     prove(config)           the trigger rebuilt from flagged images, laid on others; the network asked -> Proof
+    retraining(config, keep)  the run that trains on a reviewed keep-list in place of what the cut leaves -> RunConfig
     run_benign(config)      the benign reference of a run; run_reference: of a random or the perfect filter
     submit(config)          put it into the ledger; a worker process carries it out -> Job
     sweeps                  grids of runs: a YAML file, its plan, its figures so far

@@ -60,12 +60,15 @@ from .results import Result as Result
 from .results import controls as controls
 from .results import export as export
 from .results import insight as insight
+from .results import keeping as keeping
 from .results import markup as markup
 from .results import proofs as proofs
 from .results import recorded as recorded
 from .results import reference as reference
 from .results import report as report
+from .results import retraining as retraining
 from .results import reviews as reviews
+from .results import saved_views as saved_views
 from .store import Store as Store
 from .store import as_csv as as_csv
 from .store import home as home

@@ -60,12 +60,16 @@ def run(
     line.losses(fooled)
     before = line.quality(fooled, "evaluate")
     found = line.detection(line.features(fooled))
-    keep = filtering.keep_mask(found, line.poisoned.labels, config.defence)
+    cut = ~filtering.keep_mask(found, line.poisoned.labels, config.defence)
+    keep = ~cut if config.keep is None else results.keeping.stored(config, store, len(cut))
     cleaned = line.model("retrain", keep)
     after = line.quality(cleaned, "evaluate again")
     summary = summarise(config, line.dataset, line.poisoned, found, ~keep, before, after)
     summary |= {"run": key, "seconds": time.perf_counter() - began, "device": devices.describe(line.device)}
     summary |= {"torch": torch.__version__}
+    if config.keep is not None:
+        made = results.keeping.Decision(cut, keep)
+        summary |= {"reviewed": {"cut": int(cut.sum()), "spared": made.spared, "added": made.added}}
     return dict(store.write("run", key, arrays={"flagged": ~keep}, document=summary).document)
 
 

@@ -191,7 +191,7 @@ def follow(config: RunConfig | None) -> None:
     if not above:
         st.divider()
     st.subheader(words.heading(job.config))
-    if config is not None and config != job.config:
+    if config is not None and config != job.config.base:
         st.caption("The settings have been changed since: this is the run that was started, not the one described.")
     if job.status == "done":
         headline(job, above)

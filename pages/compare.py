@@ -7,12 +7,13 @@ import streamlit as st
 
 import core
 from core import Job, Result, RunConfig
-from pages.parts.around import current, cuts, shell, trouble, words
+from pages.parts.around import current, cuts, link, shell, trouble, words
 from pages.parts.common import others, proof, sections
 from pages.parts.compare import before_after, benign, confusion, kept, ledger, side_by_side
 
 HARDLY_LEARNED = 0.5
-BY_CLASS, FILTERS, REPORT, BESIDE, RUNS = "By class", "Other filters", "The report", "Another run", "All runs"
+BY_CLASS, FILTERS, REPORT, RUNS = "By class", "Other filters", "The report", "All runs"
+BESIDE = link.ANOTHER_RUN
 PROOF = "The trigger"
 TABS = "show"  # the open tab's name in the address
 
@@ -61,7 +62,7 @@ def blind() -> None:
 def head(result: Result) -> None:
     """What the run is about, and its report to take away."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"**{words.heading(result.config)}** · {result.config.defence.title}", width="content")
+        st.markdown(f"**{words.heading(result.config)}** · {result.config.removed_by}", width="content")
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
             cuts.truth_switch()
             download(result, truth=True)
@@ -158,6 +159,8 @@ def assumption(result: Result, found: dict[str, Any]) -> str:
     """What the defender assumed, and what was removed for it."""
     defence, names = result.config.defence, result.dataset.class_names
     truth = f" In truth the attacker had poisoned {found['poisons']:,}; no detector is told so."
+    if result.config.keep is not None:
+        return f"{core.report.reviewed_cut(result)} {words.count(found['flagged'], 'image')} went in all.{truth}"
     if defence.cut == "gap":
         return core.report.gap_cut(result) + truth
     text = (

@@ -7,10 +7,9 @@ stamped copies have ids behind those of the clean images, so an id would tell.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
@@ -19,13 +18,14 @@ from core import Result
 from pages.parts.around import current, cuts, shell, trouble, words
 from pages.parts.around.cuts import Cut, Scored
 from pages.parts.common import findings, proof
-from pages.parts.flagged import chips, detail, verdicts
+from pages.parts.flagged import chips, detail, saved, staying, taking, verdicts
 from pages.parts.images import gallery, picked
 
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 ALL, HITS, FALSE, MISSED = "All flagged", "True positives ✕", "False positives ●", "Missed poisons ✕"
+LEFT = "Not flagged"
 COVERS = "Flagged covers ○"  # asked where there are any; they are among the false positives
 EVERY = "every class"
 HIGHEST, LOWEST, RANK, ID, ORIGINAL, VERDICT = (
@@ -37,9 +37,10 @@ PAGE = "page"  # the pager's key
 # What the address holds, with what is usual: kept whatever the run, and what belongs to one.
 LASTING = {"reviewer": verdicts.ANYONE, "size": 96, "page size": 48, "order": HIGHEST}
 FILTERS = {
-    **{"show": ALL, "verdict": verdicts.ANY, "label": EVERY, "origin": EVERY},
+    **{"show": ALL, "part": ALL, "verdict": verdicts.ANY, "label": EVERY, "origin": EVERY},
     **{"score from": None, "score to": None, PAGE: 1},
 }
+VIEW = {name: usual for name, usual in {**LASTING, **FILTERS}.items() if name not in ("reviewer", PAGE)}
 
 # The grid, and beside it the image in detail, which stays in sight; one below the other where there is no room.
 _STYLE = """<style>
@@ -65,6 +66,8 @@ class View(NamedTuple):
 def page() -> None:
     st.title("Flagged images")
     result = current.need_run()
+    if saved.open_asked(result, VIEW):
+        first_page()
     cut = cuts.chosen(result)
     found = picked.need_scores(result)
     flagged = cuts.flag(found, cut)
@@ -73,16 +76,17 @@ def page() -> None:
     findings.show(result, found)
     if not flagged.any():
         nothing(cut, found)
-    if flagged.any() or (truth and result.poisoned.truth.count):
-        review(result, found, flagged, truth)
+    review(result, found, flagged, truth)
     proof.show(result, found, flagged, truth)
-    export(result, found, flagged, truth)
 
 
 def say_cut(result: Result, cut: Cut, found: Scored, flagged: Mask) -> bool:
     """Which cut this is, whether it is what the run removed, and whether the truth is shown."""
-    own = result.flagged is not None and bool((result.flagged == flagged).all())
+    own_cut = cuts.usual(result, result.config.defence.detector)
+    own = cut == own_cut if result.config.keep is not None else bool((result.flagged == flagged).all())
     what = "This is what the run removed" if own else "**Tried on**, not what the run removed"
+    if own and result.config.keep is not None:
+        what = core.report.reviewed_cut(result).rstrip(".")
     st.markdown(
         f"{words.count(int(flagged.sum()), 'image')} flagged by **{cut.detector}**: {picked.taken(cut)} of "
         f"{picked.in_scope(result, found, cut)}. {what}."
@@ -91,7 +95,6 @@ def say_cut(result: Result, cut: Cut, found: Scored, flagged: Mask) -> bool:
         truth = cuts.truth_switch()
         st.page_link("pages/scores.py", label="Change the cut on the Scores screen", icon=":material/bar_chart:")
         if not own:
-            own_cut = cuts.usual(result, result.config.defence.detector)
             st.button("Back to the run's own cut", on_click=lambda: cuts.choose(result, own_cut))
     return truth
 
@@ -128,17 +131,30 @@ def review(result: Result, found: Scored, flagged: Mask, truth: bool) -> None:
     recall(result)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         asked = ask(result, found, truth)
+        saved.menu(result, VIEW)
         reviewer = verdicts.reviewer()
-    with st.container():  # always one place on the page, or the grid below would be put on it anew
         book = verdicts.book(result, reviewer)
+        if book is not None and book.reviewer:
+            verdicts.undo_button(book)
+    with st.container():  # always one place on the page, or the grid below would be put on it anew
         if book is not None:
             verdicts.tally(result, book, truth)
     remember()
     chosen = select(result, found, flagged, asked, book)
     with st.container():  # likewise
-        chips.show(active(asked), len(chosen), int(flagged.sum()), clear)
+        chips.show(active(asked, truth), len(chosen), int(flagged.sum()), clear)
+    with st.container():  # likewise
+        look(result, found, flagged, chosen, book, truth)
+    made = core.keeping.decided(flagged, {} if book is None else book.verdicts)
+    staying.show(result, made, book is not None and bool(book.verdicts), truth)
+    taking.show(result, found, made, truth, chosen, gallery.chosen("grid"))
+
+
+def look(result: Result, found: Scored, flagged: Mask, chosen: Ids, book: verdicts.Book | None, truth: bool) -> None:
+    """The grid of what the filter lets through, and beside it one image in detail."""
     if not len(chosen):
-        st.info("No image fits this filter.", icon=":material/filter_alt_off:")
+        if flagged.any() or truth:
+            st.info("No image fits this filter.", icon=":material/filter_alt_off:")
         return
     left, right = st.columns([3, 2], gap="medium")
     with left:
@@ -184,35 +200,41 @@ def ask(result: Result, found: Scored, truth: bool) -> View:
     """The filters; what only the attacker knows is asked only with the truth."""
     names = core.class_names(result.config.dataset.name)
     present = [EVERY, *(names[label] for label in np.flatnonzero(found.sizes))]
-    kind, origin = ALL, EVERY
+    origin = EVERY
     if truth:
         covers = [COVERS] if result.poisoned.truth.covers.any() else []
-        kind = st.selectbox(
-            "Show", [ALL, HITS, FALSE, MISSED, *covers], key="show", bind="query-params", on_change=first_page,
-            width=190,
-            help="✕ marks poisoned images, ● benign ones." + (" ○ covers: stamped, true label." if covers else ""),
-        )  # fmt: skip
-    orders = [HIGHEST, LOWEST, RANK, *([ID, ORIGINAL] if truth else []), VERDICT]
-    order = st.selectbox("Order by", orders, key="order", bind="query-params", on_change=first_page, width=170)
-    verdict = st.selectbox(
-        "Verdict", verdicts.CHOICES, key="verdict", bind="query-params", on_change=first_page, width=150
-    )
+        signs = "✕ marks poisoned images, ● benign ones." + (" ○ covers: stamped, true label." if covers else "")
+        kind = menu("Show", [ALL, HITS, FALSE, MISSED, *covers, LEFT], "show", width=190, help=signs)
+    else:
+        kind = menu("Show", [ALL, LEFT], "part", width=150)
+    order = menu("Order by", [HIGHEST, LOWEST, RANK, *([ID, ORIGINAL] if truth else []), VERDICT], "order", width=170)
+    verdict = menu("Verdict", verdicts.CHOICES, "verdict", width=150)
     with st.popover("More", icon=":material/tune:"):
-        label = st.selectbox("Label", present, key="label", bind="query-params", on_change=first_page)
+        label = menu("Label", present, "label")
         if truth:
-            origin = st.selectbox(
-                "Original class", [EVERY, *names], key="origin", bind="query-params", on_change=first_page
-            )
+            origin = menu("Original class", [EVERY, *names], "origin")
         low, high = (score_limit(f"Score {end}", f"score {end}") for end in ("from", "to"))
         st.selectbox("Images on a page", PAGE_SIZES, index=1, key="page size", bind="query-params")
     st.slider("Thumbnail size", 32, 192, 96, step=32, key="size", bind="query-params", width=150)
     return View(kind, label, origin, verdict, low, high, order)
 
 
-def active(asked: View) -> dict[str, str]:
+def menu(label: str, options: list[str], key: str, **look: Any) -> str:
+    """One of the filters' menus; what a saved view left that is not offered here is passed over."""
+    if st.session_state.get(key, options[0]) not in options:
+        del st.session_state[key]
+    return st.selectbox(label, options, key=key, bind="query-params", on_change=first_page, **look)
+
+
+def active(asked: View, truth: bool) -> dict[str, str]:
     """The filters that hide images, by their keys, in words."""
-    said = {"show": asked.kind, "verdict": asked.verdict, "label": asked.label, "origin": asked.origin}
-    named = {"show": "", "verdict": "verdict ", "label": "label ", "origin": "originally "}
+    said = {
+        "show" if truth else "part": asked.kind,
+        "verdict": asked.verdict,
+        "label": asked.label,
+        "origin": asked.origin,
+    }
+    named = {"show": "", "part": "", "verdict": "verdict ", "label": "label ", "origin": "originally "}
     found = {key: f"{named[key]}{value}" for key, value in said.items() if value != FILTERS[key]}
     limits = {"score from": ("at least", asked.low), "score to": ("at most", asked.high)}
     return found | {key: f"score {side} {end:.4g}" for key, (side, end) in limits.items() if end is not None}
@@ -243,7 +265,7 @@ def select(result: Result, found: Scored, flagged: Mask, asked: View, book: verd
     truth = poisoned.truth.poisoned
     wanted = {
         **{ALL: flagged, HITS: flagged & truth, FALSE: flagged & ~truth, MISSED: ~flagged & truth},
-        COVERS: flagged & poisoned.truth.covers,
+        **{COVERS: flagged & poisoned.truth.covers, LEFT: ~flagged},
     }[asked.kind]
     if asked.label != EVERY:
         wanted = wanted & (names[found.labels] == asked.label)
@@ -267,49 +289,6 @@ def sort_key(result: Result, found: Scored, order: str, ids: Ids, book: verdicts
         return np.array([places.get(given.get(int(id), ""), len(places)) for id in ids], float)
     keys = {LOWEST: found.scores, RANK: found.ranks, ID: np.arange(len(found.scores))}
     return {**keys, ORIGINAL: result.poisoned.source_labels}.get(order, -found.scores)[ids]
-
-
-# --- taking them away ------------------------------------------------------------------------------------
-
-
-def export(result: Result, found: Scored, flagged: Mask, truth: bool) -> None:
-    """Downloads, made when asked for."""
-    st.subheader("Export")
-    if truth:
-        st.caption(
-            "One row an image: id, label, label_name, score, rank (within its label, 1 = most suspicious), flagged, "
-            "dataset_row, source_id, source_name, poisoned; where somebody judged it also reviewer, verdict, note and "
-            "the time, one row for each reviewer. The keep-list has the ids that stay, one a line."
-        )
-    else:
-        st.caption(
-            "One row an image: handle, label, label_name, score, rank (within its label, 1 = most suspicious), "
-            "flagged, and what reviewers said. This is blind review: an id would tell, so images go by a *handle*, a "
-            "shuffled number that is the same in every export of this run and in this page's address. A keep-list is "
-            "one of ids, so it comes with the truth only."
-        )
-
-    def table() -> pd.DataFrame:
-        reviews = core.reviews.of(core.run_key(result.config))
-        return core.export.table(result, found.detection, flagged, truth=truth, reviews=reviews)
-
-    stem = f"poisonscope-{core.run_key(result.config)[:8]}{'' if truth else '-blind'}"
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
-            "Scores as CSV", lambda: core.as_csv(table()), f"{stem}-scores.csv", "text/csv", on_click="ignore"
-        )
-        st.download_button(
-            "Scores as Parquet",
-            lambda: table().to_parquet(index=False),
-            f"{stem}-scores.parquet",
-            "application/vnd.apache.parquet",
-            on_click="ignore",
-        )
-        if truth:
-            st.download_button(
-                "Keep-list", lambda: core.export.keep_list(flagged), f"{stem}-keep.txt", "text/plain", on_click="ignore"
-            )
-        st.page_link("pages/compare.py", label="The whole run as a report", icon=":material/description:")
 
 
 shell.ensure()

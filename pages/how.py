@@ -252,7 +252,7 @@ def defence(known: Result | None) -> Any:
 
 
 def removed(known: Result) -> str:
-    found, gap = known.summary or {}, core.report.gap_cut(known)
+    found, gap = known.summary or {}, core.report.gap_cut(known) or core.report.reviewed_cut(known)
     return f"{gap} " * bool(gap) + (
         f"In this run **{found['flagged']:,}** images were removed, **{found['clean_removed']:,}** of them clean; "
         f"**{found['poisons_left']:,}** of {words.count(found['poisons'], 'poisoned image')} stayed. "

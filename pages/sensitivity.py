@@ -50,7 +50,7 @@ def blind() -> None:
 
 def head(result: Result) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"**{words.heading(result.config)}** · {result.config.defence.title}", width="content")
+        st.markdown(f"**{words.heading(result.config)}** · {result.config.removed_by}", width="content")
         cuts.truth_switch()
 
 

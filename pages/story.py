@@ -57,7 +57,7 @@ def provenance(result: Result) -> str:
     found, config = result.summary or {}, result.config
     job = current.current_job()
     what = "A recorded run" if job is not None and current.is_recorded(job) else "A run made here"
-    made = f"recipe *{config.training.recipe}*, detector *{config.defence.title}*"
+    made = f"recipe *{config.training.recipe}*, detector *{config.removed_by}*"
     device = words.device(found.get("device", "a device without a name"))
     where = f"{words.duration(found['seconds'])} in all on {device}"
     return (

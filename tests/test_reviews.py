@@ -116,8 +116,8 @@ def test_a_busy_ledger_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     reviews.judge(RUN, [1], "clean", "Ada")
     holder = sqlite3.connect(home.ledger_file(), isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    patient = jobs.open_ledger
-    monkeypatch.setattr(reviews, "open_ledger", lambda write=False: patient(write, patience=0.05))
+    patient = jobs.open_table
+    monkeypatch.setattr(reviews, "open_table", lambda *table, write=False: patient(*table, write=write, patience=0.05))
     with pytest.raises(jobs.LedgerUnavailable, match="in use by another program"):
         reviews.judge(RUN, [2], "clean", "Ada")
     assert said() == {("Ada", 1): "clean"}  # reading goes on
@@ -125,6 +125,41 @@ def test_a_busy_ledger_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     holder.close()
     reviews.judge(RUN, [2], "clean", "Ada")
     assert len(reviews.of(RUN)) == 2
+
+
+# --- taking back ---------------------------------------------------------------------------------------------
+
+
+def test_what_was_there_is_told_and_comes_back() -> None:
+    reviews.judge(RUN, [1], "poisoned", "Ada")
+    reviews.judge(RUN, [2], "clean", "Ada")
+    before = reviews.judge(RUN, [1, 2, 3], "clean", "Ada")
+    assert before == {1: "poisoned", 3: None}  # 2 was clean already: there is nothing to take back
+    assert reviews.restore(RUN, before, "clean", "Ada") == [1, 3]
+    assert said() == {("Ada", 1): "poisoned", ("Ada", 2): "clean"}
+
+
+def test_other_verdicts_are_left_alone_where_it_is_said_so() -> None:
+    reviews.judge(RUN, [1], "poisoned", "Ada")
+    assert reviews.judge(RUN, [1, 2], "clean", "Ada", overwrite=False) == {2: None}
+    assert said() == {("Ada", 1): "poisoned", ("Ada", 2): "clean"}
+
+
+def test_what_was_judged_anew_since_stays() -> None:
+    before = reviews.judge(RUN, [1, 2], "clean", "Ada")
+    reviews.judge(RUN, [2], "poisoned", "Ada")  # in another window
+    assert reviews.restore(RUN, before, "clean", "Ada") == [1]
+    assert said() == {("Ada", 2): "poisoned"}
+    assert reviews.verdicts(RUN, " Ada ") == {2: "poisoned"}
+
+
+def test_a_cleared_verdict_comes_back_and_its_note_never_went() -> None:
+    reviews.judge(RUN, [5], "unsure", "Ada")
+    reviews.annotate(RUN, 5, "blurred", "Ada")
+    before = reviews.judge(RUN, [5], None, "Ada")
+    reviews.restore(RUN, before, None, "Ada")
+    (kept,) = reviews.of(RUN)
+    assert (kept.verdict, kept.note) == ("unsure", "blurred")
 
 
 # --- agreement -------------------------------------------------------------------------------------------

@@ -134,6 +134,12 @@ def test_budget_and_scope_change_the_run_but_not_the_scores(change):
     assert changed(config(), config(**change)) == {"run"}
 
 
+def test_a_keep_list_changes_the_run_alone():
+    reviewed = config().model_copy(update={"keep": "a" * 64})
+    assert changed(config(), reviewed) == {"run"}
+    assert changed(reviewed, reviewed.model_copy(update={"keep": "b" * 64})) == {"run"}
+
+
 @pytest.mark.parametrize(
     ("registry", "name", "stages_changed"),
     [

@@ -11,6 +11,7 @@ from core.audits import networks, proving
 from core.audits.auditing import Audit
 from core.audits.finding import plain
 from core.audits.networks import Tell, Witness
+from core.evaluation import filter as filtering
 from core.types import BadRequest, Ids, Mask
 
 
@@ -48,8 +49,7 @@ def retrained(told: Audit, tell: Tell, *, keep: Mask | None = None) -> Retrained
     kept = ~told.flagged if keep is None else keep
     if told.network is None or not (told.network.believed and told.network.trained_here):
         raise BadRequest("there must be a network trained here on the whole set to compare with: audit it so first")
-    if kept.all():
-        raise BadRequest("all images are kept, so the network would be the same; there must be some to leave out")
+    filtering.check_keep(kept, len(told.brought))
     before, after = told.network, networks.trained(told.brought, tell, keep=kept)
     labels, splits = told.brought.labels, told.brought.splits
     first = splits == splits.min()

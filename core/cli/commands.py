@@ -26,7 +26,7 @@ from core.configuration import (
     reading,
     stages,
 )
-from core.store import Store, writing
+from core.store import Store, in_words, writing
 from core.types import BadRequest, DataUnavailable, PoisonscopeError
 
 app = typer.Typer(
@@ -43,6 +43,8 @@ app.command()(reproduce.docs)
 app.command()(reproduce.reproduce)
 
 MOST_LISTED = 10_000
+Here = Annotated[bool, typer.Option("--here", help="Compute in this process, not in the worker.")]
+Device = Annotated[str, typer.Option(help="auto, cuda, mps or cpu; needs --here.")]
 RunName = Annotated[str, typer.Argument(help="A run: its number, its name, or the beginning of its key.")]
 
 
@@ -101,8 +103,8 @@ def run(
     ] = None,
     seed: int = 0,
     benign: Annotated[bool, typer.Option("--benign", help="Train the benign reference, too.")] = False,
-    here: Annotated[bool, typer.Option("--here", help="Compute in this process, not in the worker.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu; needs --here.")] = "auto",
+    here: Here = False,
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Attack, train, detect, clean, retrain and compare; the same request again answers from the store."""
@@ -113,11 +115,34 @@ def run(
         detector=detector, detector_parameters=options.settings(detector_set), representation=representation,
         assumed_ratio=assumed_ratio, multiplier=multiplier, scope=scope, cut=cut, seed=seed,
     )  # fmt: skip
+    _run(config, ("run", "benign") if benign else ("run",), here, device, as_json)
+
+
+@app.command()
+def retrain(
+    name: RunName,
+    keep: Annotated[Path, typer.Argument(help="A keep-list: the ids that stay, one a line, as export writes it.")],
+    here: Here = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Train a run's network anew on what a keep-list leaves, and compare; the same list again is the same run."""
+    from core.results import Result, keeping, retraining
+
+    config = find(name).config
+    with in_words(keep):
+        text = keep.read_text(encoding="utf-8")
+    wanted = retraining(config, keeping.parsed(text, len(Result(config).poisoned)))
+    _run(wanted, ("run",), here, device, as_json)
+
+
+def _run(config: RunConfig, kinds: tuple[str, ...], here: bool, device: str, as_json: bool) -> None:
+    """Carry a run out, or find it stored, and say what came of it."""
     if device != "auto" and not here:
         raise BadRequest("--device needs --here: the worker chooses its device itself")
     began = time.perf_counter()
     cached = Store().read("run", stages.run_key(config)) is not None  # what is damaged is set aside, and computed anew
-    for kind in ("run", "benign") if benign else ("run",):
+    for kind in kinds:
         _carry_out(kind, config, here, device)
     answer = _answer(config, cached, time.perf_counter() - began)
     if as_json:
@@ -210,7 +235,7 @@ def describe(job: jobs.Job) -> str:
         return f"benign reference, {words}"
     if job.kind != "run":
         words = f"{job.kind} filter's reference, {words}"
-    return f"{attack.title} to {job.config.target_name} {attack.ratio:.3g}, {job.config.defence.title}, {words}"
+    return f"{attack.title} to {job.config.target_name} {attack.ratio:.3g}, {job.config.removed_by}, {words}"
 
 
 def find(name: str) -> jobs.Job:
@@ -246,6 +271,9 @@ def export(
     name: RunName,
     to: Annotated[Path, typer.Option(help="The folder to write into.")] = Path("export"),
     truth: Annotated[bool, typer.Option(help="Also say what really was poisoned.")] = True,
+    reviewer: Annotated[
+        str | None, typer.Option(help="Whose verdicts the keep-list follows; else the cut alone.")
+    ] = None,
 ) -> None:
     """Scores and flagged ids as CSV and Parquet, the keep-list, and the report as HTML."""
     from core.results import Result, report
@@ -253,7 +281,7 @@ def export(
 
     result = Result(find(name).config)
     with writing(to):
-        written = exporting.files(result, to, truth=truth)
+        written = exporting.files(result, to, truth=truth, reviewer=reviewer)
         page = report.html(result, truth=truth, verdicts=report.verdicts_of(result))
         (to / "report.html").write_text(page, encoding="utf-8")
     for path in (*written, to / "report.html"):

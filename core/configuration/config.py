@@ -226,13 +226,18 @@ class DefenceConfig(Frozen):
 
 
 class RunConfig(Frozen):
-    """One run, from the clean data set to the comparison of before and after."""
+    """One run, from the clean data set to the comparison of before and after.
+
+    keep: the SHA-256, in hex, of a keep-list that the retraining goes by in place of the defence's cut: what a person
+    made of that cut (core.retraining). None: what the cut leaves.
+    """
 
     dataset: DatasetConfig
     attack: AttackConfig
     training: TrainingConfig
     defence: DefenceConfig
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    keep: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="after")
     def _classes_exist(self) -> Self:
@@ -250,6 +255,16 @@ class RunConfig(Frozen):
             return self.attack.model_copy(update={"target": 0})
         follows = (self.attack.source + 1) % classes
         return self.attack.model_copy(update={"target": follows, "labels": "all_to_one"})
+
+    @property
+    def base(self) -> RunConfig:
+        """The run whose cut a keep-list stands in for; where none does, this one."""
+        return self if self.keep is None else self.model_copy(update={"keep": None})
+
+    @property
+    def removed_by(self) -> str:
+        """Who says what goes: the detector and its cut, and behind them the keep-list that stands in for it."""
+        return self.defence.title if self.keep is None else f"{self.defence.title} + verdicts {self.keep[:6]}"
 
     @property
     def target_name(self) -> str:
@@ -297,6 +312,7 @@ _SAYS = {
     "literal_error": "must be {expected}",
     "mapping_type": "must be a mapping of names to values",
     "model_type": "must be a mapping of names to values",
+    "string_pattern_mismatch": "must be a SHA-256, 64 hexadecimal digits",
     "string_too_long": "must have at most {max_length} characters",
     "string_too_short": "must not be empty",
     "string_type": "must be text",

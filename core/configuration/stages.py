@@ -182,7 +182,7 @@ def _defence(defence: DefenceConfig) -> dict[str, Any]:
 
 
 def run_key(config: RunConfig) -> str:
-    """The key of a whole run and of its summary."""
+    """The key of a whole run and of its summary: by a keep-list its digest, which goes unsaid where there is none."""
     model = model_key(config)
     features = features_key(model, config.defence.representation)
     return stage_key(
@@ -192,4 +192,5 @@ def run_key(config: RunConfig) -> str:
         attack=_told(config.attack),
         defence=_defence(config.defence),
         version=SUMMARY_VERSION,
+        **({} if config.keep is None else {"keep": config.keep}),
     )

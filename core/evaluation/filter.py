@@ -11,6 +11,7 @@ a share of each class's own size ("own_class").
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -111,6 +112,28 @@ def beyond_gap(detection: Detection, labels: Labels, classes: NDArray[np.int64])
     if detection.cut is None:
         raise BadRequest("this detector finds no gap to cut at; the cut must be 'budget'")
     return np.isin(labels, classes) & (detection.scores > detection.cut[labels])
+
+
+def reviewed_keep(flagged: Mask, spared: Iterable[int] = (), added: Iterable[int] = ()) -> Mask:
+    """What stays after a person's review of a cut, [n] bool: all but the cut less `spared`, and less `added`.
+
+    spared, added: rows that were judged to be clean, or poison, whether they are flagged or not. Where one stands in
+    both, it goes.
+    """
+    keep = ~flagged
+    keep[np.fromiter(spared, np.int64)] = True
+    keep[np.fromiter(added, np.int64)] = False
+    return keep
+
+
+def check_keep(keep: Mask, images: int) -> None:
+    """BadRequest where a keep-mask is none of so many images, keeps all of them or none: nothing could be trained."""
+    if keep.shape != (images,) or keep.dtype != bool:
+        raise BadRequest(f"a keep-mask must be [{images}] bool, got {list(keep.shape)} {keep.dtype}")
+    if keep.all():
+        raise BadRequest("all images are kept, so the network would be the same; there must be some to leave out")
+    if not keep.any():
+        raise BadRequest("no image is kept; there must be some to train on")
 
 
 def lots(images: int, seed: int) -> Scores:

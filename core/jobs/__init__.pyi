@@ -10,6 +10,7 @@ from .ledger import LedgerUnavailable as LedgerUnavailable
 from .ledger import anything_queued as anything_queued
 from .ledger import job_of as job_of
 from .ledger import open_ledger as open_ledger
+from .ledger import open_table as open_table
 from .logs import job_log as job_log
 from .progress import Forecast as Forecast
 from .progress import Progress as Progress

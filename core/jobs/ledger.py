@@ -139,6 +139,20 @@ def open_ledger(write: bool = False, patience: float = 10.0) -> Iterator[sqlite3
         raise BadRequest(f"the ledger has no number of more than 64 bits: {error}") from None
 
 
+@contextmanager
+def open_table(
+    name: str, definition: str, *, write: bool = False, patience: float = 10.0
+) -> Iterator[sqlite3.Connection]:
+    """The ledger with a table for what people say of runs, which is made where it is missing."""
+    with open_ledger(patience=patience) as ledger:
+        known = ledger.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+    if known is None:
+        with open_ledger(write=True, patience=patience) as ledger:
+            ledger.execute(f"CREATE TABLE IF NOT EXISTS {name} ({definition}) WITHOUT ROWID")
+    with open_ledger(write=write, patience=patience) as ledger:
+        yield ledger
+
+
 def _trouble(path: Path, error: sqlite3.Error, patience: float) -> str:
     code = getattr(error, "sqlite_errorcode", None)
     primary = None if code is None else code & 0xFF

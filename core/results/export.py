@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from core.configuration import class_names, run_key
+from core.results import keeping
+from core.results import reviews as said_of
 from core.results.result import Result
 from core.results.reviews import Review
 from core.store import as_csv
@@ -26,13 +28,21 @@ def handles(result: Result) -> Ids:
 
 
 def table(
-    result: Result, found: Detection, flagged: Mask, *, truth: bool = True, reviews: Iterable[Review] = ()
+    result: Result,
+    found: Detection,
+    flagged: Mask,
+    *,
+    truth: bool = True,
+    reviews: Iterable[Review] = (),
+    keep: Mask | None = None,
+    only: Ids | None = None,
 ) -> pd.DataFrame:
-    """One row an image of the poisoned training set, highest score first.
+    """One row an image of the poisoned training set, highest score first; `only` names the ids that are asked for.
 
-    Columns id (without truth: handle), label, label_name, score, rank (1 = highest of its class), flagged; with
-    truth also dataset_row (in the full data set), source_id, source_name and poisoned. Where there are reviews
-    also reviewer, verdict, note and reviewed (UTC): an image that several reviewed has a row for each.
+    Columns id (without truth: handle), label, label_name, score, rank (1 = highest of its class), flagged; where a
+    keep-mask [n] is given also kept, whether the image stays; with truth also dataset_row (in the full data set),
+    source_id, source_name and poisoned. Where there are reviews also reviewer, verdict, note and reviewed (UTC): an
+    image that several reviewed has a row for each.
     """
     poisoned = result.poisoned
     names = np.array(class_names(result.config.dataset.name))
@@ -49,6 +59,8 @@ def table(
     # By what the images are called here, where scores are alike: by id it would tell what the handles hide.
     ordered = rows.sort_values(["score", name], ascending=[False, True])
     rows.insert(4, "rank", ordered.groupby("label").cumcount() + 1)
+    if keep is not None:
+        rows["kept"] = keep
     if truth:
         rows["dataset_row"] = result.dataset.train_rows[poisoned.source_ids]
         rows["source_id"] = poisoned.source_ids
@@ -56,6 +68,8 @@ def table(
         rows["poisoned"] = poisoned.truth.poisoned
         if poisoned.truth.covers.any():
             rows["cover"] = poisoned.truth.covers
+    if only is not None:
+        rows = rows.iloc[np.sort(only)]
     said = _reviewed(reviews, numbers, name)
     if said is not None:
         rows = rows.merge(said, how="left", on=name)
@@ -83,22 +97,39 @@ def keep_list(flagged: Mask) -> str:
     return "".join(f"{row}\n" for row in np.flatnonzero(~flagged))
 
 
-def files(result: Result, folder: Path, *, truth: bool = True) -> list[Path]:
+def files(result: Result, folder: Path, *, truth: bool = True, reviewer: str | None = None) -> list[Path]:
     """Write scores.csv, scores.parquet, flagged.csv and flagged.parquet of a finished run, and with truth keep.txt.
 
-    A keep-list is one of ids, so without truth there is none.
+    What is flagged is what the run removed. With a reviewer it is what the detector's cut takes; column `kept` and the
+    keep-list follow that cut with the reviewer's verdicts, which stand in the tables. A keep-list is one of ids, so
+    without truth there is none. BadRequest where the run is not finished, or the reviewer gave no verdict on it.
     """
     found, flagged = result.detection(), result.flagged
     if found is None or flagged is None:
         raise BadRequest("this run is not finished; there is nothing to export yet")
+    keep, told = ~flagged, []
+    if reviewer is not None:
+        flagged, keep = _decided(result, reviewer)
+        told = said_of.of(said_of.desk(result.config), reviewer)
     folder.mkdir(parents=True, exist_ok=True)
-    rows = table(result, found, flagged, truth=truth)
+    rows = table(result, found, flagged, truth=truth, reviews=told, keep=None if reviewer is None else keep)
     written = []
     for name, part in (("scores", rows), ("flagged", rows[rows["flagged"]])):
         (folder / f"{name}.csv").write_bytes(as_csv(part))
         part.to_parquet(folder / f"{name}.parquet", index=False)
         written += [folder / f"{name}.csv", folder / f"{name}.parquet"]
     if truth:
-        (folder / "keep.txt").write_text(keep_list(flagged))
+        (folder / "keep.txt").write_text(keep_list(~keep))
         written.append(folder / "keep.txt")
     return written
+
+
+def _decided(result: Result, reviewer: str) -> tuple[Mask, Mask]:
+    """What the cut of a run takes, and what stays after a reviewer's verdicts on it, [n] each."""
+    verdicts = said_of.verdicts(said_of.desk(result.config), reviewer)
+    cut = keeping.cut_of(result)
+    if not verdicts or cut is None:
+        known = {one.reviewer for one in said_of.of(said_of.desk(result.config)) if one.verdict}
+        names = ", ".join(sorted(known)) or "nobody did"
+        raise BadRequest(f"reviewer must be one who gave verdicts on this run ({names}), got {reviewer}")
+    return cut, keeping.decided(cut, verdicts).keep

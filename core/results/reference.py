@@ -83,7 +83,7 @@ def measured(config: RunConfig) -> Measured | None:
     if config.dataset.name != "cifar10" or attack.ratio_of != "target_class" or not attack.plain:
         return None
     target = class_names("cifar10")[attack.target]
-    wanted = (attack.trigger, target, round(attack.ratio, 6), config.defence.title)
+    wanted = (attack.trigger, target, round(attack.ratio, 6), config.removed_by)
     told = ("trigger", "target", "ratio", "detector")
     rows = [row for row in _quick_table() if tuple(row[name] for name in told) == wanted]
     if not rows or any(name not in row for row in rows for name in _COMPARED):

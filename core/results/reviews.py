@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.jobs import open_ledger
+from core.configuration import RunConfig, stages
+from core.jobs import open_table
 from core.types import BadRequest, Mask
 
 VERDICTS = ("poisoned", "clean", "unsure")
 NAME_LIMIT, NOTE_LIMIT = 40, 1_000  # characters
 
-_TABLE = """CREATE TABLE IF NOT EXISTS reviews (
+_COLUMNS = """
     run TEXT NOT NULL,
     reviewer TEXT NOT NULL,
     image INTEGER NOT NULL,
     verdict TEXT CHECK (verdict IN ('poisoned', 'clean', 'unsure')),
     note TEXT NOT NULL DEFAULT '',
     time REAL NOT NULL,
-    PRIMARY KEY (run, reviewer, image)
-) WITHOUT ROWID"""
+    PRIMARY KEY (run, reviewer, image)"""
 
 
 @dataclass(frozen=True)
@@ -57,21 +57,53 @@ class Agreement:
     kappa: float | None
 
 
-def judge(run: str, images: Iterable[int], verdict: str | None, reviewer: str) -> None:
+def judge(
+    run: str, images: Iterable[int], verdict: str | None, reviewer: str, *, overwrite: bool = True
+) -> dict[int, str | None]:
     """Give images of a run (by its key) one verdict, or take it back with None; notes stay.
 
-    BadRequest for a verdict or a name that is none.
+    overwrite: False leaves images alone that have another verdict of this reviewer. Returns what the images that have
+    changed had before, for `restore`. BadRequest for a verdict or a name that is none.
     """
     if verdict is not None and verdict not in VERDICTS:
         raise BadRequest(f"a verdict is one of {', '.join(VERDICTS)}, got {verdict!r}")
-    name, now = reviewer_name(reviewer), time.time()
+    name = reviewer_name(reviewer)
     with _table(write=True) as table:
-        table.executemany(
-            "INSERT INTO reviews (run, reviewer, image, verdict, time) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET verdict = excluded.verdict, time = excluded.time",
-            [(run, name, int(image), verdict, now) for image in images],
-        )
-        _strike_empty(table, run, name)
+        given = _given(table, run, name)
+        before = {int(image): given.get(int(image)) for image in images}
+        before = {id: had for id, had in before.items() if had != verdict and (overwrite or had is None)}
+        _write(table, run, name, dict.fromkeys(before, verdict))
+    return before
+
+
+def restore(run: str, before: Mapping[int, str | None], verdict: str | None, reviewer: str) -> list[int]:
+    """Take back a `judge` that gave images this verdict: each gets what it had. Returns which images did.
+
+    One that has been judged otherwise since, in another window, say, stays as it is.
+    """
+    name = reviewer_name(reviewer)
+    with _table(write=True) as table:
+        given = _given(table, run, name)
+        back = {id: had for id, had in before.items() if given.get(id) == verdict}
+        _write(table, run, name, back)
+    return list(back)
+
+
+def _given(table: sqlite3.Connection, run: str, reviewer: str) -> dict[int, str]:
+    rows = table.execute(
+        "SELECT image, verdict FROM reviews WHERE run = ? AND reviewer = ? AND verdict IS NOT NULL", (run, reviewer)
+    )
+    return {row["image"]: row["verdict"] for row in rows}
+
+
+def _write(table: sqlite3.Connection, run: str, reviewer: str, verdicts: Mapping[int, str | None]) -> None:
+    now = time.time()
+    table.executemany(
+        "INSERT INTO reviews (run, reviewer, image, verdict, time) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET verdict = excluded.verdict, time = excluded.time",
+        [(run, reviewer, image, verdict, now) for image, verdict in verdicts.items()],
+    )
+    _strike_empty(table, run, reviewer)
 
 
 def annotate(run: str, image: int, note: str, reviewer: str) -> None:
@@ -103,6 +135,19 @@ def of(run: str, reviewer: str | None = None) -> list[Review]:
             (run, reviewer),
         ).fetchall()
     return [Review(**row) for row in rows]
+
+
+def desk(config: RunConfig) -> str:
+    """What a run's reviews are kept under: its key, or that of the run whose cut a keep-list of its stands in for.
+
+    So verdicts stand beside the run that was trained with them, too, and further ones go on from there.
+    """
+    return stages.run_key(config.base)
+
+
+def verdicts(run: str, reviewer: str) -> dict[int, str]:
+    """A reviewer's verdicts on a run's images, by id; none for a name that nobody has."""
+    return {one.image: one.verdict for one in of(run, reviewer_name(reviewer)) if one.verdict is not None}
 
 
 def reviewer_name(name: str) -> str:
@@ -145,13 +190,6 @@ def _kappa(said: NDArray[np.bool_], other: NDArray[np.bool_], share: float) -> f
     return None if chance == 1 else (share - chance) / (1 - chance)
 
 
-@contextmanager
-def _table(write: bool = False) -> Iterator[sqlite3.Connection]:
+def _table(write: bool = False) -> AbstractContextManager[sqlite3.Connection]:
     """The ledger, with the table in it. LedgerUnavailable as with every use of the ledger."""
-    with open_ledger() as ledger:
-        known = ledger.execute("SELECT 1 FROM sqlite_master WHERE name = 'reviews'").fetchone()
-    if known is None:
-        with open_ledger(write=True) as ledger:
-            ledger.execute(_TABLE)
-    with open_ledger(write=write) as ledger:
-        yield ledger
+    return open_table("reviews", _COLUMNS, write=write)

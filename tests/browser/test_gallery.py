@@ -123,9 +123,28 @@ def test_verdicts_in_bulk(page: Page, app_server, job: Job, order: list[int]) ->
     expect(page.get_by_text("48 selected")).to_be_visible(timeout=MINUTE)
     tiles.nth(0).focus()
     page.keyboard.press("c")
+    question = page.get_by_role("alertdialog", name="Many verdicts at once")
+    expect(question).to_contain_text("Mark 48 images as clean? 5 of them have another verdict.")
+    page.keyboard.press("Escape")
+    expect(question).to_be_hidden()
+    assert kept(job, "Bulk") == wanted
+    page.keyboard.press("c")
+    expect(question.get_by_role("button", name="Only the 43 without one")).to_be_focused()
+    page.keyboard.press("Enter")
+    eventually(page, job, "Bulk", dict.fromkeys(order[:48], "clean") | wanted)
+    page.keyboard.press("c")
+    expect(question).to_contain_text("Mark 5 images as clean? 5 of them have another verdict.")
+    expect(question.get_by_role("button", name="Cancel")).to_be_focused()
+    question.get_by_role("button", name="All 5").click()
     eventually(page, job, "Bulk", dict.fromkeys(order[:48], "clean"))
     page.get_by_role("button", name=re.compile("^Clear")).click()
+    expect(question).to_contain_text("Take the verdicts on 48 images back?")
+    page.keyboard.press("Enter")
     eventually(page, job, "Bulk", {})
+    everything = dict.fromkeys(order[:48], "clean")
+    for before in (everything, everything | wanted, wanted, {}):
+        page.keyboard.press("ControlOrMeta+z")
+        eventually(page, job, "Bulk", before)
 
 
 def test_keys_move_the_selection_and_the_detail_follows(page: Page, app_server, job: Job, order: list[int]) -> None:

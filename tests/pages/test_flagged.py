@@ -321,7 +321,7 @@ def test_a_bad_name_is_refused_with_a_message(finished_job: Job, open_screen, na
 
 def test_what_the_grid_tells_is_carried_out_once_and_in_order(finished_job: Job, result: Result) -> None:
     told: list[tuple[list[int], str]] = []
-    reviewing = gallery.Reviewing("Ada", {}, lambda ids, verdict: told.append((ids, verdict)))
+    reviewing = gallery.Reviewing("Ada", {}, lambda ids, verdict, over: told.append((ids, verdict)))
     handles = core.export.handles(result)
     state = {"current": None, "done": {}, "trouble": ""}
     acts = [
@@ -332,7 +332,7 @@ def test_what_the_grid_tells_is_carried_out_once_and_in_order(finished_job: Job,
     for _ in range(2):
         gallery.carry_out(message, state, handles, reviewing, "page", 3)
     assert told == [([4], "clean"), ([5], "")]
-    assert state == {"current": 6, "done": {"tab": 2}, "trouble": ""}
+    assert state == {"current": 6, "chosen": [], "done": {"tab": 2}, "trouble": ""}
     gallery.carry_out({"name": "tab", "current": None, "acts": []}, state, handles, reviewing, "page", 3)
     assert state["current"] is None
     gallery.carry_out(None, state, handles, reviewing, "page", 3)
@@ -343,7 +343,7 @@ def test_a_verdict_that_could_not_be_kept_is_tried_again(finished_job: Job, resu
     kept: list[list[int]] = []
     busy = [core.PoisonscopeError("the ledger was in use")]
 
-    def judge(ids: list[int], verdict: str) -> None:
+    def judge(ids: list[int], verdict: str, over: bool) -> None:
         if busy:
             raise busy.pop()
         kept.append(ids)

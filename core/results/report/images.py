@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,14 +68,16 @@ def _every_trigger(config: RunConfig) -> str:
     return "all triggers" if config.attack.also else f"the {config.attack.trigger} trigger"
 
 
-def thumbnails(result: Result, found: Detection, flagged: Mask, truth: bool, verdicts: Mapping[int, str]) -> Markup:
+def thumbnails(
+    result: Result, found: Detection, flagged: Mask, truth: bool, verdicts: Mapping[int, str], said: Sequence[str] = ()
+) -> Markup:
     """The highest scores among the flagged images, each with what is known of it."""
     rows = np.flatnonzero(flagged)
     rows = rows[np.argsort(-found.scores[rows], kind="stable")][:THUMBNAILS]
     missing = int((~result.pictured[rows]).sum())
     return render(
         "report/thumbnails.html.jinja", flagged=count(int(flagged.sum()), "image"),
-        missing=count(missing, "picture") if missing else "",
+        missing=count(missing, "picture") if missing else "", said=said,
         shown=[_thumbnail(result, found, int(row), place, truth, verdicts) for place, row in enumerate(rows, 1)],
     )  # fmt: skip
 

@@ -34,7 +34,7 @@ def html(result: Result, *, truth: bool = True, verdicts: Verdicts | None = None
     before = [figures.rates(result, summary), images.attack(result, summary)]
     shared = [
         histograms.scores(result, found, removed, truth),
-        images.thumbnails(result, found, removed, truth, verdicts or {}),
+        images.thumbnails(result, found, removed, truth, verdicts or {}, words.reviewers(result) if verdicts else []),
         *proof.proof(result, found, removed, truth),
         figures.answers(result, summary, truth),
     ]
@@ -51,7 +51,7 @@ def html(result: Result, *, truth: bool = True, verdicts: Verdicts | None = None
 def verdicts_of(result: Result) -> dict[int, str]:
     """What reviewers said of a run's images, by id: a word of each who gave one, with the name."""
     said: dict[int, list[str]] = {}
-    for review in reviews.of(stages.run_key(result.config)):
+    for review in reviews.of(reviews.desk(result.config)):
         if review.verdict is not None:
             said.setdefault(review.image, []).append(f"{review.verdict} ({review.reviewer})")
     return {image: ", ".join(given) for image, given in said.items()}
@@ -59,12 +59,11 @@ def verdicts_of(result: Result) -> dict[int, str]:
 
 def _head(result: Result, found: dict[str, Any], truth: bool) -> Markup:
     config = result.config
-    removed = (
-        f"{words.count(found['flagged'], 'image')} of {len(result.poisoned):,} were removed from the training set."
-    )
+    gone = f"{words.count(found['flagged'], 'image')} of {len(result.poisoned):,} were removed from the training set."
+    removed = " ".join(filter(None, (gone, words.gap_cut(result), words.reviewed_cut(result))))
     return render(
         "report/head.html.jinja", title=words.title_of(config, truth), truth=truth, poisons=found["poisons"],
-        removed=" ".join(filter(None, (removed, words.gap_cut(result)))), target=config.target_name,
+        removed=removed, target=config.target_name,
         stood=f"{words.count(found['poisons'], 'image')} with {_trigger(config)} and the label {_label(config)}",
         covers=words.covers(found), left=found["poisons_left"] or "none",
         asr1=words.share(found["asr1"]), asr2=words.share(found["asr2"]),

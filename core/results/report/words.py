@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.configuration import RunConfig, class_names
+from core.results import keeping, reviews
 from core.results.result import Result
 
 LONGEST = 60  # characters of a setting that is written out
@@ -54,7 +55,7 @@ LABELS = {
 def title_of(config: RunConfig, truth: bool) -> str:
     """What a run is about, in a line."""
     if not truth:
-        return f"Blind review of a run on {config.dataset.name} by {config.defence.title}"
+        return f"Blind review of a run on {config.dataset.name} by {config.removed_by}"
     attack = config.attack
     if not attack.ratio:
         return f"Clean control: nothing poisoned, {config.dataset.name}"
@@ -67,7 +68,7 @@ def title_of(config: RunConfig, truth: bool) -> str:
 def gap_cut(result: Result) -> str:
     """Where a run that assumed no number cut, and what went; empty for a cut at the budget and an unfinished run."""
     removed, found = result.removed, result.summary
-    if result.config.defence.cut != "gap" or removed is None or found is None:
+    if result.config.defence.cut != "gap" or result.config.keep is not None or removed is None or found is None:
         return ""
     names, cut = class_names(result.config.dataset.name), found["suspicious_classes"]
     if not cut:
@@ -81,6 +82,28 @@ def gap_cut(result: Result) -> str:
     gone = [f"{count(number, 'image')} labelled {names[label]}" for label, number in removed.items()] or ["nothing"]
     what = " and ".join([", ".join(gone[:-1]), gone[-1]] if len(gone) > 1 else gone)
     return f"{where}, with no number of poisoned images assumed; this removed {what}."
+
+
+def reviewed_cut(result: Result) -> str:
+    """What verdicts made of the cut that a run was trained with; empty without any, and for an unfinished run."""
+    made = (result.summary or {}).get("reviewed")
+    if made is None:
+        return ""
+    return (
+        f"The cut of {result.config.defence.title} was reviewed image by image: {made['cut']:,} cut, "
+        f"{made['spared']:,} kept after all, {made['added']:,} added."
+    )
+
+
+def reviewers(result: Result) -> list[str]:
+    """What each reviewer's verdicts make of the detector's cut, a sentence each."""
+    run, cut = reviews.desk(result.config), keeping.cut_of(result)
+    names = sorted({one.reviewer for one in reviews.of(run) if one.verdict is not None})
+    decisions = {} if cut is None else {name: keeping.decided(cut, reviews.verdicts(run, name)) for name in names}
+    return [
+        f"With the verdicts of {name}: {made.figures}; {made.removed:,} of {count(len(made.keep), 'image')} go."
+        for name, made in decisions.items()
+    ]
 
 
 def covers(found: Mapping[str, Any]) -> str:
@@ -155,6 +178,7 @@ def defence_settings(config: RunConfig) -> dict[str, str]:
         "Representation": defence.representation,
         **_cut_settings(config),
         "Removed from": scopes[defence.scope],
+        **({} if config.keep is None else {"Reviewed": f"image by image; keep-list {config.keep[:12]}"}),
     }
 
 

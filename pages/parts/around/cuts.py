@@ -217,21 +217,23 @@ def threshold(found: Scored, cut: Cut, label: int) -> float | None:
 def chosen(result: Result) -> Cut:
     """The tab's cut; what the address or an earlier run left that does not fit here is passed over."""
     forget_other_runs(result)
-    detector = _recall("detector")
-    if detector not in core.DETECTORS:
-        detector = result.config.defence.detector
-    standard = usual(result, detector)
-    scope = _recall("scope")
     budget = str(st.session_state.get(LIVE, "")) or _recall("budget")
-    asked = core.reading.whole(budget, 0, limit(result), held=True)
-    cut = replace(standard, scope=scope if scope in scopes(detector) else standard.scope)
-    if asked is not None:
-        cut = at_budget(cut, asked)
-    elif budget == GAP and offers_gap(detector):
-        cut = replace(cut, at=GAP)
+    cut = written(result, _recall("detector"), budget, _recall("scope"))
     if LIVE not in st.session_state:
         choose(result, cut)
     return cut
+
+
+def written(result: Result, detector: str, budget: str, scope: str) -> Cut:
+    """The cut that an address, or a saved view, writes so; what does not fit this run is as usual."""
+    if detector not in core.DETECTORS:
+        detector = result.config.defence.detector
+    standard = usual(result, detector)
+    asked = core.reading.whole(budget, 0, limit(result), held=True)
+    cut = replace(standard, scope=scope if scope in scopes(detector) else standard.scope)
+    if asked is not None:
+        return at_budget(cut, asked)
+    return replace(cut, at=GAP) if budget == GAP and offers_gap(detector) else cut
 
 
 def try_on(budget: int) -> None:

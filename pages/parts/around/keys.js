@@ -16,6 +16,7 @@ const OPEN = [
   "[aria-haspopup][aria-expanded=true]",
   "[role=combobox][aria-expanded=true]",
   "[role=dialog]",
+  "[data-question]", // asked within a component
   "[role=menu]",
   "[data-testid=stPopoverBody]",
   "[aria-label='Close fullscreen']",

@@ -11,3 +11,12 @@ SHORT = 16  # hex digits of the key that a link carries
 def named() -> str:
     """The key's beginning that the address names; after a change of page, what it named before."""
     return str(st.query_params.get(PARAMETER) or st.session_state.get(PARAMETER) or "")
+
+
+OPEN = "open"  # a tab that a link from another screen opens
+WITH, ANOTHER_RUN = "with", "Another run"  # of Compare: the second run, and the tab that has both
+
+
+def beside(one: str, other: str) -> dict[str, str]:
+    """What Compare's address says where two runs, by their keys, stand beside each other."""
+    return {PARAMETER: one[:SHORT], WITH: other[:SHORT], OPEN: ANOTHER_RUN}

@@ -183,8 +183,8 @@ def facts(job: Job, blind: bool = False) -> str:
     """Detector, data set, ratio, recipe, seed and status; blind: only what a defender knows."""
     config = job.config
     if blind:
-        return " · ".join([config.dataset.name, config.training.recipe, config.defence.title])
-    parts = [config.defence.title, config.dataset.name, ratio(config), config.training.recipe]
+        return " · ".join([config.dataset.name, config.training.recipe, config.removed_by])
+    parts = [config.removed_by, config.dataset.name, ratio(config), config.training.recipe]
     if config.seed:
         parts.append(f"seed {config.seed}")
     return " · ".join([*parts, f"running {share(job.fraction, 0)}" if job.status == "running" else job.status])

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+import core
 from core import audits
 from core.types import Mask
 from pages.parts.around import words
@@ -51,9 +52,7 @@ def review(found: Kept) -> Mask:
 
 def kept(found: Kept) -> Mask:
     """What is not flagged, or was spared, [n]."""
-    keep = ~found.told.flagged
-    keep[list(found.spared)] = True
-    return keep
+    return core.filter.reviewed_keep(found.told.flagged, spared=found.spared)
 
 
 def _table(found: Kept, rows: np.ndarray) -> pd.DataFrame:

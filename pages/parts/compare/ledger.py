@@ -175,7 +175,7 @@ def _row(job: Job) -> dict[str, Any]:
         "Trigger": config.attack.title,
         "Target": config.target_name,
         "Ratio": words.ratio(config),
-        "Detector": config.defence.title,
+        "Detector": config.removed_by,
         **{name: figures.get(figure) for figure, name in FIGURES.items()},
         "Recipe": config.training.recipe,
         "Seed": config.seed,

@@ -10,10 +10,10 @@ import streamlit as st
 
 import core
 from core import Job, Result
-from pages.parts.around import current, words
+from pages.parts.around import current, link, words
 from pages.parts.compare import before_after, kept
 
-PARAMETER = "with"
+PARAMETER = link.WITH
 NONE = "none"  # in the address where a person wants no second run
 SHARES = {"Nat1": "nat1", "ASR1": "asr1", "Nat2": "nat2", "ASR2": "asr2", "TPR": "tpr", "FPR": "fpr"}
 NUMBERS = {"Poisons": "poisons", "#Pois left": "poisons_left", "Clean removed": "clean_removed"}
@@ -36,7 +36,7 @@ def show(result: Result) -> None:
         st.warning("What was stored of the other run is damaged or missing: open it and run it again.")
         return
     names = ("A: this run", "B: the other run")
-    own = f"{words.heading(result.config)} · {result.config.defence.title}, seed {result.config.seed}"
+    own = f"{words.heading(result.config)} · {result.config.removed_by}, seed {result.config.seed}"
     st.markdown(f"**A** {own}  \n**B** {words.label(other)}")
     st.markdown("**What differs in the settings**")
     differing(dict(zip(names, (result.config, other.config), strict=True)))
@@ -72,7 +72,10 @@ def _remember() -> None:
 
 
 def _nearest(result: Result, others: dict[str, Job]) -> str:
-    """The run that shares most of this one's settings: the same network judged by another detector, if there is one."""
+    """The run whose cut this one reviews, else that which shares most settings: another detector's, say."""
+    base = core.run_key(result.config.base)[: current.SHORT]
+    if base in others:
+        return base
     own = core.report.settings(result.config)
 
     def distance(short: str) -> tuple[bool, int]:

@@ -16,7 +16,7 @@ def show(active: Mapping[str, str], shown: int, flagged: int, clear: Callable[..
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="chips"):
         st.markdown(
             f"**{words.count(shown, 'image')}** of {flagged:,} flagged, by {words.count(len(active), 'filter')}:"
-            if "show" not in active
+            if not {"show", "part"} & set(active)
             else f"**{words.count(shown, 'image')}** by {words.count(len(active), 'filter')}:",
             width="content",
         )

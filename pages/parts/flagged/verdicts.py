@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -59,7 +60,7 @@ def reviewer() -> str | None:
 
 def book(result: Result, reviewer: str | None) -> Book | None:
     """The run's reviews as they stand; None, with a message, where the ledger cannot be read."""
-    run = core.run_key(result.config)
+    run = core.reviews.desk(result.config)
     try:
         everyone = core.reviews.of(run)
     except PoisonscopeError as error:
@@ -73,10 +74,69 @@ def reviewing(book: Book | None) -> gallery.Reviewing | None:
     if book is None or not book.reviewer:
         return None
 
-    def judge(ids: list[int], verdict: str) -> None:
-        core.reviews.judge(book.run, ids, verdict or None, book.reviewer)
+    def judge(ids: list[int], verdict: str, over: bool) -> None:
+        before = core.reviews.judge(book.run, ids, verdict or None, book.reviewer, overwrite=over)
+        if before:
+            _steps(book).append(Step(before, verdict or None))
 
-    return gallery.Reviewing(book.reviewer, book.verdicts, judge)
+    return gallery.Reviewing(book.reviewer, book.verdicts, judge, lambda: undo(book), len(_steps(book)))
+
+
+# --- taking verdicts back --------------------------------------------------------------------------------
+
+
+class Step(NamedTuple):
+    """Verdicts that were given at once: what the images had before, and what they got."""
+
+    before: dict[int, str | None]
+    verdict: str | None
+
+
+def _steps(book: Book) -> list[Step]:
+    """What this tab gave in this reviewer's name on this run, the last one last."""
+    steps: list[Step] = st.session_state.setdefault(f"verdict steps {book.run} {book.reviewer}", [])
+    return steps
+
+
+def undo(book: Book) -> list[int]:
+    """Take the last step back; returns the images that have their former verdict again.
+
+    A step of which nothing is left, since another window has judged those images anew, is passed over.
+    """
+    steps = _steps(book)
+    while steps:
+        last = steps[-1]
+        back = core.reviews.restore(book.run, last.before, last.verdict, book.reviewer)
+        steps.pop()  # only now: where the ledger is busy, it can be tried again
+        if back:
+            return back
+    return []
+
+
+def undo_button(book: Book) -> None:
+    """Takes the last step back; by its key, too, where the grid does not have the focus. It always has its place."""
+    steps = _steps(book)
+
+    def take_back() -> None:
+        try:
+            undo(book)
+        except PoisonscopeError as error:
+            st.session_state["undo trouble"] = words.sentence(str(error))
+
+    says = "What this tab gives can be taken back, step by step."
+    if steps:
+        what, images = steps[-1].verdict or "no verdict", words.count(len(steps[-1].before), "image")
+        says = f"Takes *{what}* for {images} back; {words.count(len(steps), 'step')} in all."
+    st.button(
+        "Undo", icon=":material/undo:", key="undo verdict", shortcut="Ctrl+Z", on_click=take_back, disabled=not steps,
+        help=says,
+    )  # fmt: skip
+    trouble = st.session_state.pop("undo trouble", None)
+    if trouble:
+        st.error(f"Nothing was taken back: {trouble}", icon=":material/error:")
+
+
+# --- notes -----------------------------------------------------------------------------------------------
 
 
 def note(book: Book | None, id: int) -> None:
@@ -115,7 +175,7 @@ def tally(result: Result, book: Book, truth: bool) -> None:
         st.caption("No verdicts yet. Choose an image and press P, C or U; 0 takes a verdict back.")
         return
     parts = [f"{given[verdict]:,} {verdict}" for verdict in core.reviews.VERDICTS if given[verdict]]
-    line = f"**{words.count(given.total(), 'verdict')}** by {book.reviewer}" + (
+    line = f"**{words.count(given.total(), 'verdict')}** by {words.plain(book.reviewer)}" + (
         f": {', '.join(parts)}" if parts else ""
     )
     right = core.reviews.with_truth(book.own.values(), result.poisoned.truth.poisoned) if truth else None

@@ -4,6 +4,7 @@
 // no verdict is lost however fast they come.
 
 const VERDICTS = { p: "poisoned", c: "clean", u: "unsure", 0: "" };
+const MANY = 10; // verdicts at once, above which it is asked
 const PAUSE = 120; // milliseconds without a further arrow before the detail follows
 
 // Selections and acts by what they are about (run, reviewer, truth), so that they outlive a grid that is
@@ -16,12 +17,23 @@ class Board {
     this.list = root.querySelector(".list");
     this.bar = root.querySelector(".bar");
     this.said = root.querySelector(".said");
+    this.question = root.querySelector(".question");
     this.tiles = [];
     this.list.addEventListener("click", (event) => this.click(event));
     this.list.addEventListener("keydown", (event) => this.key(event));
     this.bar.addEventListener("click", (event) => {
       const button = event.target.closest("button");
-      if (button) button.dataset.all ? this.chooseAll() : this.judge(button.dataset.verdict);
+      if (!button) return;
+      if (button.dataset.undo) this.undo();
+      else button.dataset.all ? this.chooseAll() : this.judge(button.dataset.verdict);
+    });
+    this.question.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (button) this.answer(button.dataset.answer);
+    });
+    this.question.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      if (event.key === "Escape") this.answer("none");
     });
   }
 
@@ -45,6 +57,18 @@ class Board {
     this.root.classList.toggle("small", data.size < 64);
     this.bar.hidden = !data.judging;
     this.kept.chosen = new Set([...this.kept.chosen].filter((id) => this.at(id) >= 0));
+    this.bar.querySelector("[data-undo]").disabled = !data.undoable;
+    if (this.asked && this.asked.ids.some((id) => this.at(id) < 0)) this.answer("none");
+    const { back } = data; // where a verdict was taken back
+    if (back && back.name === this.kept.name && back.number > (this.kept.back ?? 0)) {
+      this.kept.back = back.number;
+      if (this.at(back.id) >= 0) {
+        this.kept.current = this.kept.anchor = back.id;
+        this.kept.chosen = new Set([back.id]);
+        clearTimeout(this.timer);
+        this.timer = setTimeout(() => this.tell(), PAUSE); // so that the detail follows
+      }
+    }
     // While a page is being turned, an answer to an earlier key must not choose on the old one.
     if (this.at(this.kept.current) < 0 && !this.turning()) {
       this.kept.current = this.kept.anchor = data.current;
@@ -158,6 +182,7 @@ class Board {
   click(event) {
     const element = event.target.closest(".tile");
     if (!element) return;
+    if (this.asked) this.answer("none");
     const id = this.tiles[[...this.list.children].indexOf(element)].id;
     if (event.shiftKey) this.move(id, "extend");
     else if (event.ctrlKey || event.metaKey) this.move(id, "toggle");
@@ -186,6 +211,8 @@ class Board {
   chooseAll() {
     this.kept.chosen = new Set(this.tiles.map((tile) => tile.id));
     this.paint();
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.tell(), PAUSE);
   }
 
   perRow() {
@@ -207,6 +234,7 @@ class Board {
     if (at < 0) return; // a page is being turned
     const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.perRow(), ArrowUp: -this.perRow() };
     if (command && letter === "a") this.chooseAll();
+    else if (command && letter === "z" && !event.shiftKey && this.data.judging) this.undo();
     else if (command || event.altKey) return;
     else if (key in steps) {
       const to = at + steps[key];
@@ -229,12 +257,61 @@ class Board {
   judge(verdict) {
     const ids = this.tiles.filter((tile) => this.kept.chosen.has(tile.id)).map((tile) => tile.id);
     if (!ids.length) return; // a page is being turned
-    this.kept.acts.push({ number: ++this.kept.count, ids, verdict });
+    if (ids.length > 1) {
+      const anew = ids.filter((id) => this.verdict(id) !== verdict);
+      const others = verdict ? anew.filter((id) => this.verdict(id)) : [];
+      if (anew.length > MANY || others.length) return this.ask(anew, others, verdict);
+    }
+    this.give(ids, verdict);
+  }
+
+  verdict(id) {
+    return this.tiles[this.at(id)].verdict;
+  }
+
+  // Many verdicts at once, or such as would take the place of others, are given when that has been confirmed.
+  ask(ids, others, verdict) {
+    const images = (many) => `${many} image${many === 1 ? "" : "s"}`;
+    const what = verdict ? `Mark ${images(ids.length)} as ${verdict}?` : `Take the verdicts on ${images(ids.length)} back?`;
+    const there = others.length === 1 ? "1 of them has another verdict." : `${others.length} of them have another verdict.`;
+    const rest = ids.length - others.length;
+    this.asked = { ids, rest: ids.filter((id) => !others.includes(id)), verdict, over: others.length > 0 || !verdict };
+    this.question.querySelector("span").textContent = others.length ? `${what} ${there}` : what;
+    const [only, all] = ["rest", "all"].map((answer) => this.question.querySelector(`[data-answer=${answer}]`));
+    only.hidden = !others.length || !rest;
+    only.textContent = `Only the ${rest} without one`;
+    all.textContent = others.length ? `All ${ids.length}` : `Yes, all ${ids.length}`;
+    this.question.hidden = false;
+    this.list.getRootNode().host?.setAttribute("data-question", ""); // keys.js leaves Escape to it
+    const first = only.hidden && others.length ? "none" : only.hidden ? "all" : "rest";
+    this.question.querySelector(`[data-answer=${first}]`).focus();
+  }
+
+  answer(which) {
+    const { asked } = this;
+    this.asked = null;
+    this.question.hidden = true;
+    this.list.getRootNode().host?.removeAttribute("data-question");
+    this.tiles[this.at(this.kept.current)]?.element.focus();
+    if (!asked || which === "none") return;
+    if (which === "rest") this.give(asked.rest, asked.verdict, false);
+    else this.give(asked.ids, asked.verdict, asked.over);
+  }
+
+  // over: whether other verdicts may go; of one image alone that is what was asked for.
+  give(ids, verdict, over = ids.length === 1 || !verdict) {
+    this.kept.acts.push({ number: ++this.kept.count, ids, verdict, over });
     this.mark(ids, verdict);
     const next = this.at(this.kept.current) + 1;
     if (ids.length > 1) this.paint();
     else if (next < this.tiles.length) this.move(this.tiles[next].id);
     else if (!this.turn(1)) this.paint();
+    this.tell();
+  }
+
+  undo() {
+    if (this.turning()) return;
+    this.kept.acts.push({ number: ++this.kept.count, undo: true });
     this.tell();
   }
 
@@ -250,7 +327,8 @@ class Board {
 
   tell() {
     clearTimeout(this.timer);
-    this.send("board", { name: this.kept.name, current: this.kept.current ?? null, acts: this.kept.acts });
+    const chosen = this.kept.chosen.size > 1 ? [...this.kept.chosen] : [];
+    this.send("board", { name: this.kept.name, current: this.kept.current ?? null, chosen, acts: this.kept.acts });
   }
 }
 

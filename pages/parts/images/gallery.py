@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,7 +45,14 @@ _HTML = """<div class="gallery">
 <button type="button" data-verdict="unsure">Unsure<kbd>U</kbd></button>
 <button type="button" data-verdict="">Clear<kbd>0</kbd></button>
 <button type="button" data-all="1">Select page<kbd>Ctrl A</kbd></button>
+<button type="button" data-undo="1" disabled>Undo<kbd>Ctrl Z</kbd></button>
 <span class="said" role="status"></span>
+</div>
+<div class="question" role="alertdialog" aria-label="Many verdicts at once" hidden>
+<span></span>
+<button type="button" data-answer="rest"></button>
+<button type="button" data-answer="all"></button>
+<button type="button" data-answer="none">Cancel<kbd>Esc</kbd></button>
 </div>
 <div class="list" role="listbox" aria-multiselectable="true"></div>
 </div>"""
@@ -97,11 +104,16 @@ class Thumbnail(NamedTuple):
 
 @dataclass
 class Reviewing:
-    """What the Flagged screen adds to a grid: who judges, verdicts by id, and what carries a verdict out."""
+    """What the Flagged screen adds to a grid: who judges, verdicts by id, what carries one out and takes it back.
+
+    judge(ids, verdict, over): over says whether other verdicts of the reviewer may go. undo() answers with the ids.
+    """
 
     reviewer: str
     verdicts: Mapping[int, str] = field(default_factory=dict)
-    judge: Callable[[list[int], str], None] = lambda ids, verdict: None
+    judge: Callable[[list[int], str, bool], None] = lambda ids, verdict, over: None
+    undo: Callable[[], list[int]] = list
+    undoable: int = 0
 
 
 def show(
@@ -171,6 +183,8 @@ def board(
             "address": address,
             "book": book,
             "judging": reviewing is not None,
+            "undoable": 0 if reviewing is None else reviewing.undoable,
+            "back": state.get("back"),
             "current": int(handles[state["current"]]),
             "done": state["done"],
             "tiles": [
@@ -211,14 +225,29 @@ def carry_out(
             if "page" in act:
                 st.session_state[pager] = min(max(int(act["page"]), 1), pages)
             elif reviewing is not None:
-                ids = [id for handle in act["ids"] if (id := id_of(handles, handle)) is not None]
-                reviewing.judge(ids, str(act["verdict"]))
+                if "undo" in act:
+                    back = reviewing.undo()
+                    if back:
+                        state["back"] = {"name": name, "number": act["number"], "id": int(handles[back[0]])}
+                else:
+                    reviewing.judge(ids_of(handles, act["ids"]), str(act["verdict"]), bool(act.get("over", True)))
         except PoisonscopeError as error:
             state["trouble"] = words.sentence(str(error))
             break
         done = act["number"]
     state["done"][name] = done
     state["current"] = id_of(handles, told.get("current"))
+    state["chosen"] = ids_of(handles, told.get("chosen") or [])
+
+
+def chosen(key: str) -> list[int]:
+    """The ids that are selected in a grid where there are several."""
+    return list(st.session_state.get(f"{key} board", {}).get("chosen", ()))
+
+
+def ids_of(handles: Ids, told: Iterable[Any]) -> list[int]:
+    """The ids that handles stand for; what is no handle is passed over."""
+    return [id for handle in told if (id := id_of(handles, handle)) is not None]
 
 
 def id_of(handles: Ids, handle: Any) -> int | None:

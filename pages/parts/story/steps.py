@@ -153,7 +153,7 @@ def _seen(result: Result, target: str, found: dict[str, Any]) -> Step:
     hit = f"{removed:,} of {found['poisons']:,}" if found["poisons"] else f"{found['flagged']:,}"
     rest = f"{words.count(found['clean_removed'], 'clean image')} went with them." if found["clean_removed"] else ""
     missed = f" {left:,} were missed." if left else ""
-    gap = f" {escape(core.report.gap_cut(result))}".rstrip()
+    gap = f" {escape(core.report.gap_cut(result) or core.report.reviewed_cut(result))}".rstrip()
     who = "SVD" if sees.of(result.config.defence).svd else "detector"
     return Step(
         4, f"What the {who} sees", histogram.draw(result, target),

@@ -1,0 +1,124 @@
+"""What stays in the end: the cut with a reviewer's verdicts on it, in figures, and the run that is trained on that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+import core
+from core import BadRequest, Job, PoisonscopeError, Result, RunConfig
+from core.results.keeping import Decision
+from pages.parts.around import link, presenter, trouble, words
+
+ATTACK, COMPARE = "pages/attack.py", "pages/compare.py"
+FAILURE = "retraining refused"  # in session state
+PATIENCE = 1.0  # seconds between two looks at a run that goes
+
+
+def show(result: Result, made: Decision, judged: bool, truth: bool) -> None:
+    """The figures; `judged` says whether there are verdicts that a network could be trained with."""
+    st.subheader("What stays")
+    with st.container(horizontal=True, gap="medium", key="what stays"):
+        for name, value in (
+            ("Cut", int(made.flagged.sum())),
+            ("Kept after all", made.spared),
+            ("Added", made.added),
+            ("Removed in the end", made.removed),
+            ("Images that stay", len(made.keep) - made.removed),
+        ):
+            st.metric(name, f"{value:,}", width="content")
+    st.caption(
+        f"{made.figures}. Of your verdicts **C** keeps an image that the cut takes, **P** takes one that it leaves, "
+        "and **U** changes nothing. The exports below follow this."
+    )
+    if presenter.on():  # trains nothing
+        return
+    try:
+        wanted = core.keeping.asked(result, made.keep)
+    except BadRequest as error:
+        st.caption(f"Nothing to train on it: {words.sentence(str(error))}")
+        return
+    job = None if wanted == result.config.base else core.jobs.find(core.run_key(wanted), start=False)
+    offer(result, made, wanted, job, judged)
+    if job is not None and job.status != "cancelled":
+        st.fragment(follow, run_every=PATIENCE if job.active else None)(result, job.key, job.active, truth)
+
+
+def offer(result: Result, made: Decision, wanted: RunConfig, job: Job | None, judged: bool) -> None:
+    """The button, or why there is nothing to press it for."""
+    why = ""
+    if not judged or wanted == result.config.base:
+        why = "So far this is what the run was trained on: no verdict changes it."
+    elif job is not None and (job.active or job.status == "done"):
+        why = "Trained with these very verdicts already: see below."
+    elif not core.datasets.available(result.config.dataset.name):
+        why = f"{result.config.dataset.name} is not on this machine: Fetch on the Attack screen brings it."
+    st.button(
+        "Retrain with my verdicts", icon=":material/model_training:", key="retrain", disabled=bool(why),
+        on_click=begin, args=(result, made), help=why
+        or f"A run of its own, beside this one in All runs and in Compare: the same recipe and seed, on what stays. "
+        f"Takes {_takes(str(core.home.home()), core.run_key(wanted.base), wanted)}.",
+    )  # fmt: skip
+    failure = st.session_state.pop(FAILURE, None)
+    if failure:
+        st.error(failure, icon=":material/error:")
+
+
+@st.cache_data(ttl=300.0, max_entries=32, show_spinner=False)  # whatever the verdicts: they change with every key
+def _takes(home: str, reviewed: str, _wanted: RunConfig) -> str:
+    expected = core.estimate(_wanted)
+    return words.expected(expected.seconds, expected.measured)
+
+
+def begin(result: Result, made: Decision) -> None:
+    """Ask for the run; a worker carries it out."""
+    try:
+        core.submit(core.retraining(result.config, made.keep))
+    except PoisonscopeError as error:
+        st.session_state[FAILURE] = words.sentence(str(error))
+
+
+@trouble.said()
+def follow(result: Result, key: str, was_active: bool, truth: bool) -> None:
+    """How far the retraining is, drawn again while it goes; and what came of it, beside the run that was reviewed."""
+    job = core.jobs.find(key)
+    if job is None or (was_active and not job.active):
+        st.rerun()
+    reviewed = core.run_key(result.config.base)
+    own = {link.PARAMETER: job.key[: link.SHORT]}
+    with st.container(border=True, key="retrained"):
+        if job.status != "done":
+            st.info(f"{words.state(job)} The network is trained anew on what stays.", icon=words.icon(job))
+            if job.active:
+                st.progress(job.fraction)
+            st.page_link(
+                ATTACK, label="Watch it on the Attack screen", icon=":material/arrow_forward:", query_params=own
+            )
+            return
+        figures = [found.document for one in (reviewed, key) if (found := core.Store().read("run", one)) is not None]
+        st.success("Trained with these verdicts.", icon=":material/check_circle:")
+        if truth and len(figures) == 2:
+            compared(*figures)
+        st.page_link(
+            COMPARE, label="Both runs beside each other: Compare", icon=":material/compare_arrows:",
+            query_params=link.beside(key, reviewed),
+        )  # fmt: skip
+
+
+def compared(cut: Any, reviewed: Any) -> None:
+    """What the cut alone came to, and what it came to with the verdicts."""
+    with st.container(horizontal=True, gap="medium"):
+        for name, figure, good in (("Nat", "nat2", "normal"), ("ASR", "asr2", "inverse")):
+            alone, after = cut[figure], reviewed[figure]
+            st.metric(
+                f"{name}, the cut alone → with verdicts", f"{words.share(alone)} → {words.share(after)}",
+                f"{100 * (after - alone):+.1f} points" if after != alone else None, delta_color=good, width="content",
+                help=words.explain(name),
+            )  # fmt: skip
+        for name, figure in (("#Pois left", "poisons_left"), ("Clean removed", "clean_removed")):
+            alone, after = cut[figure], reviewed[figure]
+            st.metric(
+                f"{name}, likewise", f"{alone:,} → {after:,}", f"{after - alone:+,}" if after != alone else None,
+                delta_color="inverse", width="content", help=words.explain(name),
+            )  # fmt: skip
