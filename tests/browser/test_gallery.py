@@ -120,10 +120,10 @@ def test_verdicts_in_bulk(page: Page, app_server, job: Job, order: list[int]) ->
     wanted = dict.fromkeys([*order[2:6], order[8]], "unsure")
     eventually(page, job, "Bulk", wanted)
     page.get_by_role("button", name="Select page").click()
-    expect(page.get_by_text("48 selected")).to_be_visible(timeout=MINUTE)
+    expect(page.get_by_text("96 selected")).to_be_visible(timeout=MINUTE)
     tiles.nth(0).focus()
     page.keyboard.press("c")
-    eventually(page, job, "Bulk", dict.fromkeys(order[:48], "clean"))
+    eventually(page, job, "Bulk", dict.fromkeys(order[:96], "clean"))
     page.get_by_role("button", name=re.compile("^Clear")).click()
     eventually(page, job, "Bulk", {})
 
@@ -140,24 +140,24 @@ def test_keys_move_the_selection_and_the_detail_follows(page: Page, app_server, 
     assert above["x"] == below["x"]
     assert above["y"] < below["y"]
     page.keyboard.press("End")
-    expect(tiles.nth(47)).to_be_focused()
+    expect(tiles.nth(95)).to_be_focused()
     page.keyboard.press("ArrowRight")  # past the last: the next page
-    expect(page.get_by_text(re.compile(r"^49 to 96 of"))).to_be_visible(timeout=MINUTE)
-    expect(tiles.first).to_have_attribute("data-id", str(order[48]), timeout=MINUTE)
+    expect(page.get_by_text(re.compile(r"^97 to 192 of"))).to_be_visible(timeout=MINUTE)
+    expect(tiles.first).to_have_attribute("data-id", str(order[96]), timeout=MINUTE)
     expect(tiles.first).to_be_focused()
 
 
 def test_a_link_restores_page_filter_and_image(page: Page, app_server, job: Job, order: list[int]) -> None:
     tiles = opened(page, f"{app_server.url}/flagged?run={job.key[:16]}")
     page.get_by_test_id("stPagination").get_by_role("button", name="2").click()
-    expect(tiles.first).to_have_attribute("data-id", str(order[48]), timeout=MINUTE)
+    expect(tiles.first).to_have_attribute("data-id", str(order[96]), timeout=MINUTE)
     tiles.nth(4).click()
-    expect(page).to_have_url(re.compile(f"image={order[52]}"))
+    expect(page).to_have_url(re.compile(f"image={order[100]}"))
     assert "page=2" in page.url
-    expect(page.locator(".st-key-detail").get_by_text(f"id {order[52]}").first).to_be_visible(timeout=MINUTE)
+    expect(page.locator(".st-key-detail").get_by_text(f"id {order[100]}").first).to_be_visible(timeout=MINUTE)
     tiles = opened(page, page.url)
     expect(tiles.nth(4)).to_have_attribute("aria-selected", "true")
-    expect(page.locator(".st-key-detail").get_by_text(f"id {order[52]}").first).to_be_visible(timeout=MINUTE)
+    expect(page.locator(".st-key-detail").get_by_text(f"id {order[100]}").first).to_be_visible(timeout=MINUTE)
 
 
 def test_blind_review_has_no_ids(page: Page, app_server, job: Job, order: list[int]) -> None:
@@ -177,6 +177,6 @@ def test_going_away_and_back_keeps_the_view(page: Page, app_server, job: Job, or
         page.get_by_role("link", name="How it works").first.click()
         expect(page.get_by_role("heading", name="How it works", exact=True).first).to_be_visible(timeout=MINUTE)
         way()
-        expect(drawn(page).first).to_have_attribute("data-id", str(order[48]), timeout=MINUTE)
+        expect(drawn(page).first).to_have_attribute("data-id", str(order[96]), timeout=MINUTE)
         expect(page.get_by_role("textbox", name="Reviewer")).to_have_value("Ada")
         expect(page).to_have_url(re.compile("page=2"))
