@@ -43,6 +43,14 @@ class Board {
       this.showKeys(false);
       event.stopPropagation();
     });
+    new ResizeObserver(() => this.clearHeader()).observe(root);
+  }
+
+  // The bar stays in sight below the app's header where that hides what is under it: with the sidebar shut.
+  clearHeader() {
+    const header = document.querySelector("[data-testid=stHeader]");
+    const hides = header && !/^rgba\(.*, 0\)$/.test(getComputedStyle(header).backgroundColor);
+    this.bar.style.setProperty("--header", `${hides ? header.offsetHeight : 0}px`);
   }
 
   update(data, send) {
@@ -199,7 +207,7 @@ class Board {
     this.keys.hidden = !wanted;
     this.bar.querySelector("[data-keys]").setAttribute("aria-expanded", wanted);
     // Whoever else takes Escape sees by it that something is open in here (pages/parts/around/keys.js).
-    this.root.getRootNode().host?.toggleAttribute("data-open", wanted);
+    this.root.getRootNode().host?.toggleAttribute("data-keys-open", wanted);
   }
 
   // --- choosing ---
@@ -254,6 +262,7 @@ class Board {
     const last = this.tiles.length - 1;
     const at = this.at(this.kept.current);
     if (at < 0) return; // a page is being turned
+    if (key !== "Escape") this.hush(); // the mouse lies where it lay
     const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.perRow(), ArrowUp: -this.perRow() };
     if (command && letter === "a") this.chooseAll();
     else if (command || event.altKey) return;
