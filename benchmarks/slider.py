@@ -237,7 +237,7 @@ def by_whole(page: Page) -> Iterator[float]:
 
 
 def by_filter(page: Page) -> Iterator[float]:
-    count = "[data-testid=stCaptionContainer]"
+    count = ".gallery .range"
     while True:
         for kind in ("True positives", "False positives", "All flagged"):
             page.get_by_test_id("stSelectbox").filter(has_text="Show").first.locator("input").click()

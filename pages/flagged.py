@@ -32,23 +32,15 @@ HIGHEST, LOWEST, RANK, ID, ORIGINAL, VERDICT = (
     *("highest score", "lowest score", "rank in its class"),
     *("id", "original class", "verdict"),
 )
-PAGE_SIZES = [24, 48, 96, 192]
+PAGE_SIZES = [24, 48, gallery.PER_PAGE, 192]
 PAGE = "page"  # the pager's key
 # What the address holds, with what is usual: kept whatever the run, and what belongs to one.
-LASTING = {"reviewer": verdicts.ANYONE, "size": 96, "page size": 48, "order": HIGHEST}
+LASTING = {"reviewer": verdicts.ANYONE, "size": gallery.SIZE, "page size": gallery.PER_PAGE, "order": HIGHEST}
 FILTERS = {
     **{"show": ALL, "part": ALL, "verdict": verdicts.ANY, "label": EVERY, "origin": EVERY},
     **{"score from": None, "score to": None, PAGE: 1},
 }
 VIEW = {name: usual for name, usual in {**LASTING, **FILTERS}.items() if name not in ("reviewer", PAGE)}
-
-# The grid, and beside it the image in detail, which stays in sight; one below the other where there is no room.
-_STYLE = """<style>
-@media (min-width: 900px) {
-  [data-testid="stColumn"]:has(.st-key-detail) {position: sticky; top: 4rem; align-self: flex-start;
-    max-height: calc(100vh - 5rem); overflow-y: auto; padding-right: .4rem;}
-}
-</style>"""
 
 
 class View(NamedTuple):
@@ -72,11 +64,11 @@ def page() -> None:
     found = picked.need_scores(result)
     flagged = cuts.flag(found, cut)
     truth = say_cut(result, cut, found, flagged)
-    say_recorded(result)
     findings.show(result, found)
     if not flagged.any():
         nothing(cut, found)
     review(result, found, flagged, truth)
+    say_recorded(result)
     proof.show(result, found, flagged, truth)
 
 
@@ -127,7 +119,6 @@ def nothing(cut: Cut, found: Scored) -> None:
 @trouble.said()
 def review(result: Result, found: Scored, flagged: Mask, truth: bool) -> None:
     """Filter, grid and detail; reruns alone."""
-    st.html(_STYLE)
     recall(result)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         asked = ask(result, found, truth)
@@ -156,13 +147,12 @@ def look(result: Result, found: Scored, flagged: Mask, chosen: Ids, book: verdic
         if flagged.any() or truth:
             st.info("No image fits this filter.", icon=":material/filter_alt_off:")
         return
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = st.columns([7, 3], gap="medium")
     with left:
-        at, pages = gallery.turn_pages(len(chosen), st.session_state["page size"], PAGE, bind="query-params")
-        shown = chosen[(at - 1) * st.session_state["page size"] : at * st.session_state["page size"]]
         id = gallery.board(
-            result, found, shown, truth, key="grid", size=st.session_state["size"], pager=PAGE, page=at, pages=pages,
-            flagged=flagged, reviewing=verdicts.reviewing(book), address="image",
+            result, found, chosen, truth, key="grid", pager=PAGE, per_page=st.session_state["page size"],
+            size=st.session_state["size"], flagged=flagged, reviewing=verdicts.reviewing(book), address="image",
+            bind="query-params",
         )  # fmt: skip
     with right, st.container(key="detail"):
         detail.show(result, found, id, truth, bool(flagged[id]))
@@ -214,8 +204,14 @@ def ask(result: Result, found: Scored, truth: bool) -> View:
         if truth:
             origin = menu("Original class", [EVERY, *names], "origin")
         low, high = (score_limit(f"Score {end}", f"score {end}") for end in ("from", "to"))
-        st.selectbox("Images on a page", PAGE_SIZES, index=1, key="page size", bind="query-params")
-    st.slider("Thumbnail size", 32, 192, 96, step=32, key="size", bind="query-params", width=150)
+        st.selectbox(
+            "Images on a page",
+            PAGE_SIZES,
+            index=PAGE_SIZES.index(gallery.PER_PAGE),
+            key="page size",
+            bind="query-params",
+        )
+        st.slider("Thumbnail size", 32, 192, gallery.SIZE, step=32, key="size", bind="query-params")
     return View(kind, label, origin, verdict, low, high, order)
 
 

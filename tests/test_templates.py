@@ -84,7 +84,16 @@ DRAWN: dict[str, Callable[[], str]] = {
         "form/preview.html.jinja", figures=[preview._figure(PIXELS, EVIL, EVIL, EVIL)], sheets=False
     ),
     "an image in detail": lambda: render(
-        "flagged/detail.html.jinja", figures=FIGURES, label=EVIL, answers=ANSWERS, rows=[(EVIL, [(9.0, "#000", EVIL)])]
+        "flagged/detail.html.jinja",
+        heading=EVIL,
+        facts=[(EVIL, EVIL), (EVIL, ""), ("", EVIL)],
+        reasons=[(EVIL, EVIL, EVIL), (EVIL, "", EVIL)],
+        figures=FIGURES,
+        label=EVIL,
+        answers=ANSWERS,
+        rows=[(EVIL, [(9.0, "#000", EVIL)])],
+        trouble=EVIL,
+        near=FIGURES,
     ),
     "an audit's card": lambda: render(
         "audit/card.html.jinja",
@@ -120,7 +129,6 @@ DRAWN: dict[str, Callable[[], str]] = {
             )
         ],
     ),
-    "what is like it": lambda: render("flagged/near.html.jinja", figures=FIGURES),
 }
 # These are given numbers, colours and pictures only.
 WORDLESS: dict[str, Callable[[], str]] = {

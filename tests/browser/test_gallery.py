@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, expect
 
 import core
 from core import Job
 from core.results.result import Result
 from core.store.home import VARIABLE
+from tests.browser import axe
 from tests.pages import stored
 
 MINUTE = 60_000
@@ -120,28 +124,28 @@ def test_verdicts_in_bulk(page: Page, app_server, job: Job, order: list[int]) ->
     wanted = dict.fromkeys([*order[2:6], order[8]], "unsure")
     eventually(page, job, "Bulk", wanted)
     page.get_by_role("button", name="Select page").click()
-    expect(page.get_by_text("48 selected")).to_be_visible(timeout=MINUTE)
+    expect(page.get_by_text("96 selected")).to_be_visible(timeout=MINUTE)
     tiles.nth(0).focus()
     page.keyboard.press("c")
     question = page.get_by_role("alertdialog", name="Many verdicts at once")
-    expect(question).to_contain_text("Mark 48 images as clean? 5 of them have another verdict.")
+    expect(question).to_contain_text("Mark 96 images as clean? 5 of them have another verdict.")
     page.keyboard.press("Escape")
     expect(question).to_be_hidden()
     assert kept(job, "Bulk") == wanted
     page.keyboard.press("c")
-    expect(question.get_by_role("button", name="Only the 43 without one")).to_be_focused()
+    expect(question.get_by_role("button", name="Only the 91 without one")).to_be_focused()
     page.keyboard.press("Enter")
-    eventually(page, job, "Bulk", dict.fromkeys(order[:48], "clean") | wanted)
+    eventually(page, job, "Bulk", dict.fromkeys(order[:96], "clean") | wanted)
     page.keyboard.press("c")
     expect(question).to_contain_text("Mark 5 images as clean? 5 of them have another verdict.")
     expect(question.get_by_role("button", name="Cancel")).to_be_focused()
     question.get_by_role("button", name="All 5").click()
-    eventually(page, job, "Bulk", dict.fromkeys(order[:48], "clean"))
+    eventually(page, job, "Bulk", dict.fromkeys(order[:96], "clean"))
     page.get_by_role("button", name=re.compile("^Clear")).click()
-    expect(question).to_contain_text("Take the verdicts on 48 images back?")
+    expect(question).to_contain_text("Take the verdicts on 96 images back?")
     page.keyboard.press("Enter")
     eventually(page, job, "Bulk", {})
-    everything = dict.fromkeys(order[:48], "clean")
+    everything = dict.fromkeys(order[:96], "clean")
     for before in (everything, everything | wanted, wanted, {}):
         page.keyboard.press("ControlOrMeta+z")
         eventually(page, job, "Bulk", before)
@@ -159,24 +163,24 @@ def test_keys_move_the_selection_and_the_detail_follows(page: Page, app_server, 
     assert above["x"] == below["x"]
     assert above["y"] < below["y"]
     page.keyboard.press("End")
-    expect(tiles.nth(47)).to_be_focused()
+    expect(tiles.nth(95)).to_be_focused()
     page.keyboard.press("ArrowRight")  # past the last: the next page
-    expect(page.get_by_text(re.compile(r"^49 to 96 of"))).to_be_visible(timeout=MINUTE)
-    expect(tiles.first).to_have_attribute("data-id", str(order[48]), timeout=MINUTE)
+    expect(page.get_by_text(re.compile(r"^97 to 192 of"))).to_be_visible(timeout=MINUTE)
+    expect(tiles.first).to_have_attribute("data-id", str(order[96]), timeout=MINUTE)
     expect(tiles.first).to_be_focused()
 
 
 def test_a_link_restores_page_filter_and_image(page: Page, app_server, job: Job, order: list[int]) -> None:
     tiles = opened(page, f"{app_server.url}/flagged?run={job.key[:16]}")
     page.get_by_test_id("stPagination").get_by_role("button", name="2").click()
-    expect(tiles.first).to_have_attribute("data-id", str(order[48]), timeout=MINUTE)
+    expect(tiles.first).to_have_attribute("data-id", str(order[96]), timeout=MINUTE)
     tiles.nth(4).click()
-    expect(page).to_have_url(re.compile(f"image={order[52]}"))
+    expect(page).to_have_url(re.compile(f"image={order[100]}"))
     assert "page=2" in page.url
-    expect(page.locator(".st-key-detail").get_by_text(f"id {order[52]}").first).to_be_visible(timeout=MINUTE)
+    expect(page.locator(".st-key-detail").get_by_text(f"id {order[100]}").first).to_be_visible(timeout=MINUTE)
     tiles = opened(page, page.url)
     expect(tiles.nth(4)).to_have_attribute("aria-selected", "true")
-    expect(page.locator(".st-key-detail").get_by_text(f"id {order[52]}").first).to_be_visible(timeout=MINUTE)
+    expect(page.locator(".st-key-detail").get_by_text(f"id {order[100]}").first).to_be_visible(timeout=MINUTE)
 
 
 def test_blind_review_has_no_ids(page: Page, app_server, job: Job, order: list[int]) -> None:
@@ -196,6 +200,154 @@ def test_going_away_and_back_keeps_the_view(page: Page, app_server, job: Job, or
         page.get_by_role("link", name="How it works").first.click()
         expect(page.get_by_role("heading", name="How it works", exact=True).first).to_be_visible(timeout=MINUTE)
         way()
-        expect(drawn(page).first).to_have_attribute("data-id", str(order[48]), timeout=MINUTE)
+        expect(drawn(page).first).to_have_attribute("data-id", str(order[96]), timeout=MINUTE)
         expect(page.get_by_role("textbox", name="Reviewer")).to_have_value("Ada")
         expect(page).to_have_url(re.compile("page=2"))
+
+
+# --- how it looks ----------------------------------------------------------------------------------------
+
+# How many tiles lie wholly within the window, and how wide they and their list are.
+_SIGHT = """(list) => {
+  const boxes = [...list.children].map((tile) => tile.getBoundingClientRect());
+  const whole = boxes.filter((box) => box.top >= 0 && box.bottom <= innerHeight);
+  return {
+    count: whole.length,
+    across: Math.max(...boxes.map((box) => box.right)) - Math.min(...boxes.map((box) => box.left)),
+    columns: new Set(boxes.map((box) => Math.round(box.left))).size,
+    scrolls: getComputedStyle(list).overflowY !== "visible",
+  };
+}"""
+
+
+@pytest.mark.parametrize("truth", ["1", "0"])
+def test_sixty_images_are_in_sight_at_once(page: Page, app_server, job: Job, truth: str) -> None:
+    """Before anything is scrolled; each is its picture alone."""
+    tiles = opened(page, f"{app_server.url}/flagged?run={job.key[:16]}&truth={truth}")
+    assert page.get_by_role("listbox").evaluate(_SIGHT)["count"] >= 60
+    assert tiles.first.inner_text() == ""
+
+
+def test_each_tile_shows_its_own_image(page: Page, app_server, job: Job, order: list[int]) -> None:
+    """At a zoom where the sprite's cells begin between pixels of the screen."""
+    tiles = opened(page, f"{app_server.url}/flagged?run={job.key[:16]}&size=96")
+    page.evaluate("document.body.style.zoom = 1.1")
+    images = Result(job.config).poisoned.images
+    for place in (1, 15, 16, 40):  # in the sprite's corners and in its middle
+        seen = Image.open(io.BytesIO(tiles.nth(place).screenshot())).convert("RGB")
+        inside = [round(0.05 * side) for side in seen.size] + [round(0.95 * side) for side in seen.size]  # of the frame
+
+        def unlike(id: int, seen: Image.Image = seen, inside: list[int] = inside) -> float:
+            image = Image.fromarray(images[id]).resize(seen.size, Image.Resampling.NEAREST)
+            both = [np.asarray(one.crop(inside), float) for one in (seen, image)]
+            return float(np.abs(both[0] - both[1]).mean())
+
+        assert min(order[:96], key=unlike) == order[place]
+        assert unlike(order[place]) < 25, "of 255: what the scaling differs by"
+
+
+def test_words_come_on_hover_and_go(page: Page, app_server, job: Job, order: list[int]) -> None:
+    tiles = opened(page, f"{app_server.url}/flagged?run={job.key[:16]}")
+    words = page.locator(".gallery .words")
+    expect(words).to_be_hidden()
+    for place in (0, 9):
+        tiles.nth(place).hover()
+        expect(words).to_contain_text(f"image {order[place]}")
+        expect(words).to_contain_text("score ")
+        box, window = words.bounding_box(), page.viewport_size
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= window["width"]
+    tiles.nth(9).click()
+    page.keyboard.press("Escape")
+    expect(words).to_be_hidden()
+    tiles.nth(3).hover()
+    expect(words).to_be_visible()
+    page.get_by_role("heading", name="Flagged images", exact=True).hover()
+    expect(words).to_be_hidden()
+
+
+def framed(tile: Locator) -> str:
+    """The style of the frame around an image; none where there is no frame."""
+    look = "(tile) => { const one = getComputedStyle(tile); return [one.borderTopColor, one.borderTopStyle]; }"
+    colour, style = tile.evaluate(look)
+    return "" if colour == "rgba(0, 0, 0, 0)" else str(style)
+
+
+def test_a_frame_only_where_the_cut_is_contradicted(page: Page, app_server, job: Job, order: list[int]) -> None:
+    result = Result(job.config)
+    truth = result.poisoned.truth.poisoned
+    address = f"{app_server.url}/flagged?run={job.key[:16]}&reviewer=Frames"
+    tiles = opened(page, address)
+    assert {bool(truth[id]) for id in order[:96]} == {True, False}
+    for place in range(96):
+        assert framed(tiles.nth(place)) == ("" if truth[order[place]] else "solid")
+    tiles = opened(page, f"{address}&show=Missed+poisons+%E2%9C%95")
+    assert framed(tiles.first) == "dashed"
+    tiles = opened(page, f"{address}&truth=0")
+    assert {framed(tiles.nth(place)) for place in range(96)} == {""}
+    tiles.first.click()
+    for key in "pcu":
+        page.keyboard.press(key)
+    assert [framed(tiles.nth(place)) for place in range(4)] == ["", "dotted", "", ""]
+
+
+def test_the_bar_says_how_far_one_is_and_stays_in_sight(page: Page, app_server, job: Job, order: list[int]) -> None:
+    core.reviews.judge(job.key, order[100:103], "clean", "Far")  # on another page
+    tiles = opened(page, f"{app_server.url}/flagged?run={job.key[:16]}&reviewer=Far")
+    progress = page.locator(".gallery .progress")
+    expect(progress).to_have_text(f"3 of {len(order)} judged")
+    tiles.first.click()
+    page.keyboard.press("p")
+    expect(progress).to_have_text(f"4 of {len(order)} judged")
+    page.keyboard.press("End")
+    expect(tiles.nth(95)).to_be_in_viewport()
+    expect(progress).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("present", ["0", "1"])
+def test_the_keys_are_listed_at_a_question_mark(page: Page, app_server, job: Job, present: str) -> None:
+    """Escape closes the list, and ends nothing else."""
+    tiles = opened(page, f"{app_server.url}/flagged?run={job.key[:16]}&present={present}")
+    keys, button = page.locator(".gallery .keys"), page.get_by_role("button", name="Keys and marks")
+    expect(keys).to_be_hidden()
+    tiles.first.click()
+    page.keyboard.press("?")
+    expect(keys).to_be_visible()
+    expect(button).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    button.click()
+    expect(keys).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    expect(page.get_by_role("button", name="Leave")).to_have_count(int(present))
+    assert not axe.serious(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_tap_on_a_phone_shows_the_detail_where_one_is(
+    browser: Browser, app_server, job: Job, order: list[int], scheme: str
+) -> None:
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, color_scheme=scheme
+    )
+    try:
+        page = context.new_page()
+        tiles = opened(page, f"{app_server.url}/flagged?run={job.key[:16]}")
+        sight = page.get_by_role("listbox").evaluate(_SIGHT)
+        assert sight["columns"] >= 5
+        assert sight["across"] >= 0.95 * (390 - 2 * 17)
+        assert not sight["scrolls"]
+        detail = page.locator(".st-key-detail")
+        for place in (12, 60):
+            tiles.nth(place).scroll_into_view_if_needed()
+            page.wait_for_timeout(300)
+            tiles.nth(place).tap()
+            told = detail.get_by_text(f"id {order[place]}").first
+            expect(told).to_be_in_viewport(timeout=MINUTE)
+            expect(detail.get_by_role("img").first).to_be_in_viewport()
+            below, tile = told.bounding_box(), tiles.nth(place).bounding_box()
+            assert tile["y"] + tile["height"] <= below["y"], "the image itself is in sight, too"
+            expect(page.locator(".gallery .bar")).to_be_in_viewport()
+        assert not axe.serious(page)
+    finally:
+        context.close()

@@ -59,7 +59,7 @@ def test_the_most_suspicious_come_first(finished_job: Job, result: Result, open_
     app = open_screen("flagged", run=finished_job.key)
     assert not app.exception
     order = most_suspicious(result, result.flagged)
-    assert ids(app) == order[:48]
+    assert ids(app) == order[: gallery.PER_PAGE]
     assert "what the run removed" in app.markdown[0].value
     app.selectbox(key="page size").set_value(192).run()
     assert ids(app) == order[:192]
@@ -70,11 +70,15 @@ def test_a_page_is_one_picture_that_holds_its_images(finished_job: Job, result: 
     head, encoded = data["sprite"].split(",")
     assert head == "data:image/webp;base64"
     sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))))
-    side, columns = data["side"], data["columns"]
+    edge, columns = data["edge"], data["columns"]
+    cell = data["side"] + 2 * edge
     for tile in data["tiles"]:
         row, column = divmod(tile["place"], columns)
-        cut = sheet[row * side : (row + 1) * side, column * side : (column + 1) * side]
-        assert np.array_equal(cut, result.poisoned.images[tile["id"]])
+        cut = sheet[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell]
+        image = result.poisoned.images[tile["id"]]
+        assert np.array_equal(cut[edge:-edge, edge:-edge], image)
+        assert np.array_equal(cut[0, edge:-edge], image[0]), "around it, its own pixels once more"
+        assert np.array_equal(cut[edge:-edge, -1], image[:, -1])
 
 
 def test_filters_show_the_right_images(finished_job: Job, result: Result, open_screen) -> None:
@@ -123,7 +127,7 @@ def test_a_link_restores_the_view(finished_job: Job, result: Result, open_screen
     data = grid(app)
     assert ids(app) == wanted
     assert (data["current"], data["size"], data["page"]) == (wanted[5], 64, 2)
-    assert f"id {wanted[5]}" in app.markdown[-1].value
+    assert f"id {wanted[5]}<" in html(app).replace("\n", "")
     assert app.text_input(key="reviewer").value == "Ada"
 
 
@@ -131,20 +135,37 @@ def test_nonsense_in_the_address_is_passed_over(finished_job: Job, result: Resul
     nonsense = {"show": "all", "page": "99", "size": "-3", "image": "x", "order": "luck", "page size": "7"}
     app = open_screen("flagged", run=finished_job.key, **nonsense)
     assert not app.exception
-    assert ids(app) == most_suspicious(result, result.flagged)[:48]
+    assert ids(app) == most_suspicious(result, result.flagged)[: gallery.PER_PAGE]
     assert grid(app)["current"] == ids(app)[0]
 
 
-def test_words_of_the_truth_stand_below_the_images(finished_job: Job, result: Result, open_screen) -> None:
+def test_a_link_to_an_image_leads_to_its_page(finished_job: Job, result: Result, open_screen) -> None:
+    """A link from when pages had another size names a page on which the image no longer is."""
+    order = most_suspicious(result, result.flagged)
+    for page in ({}, {"page": "1"}, {"page": "3"}):
+        app = open_screen("flagged", run=finished_job.key, image=str(order[150]), **page)
+        assert grid(app)["page"] == 2
+        assert grid(app)["current"] == order[150]
+        app.session_state["page"] = 1
+        app.run()
+        assert grid(app)["page"] == 1, "once there, one can turn on"
+
+
+def test_what_the_grid_says_of_the_truth(finished_job: Job, result: Result, open_screen) -> None:
     app = show(open_screen("flagged", run=finished_job.key), HITS)
     tiles = grid(app)["tiles"]
     for tile in tiles:
         source = result.dataset.class_names[result.poisoned.source_labels[tile["id"]]]
         assert tile["kind"] == "poisoned"
-        assert tile["lines"][1:] == ["label three", f"from {source}", f"id {tile['id']}", "✕ poisoned"]
-        assert tile["alt"].startswith(f"image {tile['id']}, labelled three, rank ")
-        assert tile["alt"].endswith(", poisoned")
+        assert tile["flagged"] is True
+        assert tile["says"][:2] == [f"image {tile['id']}", "labelled three"]
+        assert [words.split()[0] for words in tile["says"][2:4]] == ["rank", "score"]
+        assert tile["says"][4:] == [f"made from {source}", "poisoned"]
     assert {tile["kind"] for tile in grid(show(app, FALSE))["tiles"]} == {"benign"}
+    missed = grid(show(app, MISSED))["tiles"]
+    assert {(tile["kind"], tile["flagged"], tile["says"][-1]) for tile in missed} == {
+        ("poisoned", False, "not flagged")
+    }
 
 
 def test_the_detail_shows_what_was_done(finished_job: Job, result: Result, open_screen) -> None:
@@ -155,7 +176,7 @@ def test_the_detail_shows_what_was_done(finished_job: Job, result: Result, open_
     assert f"id {result.poisoned.source_ids[first]}<" in text
     assert "Difference" in text
     assert text.count("<img ") == text.count(" alt='") == 3 + detail.NEIGHBOURS
-    assert "✕ **poisoned**" in app.markdown[-1].value
+    assert "<b>✕ poisoned</b>" in text
     nearest, _ = core.insight.neighbours(result.features, first, detail.NEIGHBOURS)
     assert all(f"alt='image {id}, " in text for id in nearest)
 
@@ -201,7 +222,7 @@ def test_networks_that_cannot_be_asked_are_told(finished_job: Job, open_screen, 
     monkeypatch.setattr(core.insight, "attention", refuse)
     app = open_screen("flagged", run=finished_job.key)
     assert not app.exception
-    assert any("The networks cannot be asked: The weights are damaged." in caption.value for caption in app.caption)
+    assert "The networks cannot be asked: The weights are damaged." in html(app)
 
 
 def test_a_picture_that_is_not_recorded_is_said(finished_job: Job, open_screen, monkeypatch) -> None:
@@ -213,7 +234,7 @@ def test_a_picture_that_is_not_recorded_is_said(finished_job: Job, open_screen, 
     data = grid(app)
     gone = [tile for tile in data["tiles"] if tile["place"] < 0]
     assert gone == [tile for tile in data["tiles"] if tile["id"] % 2]
-    assert all(gallery.MISSING in tile["alt"] for tile in gone)
+    assert all(gallery.MISSING in tile["says"] for tile in gone)
     places = [tile["place"] for tile in data["tiles"] if tile["place"] >= 0]
     assert places == list(range(len(places)))
     assert "`make data`" in app.info[0].value
@@ -278,11 +299,19 @@ def test_verdicts_are_shown_filtered_and_tallied(finished_job: Job, result: Resu
     core.reviews.judge(finished_job.key, [right], "clean", "Bo")
     app = open_screen("flagged", run=finished_job.key, reviewer="Ada", **{"page size": "192"})
     shown = {tile["id"]: tile["verdict"] for tile in grid(app)["tiles"]}
+    assert (grid(app)["elsewhere"], grid(app)["all"], grid(app)["range"]) == (
+        0,
+        len(order),
+        f"1 to 192 of {len(order)}",
+    )
     assert shown[right] == shown[wrong] == "poisoned"
     assert "**3 verdicts** by Ada: 2 poisoned, 1 unsure · agreement with the truth **50.0%** (2 images" in words(app)
     against, between = (frame.value for frame in app.dataframe)
     assert against.set_index("Verdict").loc["poisoned"].tolist() == [1, 1]
     assert between.to_dict("records") == [{"Reviewer": "Bo", "Judged by both": 1, "Agreement": "0.0%", "κ": "0.00"}]
+    app.session_state["page"] = 2
+    app.run()
+    assert grid(app)["elsewhere"] == 3
     app.selectbox(key="verdict").set_value("poisoned").run()
     assert ids(app) == most_suspicious(result, np.isin(np.arange(len(truth)), [right, wrong]))
     app.selectbox(key="verdict").set_value("not judged").run()
@@ -316,7 +345,7 @@ def test_a_bad_name_is_refused_with_a_message(finished_job: Job, open_screen, na
     assert not app.exception
     assert "1 to 40 printable characters" in app.error[0].value
     assert not grid(app)["judging"]
-    assert len(ids(app)) == 48
+    assert len(ids(app)) == gallery.PER_PAGE
 
 
 def test_what_the_grid_tells_is_carried_out_once_and_in_order(finished_job: Job, result: Result) -> None:
@@ -372,11 +401,11 @@ def test_blind_review_tells_nothing(finished_job: Job, result: Result, open_scre
     text = re.sub(r"options: .*", "", text)  # verdicts are offered by name
     assert not re.search(r"poison|✕|●|\bfrom \w+\b|source|true positive|original|benign", text, re.IGNORECASE)
     data = grid(app)
-    assert len(data["tiles"]) == 48
+    assert len(data["tiles"]) == gallery.PER_PAGE
     assert {tile["kind"] for tile in data["tiles"]} == {""}
     handles = core.export.handles(result)
-    assert ids(app) == handles[most_suspicious(result, result.flagged)[:48]].tolist()
-    assert not any(re.search(r"\bid\b|image \d", tile["alt"] + " ".join(tile["lines"])) for tile in data["tiles"])
+    assert ids(app) == handles[most_suspicious(result, result.flagged)[: gallery.PER_PAGE]].tolist()
+    assert not any(re.search(r"\bid\b|image \d", " ".join(tile["says"])) for tile in data["tiles"])
     keys = {box.key for box in app.selectbox}
     assert not keys & {"show", "origin"}
     assert app.selectbox(key="order").options == ["highest score", "lowest score", "rank in its class", "verdict"]
@@ -389,7 +418,7 @@ def test_a_blind_link_restores_its_image_and_says_no_more(finished_job: Job, res
     hidden = {"show": HITS, "order": "id", "origin": "seven"}  # what only the truth offers
     app = open_screen("flagged", run=finished_job.key, truth="0", image=str(handle), **hidden)
     assert grid(app)["current"] == handle
-    assert len(ids(app)) == 48
+    assert len(ids(app)) == gallery.PER_PAGE
 
 
 def test_nothing_flagged_is_said(finished_job: Job, open_screen) -> None:

@@ -122,9 +122,8 @@ def test_covers_are_named_as_such_and_only_with_the_truth(opened) -> None:
 
 def test_a_thumbnail_says_that_an_image_is_a_cover() -> None:
     seen = gallery.Thumbnail(1, 2.0, "three", id=5, poisoned=False, cover=True)
-    assert gallery.COVER in seen.lines
-    assert "a cover" in seen.alt
-    assert not any("benign" in line for line in seen.lines)
+    assert "a cover: stamped, true label" in seen.says
+    assert "benign" not in seen.alt
 
 
 def test_what_is_wanted_of_an_image_hangs_on_its_class_all_to_all() -> None:

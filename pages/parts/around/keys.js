@@ -20,6 +20,7 @@ const OPEN = [
   "[role=menu]",
   "[data-testid=stPopoverBody]",
   "[aria-label='Close fullscreen']",
+  "[data-keys-open]", // the gallery's list of its keys
   "#portal > *", // a table's cell that is written in
 ].join(", ");
 

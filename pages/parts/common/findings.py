@@ -60,10 +60,10 @@ def where(finding: Finding) -> str:
     return f"{size} at row {top}, column {left}"
 
 
-def reasons(found: Scored, id: int) -> list[str]:
-    """Why an image is meant, a sentence a test."""
+def reasons(found: Scored, id: int) -> list[tuple[str, str, str]]:
+    """Why an image is meant: of each test its name, what it looked at (or nothing), and its words."""
     return [
-        f"**{finding.detector}**{f' ({finding.view})' if finding.view else ''}: {finding.words}, {where(finding)}"
+        (finding.detector, finding.view, f"{finding.words}, {where(finding)}")
         for finding in found.detection.findings
         if (finding.ids == id).any()
     ]

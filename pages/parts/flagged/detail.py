@@ -42,33 +42,36 @@ class Answers(NamedTuple):
 def show(result: Result, found: Scored, id: int, truth: bool, flagged: bool) -> None:
     """All that is known of one image, narrow enough to stand beside the grid."""
     seen = gallery.thumbnail(result, found, id, truth)
-    st.subheader(f"{seen.label} #{seen.rank:,}")
-    st.markdown(facts(result, found, seen, flagged))
-    for reason in findings.reasons(found, id):
-        st.caption(reason)
     heat, answers, trouble = None, [], ""
     if seen.pictured:
         try:
             heat, answers = looks(result, id), ask(result, id, truth)
         except PoisonscopeError as error:
-            trouble = words.sentence(str(error))
-    drawn = figures(result, id, seen, truth, heat)
-    rows = bars(result, answers) if answers else []
-    st.html(render("flagged/detail.html.jinja", figures=drawn, label=seen.label, answers=answers, rows=rows))
-    if trouble:
-        st.caption(f"The networks cannot be asked: {trouble}")
-    near(result, found, id, truth)
+            trouble = f"The networks cannot be asked: {words.sentence(str(error))}"
+    drawn = render(
+        "flagged/detail.html.jinja",
+        heading=f"{seen.label} #{seen.rank:,}",
+        facts=facts(result, found, seen, flagged),
+        reasons=findings.reasons(found, id),
+        figures=figures(result, id, seen, truth, heat),
+        label=seen.label,
+        answers=answers,
+        rows=bars(result, answers) if answers else [],
+        trouble=trouble,
+        near=near(result, found, id, truth),
+    )
+    st.html(drawn)  # one piece: each more that the app puts on the page costs the browser a millisecond or two
 
 
-def facts(result: Result, found: Scored, seen: gallery.Thumbnail, flagged: bool) -> str:
+def facts(result: Result, found: Scored, seen: gallery.Thumbnail, flagged: bool) -> list[tuple[str, str]]:
+    """What is known of an image, part by part: words, and behind them what counts."""
     others = int(found.sizes[core.class_names(result.config.dataset.name).index(seen.label)])
-    parts = [f"score **{figure_text(seen.score)}**", f"rank {seen.rank:,} of {others:,} labelled {seen.label}"]
-    parts.append("flagged" if flagged else "not flagged")
+    parts = [("score", figure_text(seen.score)), (f"rank {seen.rank:,} of {others:,} labelled {seen.label}", "")]
+    parts.append(("flagged" if flagged else "not flagged", ""))
     if seen.poisoned is not None:
-        benign = "○ **cover**: stamped, true label" if seen.cover else "● **benign**"
-        parts.insert(0, "✕ **poisoned**" if seen.poisoned else benign)
-        parts.append(f"id {seen.id}")
-    return " · ".join(parts)
+        benign = "○ cover: stamped, true label" if seen.cover else "● benign"
+        parts = [("", "✕ poisoned" if seen.poisoned else benign), *parts, (f"id {seen.id}", "")]
+    return parts
 
 
 # --- pictures --------------------------------------------------------------------------------------------
@@ -186,11 +189,11 @@ def _percent(chance: float) -> str:
 # --- what is like it -------------------------------------------------------------------------------------
 
 
-def near(result: Result, found: Scored, id: int, truth: bool) -> None:
-    """The nearest images in feature space: a poisoned one's are mostly poisoned too."""
+def near(result: Result, found: Scored, id: int, truth: bool) -> list[dict[str, str]]:
+    """The nearest images in feature space, where there are features: a poisoned one's are mostly poisoned too."""
     nearest = _nearest(result.features_key, id, result)
     if nearest is None:
-        return
+        return []
     shown = []
     for other, distance in zip(*nearest, strict=True):
         seen = gallery.thumbnail(result, found, int(other), truth)
@@ -198,7 +201,7 @@ def near(result: Result, found: Scored, id: int, truth: bool) -> None:
         caption = f"{mark}{seen.label}, {distance:.3g}"
         pixels = result.poisoned.images[other]
         shown.append(figure(pixels, caption, seen.alt) if seen.pictured else _missing(caption))
-    st.html(render("flagged/near.html.jinja", figures=shown))
+    return shown
 
 
 @st.cache_data(max_entries=512, show_spinner=False)

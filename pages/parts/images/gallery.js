@@ -11,21 +11,33 @@ const PAUSE = 120; // milliseconds without a further arrow before the detail fol
 // taken off the page and put on again.
 const kept = (window.poisonscopeGalleries ??= new Map());
 
+const MARKS = ["current", "missing", "poisoned", "benign", "wrong", "doubted"]; // classes of a tile
+
+// What speaks against the cut at an image: the truth, or the reviewer. Only that gets a frame.
+function disagrees({ flagged, kind }, verdict) {
+  if (flagged === null) return {};
+  return {
+    wrong: kind !== "" && (kind === "poisoned") !== flagged,
+    doubted: verdict === (flagged ? "clean" : "poisoned"),
+  };
+}
+
 class Board {
   constructor(root) {
     this.root = root;
-    this.list = root.querySelector(".list");
-    this.bar = root.querySelector(".bar");
-    this.said = root.querySelector(".said");
-    this.question = root.querySelector(".question");
+    for (const part of ["list", "bar", "range", "said", "question", "progress", "words", "keys", "picture"])
+      this[part] = root.querySelector(`.${part}`);
     this.tiles = [];
     this.list.addEventListener("click", (event) => this.click(event));
     this.list.addEventListener("keydown", (event) => this.key(event));
+    this.list.addEventListener("pointerover", (event) => this.tellOf(event));
+    this.list.addEventListener("pointerleave", () => this.hush());
     this.bar.addEventListener("click", (event) => {
-      const button = event.target.closest("button");
-      if (!button) return;
-      if (button.dataset.undo) this.undo();
-      else button.dataset.all ? this.chooseAll() : this.judge(button.dataset.verdict);
+      const { verdict, all, keys, undo } = event.target.closest("button")?.dataset ?? {};
+      if (keys) this.showKeys(this.keys.hidden);
+      else if (undo) this.undo();
+      else if (all) this.chooseAll();
+      else if (verdict !== undefined) this.judge(verdict);
     });
     this.question.addEventListener("click", (event) => {
       const button = event.target.closest("button");
@@ -35,6 +47,20 @@ class Board {
       event.stopPropagation();
       if (event.key === "Escape") this.answer("none");
     });
+    root.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || (this.keys.hidden && this.words.hidden)) return;
+      this.hush();
+      this.showKeys(false);
+      event.stopPropagation();
+    });
+    new ResizeObserver(() => this.clearHeader()).observe(root);
+  }
+
+  // The bar stays in sight below the app's header where that hides what is under it: with the sidebar shut.
+  clearHeader() {
+    const header = document.querySelector("[data-testid=stHeader]");
+    const hides = header && !/^rgba\(.*, 0\)$/.test(getComputedStyle(header).backgroundColor);
+    this.bar.style.setProperty("--header", `${hides ? header.offsetHeight : 0}px`);
   }
 
   update(data, send) {
@@ -54,8 +80,9 @@ class Board {
       this.list.replaceChildren(...elements);
     this.list.setAttribute("aria-label", data.name);
     this.root.style.setProperty("--size", `${data.size}px`);
-    this.root.classList.toggle("small", data.size < 64);
-    this.bar.hidden = !data.judging;
+    this.root.classList.toggle("small", data.size < 112);
+    this.bar.classList.toggle("judging", data.judging);
+    if (this.told && this.at(this.told) < 0) this.hush();
     this.kept.chosen = new Set([...this.kept.chosen].filter((id) => this.at(id) >= 0));
     this.bar.querySelector("[data-undo]").disabled = !data.undoable;
     if (this.asked && this.asked.ids.some((id) => this.at(id) < 0)) this.answer("none");
@@ -82,63 +109,42 @@ class Board {
 
   tile(facts, old) {
     const tile = old ?? { id: facts.id, element: document.createElement("div") };
-    const text = JSON.stringify(facts);
-    tile.verdict = facts.verdict;
-    if (tile.text === text) return tile;
-    tile.text = text;
     tile.facts = facts;
-    const { element } = tile;
-    if (!old) {
-      element.setAttribute("role", "option");
-      element.dataset.id = facts.id;
-      element.innerHTML = "<div class='picture'></div><div class='words'></div>";
-    }
-    element.className = `tile ${facts.kind}`;
-    element.querySelector(".words").replaceChildren(
-      ...facts.lines.map((line) => {
-        const row = document.createElement("div");
-        row.textContent = line;
-        return row;
-      }),
-    );
+    tile.verdict = facts.verdict;
+    tile.label = facts.says.join(", ");
+    tile.missing = facts.place < 0;
+    if (old) return tile;
+    tile.element.className = "tile";
+    tile.element.setAttribute("role", "option");
+    tile.element.dataset.id = facts.id;
     return tile;
   }
 
+  // One rule holds the sprite for all tiles, and each shows its cell of it. Until a new sprite is decoded the old one
+  // stays, so that no image stands for another.
   draw() {
-    const { sprite, side, columns } = this.data;
+    const { sprite, edge, side, columns } = this.data;
     const put = () => {
-      for (const { element, facts } of this.tiles) {
-        const frame = element.querySelector(".picture");
-        if (facts.place < 0) {
-          if (!frame.querySelector(".missing"))
-            frame.innerHTML = "<span class='missing' aria-hidden='true'>picture not in the recording</span>";
-          continue;
-        }
-        let canvas = frame.querySelector("canvas");
-        if (canvas && canvas.sprite === sprite && canvas.place === facts.place) continue;
-        if (!canvas) {
-          canvas = document.createElement("canvas");
-          canvas.width = canvas.height = side;
-          canvas.setAttribute("aria-hidden", "true");
-          frame.replaceChildren(canvas);
-        }
-        const x = (facts.place % columns) * side;
-        const y = Math.floor(facts.place / columns) * side;
-        canvas.getContext("2d").drawImage(this.image, x, y, side, side, 0, 0, side, side);
-        canvas.sprite = sprite;
-        canvas.place = facts.place;
+      const cell = side + 2 * edge;
+      const rows = Math.ceil(this.tiles.filter((tile) => !tile.missing).length / columns);
+      const part = (at, count) => (100 * (at * cell + edge)) / (count * cell - side);
+      this.root.style.setProperty("--across", `${(100 * columns * cell) / side}%`);
+      this.root.style.setProperty("--down", `${(100 * rows * cell) / side}%`);
+      if (this.shown !== sprite) this.picture.textContent = `.tile.pictured { background-image: url("${sprite}"); }`;
+      this.shown = sprite;
+      for (const { element, facts, missing } of this.tiles) {
+        const x = part(facts.place % columns, columns);
+        const y = part(Math.floor(facts.place / columns), rows);
+        element.style.backgroundPosition = missing ? "" : `${x}% ${y}%`;
+        element.classList.toggle("pictured", !missing);
       }
       this.root.dataset.drawn = `${this.tiles.length} from ${this.tiles[0].id}`;
     };
-    if (!sprite || this.sprite === sprite) {
-      if (!sprite || this.image.complete) put();
-      return;
-    }
     this.sprite = sprite;
+    if (!sprite || this.shown === sprite) return put();
     const image = new Image();
     image.onload = () => this.sprite === sprite && put();
     image.src = sprite;
-    this.image = image;
   }
 
   at(id) {
@@ -153,18 +159,33 @@ class Board {
   }
 
   paint() {
-    this.tiles.forEach(({ id, element, facts, verdict }) => {
+    for (const tile of this.tiles) {
+      const { id, element, facts, label, verdict, missing } = tile;
       const chosen = this.kept.chosen.has(id);
+      const current = id === this.kept.current;
+      const look = [label, facts.kind, facts.flagged, verdict, missing, chosen, current].join();
+      if (tile.look === look) continue;
+      tile.look = look;
       element.setAttribute("aria-selected", chosen);
-      element.tabIndex = id === this.kept.current ? 0 : -1;
-      element.classList.toggle("current", id === this.kept.current);
+      element.tabIndex = current ? 0 : -1;
+      const marks = { current, missing, [facts.kind]: facts.kind, ...disagrees(facts, verdict) };
+      for (const mark of MARKS) element.classList.toggle(mark, Boolean(marks[mark]));
       element.dataset.verdict = verdict;
       element.dataset.letter = verdict.slice(0, 1).toUpperCase(); // all that fits on a small tile
-      element.setAttribute("aria-label", facts.alt + (verdict ? `, verdict ${verdict}` : ""));
-    });
-    const many = this.kept.chosen.size;
-    this.said.textContent = this.data.judging ? `${many} selected` : "";
+      element.setAttribute("aria-label", label + (verdict ? `, verdict ${verdict}` : ""));
+    }
+    this.say();
     if (this.data.address && this.kept.current !== undefined) this.link();
+  }
+
+  // The bar's words: which images these are, how many are chosen, how far the reviewer is.
+  say() {
+    const { range, judging, elsewhere, all } = this.data;
+    this.range.textContent = range;
+    this.said.textContent = this.kept.chosen.size > 1 ? `${this.kept.chosen.size} selected` : "";
+    const judged = elsewhere + this.tiles.filter((tile) => tile.verdict).length;
+    this.progress.textContent = judging ? `${judged.toLocaleString("en")} of ${all.toLocaleString("en")} judged` : "";
+    this.bar.style.setProperty("--judged", judging ? judged / all : 0);
   }
 
   // The address names the selected image, but for a page's first. Not a step of the history: nobody wants
@@ -175,6 +196,40 @@ class Board {
     if (this.kept.current === this.tiles[0].id) searchParams.delete(this.data.address);
     else searchParams.set(this.data.address, this.kept.current);
     if (address.href !== location.href) history.replaceState(history.state, "", address);
+  }
+
+  // --- words on an image, and the list of the keys ---
+
+  // A finger has no hover: for it there is the detail.
+  tellOf(event) {
+    const element = event.target.closest(".tile");
+    if (!element || event.pointerType === "touch") return this.hush();
+    const tile = this.tiles.find((one) => one.element === element);
+    if (!tile || this.told === tile.id) return;
+    this.told = tile.id;
+    this.words.replaceChildren(
+      ...[...tile.facts.says, ...(tile.verdict ? [`verdict ${tile.verdict}`] : [])].map((line) => {
+        const row = document.createElement("div");
+        row.textContent = line;
+        return row;
+      }),
+    );
+    this.words.hidden = false;
+    const room = this.root.clientWidth - this.words.offsetWidth;
+    this.words.style.left = `${Math.max(0, Math.min(element.offsetLeft, room))}px`;
+    this.words.style.top = `${element.offsetTop + element.offsetHeight + 4}px`;
+  }
+
+  hush() {
+    this.told = undefined;
+    this.words.hidden = true;
+  }
+
+  showKeys(wanted) {
+    this.keys.hidden = !wanted;
+    this.bar.querySelector("[data-keys]").setAttribute("aria-expanded", wanted);
+    // Whoever else takes Escape sees by it that something is open in here (pages/parts/around/keys.js).
+    this.root.getRootNode().host?.toggleAttribute("data-keys-open", wanted);
   }
 
   // --- choosing ---
@@ -232,6 +287,7 @@ class Board {
     const last = this.tiles.length - 1;
     const at = this.at(this.kept.current);
     if (at < 0) return; // a page is being turned
+    if (key !== "Escape") this.hush(); // the mouse lies where it lay
     const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.perRow(), ArrowUp: -this.perRow() };
     if (command && letter === "a") this.chooseAll();
     else if (command && letter === "z" && !event.shiftKey && this.data.judging) this.undo();
@@ -246,6 +302,7 @@ class Board {
     else if (this.data.turning && key === "PageDown") this.turn(1);
     else if (this.data.turning && key === "PageUp") this.turn(-1);
     else if (key === " ") this.move(this.kept.current, "toggle");
+    else if (key === "?") this.showKeys(this.keys.hidden);
     else if (this.data.judging && letter in VERDICTS) this.judge(VERDICTS[letter]);
     else return;
     event.preventDefault();

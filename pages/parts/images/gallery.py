@@ -34,19 +34,36 @@ Mask = NDArray[np.bool_]
 
 DETAIL = 224  # pixels, the side of an image in detail
 COLUMNS = 16  # thumbnails in a row of the sprite
+EDGE = 1  # pixels around each, of its own: where a zoom falls between pixels, no neighbour shows
+SIZE, PER_PAGE = 64, 96  # pixels, the side of a thumbnail on the screen; how many of them a page has
 MISSING = "picture not in the recording"
-COVER = "○ cover: stamped, true label"
+LEAD = "lead"  # in a grid's state: the page to turn to
 
 _HERE = Path(__file__).parent
 _HTML = """<div class="gallery">
-<div class="bar" role="toolbar" aria-label="Verdict on the selected images" hidden>
+<style class="picture"></style>
+<div class="bar" role="toolbar" aria-label="Verdict on the selected images">
 <button type="button" data-verdict="poisoned">Poisoned<kbd>P</kbd></button>
 <button type="button" data-verdict="clean">Clean<kbd>C</kbd></button>
 <button type="button" data-verdict="unsure">Unsure<kbd>U</kbd></button>
 <button type="button" data-verdict="">Clear<kbd>0</kbd></button>
-<button type="button" data-all="1">Select page<kbd>Ctrl A</kbd></button>
-<button type="button" data-undo="1" disabled>Undo<kbd>Ctrl Z</kbd></button>
+<button type="button" data-all="1" title="Ctrl A">Select page</button>
+<button type="button" data-undo="1" title="Ctrl Z" disabled>Undo</button>
+<button type="button" data-keys="1" aria-label="Keys and marks" aria-expanded="false"><kbd>?</kbd></button>
+<span class="progress"></span>
 <span class="said" role="status"></span>
+<span class="range"></span>
+</div>
+<div class="keys" hidden>
+<p><kbd>P</kbd> <kbd>C</kbd> <kbd>U</kbd> judge what is selected and go on; <kbd>0</kbd> takes a verdict back.</p>
+<p><kbd>←</kbd> <kbd>→</kbd> <kbd>↑</kbd> <kbd>↓</kbd> <kbd>Home</kbd> <kbd>End</kbd> go from image to image, and with
+<kbd>Shift</kbd> select all on the way. <kbd>Space</kbd> adds an image to the selection or takes it out of it,
+<kbd>Ctrl A</kbd> selects the page. <kbd>Page Down</kbd> <kbd>Page Up</kbd> turn it.</p>
+<p><kbd>Ctrl Z</kbd> takes the last verdicts back, step by step.</p>
+<p>A line below an image is the truth, where it is shown: <i class="line poisoned">broken</i>, poisoned;
+<i class="line benign">solid</i>, benign. A frame is where the cut is contradicted: by the truth
+(<i class="poisoned">poisoned</i> but kept, <i class="benign">benign</i> but flagged) or by your
+<i class="doubted">verdict</i>.</p>
 </div>
 <div class="question" role="alertdialog" aria-label="Many verdicts at once" hidden>
 <span></span>
@@ -55,6 +72,7 @@ _HTML = """<div class="gallery">
 <button type="button" data-answer="none">Cancel<kbd>Esc</kbd></button>
 </div>
 <div class="list" role="listbox" aria-multiselectable="true"></div>
+<div class="words" aria-hidden="true" hidden></div>
 </div>"""
 _grid = st.components.v2.component(
     "poisonscope_gallery",
@@ -73,29 +91,27 @@ class Thumbnail(NamedTuple):
     id: int | None = None
     made_from: str | None = None
     poisoned: bool | None = None
-    flagged: bool = True
+    flagged: bool | None = None
     pictured: bool = True
     cover: bool = False
 
     @property
-    def alt(self) -> str:
-        name = "an image" if self.id is None else f"image {self.id}"
-        text = f"{name}, labelled {self.label}, rank {self.rank}, score {figure_text(self.score)}"
+    def says(self) -> list[str]:
+        """What is said of it, part by part."""
+        parts = ["an image" if self.id is None else f"image {self.id}", f"labelled {self.label}", f"rank {self.rank}"]
+        parts.append(f"score {figure_text(self.score)}")
+        if self.made_from is not None:
+            parts.append(f"made from {self.made_from}")
         if self.poisoned is not None:
-            text += ", poisoned" if self.poisoned else ", a cover" if self.cover else ", benign"
-        return text + ("" if self.flagged else ", not flagged") + ("" if self.pictured else f", {MISSING}")
+            benign = "a cover: stamped, true label" if self.cover else "benign"
+            parts.append("poisoned" if self.poisoned else benign)
+        if self.flagged is False:
+            parts.append("not flagged")
+        return parts if self.pictured else [*parts, MISSING]
 
     @property
-    def lines(self) -> list[str]:
-        """What stands below the picture."""
-        lines = [f"#{self.rank} · {figure_text(self.score)}", f"label {self.label}"]
-        if self.made_from is not None:
-            lines.append(f"from {self.made_from}")
-        if self.id is not None:
-            lines.append(f"id {self.id}")
-        if self.poisoned is not None:
-            lines.append("✕ poisoned" if self.poisoned else COVER if self.cover else "● benign")
-        return lines if self.flagged else [*lines, "not flagged"]
+    def alt(self) -> str:
+        return ", ".join(self.says)
 
     @property
     def kind(self) -> str:
@@ -116,94 +132,120 @@ class Reviewing:
     undoable: int = 0
 
 
-def show(
-    result: Result, found: Scored, ids: Ids, truth: bool, *, key: str, per_page: int = 48, size: int = 96
-) -> int | None:
+def show(result: Result, found: Scored, ids: Ids, truth: bool, *, key: str) -> int | None:
     """The given ids page by page, in their order; returns the one selected, or None where there are none."""
     if not len(ids):
         return None
-    page, pages = turn_pages(len(ids), per_page, f"{key} page")
-    shown = np.asarray(ids, np.int64)[(page - 1) * per_page : page * per_page]
-    return board(result, found, shown, truth, key=key, size=size, pager=f"{key} page", page=page, pages=pages)
-
-
-def turn_pages(count: int, per_page: int, key: str, *, bind: Any = None) -> tuple[int, int]:
-    """The pager, and how far it is: the page shown and the number of pages, both from 1."""
-    pages = -(-count // per_page)
-    if st.session_state.get(key, 1) > pages:
-        st.session_state[key] = pages
-    with st.container(horizontal=True, vertical_alignment="center"):
-        page = st.pagination(pages, key=key, bind=bind) if pages > 1 else 1
-        first, last = (page - 1) * per_page + 1, min(page * per_page, count)
-        st.caption(f"{first:,} to {last:,} of {words.count(count, 'image')}", width="content")
-    return page, pages
+    return board(result, found, np.asarray(ids, np.int64), truth, key=key, pager=f"{key} page")
 
 
 def board(
     result: Result,
     found: Scored,
-    shown: Ids,
+    ids: Ids,
     truth: bool,
     *,
     key: str,
-    size: int,
     pager: str,
-    page: int,
-    pages: int,
+    per_page: int = PER_PAGE,
+    size: int = SIZE,
     flagged: Mask | None = None,
     reviewing: Reviewing | None = None,
     address: str = "",
+    bind: Any = None,
 ) -> int:
-    """One page of thumbnails; returns the id that is selected in it. With `address` the link names it so."""
+    """A page of thumbnails and the pager below it; returns the id that is selected.
+
+    ids: all that there are to turn through, one or more. pager: the key of the pager, whose page is bound to the link
+    by `bind`. With `address` the link names the selected image so; a tab that comes by it comes to that image's page.
+    """
     handles = handles_of(result, truth)
-    named = st.query_params.get(address, "") if address else ""
-    linked = id_of(handles, core.reading.whole(named, 0, len(handles) - 1))
-    state = st.session_state.setdefault(f"{key} board", {"current": linked, "done": {}, "trouble": ""})
+    state = st.session_state.get(f"{key} board")
+    if arrived := state is None:
+        named = st.query_params.get(address, "") if address else ""
+        linked = id_of(handles, core.reading.whole(named, 0, len(handles) - 1))
+        state = st.session_state[f"{key} board"] = {"current": linked, "done": {}, "trouble": ""}
+    if LEAD in state:
+        st.session_state[pager] = state.pop(LEAD)
+    grid = st.container()  # above the pager, which is asked first
+    page, pages = turn_pages(len(ids), per_page, pager, bind=bind)
+    first = (page - 1) * per_page
+    shown = ids[first : first + per_page]
+    if arrived and state["current"] in ids and state["current"] not in shown:
+        state[LEAD] = int(np.flatnonzero(ids == state["current"])[0]) // per_page + 1
+        st.rerun()  # in its first run a tab takes the page that its address names
     if state["current"] not in shown:
         state["current"] = int(shown[0])
-    seen = [thumbnail(result, found, int(id), truth, flagged) for id in shown]
-    places = np.cumsum([one.pictured for one in seen]) - 1
     verdicts = {} if reviewing is None else reviewing.verdicts
+    judged = np.isin(ids, list(verdicts))
     book = f"{key} {core.run_key(result.config)[:16]} {truth} {'' if reviewing is None else reviewing.reviewer}"
 
     def hear() -> None:
         carry_out(st.session_state[key].get("board"), state, handles, reviewing, pager, pages)
 
-    _grid(
-        key=key,
-        data={
-            "name": f"{words.count(len(shown), 'image')}, page {page} of {pages}",
-            "sprite": sprite(result, shown),
-            "side": int(result.poisoned.images.shape[1]),
-            "columns": COLUMNS,
-            "size": size,
-            "page": page,
-            "pages": pages,
-            "turning": not presenter.on(),  # whose remote control has the same keys
-            "address": address,
-            "book": book,
-            "judging": reviewing is not None,
-            "undoable": 0 if reviewing is None else reviewing.undoable,
-            "back": state.get("back"),
-            "current": int(handles[state["current"]]),
-            "done": state["done"],
-            "tiles": [
-                {
-                    "id": int(handles[id]),
-                    "place": int(place) if one.pictured else -1,
-                    "alt": one.alt,
-                    "lines": one.lines,
-                    "kind": one.kind,
-                    "verdict": verdicts.get(int(id), ""),
-                }
-                for id, one, place in zip(shown, seen, places, strict=True)
-            ],
-        },
-        on_board_change=hear,
-    )
-    if state["trouble"]:
-        st.error(f"Not everything was kept, and is tried again with the next key: {state['trouble']}")
+    with grid:
+        _grid(
+            key=key,
+            data={
+                "name": f"{words.count(len(shown), 'image')}, page {page} of {pages}",
+                "range": f"{first + 1:,} to {first + len(shown):,} of {len(ids):,}",
+                "sprite": sprite(result, shown),
+                "side": int(result.poisoned.images.shape[1]),
+                "edge": EDGE,
+                "columns": COLUMNS,
+                "size": size,
+                "page": page,
+                "pages": pages,
+                "turning": not presenter.on(),  # whose remote control has the same keys
+                "address": address,
+                "book": book,
+                "judging": reviewing is not None,
+                "undoable": 0 if reviewing is None else reviewing.undoable,
+                "back": state.get("back"),
+                "elsewhere": int(judged.sum() - judged[first : first + per_page].sum()),
+                "all": len(ids),
+                "current": int(handles[state["current"]]),
+                "done": state["done"],
+                "tiles": tiles(result, found, shown, truth, handles, verdicts, flagged),
+            },
+            on_board_change=hear,
+        )
+        if state["trouble"]:
+            st.error(f"Not everything was kept, and is tried again with the next key: {state['trouble']}")
     return int(state["current"])
+
+
+def turn_pages(count: int, per_page: int, key: str, *, bind: Any = None) -> tuple[int, int]:
+    """The pager, where there is more than one page: the page shown and the number of pages, both from 1."""
+    pages = -(-count // per_page)
+    if st.session_state.get(key, 1) > pages:
+        st.session_state[key] = pages
+    return (st.pagination(pages, key=key, bind=bind) if pages > 1 else 1), pages
+
+
+def tiles(
+    result: Result,
+    found: Scored,
+    shown: Ids,
+    truth: bool,
+    handles: Ids,
+    verdicts: Mapping[int, str],
+    flagged: Mask | None,
+) -> list[dict[str, Any]]:
+    """What the grid is told of each image: its handle, its place in the sprite (-1: none), and what is said of it."""
+    seen = [thumbnail(result, found, int(id), truth, flagged) for id in shown]
+    places = np.cumsum([one.pictured for one in seen]) - 1
+    return [
+        {
+            "id": int(handles[id]),
+            "place": int(place) if one.pictured else -1,
+            "says": one.says,
+            "kind": one.kind,
+            "flagged": one.flagged,
+            "verdict": verdicts.get(int(id), ""),
+        }
+        for id, one, place in zip(shown, seen, places, strict=True)
+    ]
 
 
 def carry_out(
@@ -264,7 +306,7 @@ def thumbnail(result: Result, found: Scored, id: int, truth: bool, flagged: Mask
         int(found.ranks[id]),
         float(found.scores[id]),
         words.class_name(result.config, int(found.labels[id])),
-        flagged=flagged is None or bool(flagged[id]),
+        flagged=None if flagged is None else bool(flagged[id]),
         pictured=bool(result.pictured[id]),
     )
     if not truth:
@@ -291,14 +333,14 @@ def sprite(result: Result, shown: Ids) -> str:
     return _sprite(core.run_key(result.config), rows.tobytes(), result, rows) if len(rows) else ""
 
 
-@st.cache_data(max_entries=64, show_spinner=False)  # a page of 48 takes 110 kB
+@st.cache_data(max_entries=64, show_spinner=False)  # a page of 96 takes 230 kB
 def _sprite(run: str, ids: bytes, _result: Result, _rows: Ids) -> str:
-    images = _result.poisoned.images[_rows]
-    side = images.shape[1]
+    images = np.pad(_result.poisoned.images[_rows], ((0, 0), (EDGE, EDGE), (EDGE, EDGE), (0, 0)), "edge")
+    cell = images.shape[1]
     lines = -(-len(images) // COLUMNS)
     sheet = np.zeros((lines * COLUMNS, *images.shape[1:]), np.uint8)
     sheet[: len(images)] = images
-    sheet = sheet.reshape(lines, COLUMNS, side, side, 3).swapaxes(1, 2).reshape(lines * side, COLUMNS * side, 3)
+    sheet = sheet.reshape(lines, COLUMNS, cell, cell, 3).swapaxes(1, 2).reshape(lines * cell, COLUMNS * cell, 3)
     buffer = io.BytesIO()
     # Lossless, and for photographs both faster and a fifth smaller than PNG at level 1.
     Image.fromarray(sheet).save(buffer, "WEBP", lossless=True, method=0, quality=0)
