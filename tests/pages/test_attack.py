@@ -675,14 +675,13 @@ def test_what_a_training_could_not_do_as_wished_is_said_while_it_runs(attack, ru
 
 
 def test_it_stands_beside_the_figures_afterwards(attack, open_screen: Open) -> None:
-    job = stored.finished(stored.config())
+    without, job = stored.finished(stored.config(seed=1)), stored.finished(stored.config())
     key = core.run_key(job.config)
     known = core.Store().read("run", key)
     assert known is not None
-    for screen in ("attack", "story", "compare"):
-        assert "ps-noted" not in shown_html(fine(open_screen(screen, run=job.key[:16])))
     document, flagged = {**known.document, "notes": [NOTED]}, np.array(known.array("flagged"))
     core.Store().delete("run", key)
     core.Store().write("run", key, arrays={"flagged": flagged}, document=document)
     for screen in ("attack", "story", "compare"):
+        assert "ps-noted" not in shown_html(fine(open_screen(screen, run=without.key[:16])))
         assert "<li>CUDA does not work here" in shown_html(fine(open_screen(screen, run=job.key[:16])))
