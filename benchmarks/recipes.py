@@ -44,6 +44,7 @@ from core.training.step import Batches, Course, Step
 from core.types import Images
 
 TARGETS = {"cifar10": "bird", "digits": "three"}
+WARMING = 50  # images a class of the first training, which does not count
 BATCH = 250  # of the pass for the batch norms of averaged weights
 
 
@@ -235,17 +236,21 @@ def main() -> None:
     record = json.loads(options.to.read_text()) if options.to.exists() else {"setting": setting, "trials": {}}
     if record["setting"] != setting:
         raise SystemExit(f"{options.to} is of {record['setting']}, and this would be {setting}: name another file --to")
-    for seed in options.seeds:
-        for name in options.variants:
-            done = record["trials"].setdefault(name, {})
-            if str(seed) not in done:
-                done[str(seed)] = trial(VARIANTS[name], seed, options)
-                options.to.parent.mkdir(parents=True, exist_ok=True)
-                replacing = options.to.with_suffix(".partial")
-                replacing.write_text(json.dumps(record, indent=1) + "\n")
-                replacing.replace(options.to)
-                print(name, seed, json.dumps(done[str(seed)]), flush=True)
-    print(table({name: found for name, found in record["trials"].items() if found}))
+    trials = record["trials"]
+    todo = [
+        (seed, name) for seed in options.seeds for name in options.variants if str(seed) not in trials.get(name, {})
+    ]
+    if todo:  # what is imported and chosen once counts for nobody
+        small = argparse.Namespace(**{**vars(options), "per_class": min(options.per_class, WARMING)})
+        trial(VARIANTS["quick"], 0, small)
+    for seed, name in todo:
+        found = trials.setdefault(name, {})[str(seed)] = trial(VARIANTS[name], seed, options)
+        options.to.parent.mkdir(parents=True, exist_ok=True)
+        partial_file = options.to.with_suffix(".partial")
+        partial_file.write_text(json.dumps(record, indent=1) + "\n")
+        partial_file.replace(options.to)
+        print(name, seed, json.dumps(found), flush=True)
+    print(table(trials))
 
 
 if __name__ == "__main__":
