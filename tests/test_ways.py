@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from core import datasets
+from core.cli import doctor
 from core.configuration.config import DatasetConfig, TrainingConfig
 from core.evidence.representations import predict
 from core.store.stores import Store
@@ -448,6 +449,15 @@ def test_apple_s_gpu_has_neither_graphs_nor_bfloat16_by_itself() -> None:
     )
 
 
+def test_an_operation_that_apple_s_gpu_lacks_is_said_with_the_way_out() -> None:
+    error = NotImplementedError("The operator 'aten::index_copy' is not currently implemented for the MPS device. If")
+    with pytest.raises(
+        PoisonscopeError, match=r"the Apple GPU lacks an operation .*index_copy.*use the CPU: `"
+    ):
+        ways.gentler(Way(), error, 128, "resnet18", torch.device("mps"))
+    assert ways.gentler(Way(), error, 128, "resnet18", CPU) is None  # which is no device's fault
+
+
 @pytest.fixture
 def broken_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A GPU that is there and computes nothing."""
@@ -474,6 +484,7 @@ def test_a_gpu_that_computes_nothing_is_passed_over_and_named(digits: Dataset, e
         "CUDA does not work here (CUDA error: no kernel image is available for execution on the device). The training "
         "runs on the CPU.",
     )
+    assert [finding.found for finding in doctor._machine() if not finding.good] == [*found.notes]
     with pytest.raises(
         BadRequest, match=r"'cuda' does not work here \(CUDA error: no kernel image .*\); use 'auto' or"
     ):

@@ -52,12 +52,18 @@ class Way:
 def gentler(way: Way, error: BaseException, size: int, network: str, device: torch.device) -> Way | None:
     """The next way after a step of `size` images of a network failed in this one; None where no way helps.
 
-    PoisonscopeError where it was memory and there is no smaller step, and where the device is at its end (DeviceLost).
+    PoisonscopeError where it was memory and there is no smaller step, where the device lacks an operation, and where it
+    is at its end (DeviceLost).
     """
     if isinstance(error, graphs.Failed):
         return replace(way, graphs=False, why=str(error))
     if isinstance(error, torch.AcceleratorError) and not memory.refused(error):
         raise _lost(error, device) from error
+    if isinstance(error, NotImplementedError) and device.type != "cpu":
+        raise PoisonscopeError(
+            f"the {devices.describe(device)} lacks an operation of this training ({devices.first_line(error)}); use "
+            f"the CPU: {devices.CPU_INSTEAD}"
+        ) from error
     if not memory.refused(error):
         return None
     if size // (2 * way.parts) >= SMALLEST:
