@@ -451,9 +451,7 @@ def test_apple_s_gpu_has_neither_graphs_nor_bfloat16_by_itself() -> None:
 
 def test_an_operation_that_apple_s_gpu_lacks_is_said_with_the_way_out() -> None:
     error = NotImplementedError("The operator 'aten::index_copy' is not currently implemented for the MPS device. If")
-    with pytest.raises(
-        PoisonscopeError, match=r"the Apple GPU lacks an operation .*index_copy.*use the CPU: `"
-    ):
+    with pytest.raises(PoisonscopeError, match=r"the Apple GPU lacks an operation .*index_copy.*use the CPU: `"):
         ways.gentler(Way(), error, 128, "resnet18", torch.device("mps"))
     assert ways.gentler(Way(), error, 128, "resnet18", CPU) is None  # which is no device's fault
 
