@@ -1,4 +1,4 @@
-"""Every figure that needs a GPU: epochs, whole runs, runs side by side, and the report's 12 rows.
+"""Every figure that needs a GPU: epochs, whole runs, runs side by side, what it cannot do, and the report's 12 rows.
 
     python -m benchmarks.gpu --to results.json                     # everything, about 25 minutes on an H200
     python -m benchmarks.gpu --parts epochs runs --to results.json
@@ -12,6 +12,9 @@ Parts, each written down as soon as it is measured, and not measured again where
 - `runs`: from start to before/after by the worker, pattern at 10% of the class, cold (a new process) and then warm, for
   `instant`, `fast` and `paper`.
 - `together`: three runs one after the other and three at once, each a process of its own.
+- `unable`: `paper` on 1,000 images a class where a step cannot be recorded (it waits for the device), and with memory
+  for about 60% of a step: what is said, how long an epoch takes, how far the weights are from the undisturbed ones'.
+  Tests do so with stand-ins; only a GPU tells what its driver makes of a recording that broke off.
 - `rows`: all 12 rows of the report, three seeds, with `fast`; then `python -m core reproduce` writes the tables.
 
 Data and results go to POISONSCOPE_HOME; runs that it has already count as stored, so take a fresh one.
@@ -26,7 +29,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +39,8 @@ import torch
 import core
 from benchmarks.training_loop import usual
 from core.training import devices
-from core.training.loop import train
+from core.training.loop import Trained, train, weights
+from core.training.step import Step
 
 FLOOR = 555e6 * 2 * 3 * 50_000 / 790e12  # seconds an epoch
 SMALL = {"epochs": 2, "batch_size": 50, "per_class": 40}
@@ -108,6 +113,66 @@ def together(options: argparse.Namespace) -> dict[str, float]:
     return {"in_a_row": in_a_row, "at_once": at_once, "times_faster": in_a_row / at_once}
 
 
+def unable(options: argparse.Namespace) -> dict[str, Any]:
+    """Two epochs as wished, with a step that waits for the device, and with too little memory."""
+    device = devices.choose(options.device)
+    config = settings("paper", options, **({} if options.small else {"epochs": 2, "per_class": 1000}))
+    dataset = core.datasets.load(config.dataset)
+    arrays = dataset.train_images, dataset.train_labels, dataset.classes
+
+    def trained() -> Trained:
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(device)
+        return train(*arrays, config.training, 0, device=device)
+
+    as_wished = trained()
+    found: dict[str, Any] = {"as wished": said_of(as_wished, as_wished), "again": said_of(trained(), as_wished)}
+    with waiting():
+        found["waiting"] = said_of(trained(), as_wished)
+    if device.type == "cuda":
+        trained()  # for the peak
+        with little_memory(0.6 * torch.cuda.max_memory_reserved(device), device):
+            found["little memory"] = said_of(trained(), as_wished)
+    return found
+
+
+def said_of(one: Trained, other: Trained) -> dict[str, Any]:
+    """A training's notes, its figures, and the largest difference of a weight from another's."""
+    mine, theirs = weights(one.network), weights(other.network)
+    apart = max(float(abs(mine[name].astype(float) - theirs[name].astype(float)).max()) for name in mine)
+    last = one.history[-1]
+    return {"notes": one.notes, "apart": apart, **{name: last[name] for name in ("loss", "accuracy", "seconds")}}
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Steps that fetch a value to the host, which no recording allows."""
+    real = Step._look_at
+
+    def look(step: Step, *given: Any) -> None:
+        real(step, *given)
+        float(step.loss)
+
+    Step._look_at = look  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Step._look_at = real  # type: ignore[method-assign]
+
+
+@contextmanager
+def little_memory(most: float, device: torch.device) -> Iterator[None]:
+    """An allocator that gives so many bytes at most."""
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(device).total_memory
+    torch.cuda.set_per_process_memory_fraction(most / total, device)
+    try:
+        yield
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
+
+
 def rows(options: argparse.Namespace) -> dict[str, Any]:
     """The report's rows, by the same code as `python -m core reproduce`."""
     from core.reproduction import outcomes, reproduce
@@ -134,6 +199,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "epochs": epochs,
     "runs": runs,
     "together": together,
+    "unable": unable,
     "rows": rows,
 }
 

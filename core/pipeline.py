@@ -28,7 +28,7 @@ from core.jobs import Progress, estimates
 from core.results import quality, summarise, triggered_images
 from core.store import Artefact, Checkpoint, Store, home
 from core.training import Trained, devices, load_weights, models, train, weights
-from core.types import BadRequest, DamagedArtefact, Dataset, Detection, Event, Mask, Watcher, ignore
+from core.types import NOTES, BadRequest, DamagedArtefact, Dataset, Detection, Event, Mask, Watcher, ignore
 
 
 def execute(kind: str, config: RunConfig, store: Store, watch: Watcher = ignore, device: str = "auto") -> None:
@@ -66,7 +66,9 @@ def run(
     after = line.quality(cleaned, "evaluate again")
     summary = summarise(config, line.dataset, line.poisoned, found, ~keep, before, after)
     summary |= {"run": key, "seconds": time.perf_counter() - began, "device": devices.describe(line.device)}
-    summary |= {"torch": torch.__version__}
+    summary |= {"torch": torch.__version__, "arithmetic": devices.arithmetic(config.training.precision, line.device)}
+    if line.notes:
+        summary[NOTES] = line.notes
     if config.keep is not None:
         made = results.keeping.Decision(cut, keep)
         summary |= {"reviewed": {"cut": int(cut.sum()), "spared": made.spared, "added": made.added}}
@@ -122,11 +124,13 @@ class Line:
         self.dataset = _dataset(config.dataset, home.home())
         self.poisoned = attack.poison(self.dataset, config.attack, config.seed)
         self.watch = Progress(watch, estimates.left(config, store) if ahead is None else ahead)
+        self.notes: list[str] = []  # what was not done as wished in the trainings, and why, in sentences
 
     def model(self, stage: str, keep: Mask | None = None) -> str:
         """Train on the poisoned set, or on what the keep-mask leaves of it."""
         key = stages.model_key(self.config, keep)
-        self._once("model", key, stage, partial(self._train, key, stage, keep))
+        stored = self._once("model", key, stage, partial(self._train, key, stage, keep))
+        self.notes += [note for note in stored.document.get(NOTES, ()) if note not in self.notes]
         return key
 
     def quality(self, model_key: str, stage: str) -> Quality:
@@ -198,6 +202,8 @@ class Line:
             "dataset": self.config.dataset.name,
             "device": devices.describe(self.device),
             "torch": torch.__version__,
+            "arithmetic": devices.arithmetic(self.config.training.precision, self.device),
+            **({NOTES: trained.notes} if trained.notes else {}),
         }
         arrays = _arrays(trained)
         artefact = self.store.write("model", key, arrays=arrays, weights=weights(trained.network), document=document)

@@ -41,6 +41,10 @@ class DamagedArtefact(PoisonscopeError):
     """Something stored is truncated or altered; it has been set aside."""
 
 
+class DeviceLost(PoisonscopeError):
+    """A device answers nothing any more; another process may find it well, this one does not."""
+
+
 class Cancelled(PoisonscopeError):
     """The person asked for the run to stop."""
 
@@ -167,6 +171,7 @@ class Event:
 
 
 Watcher = Callable[[Event], None]
+NOTES = "notes"  # in an event's data and in documents: what a training could not do as wished, in sentences
 
 
 def ignore(event: Event) -> None:

@@ -35,7 +35,7 @@ from core.jobs import (
     worker_lock,
 )
 from core.store import FileLock, Store, home, no_space
-from core.types import BadRequest, Cancelled, PoisonscopeError, Watcher
+from core.types import BadRequest, Cancelled, DeviceLost, PoisonscopeError, Watcher
 
 Execute = Callable[[str, Asked, Store, Watcher], None]
 MOST_DESCRIPTOR = 2**31 - 1  # an int of C
@@ -164,8 +164,11 @@ def _start(id: int) -> Job | None:
 
 @dataclass(frozen=True)
 class _Outcome:
+    """How a job ended. spoiled: with a device that nothing in this process can use any more."""
+
     status: str
     error: str | None = None
+    spoiled: bool = False
 
 
 def _perform(job: Job, lock: FileLock, execute: Execute, stopping: threading.Event) -> None:
@@ -180,6 +183,9 @@ def _perform(job: Job, lock: FileLock, execute: Execute, stopping: threading.Eve
                 outcome = _outcome(job, execute, reporter)
             log.info("job %d is %s", job.id, outcome.status)
             _finish(job, outcome, reporter)
+            if outcome.spoiled:
+                log.warning("this process ends: its GPU is lost to it, and another process may use it")
+                stopping.set()
     finally:
         lock.release(remove=True)
 
@@ -195,17 +201,17 @@ def _outcome(job: Job, execute: Execute, reporter: Reporter) -> _Outcome:
         return _Outcome("cancelled")
     except PoisonscopeError as error:
         log.exception("the job failed")
-        return _Outcome("failed", str(error))
+        return _Outcome("failed", str(error), spoiled=isinstance(error, DeviceLost))
     except Exception as error:
         log.exception("the job failed")
-        return _Outcome("failed", _advice(error))
+        # torch's own class is known by its name, so that nothing here imports torch.
+        return _Outcome("failed", _advice(error), spoiled=type(error).__name__ == "AcceleratorError")
     return _Outcome("done")
 
 
 def _advice(error: Exception) -> str:
     """An unforeseen error as a message; where a person can do something about it, what."""
     code = error.errno if isinstance(error, OSError) else None
-    # torch's own class is known by its name, so that nothing here imports torch.
     if isinstance(error, MemoryError) or code == errno.ENOMEM or type(error).__name__ == "OutOfMemoryError":
         return f"out of memory ({error}); choose a smaller batch_size, fewer images per class or a smaller model"
     if isinstance(error, OSError) and code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

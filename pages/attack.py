@@ -7,7 +7,7 @@ import core
 from core import BadRequest, DataUnavailable, Job, PoisonscopeError, RunConfig
 from pages.parts.around import current, cuts, presenter, shell, words
 from pages.parts.attack import presets
-from pages.parts.common import live
+from pages.parts.common import live, noted
 from pages.parts.form import preview, settings
 
 WATCHED, STARTED = "run that this tab watches", "run that this tab started last, and how many it started"
@@ -214,6 +214,7 @@ def headline(job: Job, above: bool) -> None:
     else:
         st.success(f"Done in {words.duration(result.summary['seconds'])}.", icon=":material/check_circle:")
     found = result.summary
+    noted.show(noted.stored(found))
     with st.container(horizontal=True):
         for name, value in (
             ("ASR, before → after", f"{words.share(found['asr1'])} → {words.share(found['asr2'])}"),

@@ -8,7 +8,7 @@ import streamlit as st
 import core
 from core import Job, Result, RunConfig
 from pages.parts.around import current, cuts, link, shell, trouble, words
-from pages.parts.common import others, proof, sections
+from pages.parts.common import noted, others, proof, sections
 from pages.parts.compare import before_after, benign, confusion, kept, ledger, side_by_side
 
 HARDLY_LEARNED = 0.5
@@ -30,6 +30,7 @@ def main() -> None:
     head(result)
     warn(result.config, found)
     numbers(result.config, found)
+    noted.show(noted.stored(found))
     picture(result, found)
     st.html(before_after.figures(found))
     tabs = {

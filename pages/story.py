@@ -6,7 +6,7 @@ import streamlit as st
 
 from core import Result
 from pages.parts.around import current, cuts, presenter, shell, words
-from pages.parts.common import proof
+from pages.parts.common import noted, proof
 from pages.parts.story import steps
 
 
@@ -35,6 +35,7 @@ def whole(result: Result, told: list[steps.Step]) -> None:
     ):  # fmt: skip
         st.switch_page("pages/attack.py", query_params=address())
     run.markdown(provenance(result))
+    noted.show(noted.stored(result.summary))
     proof.own(result, truth=True)
     st.subheader("Look closer at this run")
     with st.container(horizontal=True, gap="large"):

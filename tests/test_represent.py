@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,8 @@ from core.configuration.config import LAYERS, DatasetConfig, TrainingConfig
 from core.evidence import representations
 from core.training import models
 from core.training.loop import train, weights
-from core.types import Event, Images
+from core.types import Event, Images, PoisonscopeError
+from tests.unable import Allocator
 
 CPU = torch.device("cpu")
 
@@ -111,3 +114,48 @@ def test_the_caller_keeps_its_subnormal_numbers() -> None:
     images = np.zeros((4, 32, 32, 3), np.uint8)
     representations.predict(models.build("whitened_cnn", 3, 0), images)
     assert float(np.float32(1e-40) * np.float32(1)) != 0
+
+
+# --- where the memory is too small for a batch --------------------------------------------------------------
+
+
+def asked_with(most_images: int, ask: Callable[[], tuple[np.ndarray, np.ndarray]]) -> int:
+    """Compare what is found with room for so many images with what is found with room for all; how often it failed."""
+    with Allocator(float("inf")) as free:
+        expected = ask()
+    with Allocator(most_images / 30 * free.largest) as tight:
+        found = ask()
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+    return tight.refused
+
+
+@pytest.mark.parametrize(("most", "refusals"), [(30, 0), (15, 1), (7, 3), (1, 5)])
+def test_a_batch_for_which_there_is_no_memory_is_halved(
+    network: models.Network, images: Images, most: int, refusals: int
+) -> None:
+    """30 images in one batch, or in batches of 15; 8 do not fit where 7 do, so 4; one at a time."""
+    labels = np.arange(len(images), dtype=np.int64) % 10
+    assert asked_with(most, lambda: representations.represent(network, images, "block2")) == refusals
+    assert asked_with(most, lambda: representations.attribute(network, images, labels)) == refusals
+
+
+@pytest.mark.parametrize("what", ["represent", "attribute"])
+def test_no_memory_for_a_single_image_is_said(network: models.Network, images: Images, what: str) -> None:
+    labels = np.zeros(len(images), np.int64)
+    asks = {
+        "represent": lambda: representations.represent(network, images, "block2"),
+        "attribute": lambda: representations.attribute(network, images, labels),
+    }
+    with Allocator(1000) as none, pytest.raises(PoisonscopeError) as told:
+        asks[what]()
+    assert none.refused == 6  # of 30, 15, 8, 4, 2, 1
+    assert str(told.value) == (
+        "not even one image at a time fits into this machine's memory; smaller images or a smaller network would fit"
+    )
+
+
+def test_an_error_that_is_not_the_memory_s_goes_through(network: models.Network, images: Images) -> None:
+    with Allocator(1000, lambda: RuntimeError("a bug")) as broken, pytest.raises(RuntimeError, match="a bug"):
+        representations.predict(network, images)
+    assert broken.refused == 1

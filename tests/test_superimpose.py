@@ -11,6 +11,7 @@ from torch import Tensor
 
 from core.evidence import superimpose
 from core.types import BadRequest, Event, Images
+from tests.unable import Allocator
 
 CLASSES = 4
 
@@ -88,3 +89,14 @@ def test_progress_is_told() -> None:
 def test_too_few_images_are_refused() -> None:
     with pytest.raises(BadRequest, match="at least 8 images to superimpose, got 5"):
         asked(pictures(5), others=8)
+
+
+def test_a_batch_for_which_there_is_no_memory_is_halved() -> None:
+    images = pictures(100)
+    expected, _ = asked(images)
+    heard: list[float] = []
+    with Allocator(30 * 8 * 8 * 3 * 4) as tight:  # room for 30 images of float32
+        found, _ = asked(images, watch=lambda event: heard.append(event.fraction))
+    np.testing.assert_array_equal(found, expected)
+    assert tight.refused == 2  # of 100, of 50
+    assert heard == [0.25, 0.5, 0.75, 1.0]

@@ -125,6 +125,7 @@ def audit(
     tell(0.3, "looking for copies")
     found, notes = plain_findings(brought)
     witness = _witness(brought, network == TRAIN, brings, lambda done, of: tell(0.35 + 0.15 * done, of))
+    notes += [] if witness is None else witness.notes
     tell(0.5, "asking the panel")
     judged = _judged(brought, seen, witness, level)
     planted = None

@@ -18,7 +18,7 @@ from core.audits.brought import Brought
 from core.configuration import MODELS, RECIPES, TrainingConfig, stages
 from core.detectors import reduced
 from core.store import Store
-from core.types import BadRequest, Event, Features, Ids, Images, Labels, Logits, Mask
+from core.types import NOTES, BadRequest, Event, Features, Ids, Images, Labels, Logits, Mask
 
 if TYPE_CHECKING:
     from core.training import Network
@@ -41,6 +41,7 @@ class Witness:
     ids [m]: the images that have a label. features [m, d] and attributions [m, a]: what it makes of these, and what its
     answers for their labels rest on (None where it was not trained here, and not asked for that). labels, answers [m]:
     what they have and what it says. ask(images [n, h, w, 3] at the working size) -> logits [n, k], a column a class.
+    notes: what of its training was not done as wished, in sentences.
     """
 
     what: str
@@ -52,6 +53,7 @@ class Witness:
     side: tuple[int, int]
     seconds: float
     ask: Callable[[Images], Logits]
+    notes: tuple[str, ...] = ()
 
     @property
     def accuracy(self) -> float:
@@ -119,7 +121,8 @@ def trained(
         raise BadRequest("a network learns to tell classes apart; fewer than two of them have images with a label")
     small = _reduced(brought.images)
     kept = np.ones(len(brought), bool) if keep is None else keep
-    network, seconds = _network(brought, small, kept, devices.choose(device), seed, tell, store or Store())
+    network, known = _network(brought, small, kept, devices.choose(device), seed, tell, store or Store())
+    seconds = known["seconds"]
     images, labels = small[ids], brought.labels[ids]
 
     def watching(begins: float) -> Callable[[Event], None]:
@@ -131,14 +134,14 @@ def trained(
     what = f"a network was trained on the set ({height} x {width} pixels, {seconds:.0f} seconds)"
     return Witness(
         what, ids, features, attributions, labels, answers=logits.argmax(1), side=(height, width), seconds=seconds,
-        ask=lambda some: predict(network, _reduced(some)),
+        ask=lambda some: predict(network, _reduced(some)), notes=tuple(known.get(NOTES, ())),
     )  # fmt: skip
 
 
 def _network(
     brought: Brought, small: Images, keep: Mask, device: Any, seed: int, tell: Tell, store: Store
-) -> tuple[Network, float]:
-    """The network, and the seconds that its training took."""
+) -> tuple[Network, dict[str, Any]]:
+    """The network, and what is known of its training: how many seconds it took, say."""
     from core.training import build, devices, load_weights, train, weights
 
     able = _trained_on(brought)
@@ -149,7 +152,7 @@ def _network(
     with store.lock("model", key):
         known = store.read("model", key)
         if known is not None:
-            return load_weights(build(numbers.model, classes, seed, device), known.weights()), known.document["seconds"]
+            return load_weights(build(numbers.model, classes, seed, device), known.weights()), dict(known.document)
         checkpoint = store.checkpoint("model", key)
         made = train(
             images, labels, classes, numbers, seed, device=device, checkpoint=checkpoint, record=False,
@@ -163,10 +166,11 @@ def _network(
             "network": numbers.model,
             "dataset": "",  # none that runs are made of
             "device": devices.describe(device),
+            **({NOTES: made.notes} if made.notes else {}),
         }
         store.write("model", key, weights=weights(made.network), document=document)
         checkpoint.clear()
-    return made.network, seconds
+    return made.network, document
 
 
 def _trained_on(brought: Brought) -> Mask:

@@ -182,19 +182,23 @@ def _answered(
     """What goes into the answering layer [n, d], and the answers [n, k], of images [n, h, w, 3]."""
     import torch
 
-    from core.training import devices, to_float
+    from core.training import devices, memory, to_float
 
-    device, seen, answers = next(network.parameters()).device, list[Any](), list[Any]()
+    device, seen = next(network.parameters()).device, list[Any]()
     hook = _answering(network).register_forward_pre_hook(lambda layer, given: seen.append(_array(given[0])))
+
+    def look(rows: slice) -> tuple[Features, Logits]:
+        seen.clear()
+        batch = to_float(torch.from_numpy(np.array(images[rows])).to(device))
+        answers = _array(network(_scaled(batch, scaling)))
+        return seen[-1], answers
+
     try:
         with devices.settled(device), torch.inference_mode():
-            for start in range(0, len(images), BATCH):
-                batch = to_float(torch.from_numpy(np.array(images[start : start + BATCH])).to(device))
-                answers.append(_array(network(_scaled(batch, scaling))))
-                tell(min(1.0, (start + BATCH) / len(images)))
+            parts = memory.in_batches(len(images), BATCH, device, look, tell)
     finally:
         hook.remove()
-    return np.concatenate(seen), np.concatenate(answers)
+    return np.concatenate([one for one, _ in parts]), np.concatenate([one for _, one in parts])
 
 
 def _array(tensor: Tensor) -> Any:

@@ -27,7 +27,7 @@ from core.configuration import (
     stages,
 )
 from core.store import Store, in_words, writing
-from core.types import BadRequest, DataUnavailable, PoisonscopeError
+from core.types import NOTES, BadRequest, DataUnavailable, PoisonscopeError
 
 app = typer.Typer(
     add_completion=False,
@@ -203,6 +203,8 @@ def _tell(answer: dict[str, Any]) -> None:
     out.print(table)
     ranked = "" if answer["auroc"] is None else f"; AUROC {answer['auroc']:.4f}"
     out.print(f"{answer['clean_removed']} clean images removed with them{ranked}; run {answer['run'][:12]}")
+    for note in answer.get(NOTES, ()) if answer["cached"] else ():  # else it was told on the way
+        out.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command("list")

@@ -50,6 +50,8 @@ def _machine() -> Iterator[Finding]:
     device = devices.choose()
     bf16 = "bfloat16 in hardware" if devices.fast_bf16(device) else "no fast bfloat16"
     yield Finding("device", True, f"{device.type}: {devices.describe(device)}, {bf16}")
+    for note in devices.notes("auto", device):
+        yield Finding("device", False, note)
     yield Finding("versions", True, f"Python {platform.python_version()}, torch {torch.__version__}")
     free = shutil.disk_usage(home.home()).free
     yield Finding("folder", free > LITTLE_SPACE, f"{home.home()}, {free / 2**30:.1f} GiB free")

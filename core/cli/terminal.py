@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from core.jobs import estimates
-from core.types import Event, Watcher
+from core.types import NOTES, Event, Watcher
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
@@ -34,11 +34,16 @@ def about(seconds: float, measured: bool) -> str:
 
 @contextmanager
 def shown(begins: str) -> Iterator[Watcher]:
-    """A progress bar, and the watcher that moves it."""
+    """A progress bar, and the watcher that moves it; what a training notes stands above it, once."""
+    noted: set[str] = set()
     with bar() as drawn:
         task = drawn.add_task(begins, total=1.0)
 
         def watch(event: Event) -> None:
+            for note in event.data.get(NOTES, ()):
+                if note not in noted:
+                    noted.add(note)
+                    err.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
             drawn.update(task, description=event.message or event.stage, completed=event.data.get("overall"))
 
         yield watch

@@ -21,7 +21,7 @@ from core.jobs import estimates
 from core.reproduction.outcomes import READINGS, Entry, Outcome, outcome
 from core.results import reference
 from core.store import Store
-from core.types import BadRequest, Cancelled, Event, PoisonscopeError, Watcher, ignore
+from core.types import BadRequest, Cancelled, DeviceLost, Event, PoisonscopeError, Watcher, ignore
 
 DATASET = "cifar10"
 AT_THE_GAP = " at the gap"  # as DefenceConfig.title says it
@@ -264,7 +264,7 @@ class _Here:
                 doors.run_benign(entry.config, device=self.device, watch=watch)
             else:
                 doors.run_reference(entry.config, kind, device=self.device, watch=watch)
-        except Cancelled:
+        except (Cancelled, DeviceLost):
             raise
         except Exception as error:  # whatever it is (memory, say), the other rows may well go on
             return str(error) if isinstance(error, PoisonscopeError) else f"{type(error).__name__}: {error}"

@@ -8,7 +8,7 @@ from core.configuration import Cell, Sweep, cell_key, grid
 from core.store import Store
 from core.sweeps import cluster
 from core.sweeps.cell import measure
-from core.types import Cancelled, Event, PoisonscopeError, Watcher, ignore
+from core.types import NOTES, Cancelled, DeviceLost, Event, PoisonscopeError, Watcher, ignore
 
 
 class CellsFailed(PoisonscopeError):
@@ -44,7 +44,7 @@ def _one_by_one(sweep: Sweep, todo: list[Cell], store: Store, told: Told, device
     for cell in todo:
         try:
             measure(cell.config, sweep, store, told.of(cell), device)
-        except Cancelled:
+        except (Cancelled, DeviceLost):
             raise
         except Exception as error:  # whatever it is (memory, say), the other cells may well go on
             errors[cell_key(cell.config, sweep)] = told.failed(cell, error)
@@ -65,7 +65,8 @@ class Told:
         def watch(event: Event) -> None:
             within = min(1.0, float(event.data.get("overall") or 0.0))
             message = f"{self.finished + 1} of {self.total}, {cell.name}: {event.message or event.stage}"
-            self.watch(Event(event.stage, event.fraction, message, {"overall": self._share(within)}))
+            notes = {NOTES: event.data[NOTES]} if NOTES in event.data else {}
+            self.watch(Event(event.stage, event.fraction, message, {**notes, "overall": self._share(within)}))
 
         return watch
 

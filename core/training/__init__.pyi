@@ -1,4 +1,5 @@
 from . import devices as devices
+from . import memory as memory
 from . import models as models
 from . import threads as threads
 from .loop import Trained as Trained

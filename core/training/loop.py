@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,9 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.configuration import TrainingConfig
-from core.training import devices, models, optim
+from core.training import devices, memory, models, optim, ways
+from core.training.graphs import Failed
+from core.training.start import Start
 from core.training.step import Batches, Course, Step, to_float
-from core.types import BadRequest, Event, Images, Labels, Losses, Mask, PoisonscopeError, Watcher, ignore
+from core.training.ways import Way
+from core.types import NOTES, BadRequest, Event, Images, Labels, Losses, Mask, PoisonscopeError, Watcher, ignore
 
 LOOKS = 8  # of the probe in a whole training, where that is more than one an epoch
 REPORT_SECONDS = 0.4  # how often a running epoch says how far it is
@@ -48,11 +51,14 @@ class Trained:
     losses [epochs, n]: every image's cross-entropy (no label smoothing) in the step that it was part of, augmented
     as it was there; NaN where an epoch passed an id over: removed, in the incomplete last batch, or done before a
     checkpoint that kept none. None where they were not recorded.
+
+    notes: what was not done as wished and why, in sentences: a device passed over, precision, graphs, memory.
     """
 
     network: models.Network
     history: list[dict[str, Any]]
     losses: Losses | None = None
+    notes: tuple[str, ...] = ()
 
 
 def train(
@@ -75,20 +81,26 @@ def train(
     keep [n] bool leaves rows out. probe is called after every epoch and its figures go into the history.
     The watcher hears of progress a few times a second; what it raises (Cancelled) ends the training.
     record: keep every image's losses; the weights are the same to the bit either way.
+
+    Where the device does not do as wished, the training goes on as it can (core.training.ways) and the watcher hears
+    that once, as data["notes"]. PoisonscopeError where it cannot.
     """
     device = device or devices.choose()
     with devices.settled(device):
-        batches = _batches(images, labels, keep, training, device)
-        network = models.build(training.model, classes, seed, device)
-        network.calibrate(_calibration_sample(batches))
+        with memory.needed(f"a training set of {len(labels):,} images, with {training.model} beside it,", device):
+            batches = _batches(images, labels, keep, training, device)
+            network = models.build(training.model, classes, seed, device)
+            network.calibrate(_calibration_sample(batches))
         chosen = optim.optimisers(network, training)
         losses = np.full((training.epochs, len(labels)), np.nan, np.float32) if record else None
-        history = _restore(checkpoint, network, chosen, losses)
-        step = Step(network, chosen, batches, training, record)
+        history, way = _restore(checkpoint, network, chosen, losses)
+        step = Step(network, chosen, batches, training, record, way)
+        say = _Voice(watch, stage, training.epochs, devices.notes(training.precision, device))
+        start = Start(network, chosen)
         saved = time.perf_counter()
         for epoch in range(len(history), training.epochs):
             began = time.perf_counter()
-            figures = _epoch(step, training, seed, epoch, probe, watch, stage)
+            figures = _epoch_somehow(step, start, training, seed, epoch, probe, say)
             _check_finite(figures["loss"], epoch, training)
             if losses is not None and step.losses is not None:
                 losses[epoch] = step.losses.cpu().numpy()
@@ -97,10 +109,34 @@ def train(
                 figures |= probe(network)
             history.append({"epoch": epoch + 1, **figures, "seconds": time.perf_counter() - began})
             if checkpoint is not None and time.perf_counter() - saved >= CHECKPOINT_SECONDS:
-                checkpoint.save(_state(network, chosen, losses), {"history": history})
+                checkpoint.save(_state(network, chosen, losses), {"history": history, "way": asdict(step.way)})
                 saved = time.perf_counter()
-            watch(Event(stage, (epoch + 1) / training.epochs, f"epoch {epoch + 1} of {training.epochs}", history[-1]))
-        return Trained(network.eval(), history, losses)
+            say(epoch, 1.0, history[-1])
+        return Trained(network.eval(), history, losses, say.notes_of(step))
+
+
+class _Voice:
+    """What a training says to its watcher: how far it is, figures, and every note once."""
+
+    def __init__(self, watch: Watcher, stage: str, epochs: int, notes: tuple[str, ...]) -> None:
+        self.watch, self.stage, self.epochs, self.notes = watch, stage, epochs, notes
+        self.told: set[str] = set()
+
+    def __call__(self, epoch: int, share: float, data: Mapping[str, Any] | None = None) -> None:
+        """That so much (0 to 1) of an epoch is done."""
+        words = f"epoch {epoch + 1} of {self.epochs}"
+        self.watch(Event(self.stage, (epoch + share) / self.epochs, words, data or {}))
+
+    def note(self, epoch: int, step: Step) -> None:
+        """Say what was not said yet of how the steps are carried out."""
+        fresh = [note for note in self.notes_of(step) if note not in self.told]
+        self.told.update(fresh)
+        if fresh:
+            self(epoch, 0.0, {NOTES: fresh})
+
+    def notes_of(self, step: Step) -> tuple[str, ...]:
+        """All that is to be said of a training by these steps."""
+        return self.notes + step.way.notes(step.batches.size, step.batches.images.device)
 
 
 def _check_finite(loss: float, epoch: int, training: TrainingConfig) -> None:
@@ -132,8 +168,28 @@ def _calibration_sample(batches: Batches) -> Tensor:
     return to_float(batches.images[batches.kept[spread]])
 
 
+def _epoch_somehow(
+    step: Step, start: Start, training: TrainingConfig, seed: int, epoch: int, probe: Probe | None, say: _Voice
+) -> dict[str, Any]:
+    """An epoch; where a graph or the memory fails, once more from its beginning in a gentler way, if there is one."""
+    device = step.batches.images.device
+    with memory.needed(f"{training.model} with a copy of its weights", device):
+        start.keep()
+    while True:
+        try:
+            return _epoch(step, training, seed, epoch, probe, say)
+        except (Failed, RuntimeError, MemoryError) as error:
+            way = ways.gentler(step.way, error, step.batches.size, training.model, device)
+            if way is None:
+                raise
+        with ways.answering(device):
+            step.go(way)  # which lets go of the graph and of what the failed step had computed
+            memory.release(device)
+            start.restore()
+
+
 def _epoch(
-    step: Step, training: TrainingConfig, seed: int, epoch: int, probe: Probe | None, watch: Watcher, stage: str
+    step: Step, training: TrainingConfig, seed: int, epoch: int, probe: Probe | None, say: _Voice
 ) -> dict[str, Any]:
     """One pass over the kept rows; returns the mean loss and the accuracy on the batches as they came.
 
@@ -144,19 +200,20 @@ def _epoch(
     step.begin(_course(step.batches, training, seed, epoch))
     looks = _looks(steps, training.epochs) if probe is not None else set()
     within: list[dict[str, float]] = []
-    told = f"epoch {epoch + 1} of {training.epochs}"
     heard = time.perf_counter()
     for number in range(1, steps + 1):
         step()
+        if number == 1:  # one has fitted into the memory
+            say.note(epoch, step)
         share = number / steps
         if time.perf_counter() - heard > REPORT_SECONDS:
             heard = time.perf_counter()
-            watch(Event(stage, (epoch + share) / training.epochs, told))
+            say(epoch, share)
         if probe is not None and number in looks:
             network.eval()
             within.append({"epoch": epoch + share, "loss": float(step.loss) / number, **probe(network)})
             network.train()
-            watch(Event(stage, (epoch + share) / training.epochs, told, within[-1]))
+            say(epoch, share, within[-1])
     figures = {"loss": float(step.loss) / steps, "accuracy": float(step.right) / steps}
     return {**figures, "within": within} if within else figures
 
@@ -199,11 +256,11 @@ def _restore(
     network: models.Network,
     chosen: list[torch.optim.Optimizer],
     losses: Losses | None,
-) -> list[dict[str, float]]:
-    """Put a checkpoint's state back, if there is one; returns the history so far."""
+) -> tuple[list[dict[str, float]], Way]:
+    """Put a checkpoint's state back, if there is one; returns the history so far and the way of the last step."""
     saved = checkpoint.load() if checkpoint is not None else None
     if saved is None:
-        return []
+        return [], Way()
     tensors, document = saved
     load_weights(network, {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})
     for number, optimiser in enumerate(chosen):
@@ -215,7 +272,7 @@ def _restore(
         optimiser.load_state_dict({**optimiser.state_dict(), "state": momenta})
     if losses is not None and LOSSES in tensors:  # an earlier version's checkpoint has none
         losses[:] = tensors[LOSSES]
-    return [dict(record) for record in document["history"]]
+    return [dict(record) for record in document["history"]], Way(**document.get("way", {}))
 
 
 def weights(network: models.Network) -> dict[str, NDArray[Any]]:

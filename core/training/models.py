@@ -187,9 +187,9 @@ class Whitened(Network):
         super().calibrate(images)
         size = self.whitening.kernel_size[0]
         patches = functional.unfold(self.normalise(images), size).transpose(1, 2).reshape(-1, 3 * size * size)
-        patches = (patches - patches.mean(0)).double()
+        patches = (patches - patches.mean(0)).cpu().double()  # Apple's GPU has no float64
         values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
-        filters = (vectors / (values + 5e-4).sqrt()).T.reshape(-1, 3, size, size)
+        filters = (vectors / (values + 5e-4).sqrt()).T.reshape(-1, 3, size, size).float()
         self.whitening.weight.copy_(torch.cat([filters, -filters]))
 
     def maps(self, images: Tensor) -> dict[str, Tensor]:

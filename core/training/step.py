@@ -1,4 +1,4 @@
-"""One training step. On CUDA it is recorded once as a graph and replayed, so that launching costs next to nothing.
+"""One training step. On CUDA it is recorded once and replayed (core.training.graphs).
 
 A step finds its rows, its learning rates and its augmentation by a counter that lives on the device: an epoch is
 laid out there before it begins, and the host then only says "again". The same code runs on every device.
@@ -13,9 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.configuration import TrainingConfig
-from core.training import devices, models
-
-WARM_UP = 3  # steps before the recording, in which libraries choose their kernels and optimisers make their state
+from core.training import devices, graphs, models
+from core.training.ways import Way
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,7 @@ class Step:
         batches: Batches,
         training: TrainingConfig,
         record: bool = True,
+        way: Way | None = None,
     ) -> None:
         self.network, self.chosen, self.batches = network, chosen, batches
         self.smoothing, self.shifts = training.label_smoothing, training.crop > 0
@@ -75,9 +75,18 @@ class Step:
         self.count = torch.zeros((), dtype=torch.int64, device=device)
         self.loss, self.right = torch.zeros((), device=device), torch.zeros((), device=device)
         self.losses = torch.full((total,), torch.nan, device=device) if record else None
-        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
-        self.graph: torch.cuda.CUDAGraph | None = None
-        self.warm = 0
+        norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+        self.momenta = [(norm, norm.momentum) for norm in norms]
+        self.go(way or Way())
+
+    def go(self, way: Way) -> None:
+        """Carry the steps out in this way from here on."""
+        self.way = way
+        self.forget_gradients()
+        recorder = graphs.recorder(self.course.order.device) if way.graphs else None
+        self.graph = None if recorder is None else graphs.Graph(recorder)
+        for norm, momentum in self.momenta:
+            norm.momentum = momentum if momentum is None or way.parts == 1 else _split(momentum, way.parts)
 
     def begin(self, course: Course) -> None:
         """Lay an epoch out; where a graph looks is written over, not replaced."""
@@ -93,60 +102,52 @@ class Step:
 
     def __call__(self) -> None:
         """The epoch's next step. The network must be in training mode."""
-        if self.stream is None:
+        if self.graph is None:
             self._compute()
-        elif self.graph is None and self.warm < WARM_UP:
-            self._on_the_side()
         else:
-            if self.graph is None:
-                self.graph = self._recorded()
-            self.graph.replay()
+            self.graph(self._compute, self.forget_gradients)
 
-    def _on_the_side(self) -> None:
-        """A real step off the default stream, where CUDA wants the warm-up of what is to be recorded."""
-        assert self.stream is not None
-        self.warm += 1
-        self.stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self.stream):
-            self._compute()
-        torch.cuda.current_stream().wait_stream(self.stream)
-
-    def _recorded(self) -> torch.cuda.CUDAGraph:
-        """The step as a graph; recording computes nothing."""
-        graph = torch.cuda.CUDAGraph()
+    def forget_gradients(self) -> None:
+        """Let go of the last step's gradients."""
         for optimiser in self.chosen:
             optimiser.zero_grad(set_to_none=True)
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            self._compute()
-        return graph
 
     def _compute(self) -> None:
         ids = self.course.order[self.count * self.batches.size + self.places]
+        self._set_rates()
+        self.forget_gradients()
+        for part in ids.tensor_split(self.way.parts):
+            self._look_at(part, len(part) / len(ids))
+        for optimiser in self.chosen:
+            optimiser.step()
+        self.count += 1
+
+    def _look_at(self, ids: Tensor, share: float) -> None:
+        """Add the gradients of a share of the batch, the loss being the mean over all of it."""
         answers = self.batches.labels[ids]
         shifts = self.course.shifts[:, ids] if self.shifts else None
         images = augment(self.batches.images, ids, shifts, self.course.mirrored[ids])
-        self._set_rates()
         # No cache of cast weights: each is used once a step, and none may outlive a recording.
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False):
             logits = self.network(to_float(images)).float()
-        loss = functional.cross_entropy(logits, answers, label_smoothing=self.smoothing)
-        for optimiser in self.chosen:
-            optimiser.zero_grad(set_to_none=True)
+        loss = functional.cross_entropy(logits, answers, label_smoothing=self.smoothing) * share
         loss.backward()  # type: ignore[no-untyped-call]
-        for optimiser in self.chosen:
-            optimiser.step()
         self.loss += loss.detach()
-        self.right += (logits.detach().argmax(1) == answers).float().mean()
+        self.right += (logits.detach().argmax(1) == answers).float().mean() * share
         if self.losses is not None:  # without the smoothing, which is the same for all
             each = functional.cross_entropy(logits.detach(), answers, reduction="none")
             self.losses.index_copy_(0, ids, each)
-        self.count += 1
 
     def _set_rates(self) -> None:
         share = self.course.rates.take(self.count)  # rates[count] would fetch the count to the host
         for optimiser, rates in zip(self.chosen, self.peaks, strict=True):
             for group, peak in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = share * peak
+
+
+def _split(momentum: float, parts: int) -> float:
+    """The momentum of running statistics that forget in `parts` updates what they forgot in one."""
+    return float(1 - (1 - momentum) ** (1 / parts))
 
 
 def augment(images: Tensor, ids: Tensor, shifts: Tensor | None, mirrored: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from core.audits import own
 from core.configuration import DatasetConfig
 from core.training import build
 from core.types import BadRequest, Images
+from tests.unable import Allocator
 
 Saved = Callable[[dict[str, torch.Tensor], str], Path]
 
@@ -140,3 +141,16 @@ def test_pickles_are_refused_and_never_read(digits: tuple[Images, list[str]], tm
     assert not (tmp_path / "sprung").exists()
     with pytest.raises(BadRequest, match="there is no such file"):
         core.audit(*digits, network=tmp_path / "none.safetensors")
+
+
+def test_a_batch_for_which_there_is_no_memory_is_halved(resnet: nn.Module, digits: tuple[Images, list[str]]) -> None:
+    images = digits[0][:30]
+    with Allocator(float("inf")) as free:
+        expected = own._answered(resnet, images, "as ImageNet's")
+    done: list[float] = []
+    with Allocator(free.largest / 3) as tight:
+        found = own._answered(resnet, images, "as ImageNet's", done.append)
+    assert tight.refused == 2  # of 30, of 15
+    assert done == [8 / 30, 16 / 30, 24 / 30, 1.0]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)

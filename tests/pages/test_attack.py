@@ -652,3 +652,36 @@ def test_what_a_flip_does_is_said_of_the_trigger() -> None:
     config = core.configure(trigger="pattern", target="bird")
     assert (config.training.flip, config.training.crop) == (True, 0)
     assert "the flip moves the trigger to the other side" in words.augmentation(config)
+
+
+NOTED = "CUDA does not work here (no *kernel* <image>). The training runs on the CPU."
+
+
+def shown_html(screen: AppTest) -> str:
+    return " ".join(element.proto.body for element in screen.get("html"))
+
+
+def test_what_a_training_could_not_do_as_wished_is_said_while_it_runs(attack, running: Job) -> None:
+    assert "ps-noted" not in shown_html(attack(running.key))
+    with jobs.open_ledger(write=True) as ledger:
+        for attempt in (1, 2):  # a resumed run says it again
+            ledger.execute(
+                "INSERT INTO events (job, time, stage, fraction, message, data) VALUES (?, ?, 'train', 0, ?, ?)",
+                (running.id, time.time(), f"attempt {attempt}", json.dumps({"notes": [NOTED]})),
+            )
+    html = shown_html(attack(running.key))
+    assert html.count("<li>") == 1
+    assert "<li>CUDA does not work here (no *kernel* &lt;image&gt;). The training runs on the CPU.</li>" in html
+
+
+def test_it_stands_beside_the_figures_afterwards(attack, open_screen: Open) -> None:
+    without, job = stored.finished(stored.config(seed=1)), stored.finished(stored.config())
+    key = core.run_key(job.config)
+    known = core.Store().read("run", key)
+    assert known is not None
+    document, flagged = {**known.document, "notes": [NOTED]}, np.array(known.array("flagged"))
+    core.Store().delete("run", key)
+    core.Store().write("run", key, arrays={"flagged": flagged}, document=document)
+    for screen in ("attack", "story", "compare"):
+        assert "ps-noted" not in shown_html(fine(open_screen(screen, run=without.key[:16])))
+        assert "<li>CUDA does not work here" in shown_html(fine(open_screen(screen, run=job.key[:16])))

@@ -15,7 +15,7 @@ from core.results import markup, reviews
 from core.results.report import figures, histograms, images, proof, words
 from core.results.result import Result
 from core.results.templates import render
-from core.types import BadRequest
+from core.types import NOTES, BadRequest
 
 PACKAGES = ("torch", "numpy", "scikit-learn", "pandas")
 
@@ -101,6 +101,8 @@ def _provenance(result: Result, found: dict[str, Any], truth: bool) -> Markup:
     rows = [
         ("run", stages.run_key(config)),
         ("device", str(found.get("device", "—"))),
+        *([("arithmetic", str(found["arithmetic"]))] if "arithmetic" in found else []),
+        *(("note", note) for note in found.get(NOTES, ())),
         ("computed in", f"{found['seconds']:.0f} s" if "seconds" in found else "—"),
         ("written", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
         ("written with", f"Python {sys.version.split()[0]}, {', '.join(_versions())}"),

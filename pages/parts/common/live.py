@@ -15,6 +15,7 @@ import streamlit as st
 import core
 from core import Event, Job
 from pages.parts.around import colours, presenter, trouble, words
+from pages.parts.common import noted
 
 STAGES = {"run": tuple(words.STAGES), "benign": ("train", "evaluate")}
 TRAININGS = {"train": "First training, on the poisoned set", "retrain": "Retraining, on what the filter left"}
@@ -51,8 +52,11 @@ def _watch(id: int, was_active: bool, wide: bool, blind: bool) -> None:
         _stages(job, wide)
     elif job.status != "done":
         _ended(job)
+    heard = [event for _, event in core.jobs.events(id)]
+    if job.status != "done":
+        noted.show(noted.heard(heard))
     if not blind:
-        _curves(job, [event for _, event in core.jobs.events(id)], wide)
+        _curves(job, heard, wide)
 
 
 def _progress(job: Job) -> None:
