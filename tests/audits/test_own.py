@@ -16,7 +16,7 @@ from torchvision import models
 
 import core
 from core import audits, datasets
-from core.audits import own
+from core.audits import asking
 from core.configuration import DatasetConfig
 from core.training import build
 from core.types import BadRequest, Images
@@ -41,7 +41,7 @@ def resnet(digits: tuple[Images, list[str]]) -> nn.Module:
     images, names = digits
     classes = sorted(set(names))  # 0, 1, 10, 2: as ImageFolder has them
     wanted = torch.nn.functional.one_hot(torch.tensor([classes.index(name) for name in names])).float()
-    mean, std = (torch.tensor(one)[:, None, None] for one in own.SCALINGS["as ImageNet's"])
+    mean, std = (torch.tensor(one)[:, None, None] for one in asking.SCALINGS["as ImageNet's"])
     seen: list[torch.Tensor] = []
     hook = network.fc.register_forward_pre_hook(lambda layer, given: seen.append(given[0]))
     with torch.inference_mode():
