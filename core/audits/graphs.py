@@ -126,10 +126,10 @@ def _check(model: ModelProto, name: str) -> None:
 
 def _all(message: Any, kind: type[Any]) -> Iterator[Any]:
     """All messages of a kind within a message, wherever they stand: in graphs within nodes, too."""
-    for _, value in message.ListFields():
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue  # numbers or text
         for one in [value] if hasattr(value, "ListFields") else value:
-            if not hasattr(one, "ListFields"):
-                break  # numbers or text, all of them
             if isinstance(one, kind):
                 yield one
             yield from _all(one, kind)

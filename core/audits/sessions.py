@@ -102,10 +102,10 @@ class Session:
         return list(dict.fromkeys([*self.graph.answers, *judged]))
 
     def _what(self, chosen: Chosen, resized: bool, side: tuple[int, int], channels: int) -> str:
-        judged = "its answers, since no layer gives them," if chosen.judged is None else plain(chosen.judged)
+        judged = "its answers, since no layer leads to them" if chosen.judged is None else f"its {plain(chosen.judged)}"
         size = f", images at {side[0]} x {side[1]}" if resized else ""
         grey = ", in grey" if channels == 1 else ""
-        return f"the network {self.file} (ONNX; output {plain(chosen.answers)}, judged by {judged}{size}{grey}"
+        return f"the network {self.file} (ONNX, its output {plain(chosen.answers)}, judged by {judged}{size}{grey}"
 
     # --- running ---
 

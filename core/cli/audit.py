@@ -36,13 +36,20 @@ def audit(
         str,
         typer.Option(
             help="none; train: one is trained on the set as its user would, shows what images do not, and proves what "
-            "is found (minutes); or your own: a .safetensors file of weights."
+            "is found (minutes); or your own: a .safetensors file of weights, or an .onnx file."
         ),
     ] = "none",
     architecture: Annotated[
         str,
-        typer.Option(help="Of your own network: a name of torchvision's, or poisonscope/resnet18 and the like."),
+        typer.Option(help="Of your own weights: a name of torchvision's, or poisonscope/resnet18 and the like."),
     ] = "resnet18",
+    output: Annotated[
+        str | None, typer.Option(help="Of an .onnx file: the output with a column a class, where several have one.")
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(help="Of an .onnx file: the value that is judged; by default what goes into its last layer."),
+    ] = None,
     control: Annotated[
         bool, typer.Option("--control", help="Also plant known triggers, and say which of them would have been found.")
     ] = False,
@@ -69,6 +76,8 @@ def audit(
         check_target(folder)
     if retrain and network != "train":
         raise BadRequest("--retrain compares two networks that are trained here; say --network train, too")
+    if (output is not None or layer is not None) and network in ("none", "train"):
+        raise BadRequest("--output and --layer are of your own network; say --network FILE.onnx, too")
     if clean is not None:
         audits.check_copy(audits.recognise(path), clean, links)
     seen = None if features is None else read(features, "features")
@@ -79,7 +88,7 @@ def audit(
 
         found = audits.audit(
             path, features=seen, level=level, side=side, planting=control, network=network, architecture=architecture,
-            tell=watched,
+            output=output, layer=layer, tell=watched,
         )  # fmt: skip
         able = found.flagged.any() and found.network is not None and found.network.believed
         anew = audits.retrained(found, watched) if retrain and able else None

@@ -7,7 +7,6 @@ import pickle
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -15,43 +14,11 @@ from torch import nn
 from torchvision import models
 
 import core
-from core import audits, datasets
-from core.audits import asking
-from core.configuration import DatasetConfig
+from core import audits
 from core.training import build
 from core.types import BadRequest, Images
 
 Saved = Callable[[dict[str, torch.Tensor], str], Path]
-
-
-@pytest.fixture(scope="module")
-def digits() -> tuple[Images, list[str]]:
-    """Eleven classes of digits: ten, of which one was cut in two, so that 2 and 10 are in another order as text."""
-    data = datasets.load(DatasetConfig(name="digits", per_class=33))
-    labels = data.train_labels.copy()
-    labels[np.flatnonzero(labels == 9)[::2]] = 10
-    return np.array(data.train_images), [str(label) for label in labels]
-
-
-@pytest.fixture(scope="module")
-def resnet(digits: tuple[Images, list[str]]) -> nn.Module:
-    """A torchvision ResNet-18 whose last layer is fitted to the digits, its classes in the order of their names."""
-    torch.manual_seed(0)
-    network = models.resnet18(num_classes=11).eval()
-    images, names = digits
-    classes = sorted(set(names))  # 0, 1, 10, 2: as ImageFolder has them
-    wanted = torch.nn.functional.one_hot(torch.tensor([classes.index(name) for name in names])).float()
-    mean, std = (torch.tensor(one)[:, None, None] for one in asking.SCALINGS["as ImageNet's"])
-    seen: list[torch.Tensor] = []
-    hook = network.fc.register_forward_pre_hook(lambda layer, given: seen.append(given[0]))
-    with torch.inference_mode():
-        network((torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255 - mean) / std)
-    hook.remove()
-    features = torch.cat([seen[0], torch.ones(len(images), 1)], 1).double()
-    ridge = 1e-6 * torch.eye(features.shape[1], dtype=torch.float64)
-    fitted = torch.linalg.solve(features.T @ features + ridge, features.T @ wanted.double()).float()
-    network.fc.weight.data, network.fc.bias.data = fitted[:-1].T.contiguous(), fitted[-1].contiguous()
-    return network
 
 
 @pytest.fixture
