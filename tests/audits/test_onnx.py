@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 
 import core
 from core.audits import own, sessions
+from core.audits.given import given
 from core.cli import commands
 from core.training import devices
 from core.types import BadRequest
@@ -176,7 +177,7 @@ def _opened(path: Path) -> sessions.Session:
 
 
 def _witness(network: Any, digits: Set) -> Any:
-    return own.asked(core.audits.auditing.given(*digits), network, lambda done, of: None)
+    return own.asked(given(*digits), network, lambda done, of: None)
 
 
 # --- which output, which layer ----------------------------------------------------------------------------
