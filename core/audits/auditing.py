@@ -129,6 +129,8 @@ def audit(
     tell(0.3, "looking for copies")
     found, notes = plain_findings(brought)
     witness = _witness(brought, network == TRAIN, brings, lambda done, of: tell(0.35 + 0.15 * done, of))
+    if witness is not None and brings is not None:
+        witness = replace(witness, brought=(str(network), architecture, output))
     tell(0.5, "asking the panel")
     judged = _judged(brought, seen, witness, level)
     planted = None

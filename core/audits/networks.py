@@ -41,6 +41,7 @@ class Witness:
     ids [m]: the images that have a label. features [m, d] and attributions [m, a]: what it makes of these, and what its
     answers for their labels rest on (None where it was not trained here, and not asked for that). labels, answers [m]:
     what they have and what it says. ask(images [n, h, w, 3] at the working size) -> logits [n, k], a column a class.
+    brought: of one that was not trained here its file, and what `core.audit` was told of it: architecture, output.
     """
 
     what: str
@@ -52,6 +53,7 @@ class Witness:
     side: tuple[int, int]
     seconds: float
     ask: Callable[[Images], Logits]
+    brought: tuple[str | None, ...] = ()
 
     @property
     def accuracy(self) -> float:
