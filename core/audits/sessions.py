@@ -17,6 +17,7 @@ from core.audits.asking import BATCH, RAW, SCALINGS, Asker, Way, scaled
 from core.audits.finding import plain
 from core.audits.graphs import Graph, packages
 from core.configuration import reading
+from core.detectors import free_memory
 from core.types import BadRequest, Features, Images, Logits
 
 KINDS = {1: np.float32, 2: np.uint8, 10: np.float16, 11: np.float64}  # of onnx.TensorProto.DataType
@@ -24,6 +25,9 @@ MOST_SIDE, MOST_BATCH = 2_048, 1_024  # that a file may fix
 PIXELS = BATCH * 224 * 224  # of a batch, in all
 GREY = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601), as Pillow has it
 QUIET = 4  # the runtime's log: what ends a run comes as an error
+SHARE = 0.5  # of the memory that is free, which a run may take: a file may ask for any
+FOLDED = 2**26  # bytes of what is computed once for all, before a run, and beyond that share
+LACKING = ("Available memory of", "bad_alloc", "Failed to allocate")  # as the runtime says that it was too much
 
 
 def opened(graph: Graph, data: bytes) -> Session:
@@ -37,11 +41,22 @@ def opened(graph: Graph, data: bytes) -> Session:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need the cores, too
     options.add_session_config_entry("session.set_denormal_as_zero", "1")  # as core.training.devices has it
     options.log_severity_level = QUIET
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", str(FOLDED))
+    _bound(runtime)
     try:
         session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's errors have no type of their own in common
         raise BadRequest(f"{graph.file} cannot be run: {_shortened(error)}") from None
     return Session(graph, session, layouts)
+
+
+def _bound(runtime: Any) -> None:
+    """Let sessions that are opened from now on take a share of what is free, and no more."""
+    free = free_memory()
+    room = runtime.OrtArenaCfg({"max_mem": 0 if free is None else int(SHARE * free), "arena_extend_strategy": 1})
+    where = runtime.OrtMemoryInfo("Cpu", runtime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, runtime.OrtMemType.DEFAULT)
+    runtime.create_and_register_allocator(where, room)
 
 
 class Layout(NamedTuple):
@@ -233,4 +248,7 @@ def _width(values: NDArray[Any] | None) -> int | None:
 
 def _shortened(error: Exception) -> str:
     """The runtime's words on one line."""
-    return plain(reading.shortened(" ".join(str(error).split()), 200), 240)
+    said = " ".join(str(error).split())
+    if any(words in said for words in LACKING):
+        return "it needs more memory than is to be had"
+    return plain(reading.shortened(said, 200), 240)

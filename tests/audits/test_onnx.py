@@ -377,6 +377,25 @@ def test_what_is_too_large_is_refused_by_arithmetic(tmp_path: Path, monkeypatch:
         own.loaded(saved(tmp_path / "b.onnx"), "")
 
 
+@pytest.mark.parametrize("elements", [2**28, 2**45])
+def test_what_asks_for_memory_without_end_is_refused(
+    elements: int, digits: Set, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2^28 numbers are 1 GiB, which are there, but are more than a run may have here."""
+    monkeypatch.setattr("core.audits.sessions.free_memory", lambda: 1e9)
+
+    def greedy(model: onnx.ModelProto) -> None:
+        shape = helper.make_node("ConstantOfShape", ["many"], ["greedy"])
+        model.graph.node.extend([shape, helper.make_node("ReduceSum", ["greedy"], ["sum"], keepdims=0)])
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([elements]), "many"))
+
+    path = saved(tmp_path / "a.onnx", greedy, outputs=["logits", "sum"])
+    with pytest.raises(BadRequest, match="it needs more memory than is to be had"):
+        _witness(own.loaded(path, "", output="sum"), digits)
+    usual = own.loaded(saved(tmp_path / "b.onnx"), "")
+    assert usual.asker(digits[0][:2], 11).side == (SIDE, SIDE)
+
+
 def test_images_that_do_not_fit_are_told(digits: Set, tmp_path: Path) -> None:
     path = saved(tmp_path / "a.onnx", lambda one: one.graph.input[0].CopyFrom(_free()))
     with pytest.raises(BadRequest, match=r"a.onnx takes no images of 3 x 10 x 10: "):
