@@ -48,10 +48,10 @@ $(VENV)/.installed: requirements.txt constraints.txt | $(BIN)/python
 	@$(PIP) -r requirements.txt
 	@touch $@
 
-# The tests start a cluster of two nodes, so the checks need what sweeps on a cluster need.
-$(VENV)/.installed-dev: requirements-dev.txt requirements-cluster.txt $(VENV)/.installed
-	@echo "Installing the packages of requirements-dev.txt and requirements-cluster.txt"
-	@$(PIP) -r requirements.txt -r requirements-dev.txt -r requirements-cluster.txt
+# The tests start a cluster of two nodes and ask an ONNX file, so the checks need what these need.
+$(VENV)/.installed-dev: requirements-dev.txt requirements-cluster.txt requirements-onnx.txt $(VENV)/.installed
+	@echo "Installing the packages of requirements-dev.txt, requirements-cluster.txt and requirements-onnx.txt"
+	@$(PIP) -r requirements.txt -r requirements-dev.txt -r requirements-cluster.txt -r requirements-onnx.txt
 	@touch $@
 
 setup: $(VENV)/.installed ## the environment with all that the app needs
@@ -118,7 +118,7 @@ bench: setup ## every benchmark, one after the other
 lock: setup-dev ## constraints.txt anew, with the newest versions that the ranges allow
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	  --no-config --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
-	  requirements.txt requirements-dev.txt requirements-cluster.txt --output-file constraints.txt
+	  requirements.txt requirements-dev.txt requirements-cluster.txt requirements-onnx.txt --output-file constraints.txt
 
 clean: ## removes caches and test output; keeps the environment, data and runs
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis test-output

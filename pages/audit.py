@@ -15,7 +15,7 @@ from core import audits
 from core.audits import Audit, Listing
 from core.types import Mask
 from pages.parts.around import presenter, shell, words
-from pages.parts.audit import bring, cards, cleaning, kept, plainly
+from pages.parts.audit import bring, cards, cleaning, kept, mine, plainly
 from pages.parts.audit.kept import Kept, Looked, Wish
 from pages.parts.common import planted
 
@@ -27,6 +27,7 @@ FILES = {
     "report.html": ("Report", "text/html"),
     "audit.parquet": ("Table as Parquet", "application/vnd.apache.parquet"),
     "issues.csv": ("Issues, as cleanlab has them", "text/csv"),
+    "labels.json": ("Labels, as FiftyOne has them", "application/json"),
     "audit.json": ("All as JSON", "application/json"),
 }
 TRAINED = (
@@ -89,7 +90,7 @@ def what_it_is(listing: Listing) -> None:
 def audit(looked: Looked) -> Kept | None:
     """The audit that is kept; the button that asks for one, or for one with more."""
     found = kept.audited(looked)
-    wish = Wish(*(bool(st.session_state.get(name)) for name in (PLANTING, NETWORK)))
+    wish = Wish(*(bool(st.session_state.get(name)) for name in (PLANTING, NETWORK)), mine.wished())
     wanting = wish.without(found.told if found else None)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         pressed = st.button(
@@ -98,6 +99,7 @@ def audit(looked: Looked) -> Kept | None:
         st.toggle("Also say what would have been found", key=PLANTING, help=CONTROL)
         seconds = audits.expected_seconds(looked.listing.images)
         st.toggle(f"Also train a network ({words.duration(seconds)} or more)", key=NETWORK, help=TRAINED)
+    mine.fields()
     if wanting and pressed:
         kept.keep(looked, run(looked, wish))
         st.rerun()  # so that the button above knows
@@ -134,6 +136,8 @@ def what_was_found(found: Kept) -> None:
     plainly.notice(told.verdict, kind)
     st.caption(counts(told))
     cards.show(found)
+    if told.network is not None:
+        plainly.listed([told.network.sentence])
     if told.control is not None:
         would_have_been_found(told)
     details(told, found.listing)

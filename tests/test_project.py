@@ -17,7 +17,7 @@ from core.configuration.registry import DETECTORS, REGISTRIES
 from tests import faces
 
 ROOT = Path(__file__).resolve().parents[1]
-REQUIREMENT_FILES = ("requirements.txt", "requirements-dev.txt", "requirements-cluster.txt")
+REQUIREMENT_FILES = ("requirements.txt", "requirements-dev.txt", "requirements-cluster.txt", "requirements-onnx.txt")
 
 
 def stated(file: str) -> list[str]:

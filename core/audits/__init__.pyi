@@ -1,4 +1,6 @@
 from . import shipped as shipped
+from .aside import check_apart as check_apart
+from .aside import set_aside as set_aside
 from .auditing import Audit as Audit
 from .auditing import audit as audit
 from .brought import Brought as Brought

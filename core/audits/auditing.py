@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.audits import accused, networks, own, proving
+from core.audits.asking import Own
 from core.audits.brought import Brought
 from core.audits.finding import CAUSES, Found, Judged, listed
 from core.audits.given import given
 from core.audits.networks import Tell, Witness
-from core.audits.own import Own
 from core.audits.plainly import plain_findings
 from core.audits.sources import read
 from core.evaluation import Control, Rebuilt, control, rebuilt
@@ -108,6 +108,8 @@ def audit(
     planting: bool = False,
     network: str | Path = NONE,
     architecture: str = "resnet18",
+    output: str | None = None,
+    layer: str | None = None,
     tell: Tell = lambda done, of: None,
 ) -> Audit:
     """Audit a set: a path to one (`read` says which), or images [n, h, w, 3] uint8 with labels [n] as people have them.
@@ -115,17 +117,21 @@ def audit(
     features [n, d]: what a network that was trained on the set makes of its images, in their order, broken ones
     counted. side: the working size in pixels. planting: also say what would have been found (core.evaluation.control).
     network: "train" trains one on the set, as its user would, and asks it, too (core.audits.networks); the path of a
-    .safetensors file asks one's own, of a torchvision `architecture` (core.audits.own). tell hears how far it is.
-    BadRequest where the set cannot be read, or features or weights are of something else.
+    .safetensors or .onnx file asks one's own (core.audits.own): weights are of a torchvision `architecture`, and of an
+    ONNX file `output` names the class scores, `layer` the value that is judged, where they are not found by
+    themselves. tell hears how far it is. BadRequest where the set cannot be read, or features, weights or classes are
+    of something else.
     """
     began = time.perf_counter()
-    brings = None if network in (NONE, TRAIN) else own.loaded(network, architecture)
+    brings = None if network in (NONE, TRAIN) else own.loaded(network, architecture, output, layer)
     brought = _brought(what, labels, side, tell)
     seen = _aligned(features, brought)
     tell(0.3, "looking for copies")
     found, notes = plain_findings(brought)
     witness = _witness(brought, network == TRAIN, brings, lambda done, of: tell(0.35 + 0.15 * done, of))
     notes += [] if witness is None else witness.notes
+    if witness is not None and brings is not None:
+        witness = replace(witness, brought=(str(network), architecture, output))
     tell(0.5, "asking the panel")
     judged = _judged(brought, seen, witness, level)
     planted = None

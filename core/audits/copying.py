@@ -24,7 +24,7 @@ from core.audits.pixels import FORMATS
 from core.audits.sources import found_at
 from core.configuration import pictures
 from core.store import in_words, writing
-from core.types import BadRequest, Mask
+from core.types import BadRequest, Ids, Mask
 
 KEPT, ASIDE = "clean", "quarantine"
 ON_DISK = ("class folders", "CSV manifest", "JSON Lines manifest")  # kinds whose images are files that can be linked to
@@ -61,7 +61,7 @@ def copy(
     check_copy(brought, to, links)
     names, copied = _Names(brought), [0, 0]
     with writing(to):
-        for row, image in enumerate(_each(brought)):
+        for row, image in enumerate(_each(brought, np.arange(len(brought)))):
             file = to / (KEPT if keep[row] else ASIDE) / names.of(row, image)
             file.parent.mkdir(parents=True, exist_ok=True)
             _put(image, file, links)
@@ -72,16 +72,28 @@ def copy(
     return Copied(to / KEPT, to / ASIDE, *copied)
 
 
+def copy_some(brought: Brought, rows: Ids, to: Path, *, links: bool = False) -> list[str]:
+    """Write the images of some rows [m], in order, to `to/class/…` as `copy` does; the files' paths within `to`."""
+    check_copy(brought, to, links)
+    names, files = _Names(brought), list[str]()
+    with writing(to):
+        for row, image in zip(rows.tolist(), _each(brought, rows), strict=True):
+            files.append(names.of(row, image))
+            (to / files[-1]).parent.mkdir(parents=True, exist_ok=True)
+            _put(image, to / files[-1], links)
+    return files
+
+
 def check_copy(of: Brought | Listing, to: Path, links: bool) -> None:
     """BadRequest where a copy of a set could not go to a folder, before anything is computed for it (see `copy`)."""
     if links and of.kind not in ON_DISK:
         raise BadRequest(f"links lead to files, and the images of this set ({of.kind}) are none; copy them instead")
     with writing(to):
         if to.exists() and (not to.is_dir() or any(to.iterdir())):
-            raise BadRequest(f"a clean copy needs an empty folder, or a new one; {to} holds something")
+            raise BadRequest(f"a copy needs an empty folder, or a new one; {to} holds something")
         source, target = Path(os.path.realpath(of.source)), Path(os.path.realpath(to))
     if of.source != MEMORY and source.is_dir() and target.is_relative_to(source):
-        raise BadRequest(f"a clean copy must not lie within the set that it is of: {to} does")
+        raise BadRequest(f"a copy must not lie within the set that it is of: {to} does")
 
 
 class _Image(NamedTuple):
@@ -91,22 +103,23 @@ class _Image(NamedTuple):
     place: str | None
 
 
-def _each(brought: Brought) -> Iterator[_Image]:
-    """The pictures of a set in its order, as they lie there; BadRequest where one is no longer what it was."""
+def _each(brought: Brought, rows: Ids) -> Iterator[_Image]:
+    """The pictures of some rows in order, as they lie there; BadRequest where one is no longer what it was."""
     if brought.source == MEMORY:
-        yield from (_Image(_png(image), None) for image in brought.images)
+        yield from (_Image(_png(brought.images[row]), None) for row in rows)
         return
-    wanted = iter(enumerate(brought.rows.tolist()))
+    wanted = iter(zip(rows.tolist(), brought.rows[rows].tolist(), strict=True))
     row, place = next(wanted, (-1, -1))
     with in_words(brought.source):
         for listed, raw in enumerate(found_at(Path(brought.source)).stream()):
             if listed == place:
                 yield _unchanged(raw, brought, row)
                 row, place = next(wanted, (-1, -1))
+                if place < 0:
+                    return
             elif not isinstance(raw, Fault | Row):
                 raw.close()
-    if place >= 0:
-        raise BadRequest(f"{brought.source} has changed since it was read: images of it are gone")
+    raise BadRequest(f"{brought.source} has changed since it was read: images of it are gone")
 
 
 def _unchanged(raw: Raw, brought: Brought, row: int) -> _Image:

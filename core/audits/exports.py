@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from core.audits.auditing import Audit
-from core.audits.finding import CAUSES
+from core.audits.fiftyone import labels
+from core.audits.finding import CAUSES, rank
 from core.audits.report import page
 from core.audits.told import document
 from core.store import as_csv, writing
@@ -24,15 +25,17 @@ FILES: dict[str, Callable[[Audit], bytes]] = {
     "report.html": lambda told: page(told).encode(),
     "audit.parquet": lambda told: parquet(told),
     "issues.csv": lambda told: as_csv(issues(told)),
+    "labels.json": lambda told: labels(told),
     "audit.json": lambda told: json.dumps(document(told), allow_nan=False).encode(),
 }
-WRITTEN = ("audit.csv", "keep.txt", "report.html", "audit.parquet", "issues.csv")
+WRITTEN = ("audit.csv", "keep.txt", "report.html", "audit.parquet", "issues.csv", "labels.json")
 
 
 def write(told: Audit, folder: Path) -> list[Path]:
     """`audit.csv` (path, label, score, flagged, reason), `keep.txt` (the paths that are not flagged), `report.html`.
 
-    And, for other programs, `audit.parquet` (see `parquet`) and `issues.csv` (see `issues`).
+    And, for other programs, `audit.parquet` (see `parquet`), `issues.csv` (see `issues`) and `labels.json` (see
+    core.audits.fiftyone).
     """
     files = {name: FILES[name](told) for name in WRITTEN}
     with writing(folder):
@@ -61,12 +64,9 @@ def table(told: Audit) -> pd.DataFrame:
 def parquet(told: Audit) -> bytes:
     """The table as Parquet, with each image's rank (1: the most suspicious) and its split, and names as they are."""
     ranked = table(told)
-    order = np.argsort(-np.nan_to_num(ranked["score"].to_numpy(), nan=-np.inf), kind="stable")
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(1, len(order) + 1)
     splits = np.array(told.brought.split_names, object)[told.brought.splits]
     buffer = io.BytesIO()
-    ranked.assign(rank=rank, split=splits).to_parquet(buffer, index=False)
+    ranked.assign(rank=rank(ranked["score"].to_numpy()), split=splits).to_parquet(buffer, index=False)
     return buffer.getvalue()
 
 

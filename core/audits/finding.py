@@ -67,6 +67,14 @@ class Judged:
         return every
 
 
+def rank(scores: Scores) -> Ids:
+    """The rank of each score [n], 1 for the highest; what has none (NaN) comes last."""
+    order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(1, len(order) + 1)
+    return ranks
+
+
 def share(count: int, total: int) -> str:
     """So many of so many, in words."""
     return f"{count:,} of {total:,} images" if total != 1 else "the one image"

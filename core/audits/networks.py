@@ -42,6 +42,7 @@ class Witness:
     answers for their labels rest on (None where it was not trained here, and not asked for that). labels, answers [m]:
     what they have and what it says. ask(images [n, h, w, 3] at the working size) -> logits [n, k], a column a class.
     notes: what of its training was not done as wished, in sentences.
+    brought: of one that was not trained here its file, and what `core.audit` was told of it: architecture, output.
     """
 
     what: str
@@ -54,6 +55,7 @@ class Witness:
     seconds: float
     ask: Callable[[Images], Logits]
     notes: tuple[str, ...] = ()
+    brought: tuple[str | None, ...] = ()
 
     @property
     def accuracy(self) -> float:

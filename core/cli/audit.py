@@ -36,24 +36,35 @@ def audit(
         str,
         typer.Option(
             help="none; train: one is trained on the set as its user would, shows what images do not, and proves what "
-            "is found (minutes); or your own: a .safetensors file of weights."
+            "is found (minutes); or your own: a .safetensors file of weights, or an .onnx file."
         ),
     ] = "none",
     architecture: Annotated[
         str,
-        typer.Option(help="Of your own network: a name of torchvision's, or poisonscope/resnet18 and the like."),
+        typer.Option(help="Of your own weights: a name of torchvision's, or poisonscope/resnet18 and the like."),
     ] = "resnet18",
+    output: Annotated[
+        str | None, typer.Option(help="Of an .onnx file: the output with a column a class, where several have one.")
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(help="Of an .onnx file: the value that is judged; by default what goes into its last layer."),
+    ] = None,
     control: Annotated[
         bool, typer.Option("--control", help="Also plant known triggers, and say which of them would have been found.")
     ] = False,
     to: Annotated[
-        Path | None, typer.Option(help="A folder for audit.csv, keep.txt, report.html; audit.parquet, issues.csv.")
+        Path | None,
+        typer.Option(help="A folder for audit.csv, keep.txt, report.html; audit.parquet, issues.csv, labels.json."),
     ] = None,
     clean: Annotated[
         Path | None,
         typer.Option(help="A new folder for a clean copy: clean/class/…, and what is flagged in quarantine/class/…."),
     ] = None,
-    links: Annotated[bool, typer.Option("--links", help="Link to the pictures in the clean copy.")] = False,
+    flagged: Annotated[
+        Path | None, typer.Option(help="A new folder for the flagged images, in class folders, and flagged.csv.")
+    ] = None,
+    links: Annotated[bool, typer.Option("--links", help="With --clean or --flagged: link to the pictures.")] = False,
     retrain: Annotated[
         bool,
         typer.Option("--retrain", help="With --network train: train on what is not flagged, too, and compare the two."),
@@ -65,12 +76,18 @@ def audit(
     from core.cli.reading import read
     from core.store import check_target
 
-    for folder in (to, clean):
+    for folder in (to, clean, flagged):
         check_target(folder)
+    audits.check_apart(clean, flagged)
     if retrain and network != "train":
         raise BadRequest("--retrain compares two networks that are trained here; say --network train, too")
-    if clean is not None:
-        audits.check_copy(audits.recognise(path), clean, links)
+    if (output is not None or layer is not None) and network in ("none", "train"):
+        raise BadRequest("--output and --layer are of your own network; say --network FILE.onnx, too")
+    copies = [folder for folder in (clean, flagged) if folder is not None]
+    if copies:
+        listing = audits.recognise(path)
+        for folder in copies:
+            audits.check_copy(listing, folder, links)
     seen = None if features is None else read(features, "features")
     with shown("reading") as watch:
 
@@ -79,7 +96,7 @@ def audit(
 
         found = audits.audit(
             path, features=seen, level=level, side=side, planting=control, network=network, architecture=architecture,
-            tell=watched,
+            output=output, layer=layer, tell=watched,
         )  # fmt: skip
         able = found.flagged.any() and found.network is not None and found.network.believed
         anew = audits.retrained(found, watched) if retrain and able else None
@@ -92,10 +109,12 @@ def audit(
         _say([] if anew is None else audits.compared(anew))
         if retrain and anew is None:
             _say(["not trained anew: nothing is flagged, or the network knows too little of the set"])
+    said = []
     if clean is not None:
-        copied = audits.copy(found.brought, ~found.flagged, clean, links=links)
-        if not as_json:
-            _say([f"clean copy: {copied.sentence}"])
+        said.append(f"clean copy: {audits.copy(found.brought, ~found.flagged, clean, links=links).sentence}")
+    if flagged is not None:
+        said.append(audits.set_aside(found, flagged, links=links))
+    _say([] if as_json else said)
 
 
 def _say(sentences: Iterable[str]) -> None:

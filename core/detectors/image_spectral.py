@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from core.detectors import naming, unimodal
 from core.detectors.classes import Vector
 from core.detectors.judged import TooSmall, classes
+from core.detectors.lots import drawn
 from core.detectors.mixtures import mixture, standard
 from core.detectors.narrow import narrow
 from core.detectors.side_by_side import side_by_side
@@ -94,7 +95,8 @@ def split_spectral(features: Features, labels: Labels, logits: Logits, *, level:
 
 def split(features: Features, labels: Labels, level: float, view: str) -> Detection:
     """The same on features [n, d] of a view that is called so in what is found."""
-    order = by_content(features.astype(np.float32))
+    chosen = drawn(len(features))
+    order = by_content(features.astype(np.float32)) if chosen is None else chosen
     seen = [(View(view, None), lambda: narrow(features).astype(np.float64))]
     return _detection(seen, labels, order, Rule(level, 1, APART_INSIDE), "split-spectral")
 

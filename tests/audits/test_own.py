@@ -7,7 +7,6 @@ import pickle
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -15,44 +14,12 @@ from torch import nn
 from torchvision import models
 
 import core
-from core import audits, datasets
-from core.audits import own
-from core.configuration import DatasetConfig
+from core import audits
 from core.training import build
 from core.types import BadRequest, Images
 from tests.unable import Allocator
 
 Saved = Callable[[dict[str, torch.Tensor], str], Path]
-
-
-@pytest.fixture(scope="module")
-def digits() -> tuple[Images, list[str]]:
-    """Eleven classes of digits: ten, of which one was cut in two, so that 2 and 10 are in another order as text."""
-    data = datasets.load(DatasetConfig(name="digits", per_class=33))
-    labels = data.train_labels.copy()
-    labels[np.flatnonzero(labels == 9)[::2]] = 10
-    return np.array(data.train_images), [str(label) for label in labels]
-
-
-@pytest.fixture(scope="module")
-def resnet(digits: tuple[Images, list[str]]) -> nn.Module:
-    """A torchvision ResNet-18 whose last layer is fitted to the digits, its classes in the order of their names."""
-    torch.manual_seed(0)
-    network = models.resnet18(num_classes=11).eval()
-    images, names = digits
-    classes = sorted(set(names))  # 0, 1, 10, 2: as ImageFolder has them
-    wanted = torch.nn.functional.one_hot(torch.tensor([classes.index(name) for name in names])).float()
-    mean, std = (torch.tensor(one)[:, None, None] for one in own.SCALINGS["as ImageNet's"])
-    seen: list[torch.Tensor] = []
-    hook = network.fc.register_forward_pre_hook(lambda layer, given: seen.append(given[0]))
-    with torch.inference_mode():
-        network((torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255 - mean) / std)
-    hook.remove()
-    features = torch.cat([seen[0], torch.ones(len(images), 1)], 1).double()
-    ridge = 1e-6 * torch.eye(features.shape[1], dtype=torch.float64)
-    fitted = torch.linalg.solve(features.T @ features + ridge, features.T @ wanted.double()).float()
-    network.fc.weight.data, network.fc.bias.data = fitted[:-1].T.contiguous(), fitted[-1].contiguous()
-    return network
 
 
 @pytest.fixture
@@ -145,12 +112,12 @@ def test_pickles_are_refused_and_never_read(digits: tuple[Images, list[str]], tm
 
 def test_a_batch_for_which_there_is_no_memory_is_halved(resnet: nn.Module, digits: tuple[Images, list[str]]) -> None:
     images = digits[0][:30]
+    network = Weights("own.safetensors", "resnet18", 10, resnet)
+    answer = network.asker(images[:2], 10).answer
     with Allocator(float("inf")) as free:
-        expected = own._answered(resnet, images, "as ImageNet's")
-    done: list[float] = []
+        expected = answer(images, Way("as ImageNet's"))
     with Allocator(free.largest / 3) as tight:
-        found = own._answered(resnet, images, "as ImageNet's", done.append)
+        found = answer(images, Way("as ImageNet's"))
     assert tight.refused == 2  # of 30, of 15
-    assert done == [8 / 30, 16 / 30, 24 / 30, 1.0]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)

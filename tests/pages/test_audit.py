@@ -179,7 +179,7 @@ def test_what_is_taken_away_is_what_core_writes(screen, planted_set: Path, told:
     own = app.session_state[kept.AUDITED].told
     assert [one.proto.label for one in app.get("download_button")] == [
         "Table of all images", "What to keep", "Report", "Table as Parquet", "Issues, as cleanlab has them",
-        "All as JSON",
+        "Labels, as FiftyOne has them", "All as JSON",
     ]  # fmt: skip
     for path in audits.write(own, tmp_path / "out"):
         assert audits.FILES[path.name](own) == path.read_bytes()

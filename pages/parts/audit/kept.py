@@ -13,8 +13,8 @@ import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 
-from core import PoisonscopeError
-from core.audits import Audit, Listing, Retrained
+from core import PoisonscopeError, audits
+from core.audits import Audit, Listing, Retrained, Witness
 
 Tell = Callable[[float, str], None]
 
@@ -22,24 +22,47 @@ LOOKED, AUDITED, NUMBER = "audit looked", "audit kept", "audit number"  # in ses
 HELD = "audit held "  # and a widget's key: its value, which Streamlit forgets with the screen
 
 
+class Mine(NamedTuple):
+    """A network of the visitor's own: its path as it was written, and what `core.audit` is to know of it."""
+
+    path: str
+    architecture: str
+    output: str | None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """As `core.audit` has them; BadRequest where the path lies elsewhere than sets may."""
+        network = str(audits.allowed(self.path))
+        return {"network": network, "architecture": self.architecture, "output": self.output}
+
+    def asked(self, network: Witness) -> bool:
+        """Whether it is the network that an audit has asked."""
+        try:
+            return network.brought == tuple(self.settings.values())
+        except PoisonscopeError:
+            return False
+
+
 class Wish(NamedTuple):
-    """What an audit shall do besides looking: plant known triggers, and train a network on the set."""
+    """What an audit shall do besides looking: plant known triggers, train a network on the set, or ask one's own."""
 
     planting: bool
     network: bool
+    mine: Mine | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
         """As `core.audit` has them."""
-        return {"planting": self.planting, "network": "train" if self.network else "none"}
+        asked = {"network": "train" if self.network else "none"} if self.mine is None else self.mine.settings
+        return {"planting": self.planting, **asked}
 
     def without(self, told: Audit | None) -> bool:
         """Whether an audit, or none, has not done all of it."""
-        return (
-            told is None
-            or (self.planting and told.control is None and told.judged is not None)
-            or (self.network and told.network is None)
-        )
+        if told is None or (self.planting and told.control is None and told.judged is not None):
+            return True
+        if self.mine is not None:
+            return told.network is None or not self.mine.asked(told.network)
+        return self.network and (told.network is None or not told.network.trained_here)
 
 
 class Looked(NamedTuple):
