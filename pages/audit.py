@@ -1,8 +1,8 @@
 """Audit: a training set that somebody else made; is something planted in it, in which class, which images?
 
 A set is brought, said what it is by its outside, audited when asked, in the background, and kept for the tab with what
-was found. Nothing here needs a run. Names in a set were written by anybody, so they go to the screen by templates, never
-as Markdown.
+was found. Nothing here needs a run. Names in a set were written by anybody, so they go to the screen by templates,
+never as Markdown.
 """
 
 from __future__ import annotations

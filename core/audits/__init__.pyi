@@ -17,6 +17,7 @@ from .finding import Found as Found
 from .finding import plain as plain
 from .networks import Witness as Witness
 from .outlook import Outlook as Outlook
+from .outlook import Range as Range
 from .outlook import Stage as Stage
 from .outlook import retraining_stages as retraining_stages
 from .outlook import stages as stages

@@ -25,8 +25,9 @@ PROVING = 6.0  # seconds
 ASKING = 1.2  # passes of a training that asking a network about an image costs
 
 KNOWN = 0.15  # the share of a stage from which on its own pace alone tells its time
-FIRM = 10.0  # seconds of stages that have ended, from which on they tell more of the machine than was known before
+FIRM = 3.0  # seconds of what is done, from which on it tells more of the machine than was known before
 SKIPPED = 0.1  # of its expected time, below which a stage was not done but found in the store
+MUCH = 2.0  # times as wide as it needs to be a range is replaced by a narrower one
 NARROW = 1.3  # in the second half what is left is told from so many times less to so many times more
 
 
@@ -84,6 +85,11 @@ class Range(NamedTuple):
     low: float
     high: float
 
+    @property
+    def wide(self) -> float:
+        """How many times more the most is than the least."""
+        return self.high / max(self.low, 1.0)
+
 
 class Outlook:
     """How far something is, and how long it will still take; to be told of every word of it.
@@ -138,6 +144,8 @@ class Outlook:
     def scale(self) -> float:
         """How many times slower than expected it has been so far."""
         done = [(self._took[one.of], one.seconds) for one in self._ahead if one.of in self._took]
+        if self._at is not None and self._share > 0:
+            done.append((self._clock() - self._since, self._share * self._at.seconds))
         real = [(took, expected) for took, expected in done if took > SKIPPED * expected * self._scale]
         spent, expected = sum(took for took, _ in real), sum(expected for _, expected in real)
         return (spent + FIRM * self._scale) / (expected + FIRM)
@@ -146,15 +154,16 @@ class Outlook:
         """Between how many seconds what is left lies."""
         now = self._clock()
         middle = self._middle(now)
-        if self._told is not None:
-            since, told = self._told
-            low, high = told.low - (now - since), told.high - (now - since)
-            if 0 < low <= middle <= high:
-                return Range(low, high)
         known = min(1.0, 2 * self._part(now, middle))
         low, high = (at_first ** (1 - known) for at_first in estimates.span(1.0, self._measured))
-        self._told = now, Range(middle * low / NARROW**known, middle * high * NARROW**known)
-        return self._told[1]
+        newest = Range(middle * low / NARROW**known, middle * high * NARROW**known)
+        if self._told is not None:
+            since, told = self._told
+            counted = Range(told.low - (now - since), told.high - (now - since))
+            if 0 < counted.low <= middle <= counted.high and counted.wide <= MUCH * newest.wide:
+                return counted
+        self._told = now, newest
+        return newest
 
     def fraction(self) -> float:
         """How much of its time has gone, 0 to 1; takes nothing back."""

@@ -18,8 +18,7 @@ import streamlit as st
 from markupsafe import Markup
 
 from core import PoisonscopeError
-from core.audits import Audit, Listing, Retrained
-from core.audits.outlook import Range
+from core.audits import Audit, Listing, Range, Retrained
 from pages.parts.audit.background import Owner, Tell
 
 LOOKED, AUDITED = "audit looked", "audit kept"  # in session state
