@@ -117,9 +117,7 @@ def test_every_word_of_an_audit_is_foreseen(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(core.control, "PLANTED", ("patch",))
     monkeypatch.setattr(core.control, "SHARES", (0.3,))
     heard: list[tuple[float, str]] = []
-    told = core.audit(
-        made.planted(tmp_path / "photos"), planting=True, tell=lambda done, of: heard.append((done, of))
-    )
+    told = core.audit(made.planted(tmp_path / "photos"), planting=True, tell=lambda done, of: heard.append((done, of)))
     known = {one.of: one for one in audits.stages(len(told.brought), planting=True)}
     assert list(dict.fromkeys(of for _, of in heard)) == [*known, "done"]
     assert all(known[of].begins <= done <= known[of].ends for done, of in heard if of != "done")
