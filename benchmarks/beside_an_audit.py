@@ -1,8 +1,8 @@
 """What an audit that runs in the server costs those who look at other screens meanwhile.
 
 Starts the app on the recorded run. One session (by Streamlit's protocol, benchmarks/_client.py) has a set of made-up
-photographs audited, with a network trained on it; another goes from screen to screen and moves the budget, first with no
-audit, then while it runs. A rerun lasts from the request until the script has run to its end.
+photographs audited, with a network trained on it; another goes from screen to screen and moves the budget, first with
+no audit, then while it runs. A rerun lasts from the request until the script has run to its end.
 
     python -m benchmarks.beside_an_audit [images]
 
@@ -103,7 +103,8 @@ async def measure(count: int) -> dict[str, list[float]]:
             number += 1
             await asyncio.sleep(0.1)
         print(f"the audit took {time.perf_counter() - began:.0f} seconds")
-        assert not (client.troubles or auditor.troubles), (client.troubles, auditor.troubles)
+        if troubles := client.troubles + auditor.troubles:
+            sys.exit(f"something went wrong: {troubles}")
         await auditor.close()
         await client.close()
     return times

@@ -44,7 +44,7 @@ def settings(planted_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 class Held:
-    """In place of an audit one that stands at half of the panel until it may go on, and then says what it is told to."""
+    """In place of an audit one that stands still in the panel until it may go on, and then says what it is told to."""
 
     def __init__(self, told: Audit) -> None:
         self.told, self.asked = told, 0

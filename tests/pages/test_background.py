@@ -1,4 +1,4 @@
-"""What a server does in the background: one task after the other, cancelled, failed in words; whose it is, what is kept."""
+"""What a server does in the background: tasks one after the other, cancelled, failed; whose they are; what is kept."""
 
 from __future__ import annotations
 
