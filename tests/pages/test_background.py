@@ -134,6 +134,22 @@ def test_the_end_of_the_server_ends_it(line: Line, monkeypatch: pytest.MonkeyPat
     assert one.state == "cancelled"
 
 
+def test_a_line_that_is_closed_ends_what_runs_and_begins_nothing(line: Line) -> None:
+    begun = threading.Event()
+
+    def work(of: Task) -> None:
+        while True:
+            of.tell(0.5, "work")
+            begun.set()
+
+    one, two = task(work), task(lambda of: pytest.fail("it was not to begin"), "another")
+    line.add(one)
+    line.add(two)
+    assert begun.wait(LONG)
+    line.close()
+    assert (one.state, two.state) == ("cancelled", "cancelled")
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [

@@ -6,6 +6,7 @@ images and a network to ask, which are handed to the screen as they are: so it l
 
 from __future__ import annotations
 
+import atexit
 import errno
 import logging
 import os
@@ -24,6 +25,7 @@ from core.types import Cancelled, PoisonscopeError
 
 ACTIVE = ("waiting", "running")
 MOST_ENDED = 32  # tasks that have ended and are remembered
+LAST = 10.0  # seconds that the server's end waits for its next word
 GENTLY = 5  # steps of niceness, where a thread has one of its own: the screens' threads come first
 log = logging.getLogger(__name__)
 
@@ -157,6 +159,15 @@ class Line:
             if task in self._tasks:
                 self._tasks.remove(task)
 
+    def close(self) -> None:
+        """End what runs and what waits. A thread that is in torch when the interpreter goes would abort the process."""
+        with self._lock:
+            thread = self._thread
+            for one in self._tasks:
+                one.cancel()
+        if thread is not None:
+            thread.join(LAST)
+
     def _run(self) -> None:
         _be_gentle()
         while True:
@@ -173,7 +184,9 @@ class Line:
 @st.cache_resource(max_entries=1, show_spinner=False)
 def line() -> Line:
     """The server's."""
-    return Line()
+    made = Line()
+    atexit.register(made.close)
+    return made
 
 
 def _server_stops() -> bool:
