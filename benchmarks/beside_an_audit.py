@@ -1,125 +1,125 @@
-"""What an audit that runs in the server costs those who look at other screens meanwhile.
+"""What an audit that runs in the server's process costs those who look at other screens meanwhile.
 
-Starts the app on the recorded run. One session (by Streamlit's protocol, benchmarks/_client.py) has a set of made-up
-photographs audited, with a network trained on it; another goes from screen to screen and moves the budget, first with
-no audit, then while it runs. A rerun lasts from the request until the script has run to its end.
+Made-up photographs are audited in the background, with a network trained on them, and *Scores* is drawn again and again,
+in turn while the audit goes on and while it is held at its last word: so that both are measured on the same machine
+at the same time, however busy it is. Once as it is, and once with a background thread as urgent as the screens' own.
 
-    python -m benchmarks.beside_an_audit [images]
+    python -m benchmarks.beside_an_audit [seconds]
 
-prints, in milliseconds, the median and 95% of the reruns, alone and by the audit's stage.
+prints, in milliseconds, the median and 95% of the reruns alone and beside the audit, by what it was at.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-import random
+import logging
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from streamlit.testing.v1 import AppTest
 
+import core
 from benchmarks import _browsing as browsing
-from benchmarks import _client
-from benchmarks._client import Client
-from tests.audits import made
-from tests.browser.conftest import AppServer, serving
+from pages.parts.audit import background
 from tests.detectors.pictures import photographs
 
-IMAGES, CLASSES, STAMPED = 8_000, 10, 80
-SCREENS = ("scores", "flagged", "compare", "how", "sensitivity")
-ALONE = 40  # reruns before the audit begins
-_client.PATIENCE = 120.0  # what is slow is to be seen
+IMAGES, CLASSES, STAMPED = 2_000, 6, 30
+SECONDS = 120.0
+APP = Path(__file__).resolve().parents[1] / "app.py"
 
 
-def brought(root: Path, count: int) -> Path:
-    """Class folders of photographs, a yellow square on some of the first class."""
-    images = photographs(count, 32, seed=3)
-    labels = np.arange(count) % CLASSES
+class Held:
+    """An audit's listener that stands still while it is told to."""
+
+    def __init__(self) -> None:
+        self.of = ""
+        self._go, self._stands = threading.Event(), threading.Event()
+        self._go.set()
+
+    def __call__(self, done: float, of: str) -> None:
+        self.of = of
+        if not self._go.is_set():
+            self._stands.set()
+            self._go.wait()
+
+    def hold(self, patience: float) -> bool:
+        """Whether the audit stood still within so many seconds."""
+        self._stands.clear()
+        self._go.clear()
+        return self._stands.wait(patience)
+
+    def release(self) -> None:
+        self._go.set()
+
+
+def begun(held: Held) -> background.Task:
+    images, labels = photographs(IMAGES, 32, seed=3), np.arange(IMAGES) % CLASSES
     images[np.flatnonzero(labels == 0)[:STAMPED], 28:30, 28:30] = (255, 255, 0)
-    names = (f"{label}/{row:06d}.png" for row, label in enumerate(labels))
-    return made.laid_out(root, {name: made.picture(image) for name, image in zip(names, images, strict=True)})
+    task = background.Task(
+        "photographs", background.Owner("", ""),
+        lambda of: core.audit(images, labels, network="train", tell=held), lambda: core.audits.Outlook([]),
+    )  # fmt: skip
+    background.Line().add(task)
+    return task
 
 
-async def begun(server: AppServer, place: Path) -> Client:
-    """A session in which the set is audited."""
-    client = Client(server.url)
-    await client.open()
-    await client.go("audit")
-    await client.move("text_input", "Path on", {"string_value": str(place)})
-    await client.move("checkbox", "Also train a network", {"bool_value": True})
-    button, _ = client.find("button", "Audit")
-    await client.move("button", "Audit", {"trigger_value": True})
-    del client.states[button.id]
-    return client
+def measure(seconds: float) -> list[tuple[str, bool, float]]:
+    """What the audit was at, whether it went on, and how long a rerun took."""
+    app = AppTest.from_file(str(APP), default_timeout=120)
+    app.switch_page("pages/scores.py").run()
+    held, rows, until = Held(), [], time.monotonic() + seconds
+    task = begun(held)
+
+    def rerun(goes_on: bool) -> None:
+        at, began = held.of, time.perf_counter()
+        app.run()
+        if held.of == at:
+            rows.append((at, goes_on, time.perf_counter() - began))
+
+    while task.active and time.monotonic() < until:
+        rerun(True)
+        if held.hold(patience=5.0):
+            rerun(False)
+        held.release()
+    return rows
 
 
-async def stage(client: Client, fragment: str) -> str:
-    """What the audit is at, by its session's bar as it is drawn now; empty once there is none."""
-    client.elements = {
-        place: one for place, one in client.elements.items() if one[0].WhichOneof("type") not in ("progress", "alert")
-    }
-    await client._run(fragment)
-    for element, _ in client.elements.values():
-        if element.WhichOneof("type") == "progress":
-            return str(element.progress.text).split(" · ")[1]
-        if element.WhichOneof("type") == "alert":
-            return "Beginning"
-    return ""
-
-
-async def step(client: Client, chance: random.Random, number: int) -> float:
-    """Another screen, or another budget."""
-    if number % 3 == 0:
-        return await client.go(chance.choice([one for one in SCREENS if one != client.screen]))
-    if client.screen != "scores":
-        return await client.go("scores")
-    value = {"data": [float(chance.randrange(50, 1500))]}
-    return await client.move("slider", "Images removed", {"double_array_value": value})
-
-
-async def measure(count: int) -> dict[str, list[float]]:
-    times: dict[str, list[float]] = defaultdict(list)
-    with tempfile.TemporaryDirectory() as folder, serving(Path(folder) / "app") as server:
-        place = brought(server.sets / "photos", count)
-        client, chance, number = Client(server.url), random.Random(0), 0
-        await client.open()
-        await asyncio.sleep(10.0)  # torch is loaded beside the first answers
-        while number < 2 * ALONE:
-            took = await step(client, chance, number)
-            if number >= ALONE:
-                times["alone"].append(took)
-            number += 1
-            await asyncio.sleep(0.1)
-        auditor = await begun(server, place)
-        began = time.perf_counter()
-        _, fragment = auditor.find("button", "Cancel")
-        while at := await stage(auditor, fragment):
-            times[at].append(await step(client, chance, number))
-            number += 1
-            await asyncio.sleep(0.1)
-        print(f"the audit took {time.perf_counter() - began:.0f} seconds")
-        if troubles := client.troubles + auditor.troubles:
-            sys.exit(f"something went wrong: {troubles}")
-        await auditor.close()
-        await client.close()
-    return times
+def told(rows: list[tuple[str, bool, float]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for of in dict.fromkeys(of for of, *_ in rows if of):
+        for goes_on, name in ((False, "alone"), (True, "beside it")):
+            times = sorted(1000 * took for at, going, took in rows if (at, going) == (of, goes_on))
+            if times:
+                found.setdefault(of, {})[name] = {
+                    "reruns": len(times),
+                    "median": round(statistics.median(times)),
+                    "95%": round(times[int(0.95 * (len(times) - 1))]),
+                }
+    return found
 
 
 def main() -> None:
-    times = asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else IMAGES))
-    found = {
-        name: {
-            "reruns": len(some),
-            "median": round(1000 * statistics.median(some)),
-            "95%": round(1000 * sorted(some)[int(0.95 * (len(some) - 1))]),
-        }
-        for name, some in times.items()
-    }
+    if sys.argv[1:2] == ["--here"]:
+        background.GENTLY = int(sys.argv[2])
+        logging.disable(logging.WARNING)
+        print(json.dumps(told(measure(float(sys.argv[3])))), flush=True)
+        os._exit(0)  # an audit may still go on
+    seconds = sys.argv[1] if len(sys.argv) > 1 else str(SECONDS)
+    found = {}
+    for name, gently in (("as it is", background.GENTLY), ("as urgent as the screens", 0)):
+        with tempfile.TemporaryDirectory() as folder:
+            words = [sys.executable, "-m", "benchmarks.beside_an_audit", "--here", str(gently), seconds]
+            home = {**os.environ, "POISONSCOPE_HOME": folder}
+            done = subprocess.run(words, env=home, check=True, capture_output=True, text=True)
+            found[name] = json.loads(done.stdout.splitlines()[-1])
     print(json.dumps({"benchmark": "beside_an_audit", "milliseconds": found, **browsing.machine()}, indent=1))
 
 
