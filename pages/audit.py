@@ -1,21 +1,24 @@
 """Audit: a training set that somebody else made; is something planted in it, in which class, which images?
 
-A set is brought, said what it is by its outside, audited when asked, and kept for the tab with what was found. Nothing
-here needs a run. Names in it were written by anybody, so they go to the screen by templates, never as Markdown.
+A set is brought, said what it is by its outside, audited when asked, in the background, and kept for the tab with what
+was found. Nothing here needs a run. Names in a set were written by anybody, so they go to the screen by templates,
+never as Markdown.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import pandas as pd
 import streamlit as st
 
 from core import audits
-from core.audits import Audit, Listing
+from core.audits import Audit, Listing, Outlook
 from core.types import Mask
 from pages.parts.around import presenter, shell, words
-from pages.parts.audit import bring, cards, cleaning, kept, mine, plainly
+from pages.parts.audit import bring, cards, cleaning, kept, mine, plainly, running
+from pages.parts.audit.background import Task
 from pages.parts.audit.kept import Kept, Looked, Wish
 from pages.parts.common import planted
 
@@ -61,7 +64,7 @@ def main() -> None:
                 keep = cleaning.review(found)
                 cleaning.anew(found, keep)
                 cleaning.copy(found, keep)
-            take_away(found.told, keep)
+            take_away(found, keep)
 
 
 # --- before ----------------------------------------------------------------------------------------------
@@ -88,40 +91,54 @@ def what_it_is(listing: Listing) -> None:
 
 
 def audit(looked: Looked) -> Kept | None:
-    """The audit that is kept; the button that asks for one, or for one with more."""
-    found = kept.audited(looked)
+    """The audit that is kept; the button that asks for one, or for one with more; the one that runs."""
+    me, key = running.owner(), ("audit", looked.name, looked.listing)
+    task = running.asked(key)
+    if task is not None and task.state == "done":
+        kept.keep(task.result, me)
+        running.heard(task)
+    found = kept.audited(looked, me)
+    known = None if found is None else found.audit
+    busy = task is not None and task.active
     wish = Wish(*(bool(st.session_state.get(name)) for name in (PLANTING, NETWORK)), mine.wished())
-    wanting = wish.without(found.told if found else None)
+    wanting = wish.without(known)
+    outlook = partial(ahead, looked, wish, found)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         pressed = st.button(
-            "Audit", type="primary", icon=":material/troubleshoot:", key="audit now", disabled=not wanting
+            "Audit", type="primary", icon=":material/troubleshoot:", key="audit now", disabled=busy or not wanting
         )
-        st.toggle("Also say what would have been found", key=PLANTING, help=CONTROL)
-        seconds = audits.expected_seconds(looked.listing.images)
-        st.toggle(f"Also train a network ({words.duration(seconds)} or more)", key=NETWORK, help=TRAINED)
+        st.toggle("Also say what would have been found", key=PLANTING, help=CONTROL, disabled=busy)
+        st.toggle("Also train a network", key=NETWORK, help=TRAINED, disabled=busy)
     mine.fields()
-    if wanting and pressed:
-        kept.keep(looked, run(looked, wish))
-        st.rerun()  # so that the button above knows
-    return found
+    if wanting and not busy:
+        st.caption(f"Takes about {words.between(*outlook().expected)}. It goes on when you leave this screen.")
+    if wanting and pressed and not busy:
+        running.start(key, partial(audited, looked, wish, kept.shelf()), outlook)
+    running.show(task)
+    if found is not None and known is None:
+        plainly.notice(kept.LET_GO, "stopped")
+    return None if known is None else found
 
 
-def run(looked: Looked, wish: Wish) -> Audit:
-    """The audit, with a bar while it lasts."""
-    bar = st.progress(0.0, "Reading …")
-    said = ""
+def audited(looked: Looked, wish: Wish, shelf: kept.Shelf, task: Task) -> Kept:
+    """The audit itself, in the background; put on the shelf, whether anybody still looks or not."""
+    told = looked.audit(wish, task.tell)
+    clock = task.clock
+    clock.close()
+    return shelf.put(
+        Kept(
+            looked.name, looked.listing, told, owner=task.owner, expected=clock.expected, took=clock.took,
+            scale=clock.scale,
+        )
+    )  # fmt: skip
 
-    def tell(done: float, of: str) -> None:
-        nonlocal said
-        now = f"{of[:1].upper()}{of[1:]} …"
-        if (step := f"{done:.2f} {now}") != said:  # each costs the browser a redrawing
-            said = step
-            bar.progress(min(max(done, 0.0), 1.0), now)
 
-    try:
-        return looked.audit(wish, tell)
-    finally:
-        bar.empty()
+def ahead(looked: Looked, wish: Wish, found: Kept | None) -> Outlook:
+    """How long an audit will take, by how long one of the same set did where there was one."""
+    before = None if found is None else found.audit
+    side = {} if before is None else {"side": max(before.brought.images.shape[1:3])}
+    stages = audits.stages(looked.listing.images, **side, planting=wish.planting, network=wish.network)
+    return Outlook(stages, scale=None if before is None or found is None else found.scale)
 
 
 # --- after -----------------------------------------------------------------------------------------------
@@ -134,25 +151,27 @@ def what_was_found(found: Kept) -> None:
     causes = {one.cause for one in told.findings}
     kind = "planted" if told.named else "marked" if "mark" in causes or told.judged is None else "nothing"
     plainly.notice(told.verdict, kind)
-    st.caption(counts(told))
+    st.caption(counts(found))
     cards.show(found)
     if told.network is not None:
         plainly.listed([told.network.sentence])
     if told.control is not None:
         would_have_been_found(told)
-    details(told, found.listing)
+    details(found)
 
 
-def counts(told: Audit) -> str:
-    """How much was looked at, and how much of it is flagged."""
+def counts(found: Kept) -> str:
+    """How much was looked at, how much of it is flagged, and how long that took."""
+    told = found.told
     height, width = told.brought.images.shape[1:3]
     broken = len(told.brought.unreadable)
+    expected = "" if found.expected is None else f" ({words.between(*found.expected)} were expected)"
     return " · ".join(
         [
             f"{int(told.flagged.sum()):,} of {words.count(len(told.brought), 'image')} flagged",
             *([f"{words.count(broken, 'file')} could not be read"] if broken else []),
             f"looked at as {height} x {width} pixels",
-            f"in {words.duration(told.seconds)}",
+            f"in {words.duration(told.seconds)}{expected}",
         ]
     )
 
@@ -171,27 +190,35 @@ def would_have_been_found(told: Audit) -> None:
     )
 
 
-def details(told: Audit, listing: Listing) -> None:
-    """What came to light while it was read, and what was not looked at."""
-    late = [one for one in told.brought.sentences if one not in listing.sentences]
+def details(found: Kept) -> None:
+    """What came to light while it was read, what was not looked at, and what took how long."""
+    told = found.told
+    late = [one for one in told.brought.sentences if one not in found.listing.sentences]
     late += [f"{one.name}: {one.why}" for one in told.brought.doubtful[:FEW]]
     if len(told.brought.doubtful) > FEW:
         late.append(f"{len(told.brought.doubtful) - FEW:,} more images may not be what they seem; audit.json has all")
+    took = [f"{of} {words.duration(seconds)}" for of, seconds in found.took.items() if seconds >= 0.5]
+    late += [f"It took: {', '.join(took)}"] if took else []
     if late or told.notes:
         with st.expander("How it was read, and notes"):
             plainly.listed([*late, *told.notes])
 
 
-def take_away(told: Audit, keep: Mask) -> None:
+def take_away(found: Kept, keep: Mask) -> None:
     """All of it as files; made when they are asked for. keep [n]: the images that a reviewer keeps."""
     files = {**audits.FILES, "keep.txt": partial(audits.keep_list, keep=keep)}
     st.subheader("Take away")
     with st.container(horizontal=True):
         for name, (label, mime) in FILES.items():
             st.download_button(
-                label, partial(files[name], told), name, mime, icon=":material/download:", on_click="ignore",
+                label, partial(file, files[name], found), name, mime, icon=":material/download:", on_click="ignore",
                 key=f"take {name}", help=name,
             )  # fmt: skip
+
+
+def file(made: Callable[[Audit], bytes], found: Kept) -> bytes:
+    """Asked for long after the screen was drawn: an audit that was let go meanwhile is not held by its buttons."""
+    return made(found.told)
 
 
 shell.ensure()

@@ -18,7 +18,11 @@ from .finding import CAUSES as CAUSES
 from .finding import Found as Found
 from .finding import plain as plain
 from .networks import Witness as Witness
-from .networks import expected_seconds as expected_seconds
+from .outlook import Outlook as Outlook
+from .outlook import Range as Range
+from .outlook import Stage as Stage
+from .outlook import retraining_stages as retraining_stages
+from .outlook import stages as stages
 from .report import chosen as chosen
 from .retraining import Retrained as Retrained
 from .retraining import compared as compared

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -133,7 +134,7 @@ def audit(
     if witness is not None and brings is not None:
         witness = replace(witness, brought=(str(network), architecture, output))
     tell(0.5, "asking the panel")
-    judged = _judged(brought, seen, witness, level)
+    judged = _judged(brought, seen, witness, level, lambda done: tell(0.5 + 0.1 * done, "asking the panel"))
     planted = None
     if judged is not None:
         found += [*accused.accusations(brought, judged), *accused.groups(judged.detection)]
@@ -154,14 +155,16 @@ def _witness(brought: Brought, train: bool, brings: Own | None, tell: Tell) -> W
     return None if brings is None else own.asked(brought, brings, tell)
 
 
-def _judged(brought: Brought, seen: Features | None, witness: Witness | None, level: float) -> Judged | None:
+def _judged(
+    brought: Brought, seen: Features | None, witness: Witness | None, level: float, tell: Callable[[float], None]
+) -> Judged | None:
     """The panel's word; a network that is believed is asked, too, where no features were given by its layer as well."""
     if witness is None or not witness.believed:
-        return accused.judge(brought, seen, level)
+        return accused.judge(brought, seen, level, tell=tell)
     if seen is None:
         seen = np.zeros((len(brought), witness.features.shape[1]), np.float32)
         seen[witness.ids] = witness.features
-    return accused.judge(brought, seen, level, witness.attributions)
+    return accused.judge(brought, seen, level, witness.attributions, tell)
 
 
 def _brought(what: str | Path | Images, labels: Any, side: int | None, tell: Tell) -> Brought:

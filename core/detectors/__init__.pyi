@@ -2,6 +2,7 @@ from .classes import NOTHING as NOTHING
 from .cost import Cost as Cost
 from .cost import expected as expected
 from .cost import free_memory as free_memory
+from .hearing import listening as listening
 from .labels import MOST_CLASSES as MOST_CLASSES
 from .labels import Labelled as Labelled
 from .labels import as_labels as as_labels

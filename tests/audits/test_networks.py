@@ -53,10 +53,25 @@ def planted(digits: tuple[Images, list[str]]) -> tuple[Images, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def poisoned(planted: tuple[Images, list[str]], one_home: Path) -> audits.Audit:
+def heard() -> list[tuple[float, str]]:
+    """What the audit below told while it ran."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def poisoned(planted: tuple[Images, list[str]], one_home: Path, heard: list[tuple[float, str]]) -> audits.Audit:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("POISONSCOPE_HOME", str(one_home))
-        return core.audit(*planted, network="train")
+        return core.audit(*planted, network="train", tell=lambda done, of: heard.append((done, of)))
+
+
+def test_what_is_told_on_the_way_is_what_the_outlook_knows(
+    poisoned: audits.Audit, heard: list[tuple[float, str]]
+) -> None:
+    known = {one.of: one for one in audits.stages(len(poisoned.brought), network=True)}
+    assert list(dict.fromkeys(of for _, of in heard)) == [of for of in known if of != "reading"] + ["done"]
+    assert all(known[of].begins <= done <= known[of].ends for done, of in heard if of != "done")
+    assert heard == sorted(heard, key=lambda word: word[0])
 
 
 def test_a_mark_that_is_answered_with_its_class_is_proved(poisoned: audits.Audit) -> None:

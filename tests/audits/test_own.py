@@ -16,6 +16,8 @@ from torchvision import models
 
 import core
 from core import audits
+from core.audits.asking import Way
+from core.audits.weights import Weights
 from core.training import build
 from core.types import BadRequest, Images
 from tests.unable import Allocator

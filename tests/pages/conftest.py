@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import Job
+from pages.parts.audit import running
 from tests.pages import stored
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
@@ -71,3 +72,9 @@ def open_screen() -> Open:
         return app.switch_page(f"pages/{screen}.py").run()
 
     return opened
+
+
+@pytest.fixture(autouse=True)
+def patience_with_what_runs_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An audit has ended by the time that the screen stands; tests of its way there say otherwise."""
+    monkeypatch.setattr(running, "PATIENCE", 60.0)

@@ -44,6 +44,11 @@ def up() -> None:
         _loading()
 
 
+def loading() -> threading.Thread | None:
+    """What loads torch, or has loaded it; none outside a server."""
+    return _loading() if st.runtime.exists() else None
+
+
 def wait() -> None:
     """Until the networks can be asked."""
     if st.runtime.exists() and _loading().is_alive():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,8 @@ import core
 from core import audits
 from core.types import Mask
 from pages.parts.around import words
-from pages.parts.audit import cards, plainly
+from pages.parts.audit import cards, plainly, running
+from pages.parts.audit.background import Task
 from pages.parts.audit.kept import Kept
 
 MOST = 300  # flagged images that are shown; the others are removed as the panel has it
@@ -119,17 +121,28 @@ def anew(found: Kept, keep: Mask) -> None:
         return
     st.subheader("Trained on what is kept")
     asked = keep.tobytes()
+    key = ("anew", found.number, asked)
+    task = running.asked(key)
+    busy = task is not None and task.active
+    outlook = partial(_ahead, told, found.scale)
     pressed = st.button(
-        "Train anew", icon=":material/model_training:", key="audit anew", disabled=asked in found.anew or keep.all(),
-        help=f"About {words.duration(told.network.seconds)}, as the first. What was rebuilt is tried on both.",
+        "Train anew", icon=":material/model_training:", key="audit anew",
+        disabled=busy or asked in found.anew or keep.all(),
+        help=f"About {words.between(*outlook().expected)}. What was rebuilt is tried on both networks.",
     )  # fmt: skip
-    if pressed:
-        with plainly.trouble(), _bar("Training a network on what is kept …") as tell:
-            found.anew[asked] = audits.retrained(told, lambda done, of: tell(done), keep=keep)
-        if asked in found.anew:
-            st.rerun()  # so that the button above knows
+    if pressed and not busy:
+        running.start(key, partial(_anew, found, keep), outlook)
+    running.show(task)
     if asked in found.anew:
         _compared(found.anew[asked])
+
+
+def _ahead(told: audits.Audit, scale: float | None) -> audits.Outlook:
+    return audits.Outlook(audits.retraining_stages(told), scale=scale and 1.0)  # its times are of this machine
+
+
+def _anew(found: Kept, keep: Mask, task: Task) -> None:
+    found.anew[keep.tobytes()] = audits.retrained(found.told, task.tell, keep=keep)
 
 
 def _compared(made: audits.Retrained) -> None:
