@@ -11,7 +11,8 @@ from core.audits import arrays, columns, folders, layout, shards, tables, tars, 
 from core.audits.brought import Brought, Listing
 from core.audits.decoding import decoded
 from core.audits.found import Fault, Found, Row, codes, counted, some, split_codes
-from core.store import in_words
+from core.audits.known import shelf_of
+from core.store import Store, in_words
 from core.types import BadRequest
 
 KINDS = (
@@ -40,18 +41,26 @@ def recognise(path: str | Path) -> Listing:
     return _listed(found_at(place), place)
 
 
-def read(path: str | Path, *, side: int | None = None, tell: Callable[[float], None] = lambda done: None) -> Brought:
+def read(
+    path: str | Path,
+    *,
+    side: int | None = None,
+    tell: Callable[[float], None] = lambda done: None,
+    store: Store | None = None,
+) -> Brought:
     """Read and decode all images of a set, one broken one for itself; ids are rows of what is returned.
 
     Working size: the size that at least 99% of the images have, where that is at most 224 a side; else a square of
     the median shorter side, from 8 to 224, to which shorter sides are averaged over areas and the middle is cut out.
-    side: another square, 8 to 1,024 pixels. tell: is told how far it is, 0 to 1. BadRequest as `recognise`, where no
+    side: another square, 8 to 1,024 pixels. tell: is told how far it is, 0 to 1. store: where what was read is kept, by
+    default the user's; what was read before is not read again (core.audits.known). BadRequest as `recognise`, where no
     image can be read, and where all would not fit into the memory that is free.
     """
     place = Path(os.path.expanduser(path))
     found = found_at(place)
     with in_words(place):
-        return decoded(found, str(place), _listed(found, place).sentences, side, tell)
+        shelf = shelf_of(store or Store(), str(place))
+        return decoded(found, str(place), _listed(found, place).sentences, side, tell, shelf)
 
 
 def found_at(path: Path) -> Found:

@@ -4,6 +4,7 @@
     <store>/checkpoints/...       the newest states of interrupted trainings, in the same form
     <store>/quarantine/           what was found truncated or altered
     <store>/tmp/, <store>/locks/  being written; being computed
+    <store>/shelves/              what only saves time (core.store.shelves)
 
 numpy only, never torch (a stored answer must come at once), and never pickle.
 """
@@ -27,8 +28,8 @@ from core.store.locks import FileLock
 from core.store.troubles import EXHAUSTED, explained
 from core.types import BadRequest, DamagedArtefact, PoisonscopeError
 
-CHECKPOINTS, QUARANTINE, TEMPORARY, LOCKS = "checkpoints", "quarantine", "tmp", "locks"
-_RESERVED = (CHECKPOINTS, QUARANTINE, TEMPORARY, LOCKS)
+CHECKPOINTS, QUARANTINE, TEMPORARY, LOCKS, SHELVES = "checkpoints", "quarantine", "tmp", "locks", "shelves"
+_RESERVED = (CHECKPOINTS, QUARANTINE, TEMPORARY, LOCKS, SHELVES)
 _STAGE = re.compile(r"[a-z-]+")
 _NUMBER = re.compile(r"[0-9]{8}")
 _KEY = re.compile(r"[0-9a-f]{64}")
