@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from core.audits.asked import Memory
 from core.audits.brought import Brought
 from core.audits.finding import ACCUSED, Found, Judged, listed, nobody, plain
-from core.detectors import detect
 from core.types import Detection, Features, Finding
 
 DETECTOR, LEVEL = "panel", 0.01
@@ -19,11 +19,15 @@ FEWEST_CLASSES = 2
 
 
 def judge(
-    brought: Brought, features: Features | None = None, level: float = LEVEL, attributions: Features | None = None
+    brought: Brought,
+    memory: Memory,
+    features: Features | None = None,
+    level: float = LEVEL,
+    attributions: Features | None = None,
 ) -> Judged | None:
     """The panel on the labelled images of a set, and on features [n, d] where there are any; None without a label.
 
-    attributions [m, a]: of the m labelled images alone (core.audits.networks).
+    attributions [m, a]: of the m labelled images alone (core.audits.networks). memory: what it said of them before.
     """
     ids = np.flatnonzero(brought.labels >= 0)
     if not len(ids):
@@ -31,8 +35,7 @@ def judge(
     whole = len(ids) == len(brought.labels)
     images = brought.images if whole else brought.images[ids]
     seen = None if features is None else features[ids]
-    evidence = {"images": images} | ({} if attributions is None else {"attributions": attributions})
-    found = detect(DETECTOR, seen, brought.labels[ids], None, {"level": level}, evidence)
+    found = memory.said(DETECTOR, level, brought.labels[ids], images, seen, attributions)
     assert found.cut is not None
     flagged = found.scores > found.cut[brought.labels[ids]]
     return Judged(ids, found, flagged)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.audits import accused, networks, own, proving
+from core.audits.asked import Memory
 from core.audits.brought import Brought
 from core.audits.finding import CAUSES, Found, Judged, listed
 from core.audits.given import given
@@ -20,6 +21,7 @@ from core.audits.own import Own
 from core.audits.plainly import plain_findings
 from core.audits.sources import read
 from core.evaluation import Control, Rebuilt, control, rebuilt
+from core.store import Store
 from core.types import BadRequest, Features, Images, Mask
 
 Meant = tuple[tuple[str, ...], bytes]  # a finding's classes, and its images
@@ -109,29 +111,36 @@ def audit(
     network: str | Path = NONE,
     architecture: str = "resnet18",
     tell: Tell = lambda done, of: None,
+    store: Store | None = None,
 ) -> Audit:
     """Audit a set: a path to one (`read` says which), or images [n, h, w, 3] uint8 with labels [n] as people have them.
 
     features [n, d]: what a network that was trained on the set makes of its images, in their order, broken ones
     counted. side: the working size in pixels. planting: also say what would have been found (core.evaluation.control).
     network: "train" trains one on the set, as its user would, and asks it, too (core.audits.networks); the path of a
-    .safetensors file asks one's own, of a torchvision `architecture` (core.audits.own). tell hears how far it is.
-    BadRequest where the set cannot be read, or features or weights are of something else.
+    .safetensors file asks one's own, of a torchvision `architecture` (core.audits.own). tell hears how far it is, and
+    may raise to end it: what was read and said until then is kept in the store, by default the user's. BadRequest where
+    the set cannot be read, or features or weights are of something else.
     """
     began = time.perf_counter()
     brings = None if network in (NONE, TRAIN) else own.loaded(network, architecture)
-    brought = _brought(what, labels, side, tell)
+    store = store or Store()
+    brought = _brought(what, labels, side, tell, store)
     seen = _aligned(features, brought)
     tell(0.3, "looking for copies")
-    found, notes = plain_findings(brought)
-    witness = _witness(brought, network == TRAIN, brings, lambda done, of: tell(0.35 + 0.15 * done, of))
+    memory = Memory(store, lambda: tell(0.3, "another audit is at it"))
+    found, notes = plain_findings(brought, memory)
+    witness = _witness(brought, network == TRAIN, brings, lambda done, of: tell(0.35 + 0.15 * done, of), store)
     tell(0.5, "asking the panel")
-    judged = _judged(brought, seen, witness, level)
+    memory.poll = lambda: tell(0.5, "another audit is at it")
+    judged = _judged(brought, memory, seen, witness, level)
     planted = None
     if judged is not None:
         found += [*accused.accusations(brought, judged), *accused.groups(judged.detection)]
         notes += [note for note in judged.detection.notes if accused.MIXED not in note]
         planted = _planted(brought, judged, level, tell) if planting else None
+    if memory.trouble:
+        notes.append(f"not all that was found is kept for a second look: {memory.trouble}")
     told = Audit(brought, judged, tuple(found), tuple(notes), 0.0, level, planted, witness)
     if witness is not None and witness.believed:
         suspects = proving.Suspects(brought, told.flagged, told.trigger, lambda: tell(0.95, "trying what they share"))
@@ -141,28 +150,30 @@ def audit(
     return replace(told, findings=findings, seconds=time.perf_counter() - began)
 
 
-def _witness(brought: Brought, train: bool, brings: Own | None, tell: Tell) -> Witness | None:
+def _witness(brought: Brought, train: bool, brings: Own | None, tell: Tell, store: Store) -> Witness | None:
     if train:
-        return networks.trained(brought, tell)
+        return networks.trained(brought, tell, store=store)
     return None if brings is None else own.asked(brought, brings, tell)
 
 
-def _judged(brought: Brought, seen: Features | None, witness: Witness | None, level: float) -> Judged | None:
+def _judged(
+    brought: Brought, memory: Memory, seen: Features | None, witness: Witness | None, level: float
+) -> Judged | None:
     """The panel's word; a network that is believed is asked, too, where no features were given by its layer as well."""
     if witness is None or not witness.believed:
-        return accused.judge(brought, seen, level)
+        return accused.judge(brought, memory, seen, level)
     if seen is None:
         seen = np.zeros((len(brought), witness.features.shape[1]), np.float32)
         seen[witness.ids] = witness.features
-    return accused.judge(brought, seen, level, witness.attributions)
+    return accused.judge(brought, memory, seen, level, witness.attributions)
 
 
-def _brought(what: str | Path | Images, labels: Any, side: int | None, tell: Tell) -> Brought:
+def _brought(what: str | Path | Images, labels: Any, side: int | None, tell: Tell, store: Store) -> Brought:
     if not isinstance(what, str | Path):
         return given(what, labels)
     if labels is not None:
         raise BadRequest("labels go with images; a path has its own")
-    return read(what, side=side, tell=lambda done: tell(0.3 * done, "reading"))
+    return read(what, side=side, tell=lambda done: tell(0.3 * done, "reading"), store=store)
 
 
 def _aligned(features: Features | NDArray[Any] | None, brought: Brought) -> Features | None:

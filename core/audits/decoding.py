@@ -95,7 +95,8 @@ class _Reader:
                 for file, seen in batch:
                     self._put(file, seen)
                 tell(done / len(places))
-        self.known.tidy()
+            self.known.tidy()
+            self.heads.tidy(self.rows.stamps)
 
     def _put(self, file: _File, seen: pixels.Seen | BadRequest) -> None:
         if isinstance(seen, BadRequest):

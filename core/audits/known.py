@@ -97,7 +97,9 @@ class Heads:
         self.digests: dict[Stamp, bytes] = {}
         self._new: list[tuple[Stamp, bytes, Shape]] = []
         self._since = time.monotonic()
-        for _, artefact in () if shelf is None else shelf.read(HEADS):
+        self._blocks: list[str] = []
+        for key, artefact in () if shelf is None else shelf.read(HEADS):
+            self._blocks.append(key)
             rows = artefact.array(ROWS)
             stamps, digests = _bytes(rows["stamp"]), _bytes(rows["digest"])
             self.sizes |= zip(stamps, zip(rows["height"].tolist(), rows["width"].tolist(), strict=True), strict=True)
@@ -107,9 +109,23 @@ class Heads:
         """One more, if it has a stamp."""
         if stamp:
             self.sizes[stamp] = size
+            if any(digest):
+                self.digests[stamp] = digest
             self._new.append((stamp, digest, size))
             if len(self._new) >= 16 * BLOCK_ROWS or time.monotonic() - self._since > BLOCK_SECONDS:
                 self.keep()
+
+    def tidy(self, stamps: Sequence[Stamp]) -> None:
+        """Drop those of files that are gone or have changed, where they are most of all."""
+        current = [stamp for stamp in stamps if stamp in self.sizes]
+        if self.shelf is None or len(current) >= THIN * len(self.sizes):
+            return
+        before, self._blocks = self._blocks, []
+        for stamp in current:
+            self.note(stamp, self.sizes[stamp], self.digests.get(stamp, bytes(16)))
+        self.keep()
+        for key in () if self.shelf.trouble else set(before) - set(self._blocks):
+            self.shelf.forget(HEADS, key)
 
     def keep(self) -> None:
         """Put the new ones onto the shelf."""
@@ -118,7 +134,8 @@ class Heads:
             rows["stamp"] = _numbers([stamp for stamp, _, _ in self._new])
             rows["digest"] = _numbers([digest for _, digest, _ in self._new])
             rows["height"], rows["width"] = np.array([size for _, _, size in self._new]).T
-            self.shelf.write(HEADS, _key(HEADS, rows), {ROWS: rows}, {})
+            self._blocks.append(_key(HEADS, rows))
+            self.shelf.write(HEADS, self._blocks[-1], {ROWS: rows}, {})
         self._new, self._since = [], time.monotonic()
 
 

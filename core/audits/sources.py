@@ -52,15 +52,33 @@ def read(
 
     Working size: the size that at least 99% of the images have, where that is at most 224 a side; else a square of
     the median shorter side, from 8 to 224, to which shorter sides are averaged over areas and the middle is cut out.
-    side: another square, 8 to 1,024 pixels. tell: is told how far it is, 0 to 1. store: where what was read is kept, by
-    default the user's; what was read before is not read again (core.audits.known). BadRequest as `recognise`, where no
-    image can be read, and where all would not fit into the memory that is free.
+    side: another square, 8 to 1,024 pixels. tell: is told how far it is, 0 to 1, and may raise to end it. store: where
+    what was read is kept, by default the user's; what was read before is not read again (core.audits.known). BadRequest
+    as `recognise`, where no image can be read, and where all would not fit into the memory that is free.
     """
     place = Path(os.path.expanduser(path))
     found = found_at(place)
-    with in_words(place):
-        shelf = shelf_of(store or Store(), str(place))
-        return decoded(found, str(place), _listed(found, place).sentences, side, tell, shelf)
+    shelf = shelf_of(store or Store(), str(place))
+
+    def heard(done: float) -> None:
+        try:
+            tell(done)
+        except Exception as error:
+            raise _Ended(error) from None
+
+    try:
+        with in_words(place):
+            return decoded(found, str(place), _listed(found, place).sentences, side, heard, shelf)
+    except _Ended as ended:
+        raise ended.error from None
+
+
+class _Ended(BaseException):
+    """What whoever was told raised, to end the reading: no damage of a file, whose words those of any error become."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 def found_at(path: Path) -> Found:

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from core.store.artefacts import Array, Artefact
-from core.store.locks import FileLock
-from core.store.stores import LOCKS, SHELVES, Store
+from core.store.stores import SHELVES, Store
 from core.types import PoisonscopeError
 
+LOCK = "shelf"  # a stage's name, for the locks of shelves
 LEAST_FREE = 2**30  # bytes of the disk that are left alone
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Shelf:
         self.folder = store.folder / SHELVES / key
         self.most, self.trouble = most, ""
         self.store = Store(self.folder)
-        self._lock = FileLock(store.folder / LOCKS / f"{SHELVES}-{key}.lock")
+        self._whole = store
         self._left: float | None = None  # bytes that may still be written, once that was looked at
 
     def read(self, stage: str) -> Iterator[tuple[str, Artefact]]:
@@ -71,16 +71,9 @@ class Shelf:
 
     @contextmanager
     def alone(self, poll: Callable[[], None]) -> Iterator[None]:
-        """Of several processes at one shelf one goes first; poll is called while waiting and may raise to give up.
-
-        Where there can be no lock, since nothing can be written there, nobody waits.
-        """
-        with suppress(OSError):
-            self._lock.acquire(poll)
-        try:
+        """Of several processes at one shelf one goes first; poll is called while waiting and may raise to give up."""
+        with self._whole.lock(LOCK, self.folder.name, poll, must=False):
             yield
-        finally:
-            self._lock.release(remove=True)
 
     def forget(self, stage: str, key: str) -> None:
         """Take something away."""
@@ -108,7 +101,7 @@ class Shelf:
             if left >= size or not others:
                 return left
             gone = others.pop(0)
-            lock = FileLock(self._lock.path.with_name(f"{SHELVES}-{gone.name}.lock"))
+            lock = self._whole.lock_of(LOCK, gone.name)
             if lock.try_acquire():  # nobody is reading there
                 shutil.rmtree(gone, ignore_errors=True)
                 lock.release(remove=True)

@@ -137,15 +137,25 @@ class Store:
         return True
 
     @contextmanager
-    def lock(self, stage: str, key: str, poll: Callable[[], None] | None = None) -> Iterator[None]:
-        """Only one process at a time computes a stage; `poll` is called while waiting and may raise to give up."""
-        lock = FileLock(self.folder / LOCKS / f"{_checked(stage, key)}.lock")
-        with explained(self.folder):
+    def lock(
+        self, stage: str, key: str, poll: Callable[[], None] | None = None, *, must: bool = True
+    ) -> Iterator[None]:
+        """Only one process at a time computes a stage; `poll` is called while waiting and may raise to give up.
+
+        must: whether it is an error where there can be no lock, as in a folder that cannot be written; else nobody
+        waits there.
+        """
+        lock = self.lock_of(stage, key)
+        with explained(self.folder) if must else suppress(OSError):
             lock.acquire(poll)
         try:
             yield
         finally:
             lock.release(remove=True)
+
+    def lock_of(self, stage: str, key: str) -> FileLock:
+        """The lock of a stage, not held."""
+        return FileLock(self.folder / LOCKS / f"{_checked(stage, key)}.lock")
 
     def checkpoint(self, stage: str, key: str) -> Checkpoint:
         """The place of a stage's checkpoint; nothing is made yet."""
