@@ -6,6 +6,7 @@ Where nothing can be kept (a full disk, a folder that cannot be written) the aud
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from hashlib import blake2b
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from core.audits.copies import VERSION, Alike, alike
 from core.configuration import DETECTORS, stages
-from core.detectors import detect
+from core.detectors import detect, hearing
 from core.results import detections
 from core.store import Store
 from core.types import Detection, Features, Images, Labels, PoisonscopeError
@@ -22,7 +23,7 @@ from core.types import Detection, Features, Images, Labels, PoisonscopeError
 ALIKE = "alike"  # the stage of what was said of copies
 ON_IMAGES = ("repeats", "mirror", "image-spectral")  # parts of the panel that read no features
 
-Poll = Callable[[], None]  # hears that somebody waits, and may raise to give up
+Tell = Callable[[float], None]  # the share that is done; may raise to end it
 
 
 def fingerprint(array: NDArray[Any]) -> str:
@@ -33,15 +34,19 @@ def fingerprint(array: NDArray[Any]) -> str:
 
 
 class Memory:
-    """What is kept in a store of a set that is audited. trouble: why something could not be, the first time."""
+    """What is kept in a store of a set that is audited.
 
-    def __init__(self, store: Store, poll: Poll) -> None:
-        self.store, self.poll, self.trouble = store, poll, ""
+    tell: hears how far what is asked is, and also while another process is at the same. trouble: why something could
+    not be kept, the first time.
+    """
+
+    def __init__(self, store: Store, tell: Tell) -> None:
+        self.store, self.tell, self.trouble = store, tell, ""
 
     def alike(self, images: Images) -> Alike:
         """Copies among images [n, h, w, 3] uint8 (core.audits.copies)."""
         key = stages.stage_key(ALIKE, images=fingerprint(images), version=VERSION)
-        with self.store.lock(ALIKE, key, self.poll, must=False):
+        with self._alone(ALIKE, key):
             known = self.store.read(ALIKE, key)
             if known is not None:
                 return Alike(known.array("groups"), known.array("near") if known.document["near"] else None)
@@ -69,10 +74,13 @@ class Memory:
         def compute(before: Mapping[str, Detection]) -> Detection:
             return detect(detector, features, labels, None, {"level": level}, evidence, before)
 
-        with self.store.lock("scores", keys[detector], self.poll, must=False):
+        with self._alone("scores", keys[detector]), hearing(self.tell):
             found = detections.asked(self.store, detector, keys, compute, self._put)
         assert found is not None
         return found
+
+    def _alone(self, stage: str, key: str) -> AbstractContextManager[None]:
+        return self.store.lock(stage, key, lambda: self.tell(0.0), must=False)
 
     def _put(self, store: Store, key: str, found: Detection) -> None:
         self._tried(lambda: detections.keep(store, key, found))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,29 +126,52 @@ def audit(
     began = time.perf_counter()
     brings = None if network in (NONE, TRAIN) else own.loaded(network, architecture)
     store = store or Store()
-    brought = _brought(what, labels, side, tell, store)
+    course = _course(network != NONE, planting)
+    brought = _brought(what, labels, side, lambda done: tell(course.read * done, "reading"), store)
     seen = _aligned(features, brought)
-    tell(0.3, "looking for copies")
-    memory = Memory(store, lambda: tell(0.3, "another audit is at it"))
+    tell(course.read, "looking for copies")
+    memory = Memory(store, lambda done: tell(course.read, "looking for copies"))
     found, notes = plain_findings(brought, memory)
-    witness = _witness(brought, network == TRAIN, brings, lambda done, of: tell(0.35 + 0.15 * done, of), store)
-    tell(0.5, "asking the panel")
-    memory.poll = lambda: tell(0.5, "another audit is at it")
+    witness = _witness(brought, network == TRAIN, brings, _within(tell, course.copies, course.network), store)
+    tell(course.network, "asking the panel")
+    asking = _within(tell, course.network, course.panel)
+    memory.tell = lambda done: asking(done, "asking the panel")
     judged = _judged(brought, memory, seen, witness, level)
     planted = None
     if judged is not None:
         found += [*accused.accusations(brought, judged), *accused.groups(judged.detection)]
         notes += [note for note in judged.detection.notes if accused.MIXED not in note]
-        planted = _planted(brought, judged, level, tell) if planting else None
+        planted = _planted(brought, judged, level, _within(tell, course.panel, 1.0)) if planting else None
     if memory.trouble:
         notes.append(f"not all that was found is kept for a second look: {memory.trouble}")
     told = Audit(brought, judged, tuple(found), tuple(notes), 0.0, level, planted, witness)
     if witness is not None and witness.believed:
-        suspects = proving.Suspects(brought, told.flagged, told.trigger, lambda: tell(0.95, "trying what they share"))
+        suspects = proving.Suspects(
+            brought, told.flagged, told.trigger, lambda: tell(course.panel, "trying what they share")
+        )
         told = replace(told, findings=tuple(proving.proved(told.findings, suspects, witness)))
     tell(1.0, "done")
     findings = tuple(sorted(told.findings, key=lambda one: ORDER[one.cause]))
     return replace(told, findings=findings, seconds=time.perf_counter() - began)
+
+
+class _Course(NamedTuple):
+    """Where each part ends, of 1: about as long as each takes, so that the time that is left can be told from it."""
+
+    read: float
+    copies: float
+    network: float
+    panel: float
+
+
+def _course(network: bool, planting: bool) -> _Course:
+    course = _Course(0.05, 0.08, 0.55, 0.95) if network else _Course(0.12, 0.18, 0.18, 0.98)
+    return _Course(*(end / 2 for end in course)) if planting else course
+
+
+def _within(tell: Tell, begins: float, ends: float) -> Tell:
+    """Who hears of a part, as a share of the whole."""
+    return lambda done, of: tell(begins + (ends - begins) * done, of)
 
 
 def _witness(brought: Brought, train: bool, brings: Own | None, tell: Tell, store: Store) -> Witness | None:
@@ -168,12 +192,14 @@ def _judged(
     return accused.judge(brought, memory, seen, level, witness.attributions)
 
 
-def _brought(what: str | Path | Images, labels: Any, side: int | None, tell: Tell, store: Store) -> Brought:
+def _brought(
+    what: str | Path | Images, labels: Any, side: int | None, tell: Callable[[float], None], store: Store
+) -> Brought:
     if not isinstance(what, str | Path):
         return given(what, labels)
     if labels is not None:
         raise BadRequest("labels go with images; a path has its own")
-    return read(what, side=side, tell=lambda done: tell(0.3 * done, "reading"), store=store)
+    return read(what, side=side, tell=tell, store=store)
 
 
 def _aligned(features: Features | NDArray[Any] | None, brought: Brought) -> Features | None:
@@ -190,6 +216,6 @@ def _planted(brought: Brought, judged: Judged, level: float, tell: Tell) -> tupl
     return tuple(
         control.control(
             images, labels, judged.detection, level=level,
-            tell=lambda done: tell(0.6 + 0.4 * done, "planting known triggers"),
+            tell=lambda done: tell(done, "planting known triggers"),
         )
     )  # fmt: skip

@@ -13,6 +13,7 @@ from .planting import Plant as Plant
 from .planting import grown as grown
 from .scoring import EVIDENCE as EVIDENCE
 from .scoring import detect as detect
+from .side_by_side import hearing as hearing
 from .spectral import top_singular as top_singular
 from .views import reduced as reduced
 from .views import view as view

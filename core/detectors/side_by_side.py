@@ -6,8 +6,10 @@ costs more than it brings (image-spectral on 10,000 images and two cores: 33 sec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -18,8 +20,28 @@ One = TypeVar("One")
 Found = TypeVar("Found")
 
 
+_heard: ContextVar[Callable[[float], None]] = ContextVar("_heard", default=lambda done: None)
+
+
+@contextmanager
+def hearing(tell: Callable[[float], None]) -> Iterator[None]:
+    """Within, tell hears of the share of such work that is done, 0 to 1; it may raise to end it soon."""
+    before = _heard.set(tell)
+    try:
+        yield
+    finally:
+        _heard.reset(before)
+
+
 def side_by_side(work: Callable[[One], Found], pieces: Sequence[One]) -> list[Found]:
     """work(piece) of every piece, in their order, on as many cores as the linear algebra may use, at most four."""
     cores = max((library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"), default=1)
+    found = list[Found]()
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(min(AT_ONCE, cores, len(pieces))) as threads:
-        return list(threads.map(work, pieces))
+        try:
+            for one in threads.map(work, pieces):
+                found.append(one)
+                _heard.get()(len(found) / len(pieces))
+        finally:
+            threads.shutdown(cancel_futures=True)
+    return found

@@ -356,3 +356,27 @@ def test_the_same_images_and_labels_are_not_judged_again(tmp_path: Path, monkeyp
     monkeypatch.setattr(asked, "detect", lambda name, *rest: (before.append(rest[-1]), detect(name, *rest))[1])
     core.audit(path, features=features)
     assert set(before[0]) == {"repeats", "mirror", "image-spectral"}, "the parts that see the images alone are known"
+
+
+def test_the_bar_moves_evenly_and_the_panel_can_be_cancelled_and_what_was_read_is_kept(
+    tmp_path: Path, work: Counter[str]
+) -> None:
+    path = planted(tmp_path / "photos")
+    told: list[tuple[float, str]] = []
+
+    def until_asked(done: float, of: str) -> None:
+        told.append((done, of))
+        if of == "asking the panel" and done > 0.5:
+            raise Enough
+
+    with pytest.raises(Enough):
+        core.audit(path, tell=until_asked)
+    assert told == sorted(told, key=lambda one: one[0])
+    assert 0.5 < told[-1][0] < 0.9, "one view after the other"
+    work.clear()
+    whole: list[float] = []
+    assert core.audit(path, tell=lambda done, of: whole.append(done)).named == ("cat",)
+    assert work["seen"] == 1, "the broken one"
+    assert whole == sorted(whole)
+    assert max(np.diff(whole)) < 0.25
+    assert whole[-1] == 1.0
