@@ -113,6 +113,7 @@ def audit(
     architecture: str = "resnet18",
     tell: Tell = lambda done, of: None,
     store: Store | None = None,
+    cluster: str | None = None,
 ) -> Audit:
     """Audit a set: a path to one (`read` says which), or images [n, h, w, 3] uint8 with labels [n] as people have them.
 
@@ -120,14 +121,15 @@ def audit(
     counted. side: the working size in pixels. planting: also say what would have been found (core.evaluation.control).
     network: "train" trains one on the set, as its user would, and asks it, too (core.audits.networks); the path of a
     .safetensors file asks one's own, of a torchvision `architecture` (core.audits.own). tell hears how far it is, and
-    may raise to end it: what was read and said until then is kept in the store, by default the user's. BadRequest where
-    the set cannot be read, or features or weights are of something else.
+    may raise to end it: what was read and said until then is kept in the store, by default the user's. cluster: the
+    address of a Ray cluster that reads a set of files (core.audits.spread). BadRequest where the set cannot be read, or
+    features or weights are of something else.
     """
     began = time.perf_counter()
     brings = None if network in (NONE, TRAIN) else own.loaded(network, architecture)
     store = store or Store()
     course = _course(network != NONE, planting)
-    brought = _brought(what, labels, side, lambda done: tell(course.read * done, "reading"), store)
+    brought = _brought(what, labels, side, lambda done: tell(course.read * done, "reading"), store, cluster)
     seen = _aligned(features, brought)
     tell(course.read, "looking for copies")
     memory = Memory(store, lambda done: tell(course.read, "looking for copies"))
@@ -193,13 +195,20 @@ def _judged(
 
 
 def _brought(
-    what: str | Path | Images, labels: Any, side: int | None, tell: Callable[[float], None], store: Store
+    what: str | Path | Images,
+    labels: Any,
+    side: int | None,
+    tell: Callable[[float], None],
+    store: Store,
+    cluster: str | None,
 ) -> Brought:
     if not isinstance(what, str | Path):
+        if cluster is not None:
+            raise BadRequest("a cluster reads the files of a set; these images are in memory already")
         return given(what, labels)
     if labels is not None:
         raise BadRequest("labels go with images; a path has its own")
-    return read(what, side=side, tell=tell, store=store)
+    return read(what, side=side, tell=tell, store=store, cluster=cluster)
 
 
 def _aligned(features: Features | NDArray[Any] | None, brought: Brought) -> Features | None:

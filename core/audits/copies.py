@@ -99,7 +99,7 @@ def _small(images: Images) -> NDArray[np.float32]:
         some = images[start : start + BLOCK].astype(np.float32)
         down = np.add.reduceat(some, rows[:-1], axis=1) / np.diff(rows)[:, None, None]
         across = np.add.reduceat(down, columns[:-1], axis=2) / np.diff(columns)[:, None]
-        blocks.append(across.reshape(len(some), -1))
+        blocks.append(across.reshape(len(some), -1).astype(np.float32))
     return np.concatenate(blocks)
 
 

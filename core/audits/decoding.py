@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import repeat
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from core.types import BadRequest, Images
 LARGEST, SMALLEST = 224, 8  # pixels a side of the working size
 ALIKE = 0.99  # of the images, from which on their common size is the working size
 HEADS = 0.2  # of the time, about, that the heads take
+ELSEWHERE = 0.95  # of the pictures' time, where others read them
 AT_ONCE = 4  # threads, each of which holds an unpacked picture of up to 40 million pixels
 BATCH, BATCH_BYTES = 64, 2**20  # pictures that a thread gets at a time, and how large their files may be together
 MOST_WAITING = 2**22  # bytes of files, above which no more wait than there are threads
@@ -40,24 +41,50 @@ MOST_WAITING = 2**22  # bytes of files, above which no more wait than there are 
 Tell = Callable[[float], None]
 
 
+class Elsewhere(Protocol):
+    """Who reads files elsewhere (core.audits.spread): what it has read is known, and the rest is read here."""
+
+    def heads(self, files: Sequence[str | Fault], marks: Sequence[Stamp], heads: Heads, tell: Tell) -> None:
+        """Look at the heads that are not known, and note them."""
+
+    def pictures(self, files: Sequence[str | Fault], rows: Rows, tell: Tell) -> None:
+        """Read what is missing, and bring it onto the shelf."""
+
+
 def decoded(
-    found: Found, source: str, told: Sequence[str], side: int | None, tell: Tell, shelf: Shelf | None = None
+    found: Found,
+    source: str,
+    told: Sequence[str],
+    side: int | None,
+    tell: Tell,
+    shelf: Shelf | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Brought:
     """Read all images of a set; BadRequest where none can be read, or all would not fit into free memory.
 
     told: sentences on the set as it was listed; what comes to light while it is read follows. shelf: where what was
-    read before lies, and what is read now is put.
+    read before lies, and what is read now is put. elsewhere: who else reads, where the set is one of files.
     """
     pixels.check_side(side)
     with known.alone(shelf, lambda: tell(0.0)):
         marks = found.stamps()
         heads = Heads(shelf if len(marks) else None)
+        if elsewhere and found.files and side is None:
+            with known.kept(heads):
+                elsewhere.heads(found.files(), marks, heads, lambda done: tell(HEADS * done))
+            tell = _after(tell, HEADS)
         (height, width), why = _working_size(found, side, heads, marks, tell)
         total = len(found.names)
         _check_room(total, height, width)
         rows = Rows(marks, total, (height, width))
         begin = HEADS if side is None and found.size is None else 0.0
         reader = _Reader(found, rows, heads, Known(heads.shelf, rows))
+        reader.take()
+        if elsewhere and found.files:
+            elsewhere.pictures(found.files(), rows, lambda done: tell(begin + (1 - begin) * ELSEWHERE * done))
+            begin += (1 - begin) * ELSEWHERE
+            reader.known.look()
+            reader.known.take(heads)
         reader.read(lambda done: tell(begin + (1 - begin) * done))
     if len(reader.unreadable) == total:
         raise BadRequest(_none_readable(total, reader.unreadable[0]))
@@ -85,11 +112,14 @@ class _Reader:
         self.faults: dict[int, str] = {}
         self.before = 0  # images that need not be read again
 
-    def read(self, tell: Tell) -> None:
-        """All that is not known."""
+    def take(self) -> None:
+        """All that is known by its stamp."""
         self.known.take(self.heads)
+        self.before = len(self.rows.modes) - len(self.rows.missing())
+
+    def read(self, tell: Tell) -> None:
+        """All that is missing."""
         places = self.rows.missing()
-        self.before = len(self.rows.modes) - len(places)
         with known.kept(self.heads, self.known), closing(self._decoded(places)) as batches:
             for done, batch in batches:
                 for file, seen in batch:
@@ -206,6 +236,11 @@ def _without_gaps(images: Images, rows: NDArray[np.int64]) -> Images:
     return images[: len(rows)]
 
 
+def _after(tell: Tell, begin: float) -> Tell:
+    """Who hears of what is left after a first part."""
+    return lambda done: tell(begin + (1 - begin) * done)
+
+
 def _threads() -> int:
     """As many as there are cores for this process, at most four."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -215,6 +250,17 @@ def _threads() -> int:
 def _decode(batch: Sequence[_File], shape: tuple[int, int]) -> _Batch:
     """What a network sees of images, or why it sees nothing."""
     return [(file, _seen(file.raw, shape)) for file in batch]
+
+
+def into(rows: Rows, place: int, file: IO[bytes]) -> None:
+    """Decode a file into its row, which stays empty where it cannot be read."""
+    try:
+        data = contents(file)
+    except BadRequest:
+        return
+    found = _seen(data, rows.shape)
+    if isinstance(found, pixels.Seen):
+        rows.put(place, digest(data), found)
 
 
 def _seen(raw: bytes | Row, shape: tuple[int, int]) -> pixels.Seen | BadRequest:
@@ -296,7 +342,7 @@ def _sizes(found: Found, heads: Heads, marks: Sequence[Stamp], tell: Tell) -> ND
     with known.kept(heads):
         for done, (place, raw) in enumerate(zip(places, _each(found, places if before else None), strict=True)):
             try:
-                sizes.append(_size(raw))
+                sizes.append(head(raw))
                 if len(marks):
                     heads.note(_stamp(found, marks[place], raw), sizes[-1])  # type: ignore[arg-type]  # no Fault
             except BadRequest as error:
@@ -308,7 +354,8 @@ def _sizes(found: Found, heads: Heads, marks: Sequence[Stamp], tell: Tell) -> ND
     return np.array(sizes, np.int64)
 
 
-def _size(raw: Raw) -> tuple[int, int]:
+def head(raw: Raw) -> Shape:
+    """Height and width of an image, by its head; BadRequest where it has none."""
     if isinstance(raw, Fault):
         raise BadRequest(raw.why)
     if isinstance(raw, Row):

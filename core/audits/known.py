@@ -150,11 +150,12 @@ class Known:
         self.used: dict[str, dict[int, int]] = {}  # of a block, by its row: the place in the set
         self._new: list[int] = []
         self._since = time.monotonic()
-        self._look()
+        self.look()
 
-    def _look(self) -> None:
-        for key, artefact in () if self.shelf is None else self.shelf.read(PIXELS):
-            if key in self.blocks or artefact.document["shape"] != list(self.rows.shape):
+    def look(self) -> None:
+        """What is on the shelf now, and was not at the last look."""
+        for key, artefact in () if self.shelf is None else self.shelf.read(PIXELS, self.blocks):
+            if artefact.document["shape"] != list(self.rows.shape):
                 continue
             self.blocks[key], self.used[key] = artefact, {}
             rows = artefact.array(ROWS, mmap_mode="r")
@@ -222,8 +223,8 @@ class Known:
                 self.shelf.forget(PIXELS, key)
 
 
-def put(shelf: Shelf, rows: Rows, places: Sequence[int]) -> None:
-    """Put images at some places onto a shelf, as a block."""
+def put(shelf: Shelf, rows: Rows, places: Sequence[int], key: str | None = None) -> None:
+    """Put images at some places onto a shelf, as a block; key: its name, by default its content's."""
     modes = sorted({str(rows.modes[place]) for place in places})
     block = np.empty(len(places), [*_HEAD, ("mode", "u1"), ("pixels", "u1", (*rows.shape, 3))])
     block["stamp"] = _numbers([rows.stamps[place] or bytes(16) for place in places])
@@ -233,7 +234,7 @@ def put(shelf: Shelf, rows: Rows, places: Sequence[int]) -> None:
     block["pixels"] = rows.images[places]
     doubts = {str(row): rows.doubts[place] for row, place in enumerate(places) if place in rows.doubts}
     shelf.write(
-        PIXELS, _key(PIXELS, block), {ROWS: block}, {"shape": list(rows.shape), "modes": modes, "doubts": doubts}
+        PIXELS, key or _key(PIXELS, block), {ROWS: block}, {"shape": list(rows.shape), "modes": modes, "doubts": doubts}
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -38,19 +38,20 @@ class Shelf:
         self._whole = store
         self._left: float | None = None  # bytes that may still be written, once that was looked at
 
-    def read(self, stage: str) -> Iterator[tuple[str, Artefact]]:
+    def read(self, stage: str, but: Collection[str] = ()) -> Iterator[tuple[str, Artefact]]:
         """The checked artefacts of a stage, with their keys; those that are damaged or go meanwhile are left out."""
         with suppress(OSError):  # there is no such shelf, or it cannot be written
             os.utime(self.folder)
-        for key in self.keys(stage):
+        for key in self._keys(stage):
             found = None
+            if key in but:
+                continue
             with suppress(OSError, PoisonscopeError):
                 found = self.store.read(stage, key)
             if found is not None:
                 yield key, found
 
-    def keys(self, stage: str) -> list[str]:
-        """The keys of a stage."""
+    def _keys(self, stage: str) -> list[str]:
         with suppress(OSError):
             return sorted(place.name for place in (self.folder / stage).iterdir())
         return []
@@ -61,7 +62,7 @@ class Shelf:
             return
         size = sum(array.nbytes for array in arrays.values())
         try:
-            if not self._room(size):
+            if not self.room(size):
                 return
             self.store.write(stage, key, arrays=arrays, document=document)
             os.utime(self.folder)
@@ -80,7 +81,7 @@ class Shelf:
         with suppress(PoisonscopeError, OSError):
             self.store.delete(stage, key)
 
-    def _room(self, size: int) -> bool:
+    def room(self, size: int) -> bool:
         """Whether so many bytes more may be written; other shelves go for them."""
         if self._left is None or size > self._left:
             self._left = self._made(size)
