@@ -21,7 +21,10 @@ ROOT = Path(__file__).resolve().parents[1]
 START = "from ray.scripts.scripts import main; main()"  # the program `ray`, wherever its script may lie
 IPS = ("127.0.0.2", "127.0.0.3")  # Ray takes 127.0.0.1 for this machine's outward address
 PATIENCE = 120.0
-LINE = re.compile(r"core\.sweeps\.node: (?:begins cell (?P<begun>\w+)|stored (?P<stage>[\w-]+) (?P<key>\w+))")
+LINE = re.compile(
+    r"core\.(?:sweeps\.node|audits\.blocks): "
+    r"(?:begins (?:cell|block) (?P<begun>\w+)|stored (?P<stage>[\w-]+) (?P<key>\w+))"
+)
 
 
 @dataclass

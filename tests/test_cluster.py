@@ -20,13 +20,14 @@ import pytest
 from benchmarks._nodes import ROOT, Nodes, two_nodes
 from core import datasets, jobs
 from core.cli import sweep as cli_sweep
+from core.clusters import connection
+from core.clusters.places import Place, place
 from core.configuration import RunConfig, grid, stages
 from core.configuration.grid import Sweep, cell_key, cells
 from core.results.result import Result
 from core.store.shared import Share, SharedStore
 from core.store.stores import Store
 from core.sweeps import cluster, execution, node, planning
-from core.sweeps.places import Place, place
 from core.types import BadRequest, Cancelled, DataUnavailable, Event
 
 DEADLINE = 240
@@ -108,7 +109,7 @@ def test_the_same_sweep_asked_for_elsewhere_is_carried_out_there(own_home):
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "127.0.0.1:99999"])
 def test_where_nobody_listens_is_said_at_once(address):
     with pytest.raises(BadRequest, match=f"no Ray cluster can be used at '{address}'"):
-        cluster._reachable(address)
+        connection._reachable(address)
 
 
 # --- a node's side ---------------------------------------------------------------------------------------
@@ -200,7 +201,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeRay]:
         def connected(_: Place) -> Iterator[FakeRay]:
             yield ray
 
-        monkeypatch.setattr(cluster, "_connected", connected)
+        monkeypatch.setattr(cluster, "connected", connected)
         board = SimpleNamespace(read=SimpleNamespace(remote=lambda: "news"))
         monkeypatch.setattr(cluster, "_board", lambda _: board)
         return ray

@@ -13,7 +13,7 @@ from core.configuration import stages
 from core.configuration.config import DefenceConfig, RunConfig
 from core.configuration.settings import configure
 from core.evaluation import filter as filtering
-from core.results import result as result_module
+from core.results import detections
 from core.results.result import Result, summarise
 from core.store.stores import Store
 from core.types import Cancelled, Detection, Event
@@ -187,7 +187,8 @@ def test_what_could_not_be_judged_is_stored_with_the_scores_and_takes_no_place_w
     store = Store(tmp_path)
     words = Detection(np.zeros(4), unjudged=np.array([True, False]), notes=("1 class is too small to judge",))
     for key, found in (("a" * 64, words), ("b" * 64, Detection(np.arange(4.0)))):
-        again = result_module._detection(result_module._keep(store, key, found))
+        detections.keep(store, key, found)
+        again = detections.kept(store, key)
         assert (again.notes, again.unjudged is None) == (found.notes, found.unjudged is None)
     assert again.notes == ()
     assert set(store.read("scores", "b" * 64).document) >= {"arrays", "class_threshold"}

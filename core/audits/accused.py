@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.audits.asked import Memory
 from core.audits.brought import Brought
 from core.audits.finding import ACCUSED, Found, Judged, listed, nobody, plain
-from core.detectors import detect, drawn_by, listening
 from core.types import Detection, Features, Finding
 
 DETECTOR, LEVEL = "panel", 0.01
@@ -20,14 +20,14 @@ FEWEST_CLASSES = 2
 
 def judge(
     brought: Brought,
+    memory: Memory,
     features: Features | None = None,
     level: float = LEVEL,
     attributions: Features | None = None,
-    tell: Callable[[float], None] = lambda done: None,
 ) -> Judged | None:
     """The panel on the labelled images of a set, and on features [n, d] where there are any; None without a label.
 
-    attributions [m, a]: of the m labelled images alone (core.audits.networks). tell hears of the share that is done.
+    attributions [m, a]: of the m labelled images alone (core.audits.networks). memory: what it said of them before.
     """
     ids = np.flatnonzero(brought.labels >= 0)
     if not len(ids):
@@ -35,10 +35,7 @@ def judge(
     whole = len(ids) == len(brought.labels)
     images = brought.images if whole else brought.images[ids]
     seen = None if features is None else features[ids]
-    evidence = {"images": images} | ({} if attributions is None else {"attributions": attributions})
-    # Drawn by the images: a network's rounding, which another runtime does otherwise, draws nothing.
-    with drawn_by(images), listening(tell):
-        found = detect(DETECTOR, seen, brought.labels[ids], None, {"level": level}, evidence)
+    found = memory.said(DETECTOR, level, brought.labels[ids], images, seen, attributions)
     assert found.cut is not None
     flagged = found.scores > found.cut[brought.labels[ids]]
     return Judged(ids, found, flagged)

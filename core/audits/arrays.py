@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.audits import limits, scales, zips
-from core.audits.found import SPLITS, Found, Raw, some
+from core.audits.found import SPLITS, Found, Raw, chosen, some
 from core.detectors import as_labels, free_memory
 from core.types import BadRequest
 
@@ -87,8 +87,9 @@ def _found(kind: str, path: Path, pairs: Sequence[tuple[Stored, Stored | None, s
         names=names,
         labels=labels,
         splits=splits,
-        stream=lambda: (
-            raw for (images, _, _), form in zip(pairs, forms, strict=True) for raw in _rows(images, form, late)
+        stream=lambda places=None: chosen(
+            (raw for (images, _, _), form in zip(pairs, forms, strict=True) for raw in _rows(images, form, late)),
+            places,
         ),
         late=late,
         notes=tuple(dict.fromkeys(notes)),

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.audits import accused, networks, own, proving
+from core.audits.asked import Memory
 from core.audits.asking import Own
 from core.audits.brought import Brought
 from core.audits.finding import CAUSES, Found, Judged, listed
@@ -21,6 +22,7 @@ from core.audits.networks import Tell, Witness
 from core.audits.plainly import plain_findings
 from core.audits.sources import read
 from core.evaluation import Control, Rebuilt, control, rebuilt
+from core.store import Store
 from core.types import BadRequest, Features, Images, Mask
 
 Meant = tuple[tuple[str, ...], bytes]  # a finding's classes, and its images
@@ -112,6 +114,8 @@ def audit(
     output: str | None = None,
     layer: str | None = None,
     tell: Tell = lambda done, of: None,
+    store: Store | None = None,
+    cluster: str | None = None,
 ) -> Audit:
     """Audit a set: a path to one (`read` says which), or images [n, h, w, 3] uint8 with labels [n] as people have them.
 
@@ -120,59 +124,98 @@ def audit(
     network: "train" trains one on the set, as its user would, and asks it, too (core.audits.networks); the path of a
     .safetensors or .onnx file asks one's own (core.audits.own): weights are of a torchvision `architecture`, and of an
     ONNX file `output` names the class scores, `layer` the value that is judged, where they are not found by
-    themselves. tell hears how far it is. BadRequest where the set cannot be read, or features, weights or classes are
-    of something else.
+    themselves. tell hears how far it is, and may raise to end it: what was read and said until then is kept in the
+    store, by default the user's. cluster: the address of a Ray cluster that reads a set of files (core.audits.spread).
+    BadRequest where the set cannot be read, or features, weights or classes are of something else.
     """
     began = time.perf_counter()
     brings = None if network in (NONE, TRAIN) else own.loaded(network, architecture, output, layer)
-    brought = _brought(what, labels, side, tell)
+    store = store or Store()
+    course = course_of(network != NONE, planting)
+    brought = _brought(what, labels, side, lambda done: tell(course.read * done, "reading"), store, cluster)
     seen = _aligned(features, brought)
-    tell(0.3, "looking for copies")
-    found, notes = plain_findings(brought)
-    witness = _witness(brought, network == TRAIN, brings, lambda done, of: tell(0.35 + 0.15 * done, of))
+    tell(course.read, "looking for copies")
+    memory = Memory(store, lambda done: tell(course.read, "looking for copies"))
+    found, notes = plain_findings(brought, memory)
+    witness = _witness(brought, network == TRAIN, brings, _within(tell, course.copies, course.network), store)
     notes += [] if witness is None else witness.notes
     if witness is not None and brings is not None:
         witness = replace(witness, brought=(str(network), architecture, output))
-    tell(0.5, "asking the panel")
-    judged = _judged(brought, seen, witness, level, lambda done: tell(0.5 + 0.1 * done, "asking the panel"))
+    tell(course.network, "asking the panel")
+    asking = _within(tell, course.network, course.panel)
+    memory.tell = lambda done: asking(done, "asking the panel")
+    judged = _judged(brought, memory, seen, witness, level)
     planted = None
     if judged is not None:
         found += [*accused.accusations(brought, judged), *accused.groups(judged.detection)]
         notes += [note for note in judged.detection.notes if accused.MIXED not in note]
-        planted = _planted(brought, judged, level, tell) if planting else None
+        planted = _planted(brought, judged, level, _within(tell, course.panel, 1.0)) if planting else None
+    if memory.trouble:
+        notes.append(f"not all that was found is kept for a second look: {memory.trouble}")
     told = Audit(brought, judged, tuple(found), tuple(notes), 0.0, level, planted, witness)
     if witness is not None and witness.believed:
-        suspects = proving.Suspects(brought, told.flagged, told.trigger, lambda: tell(0.95, "trying what they share"))
+        suspects = proving.Suspects(
+            brought, told.flagged, told.trigger, lambda: tell(course.panel, "trying what they share")
+        )
         told = replace(told, findings=tuple(proving.proved(told.findings, suspects, witness)))
     tell(1.0, "done")
     findings = tuple(sorted(told.findings, key=lambda one: ORDER[one.cause]))
     return replace(told, findings=findings, seconds=time.perf_counter() - began)
 
 
-def _witness(brought: Brought, train: bool, brings: Own | None, tell: Tell) -> Witness | None:
+class Course(NamedTuple):
+    """Where each part ends, of 1: about as long as each takes, so that the time that is left can be told from it."""
+
+    read: float
+    copies: float
+    network: float
+    panel: float
+
+
+def course_of(network: bool, planting: bool) -> Course:
+    """Where the parts of an audit end that asks a network, or plants known triggers."""
+    course = Course(0.05, 0.08, 0.55, 0.95) if network else Course(0.12, 0.18, 0.18, 0.98)
+    return Course(*(end / 2 for end in course)) if planting else course
+
+
+def _within(tell: Tell, begins: float, ends: float) -> Tell:
+    """Who hears of a part, as a share of the whole."""
+    return lambda done, of: tell(begins + (ends - begins) * done, of)
+
+
+def _witness(brought: Brought, train: bool, brings: Own | None, tell: Tell, store: Store) -> Witness | None:
     if train:
-        return networks.trained(brought, tell)
+        return networks.trained(brought, tell, store=store)
     return None if brings is None else own.asked(brought, brings, tell)
 
 
 def _judged(
-    brought: Brought, seen: Features | None, witness: Witness | None, level: float, tell: Callable[[float], None]
+    brought: Brought, memory: Memory, seen: Features | None, witness: Witness | None, level: float
 ) -> Judged | None:
     """The panel's word; a network that is believed is asked, too, where no features were given by its layer as well."""
     if witness is None or not witness.believed:
-        return accused.judge(brought, seen, level, tell=tell)
+        return accused.judge(brought, memory, seen, level)
     if seen is None:
         seen = np.zeros((len(brought), witness.features.shape[1]), np.float32)
         seen[witness.ids] = witness.features
-    return accused.judge(brought, seen, level, witness.attributions, tell)
+    return accused.judge(brought, memory, seen, level, witness.attributions)
 
 
-def _brought(what: str | Path | Images, labels: Any, side: int | None, tell: Tell) -> Brought:
+def _brought(
+    what: str | Path | Images,
+    labels: Any,
+    side: int | None,
+    tell: Callable[[float], None],
+    store: Store,
+    cluster: str | None,
+) -> Brought:
     if not isinstance(what, str | Path):
+        if cluster is not None:
+            raise BadRequest("a cluster reads the files of a set; these images are in memory already")
         return given(what, labels)
     if labels is not None:
         raise BadRequest("labels go with images; a path has its own")
-    return read(what, side=side, tell=lambda done: tell(0.3 * done, "reading"))
+    return read(what, side=side, tell=tell, store=store, cluster=cluster)
 
 
 def _aligned(features: Features | NDArray[Any] | None, brought: Brought) -> Features | None:
@@ -189,6 +232,6 @@ def _planted(brought: Brought, judged: Judged, level: float, tell: Tell) -> tupl
     return tuple(
         control.control(
             images, labels, judged.detection, level=level,
-            tell=lambda done: tell(0.6 + 0.4 * done, "planting known triggers"),
+            tell=lambda done: tell(done, "planting known triggers"),
         )
     )  # fmt: skip

@@ -19,7 +19,9 @@ NOISE = 8  # grey levels by which two pictures of one thing may differ anywhere
 FEW = 0.1  # of the places: so many may differ by more, as where one of the two bears a stamp
 SMALL, DIRECTIONS = 8, 32
 MOST = 100_000  # images
+VERSION = 1  # raise it when other copies are found
 BLOCK = 1_000  # images that are compared at a time
+AT_A_TIME = 128  # images that are compared with all others at a time: more of them leave the processor's cache
 FLAT = 4.0  # standard deviation in grey levels, below which an image is like many others
 
 Pixels = NDArray[np.uint8]
@@ -97,7 +99,7 @@ def _small(images: Images) -> NDArray[np.float32]:
         some = images[start : start + BLOCK].astype(np.float32)
         down = np.add.reduceat(some, rows[:-1], axis=1) / np.diff(rows)[:, None, None]
         across = np.add.reduceat(down, columns[:-1], axis=2) / np.diff(columns)[:, None]
-        blocks.append(across.reshape(len(some), -1))
+        blocks.append(across.reshape(len(some), -1).astype(np.float32))
     return np.concatenate(blocks)
 
 
@@ -109,12 +111,16 @@ def _projected(small: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _nearest(points: NDArray[np.float32]) -> Ids:
-    """The nearest other one of each of points [n, c], [n]."""
-    squares = (points**2).sum(1)
+    """The nearest other one of each of points [n, c], [n].
+
+    Of all y the nearest to x has the largest x . y - |y|^2 / 2, which is one product of matrices.
+    """
+    ones = np.ones((len(points), 1), points.dtype)
+    here = np.concatenate([points, ones], axis=1)
+    there = np.concatenate([points, -(points**2).sum(1, keepdims=True) / 2], axis=1).T
     nearest = np.empty(len(points), np.int64)
-    for start in range(0, len(points), BLOCK):
-        some = points[start : start + BLOCK]
-        apart = squares - 2 * (some @ points.T)
-        apart[np.arange(len(some)), np.arange(start, start + len(some))] = np.inf
-        nearest[start : start + BLOCK] = apart.argmin(1)
+    for start in range(0, len(points), AT_A_TIME):
+        close = here[start : start + AT_A_TIME] @ there
+        close[np.arange(len(close)), np.arange(start, start + len(close))] = -np.inf
+        nearest[start : start + AT_A_TIME] = close.argmax(1)
     return nearest

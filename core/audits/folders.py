@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
+from stat import S_ISREG
 from typing import IO, NamedTuple
 
-from core.audits import layout
-from core.audits.found import MOST_ENTRIES, Fault, Found, Raw, readable
+from core.audits import layout, stamps
+from core.audits.found import MOST_ENTRIES, Fault, Found, Places, Raw, readable
 from core.types import BadRequest
 
 AWAY, FOLDED, BROKEN = "links that lead outside", "links to folders of the set", "links that lead nowhere"
@@ -47,27 +49,42 @@ def found(root: Path, walk: Walked) -> Found:
     # One that has an image's name and is here nevertheless is a pipe or a device.
     skipped = walk.skipped + Counter(layout.why_skipped(path) or layout.OTHER for path in walk.others)
     arranged = layout.arrange(walk.images)
+    files = cache(lambda: [f"{root}/{path}" for path in walk.images])
     return Found(
         kind="class folders",
         names=[readable(path) for path in walk.images],
         labels=arranged.labels,
         splits=[readable(split) for split in arranged.splits],
-        stream=lambda: (opened(root / path) for path in walk.images),
+        stream=streamed(files),
         skipped=layout.told(skipped),
         notes=arranged.notes,
+        stamps=lambda: stamps.of_files(files()),
+        files=files,
     )
 
 
-def opened(path: Path) -> IO[bytes] | Fault:
+def opened(path: str | Fault) -> IO[bytes] | Fault:
     """A regular file, or why it cannot be opened; a pipe would wait for ever."""
+    if isinstance(path, Fault):
+        return path
     try:
-        if not path.exists():
-            return Fault("there is no such file")
-        if not path.is_file():
+        if not S_ISREG(os.stat(path).st_mode):
             return Fault("is no file")
-        return path.open("rb")
+        return open(path, "rb")
+    except FileNotFoundError:
+        return Fault("there is no such file")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         return Fault(f"cannot be opened: {getattr(error, 'strerror', None) or 'its name is none'}")
+
+
+def streamed(files: Callable[[], Sequence[str | Fault]]) -> Callable[..., Iterator[Raw]]:
+    """A stream of files."""
+
+    def stream(places: Places = None) -> Iterator[Raw]:
+        where = files()
+        return (opened(path) for path in (where if places is None else (where[place] for place in places)))
+
+    return stream
 
 
 def _entries(root: Path, folder: str, skipped: Counter[str]) -> list[os.DirEntry[str]]:
@@ -111,24 +128,21 @@ def _not_followed(entry: os.DirEntry[str], inside: Path) -> str | None:
     return FOLDED if target.is_dir() else None
 
 
-def streamed(root: Path, paths: Iterable[str]) -> Iterator[Raw]:
-    """The files at paths that somebody wrote down: relative to the root, within it when all links are followed."""
-    inside = Path(os.path.realpath(root))
-    for path in paths:
-        yield _written(inside, path)
+def located(root: Path, path: str) -> str | Fault:
+    """Where a file lies whose path somebody wrote down: relative to the root, within it when all links are followed.
 
-
-def _written(inside: Path, path: str) -> Raw:
+    The root's own links are followed already.
+    """
     if not path:
         return Fault("no path is given")
     if "://" in path:
         return Fault("is an address, not a file")
     try:
-        place = inside / path
+        place = root / path
         if "\\" in path and not place.exists():
-            place = inside / path.replace("\\", "/")
-        if not Path(os.path.realpath(place)).is_relative_to(inside):
+            place = root / path.replace("\\", "/")
+        if not Path(os.path.realpath(place)).is_relative_to(root):
             return Fault("leads outside the folder of the table")
     except (OSError, ValueError):
         return Fault("is no file's name")
-    return opened(place)
+    return str(place)

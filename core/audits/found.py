@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,27 +37,62 @@ class Row(NamedTuple):
 
 
 Raw = IO[bytes] | Row | Fault
+Stamp = bytes  # core.audits.stamps
+Places = Sequence[int] | None  # of images among all that are listed, ascending; None: all of them
+
+
+class Stream(Protocol):
+    """Hands out the images at some places, as often as it is called.
+
+    A file is closed by who gets it, before the next is asked for.
+    """
+
+    def __call__(self, places: Places = None) -> Iterator[Raw]:
+        """The images at these places, in that order."""
+
+
+def no_stamps() -> list[Stamp]:
+    """Of what is not kept: an array is as quickly read as what would be kept of it."""
+    return []
 
 
 @dataclass(frozen=True)
 class Found:
     """A set as it lies there. names, labels (a class's name or None) and splits ("": none) have one entry an image.
 
-    stream: hands out each image in that order, as often as it is called; a file is closed by who gets it, before the
-    next is asked for. size: height and width where the format has one for all. notes: sentences on how it was read.
-    doubtful: as in Brought. late: sentences that come to light while the images are streamed.
+    stream: hands them out. size: height and width where the format has one for all. notes: sentences on how it was
+    read. doubtful: as in Brought. late: sentences that come to light while the images are streamed.
+    stamps: by what each image would be known again, none where it would not be. files: where each of them lies, of a
+    set of files.
     """
 
     kind: str
     names: Sequence[str]
     labels: Sequence[str | None]
     splits: Sequence[str]
-    stream: Callable[[], Iterator[Raw]]
+    stream: Stream
     skipped: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     doubtful: tuple[Unreadable, ...] = ()
     size: tuple[int, int] | None = None
     late: list[str] = field(default_factory=list)
+    stamps: Callable[[], Sequence[Stamp]] = no_stamps
+    files: Callable[[], Sequence[str | Fault]] | None = None
+
+
+def chosen(items: Iterable[Any], places: Places) -> Iterator[Any]:
+    """Those at some places, which ascend."""
+    if places is None:
+        yield from items
+        return
+    wanted = iter(places)
+    place = next(wanted, -1)
+    for at, item in enumerate(items):
+        if place < 0:
+            return
+        if at == place:
+            yield item
+            place = next(wanted, -1)
 
 
 def codes(labels: Sequence[str | None]) -> tuple[Labels, tuple[str, ...]]:

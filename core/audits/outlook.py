@@ -12,7 +12,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from core.audits import networks
-from core.audits.auditing import Audit
+from core.audits.auditing import Audit, course_of
 from core.configuration import MODELS
 from core.jobs import estimates
 
@@ -44,19 +44,22 @@ def stages(images: int, *, side: int = USUAL, planting: bool = False, network: b
     """The stages of an audit of so many images, side x side pixels as it looks at them, and what each may take."""
     area = (min(side, MOST) / USUAL) ** 2
     panel = (PANEL[0] + PANEL[1] * images) * area
+    course = course_of(network, planting)
     told = [
-        Stage("reading", 0.0, 0.3, READING * images * (side / USUAL) ** 2),
-        Stage("looking for copies", 0.3, 0.35, COPIES * images * area),
+        Stage("reading", 0.0, course.read, READING * images * (side / USUAL) ** 2),
+        Stage("looking for copies", course.read, course.copies, COPIES * images * area),
     ]
     if network:
+        begins, share = course.copies, course.network - course.copies
         told += [
-            one._replace(begins=0.35 + 0.15 * one.begins, ends=0.35 + 0.15 * one.ends) for one in _network(images, side)
+            one._replace(begins=begins + share * one.begins, ends=begins + share * one.ends)
+            for one in _network(images, side)
         ]
-    told.append(Stage("asking the panel", 0.5, 0.6, panel))
+    told.append(Stage("asking the panel", course.network, course.panel, panel))
     if planting:
-        told.append(Stage("planting known triggers", 0.6, 1.0, PLANTING * panel))
+        told.append(Stage("planting known triggers", course.panel, 1.0, PLANTING * panel))
     if network:
-        told.append(Stage("trying what they share", 0.95, 1.0, PROVING))
+        told.append(Stage("trying what they share", course.panel, 1.0, PROVING))
     return told
 
 

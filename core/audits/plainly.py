@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
+from core.audits.asked import Memory
 from core.audits.brought import Brought
-from core.audits.copies import MOST, NOISE, Alike, Pairs, alike
+from core.audits.copies import MOST, NOISE, Alike, Pairs
 from core.audits.finding import Found, listed, nobody, places, plain
-from core.types import Ids
+from core.types import Ids, Images
 
 BLANK = 2.0  # standard deviation in grey levels, below which nothing is to be seen
 TOLD = 3  # names in a sentence
+TOGETHER = 2**20  # bytes of images that are looked at at a time
 
 
-def plain_findings(brought: Brought) -> tuple[list[Found], list[str]]:
+def plain_findings(brought: Brought, memory: Memory) -> tuple[list[Found], list[str]]:
     """Copies, twins, leaks, blank images and unreadable files; and sentences on what was not looked for."""
     found = [*_unreadable(brought), *_blank(brought)]
     if len(brought.images) < 2:
         return found, []
-    same = alike(brought.images)
+    same = memory.alike(brought.images)
     notes = [] if same.near is not None else [f"near copies are looked for among at most {MOST:,} images"]
     return [*found, *_copies(brought, same), *_twins(brought, same), *_leaks(brought, same)], notes
 
@@ -36,11 +39,24 @@ def _unreadable(brought: Brought) -> Iterator[Found]:
 
 
 def _blank(brought: Brought) -> Iterator[Found]:
-    spread = np.array([float(image.astype(np.float32).std(axis=(0, 1)).max()) for image in brought.images])
-    blank = places(spread < BLANK)
+    blank = places(_spreads(brought.images) < BLANK)
     if len(blank):
         names = listed([brought.names[row] for row in blank], TOLD)
         yield Found("blank", _classes(brought, blank), blank, None, f"{_images(len(blank))} blank: {names}.")
+
+
+def _spreads(images: Images) -> NDArray[np.float32]:
+    """The standard deviation of each image's most varied channel, [n], in grey levels."""
+    found = np.zeros(len(images), np.float32)
+    rows = max(1, TOGETHER // max(1, images[0].nbytes)) if len(images) else 1
+    for start in range(0, len(images), rows):
+        some = images[start : start + rows]
+        # Of whole numbers, so that the sums are exact whatever they are taken over.
+        count = some.shape[1] * some.shape[2]
+        pixels = some.reshape(len(some), count, 3).astype(np.int64)
+        squares, sums = np.einsum("npc,npc->nc", pixels, pixels), pixels.sum(1)
+        found[start : start + rows] = np.sqrt((count * squares - sums**2).max(1)) / count
+    return found
 
 
 def _copies(brought: Brought, same: Alike) -> Iterator[Found]:

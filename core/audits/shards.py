@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,8 +17,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.audits import columns, folders, limits
-from core.audits.found import Fault, Found, Raw, counted, readable
+from core.audits import columns, folders, limits, stamps
+from core.audits.found import Fault, Found, Places, Raw, counted, readable
 from core.audits.tars import split_of
 from core.configuration import reading
 from core.types import BadRequest
@@ -51,7 +53,8 @@ def found(paths: Sequence[Path], root: Path) -> Found:
         names=[f"{shard.name}:{row}" for shard in shards for row in range(len(shard.labels))],
         labels=[label for shard in shards for label in shard.labels],
         splits=splits,
-        stream=lambda: (raw for shard in shards for raw in _streamed(shard)),
+        stream=lambda places=None: _all(shards, places),
+        stamps=lambda: [stamp for shard in shards for stamp in stamps.of_members(str(shard.path), len(shard.labels))],
         notes=_told(shards),
     )
 
@@ -154,18 +157,32 @@ def _column(file: Any, name: str | None, read: Callable[[Any], Any]) -> list[Any
 # --- pictures ---------------------------------------------------------------------------------------------
 
 
-def _streamed(shard: Shard) -> Iterator[Raw]:
-    count, total = 0, len(shard.labels)
+def _all(shards: Sequence[Shard], places: Places) -> Iterator[Raw]:
+    """The pictures at some places of all shards; one of which none is wanted is not opened."""
+    begins = 0
+    for shard in shards:
+        ends = begins + len(shard.labels)
+        if places is None:
+            yield from _streamed(shard, range(len(shard.labels)))
+        elif wanted := [place - begins for place in places[bisect_left(places, begins) : bisect_left(places, ends)]]:
+            yield from _streamed(shard, wanted)
+        begins = ends
+
+
+def _streamed(shard: Shard, rows: Sequence[int]) -> Iterator[Raw]:
+    begins, count = 0, 0
     with ExitStack() as stack:
         try:
             file = stack.enter_context(pq.ParquetFile(shard.path))
             for batch in file.iter_batches(batch_size=AT_ONCE, columns=[shard.taken.image], use_threads=False):
-                for value in batch.column(0):
+                ends = begins + len(batch)
+                for row in rows[bisect_left(rows, begins) : bisect_left(rows, ends)]:
                     count += 1
-                    yield _raw(value.as_py(), shard.path.parent)
+                    yield _raw(batch.column(0)[row - begins].as_py(), shard.path.parent)
+                begins = ends
         except (pa.ArrowException, OSError):
             pass
-    for _ in range(total - count):  # the other shards' rows keep their names
+    for _ in range(len(rows) - count):  # the other shards' rows keep their names
         yield Fault("the Parquet file is damaged here")
 
 
@@ -179,4 +196,4 @@ def _raw(value: Any, folder: Path) -> Raw:
     path = value if isinstance(value, str) else path
     if not isinstance(path, str) or not path:
         return Fault("the cell is empty")
-    return next(iter(folders.streamed(folder, [path])))
+    return folders.opened(folders.located(Path(os.path.realpath(folder)), path))

@@ -7,11 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from core import clusters
 from core.audits import arrays, columns, folders, layout, shards, tables, tars, zips
 from core.audits.brought import Brought, Listing
 from core.audits.decoding import decoded
 from core.audits.found import Fault, Found, Row, codes, counted, some, split_codes
-from core.store import in_words
+from core.audits.known import VARIABLE, shelf_of
+from core.audits.spread import Spread
+from core.store import Shelf, Store, in_words
 from core.types import BadRequest
 
 KINDS = (
@@ -40,18 +43,59 @@ def recognise(path: str | Path) -> Listing:
     return _listed(found_at(place), place)
 
 
-def read(path: str | Path, *, side: int | None = None, tell: Callable[[float], None] = lambda done: None) -> Brought:
+def read(
+    path: str | Path,
+    *,
+    side: int | None = None,
+    tell: Callable[[float], None] = lambda done: None,
+    store: Store | None = None,
+    cluster: str | None = None,
+) -> Brought:
     """Read and decode all images of a set, one broken one for itself; ids are rows of what is returned.
 
     Working size: the size that at least 99% of the images have, where that is at most 224 a side; else a square of
     the median shorter side, from 8 to 224, to which shorter sides are averaged over areas and the middle is cut out.
-    side: another square, 8 to 1,024 pixels. tell: is told how far it is, 0 to 1. BadRequest as `recognise`, where no
-    image can be read, and where all would not fit into the memory that is free.
+    side: another square, 8 to 1,024 pixels. tell: is told how far it is, 0 to 1, and may raise to end it. store: where
+    what was read is kept, by default the user's; what was read before is not read again (core.audits.known). cluster:
+    the address of a Ray cluster, with options (core.clusters.places), whose nodes read the files of a set that lies at
+    the same path for all. BadRequest as `recognise`, where no image can be read, where all would not fit into the
+    memory that is free, and where there is no such cluster.
     """
-    place = Path(os.path.expanduser(path))
+    place, store = Path(os.path.expanduser(path)), store or Store()
+    where = None if cluster is None else clusters.place(cluster)
     found = found_at(place)
-    with in_words(place):
-        return decoded(found, str(place), _listed(found, place).sentences, side, tell)
+    shelf = shelf_of(store, str(place))
+    elsewhere = None if where is None else _spread(where, found, place, shelf, store)
+
+    def heard(done: float) -> None:
+        try:
+            tell(done)
+        except Exception as error:
+            raise _Ended(error) from None
+
+    try:
+        with in_words(place):
+            return decoded(found, str(place), _listed(found, place).sentences, side, heard, shelf, elsewhere)
+    except _Ended as ended:
+        raise ended.error from None
+
+
+def _spread(where: clusters.Place, found: Found, path: Path, shelf: Shelf | None, store: Store) -> Spread | None:
+    """The cluster that reads a set; None where that is none of files."""
+    if shelf is None:
+        raise BadRequest(f"what a cluster reads comes here by way of the store; {VARIABLE} must not be 0 then")
+    if found.files is None:
+        found.late.append("What lies in an archive or a table is read by this machine alone.")
+        return None
+    return Spread(where, os.path.realpath(path), shelf, store)
+
+
+class _Ended(BaseException):
+    """What whoever was told raised, to end the reading: no damage of a file, whose words those of any error become."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 def found_at(path: Path) -> Found:

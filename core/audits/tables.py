@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from core.audits import columns, folders
+from core.audits import columns, folders, stamps
 from core.audits.found import (
     MOST_ENTRIES,
     Fault,
     Found,
-    Raw,
     counted,
     named_twice,
     numbers_or_names,
@@ -43,21 +44,23 @@ def found(path: Path, is_lines: bool) -> Found:
         raise BadRequest(f"{path} must have at most {MOST_BYTES >> 30} GiB, got {path.stat().st_size / 2**30:,.1f}")
     rows = _from_lines(path) if is_lines else _from_csv(path)
     names = [f"{path.name}:{row}" if not one else readable(one) for row, one in enumerate(rows.paths)]
+    files = cache(lambda: _located(path.parent, rows.paths))
     return Found(
         kind="JSON Lines manifest" if is_lines else "CSV manifest",
         names=names,
         labels=numbers_or_names(rows.labels),
         splits=rows.splits,
-        stream=lambda: _streamed(path.parent, rows.paths),
+        stream=folders.streamed(files),
         notes=rows.notes,
         doubtful=named_twice(names),
+        stamps=lambda: stamps.of_files(files()),
+        files=files,
     )
 
 
-def _streamed(root: Path, paths: list[str | None]) -> Iterator[Raw]:
-    files = folders.streamed(root, (path or "" for path in paths))
-    for path, raw in zip(paths, files, strict=True):
-        yield Fault("the line of the table cannot be read") if path is None else raw
+def _located(root: Path, paths: list[str | None]) -> list[str | Fault]:
+    inside, unread = Path(os.path.realpath(root)), Fault("the line of the table cannot be read")
+    return [unread if path is None else folders.located(inside, path) for path in paths]
 
 
 # --- CSV --------------------------------------------------------------------------------------------------

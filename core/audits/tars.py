@@ -10,14 +10,15 @@ import lzma
 import re
 import tarfile
 import zlib
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from core.audits import columns, layout, limits
-from core.audits.found import SPLITS, Fault, Found, Raw, named_twice, numbers_or_names, readable
+from core.audits import columns, layout, limits, stamps
+from core.audits.found import SPLITS, Fault, Found, Places, Raw, Stamp, named_twice, numbers_or_names, readable
 from core.types import BadRequest
 
 COMPRESSED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
@@ -78,7 +79,8 @@ def found(paths: Sequence[Path], root: Path) -> Found:
         names=shown,
         labels=arranged.labels,
         splits=[readable(split) for split in arranged.splits],
-        stream=lambda: _streamed(paths, listed),
+        stream=lambda places=None: _streamed(paths, listed, places),
+        stamps=lambda: _stamps(paths, listed),
         skipped=layout.told(+skipped),
         notes=notes + arranged.notes,
         doubtful=named_twice(shown),
@@ -115,7 +117,8 @@ def _webdataset(
         names=names,
         labels=numbers_or_names(labels),
         splits=splits,
-        stream=lambda: _streamed(paths, listed),
+        stream=lambda places=None: _streamed(paths, listed, places),
+        stamps=lambda: _stamps(paths, listed),
         skipped=layout.told(+skipped),
         notes=notes,
         doubtful=named_twice(names),
@@ -200,9 +203,25 @@ def _listed(path: Path) -> Listed:
     return Listed(images, others, labels, skipped, cut)
 
 
-def _streamed(paths: Sequence[Path], listed: Sequence[Listed]) -> Iterator[Raw]:
+def _stamps(paths: Sequence[Path], listed: Sequence[Listed]) -> list[Stamp]:
+    return [
+        stamp
+        for path, one in zip(paths, listed, strict=True)
+        for stamp in stamps.of_members(str(path), len(one.images))
+    ]
+
+
+def _streamed(paths: Sequence[Path], listed: Sequence[Listed], places: Places) -> Iterator[Raw]:
+    begins = 0
     for path, one in zip(paths, listed, strict=True):
-        wanted, count = {entry.place for entry in one.images}, 0
+        ends = begins + len(one.images)
+        mine = (
+            range(begins, ends) if places is None else places[bisect_left(places, begins) : bisect_left(places, ends)]
+        )
+        wanted, count = {one.images[place - begins].place for place in mine}, 0
+        begins = ends
+        if not wanted:  # an archive whose pictures are all known is not opened
+            continue
         with closing(_members(path)) as members, _until_damage():
             for place, (member, archive, guarded) in enumerate(members):
                 if place in wanted:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from core.audits import layout, limits
-from core.audits.found import MOST_ENTRIES, Fault, Found, Raw, named_twice, readable
+from core.audits import layout, limits, stamps
+from core.audits.found import MOST_ENTRIES, Fault, Found, Raw, chosen, named_twice, readable
 from core.types import BadRequest
 
 _END, _LOCATOR, _LEAST = 22, 20, 46  # bytes: the record at the end, what points to its 64-bit form, an entry
@@ -56,7 +56,8 @@ def found(path: Path, entries: Sequence[zipfile.ZipInfo]) -> Found:
         names=shown,
         labels=arranged.labels,
         splits=[readable(split) for split in arranged.splits],
-        stream=lambda: _streamed(path, [place for _, place in images]),
+        stream=lambda places=None: _streamed(path, chosen((place for _, place in images), places)),
+        stamps=lambda: list(stamps.of_members(str(path), len(images))),
         skipped=layout.told(+skipped),
         notes=arranged.notes,
         doubtful=named_twice(shown),

@@ -69,6 +69,10 @@ def audit(
         bool,
         typer.Option("--retrain", help="With --network train: train on what is not flagged, too, and compare the two."),
     ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Have the files read by a Ray cluster, all of whose nodes see them: auto, host:port."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Is something planted in a training set of one's own? In which class, which images?"""
@@ -96,7 +100,7 @@ def audit(
 
         found = audits.audit(
             path, features=seen, level=level, side=side, planting=control, network=network, architecture=architecture,
-            output=output, layer=layer, tell=watched,
+            output=output, layer=layer, tell=watched, cluster=cluster,
         )  # fmt: skip
         able = found.flagged.any() and found.network is not None and found.network.believed
         anew = audits.retrained(found, watched) if retrain and able else None

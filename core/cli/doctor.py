@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from core import datasets, jobs
 from core.configuration import DATASETS
-from core.store import Store, home
+from core.store import SHELVES, Store, home, size_of
 
 LITTLE_SPACE = 2 * 2**30
 
@@ -61,6 +61,8 @@ def _store() -> Iterator[Finding]:
     store = Store()
     kept = store.listing()
     yield Finding("store", True, f"{len(kept)} artefacts, {sum(listed.bytes for listed in kept) / 2**20:.0f} MiB")
+    shelves = store.folder / SHELVES
+    yield Finding("read of sets", True, f"{size_of(shelves) / 2**20:.0f} MiB, which may be deleted ({shelves})")
     for problem in store.problems():
         yield Finding(f"damaged {problem.stage}", False, f"{problem.key[:12]}: {problem.reason}")
 

@@ -13,9 +13,9 @@ from rich.table import Table
 
 from core import jobs, sweeps
 from core.cli.terminal import AsJson, about, err, out, shown
+from core.clusters import places
 from core.configuration import Sweep, grid
 from core.store import Store, as_csv, check_target, writing
-from core.sweeps import places
 from core.types import BadRequest, PoisonscopeError, Watcher
 
 app = typer.Typer(no_args_is_help=True, help="Grids of runs: a YAML file with axes and seeds.")

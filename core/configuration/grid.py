@@ -93,7 +93,7 @@ class Sweep(Frozen):
     retrain also removes, retrains and evaluates; without it a cell ends with the scores. references trains on what
     the random and the perfect filter of the same budget leave as well; benign shows the triggered images to a network
     of the same seed that was never poisoned. cluster is the address of a Ray cluster that shall do it ("auto" for the
-    one of this machine), with options behind a question mark (core.sweeps.places.place), None for this machine's own
+    one of this machine), with options behind a question mark (core.clusters.places.place), None for this machine's own
     worker; it is no part of what the sweep is.
     """
 

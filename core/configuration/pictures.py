@@ -11,6 +11,7 @@ import base64
 import binascii
 import io
 import struct
+import threading
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
@@ -85,6 +86,33 @@ def read(data: bytes, formats: Sequence[str] = FORMATS) -> Picture:
         return _as_rgba(ImageOps.exif_transpose(image))
 
 
+class _Quiet:
+    """No warnings while somebody is within. Python has one list of filters for all threads; whoever comes first puts
+    ours there, and whoever goes last takes it away.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._within = threading.Lock(), 0
+        self._caught: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._within:
+                self._caught = warnings.catch_warnings()
+                self._caught.__enter__()
+                warnings.simplefilter("ignore")
+            self._within += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._within -= 1
+            if not self._within:
+                self._caught.__exit__()
+
+
+_QUIET = _Quiet()
+
+
 @contextmanager
 def opened(data: bytes | IO[bytes], formats: Sequence[str] = FORMATS) -> Iterator[Any]:
     """A picture's file, or its bytes, as Pillow opens it: nothing is unpacked yet, and not too many pixels are to come.
@@ -96,8 +124,7 @@ def opened(data: bytes | IO[bytes], formats: Sequence[str] = FORMATS) -> Iterato
     if isinstance(data, bytes) and len(data) > MOST_BYTES:
         raise BadRequest(f"the picture's file must have at most {MOST_BYTES >> 20} MiB, got {len(data) / 2**20:.0f}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # sizes are checked here, and odd files may be read
+        with _QUIET:  # sizes are checked here, and odd files may be read
             file = io.BytesIO(data) if isinstance(data, bytes) else data
             with Image.open(file, formats=list(formats)) as image:
                 _check_pixels(image.width, image.height)

@@ -1,4 +1,5 @@
 from . import controls as controls
+from . import detections as detections
 from . import export as export
 from . import insight as insight
 from . import keeping as keeping

@@ -17,15 +17,14 @@ from core.configuration import DETECTORS, DefenceConfig, RunConfig, class_names,
 from core.detectors import detect
 from core.evaluation import filter as filtering
 from core.evaluation import metrics
-from core.results import recorded
-from core.store import Artefact, Store
+from core.results import detections, recorded
+from core.store import Store
 from core.types import (
     BadRequest,
     Dataset,
     DataUnavailable,
     Detection,
     Features,
-    Finding,
     Images,
     Labels,
     Logits,
@@ -217,71 +216,23 @@ def detection(
 
     given() is the evidence that the detector needs besides; asked for only where scores are computed.
     """
-    key = stages.scores_key(features_key, defence)
-    known = store.read("scores", key)
-    if known is None:
+    parts = {name: _part_key(features_key, defence, name) for name in DETECTORS[defence.detector].parts}
+
+    def compute(before: Mapping[str, Detection]) -> Detection | None:
         features = store.read("features", features_key)
         if features is None:
             return None
         arrays = features.array("features"), labels, features.array("logits")
-        parts = {name: _part_key(features_key, defence, name) for name in DETECTORS[defence.detector].parts}
-        before = {name: _detection(part) for name, own in parts.items() if (part := store.read("scores", own))}
-        found = detect(defence.detector, *arrays, defence.parameters, given(), before)
-        known = _keep(store, key, found)
-        for name in set(found.parts) - set(before):
-            _keep(store, parts[name], found.parts[name])
-    return _detection(known)
+        return detect(defence.detector, *arrays, defence.parameters, given(), before)
+
+    keys = {**parts, defence.detector: stages.scores_key(features_key, defence)}
+    return detections.asked(store, defence.detector, keys, compute)
 
 
 def _part_key(features_key: str, defence: DefenceConfig, part: str) -> str:
     """The key of what a detector says that another one asks, at the settings that they share."""
     same = {setting: defence.parameters[setting] for setting in DETECTORS[part].parameters}
     return stages.scores_key(features_key, DefenceConfig(detector=part, parameters=same))
-
-
-def _keep(store: Store, key: str, found: Detection) -> Artefact:
-    arrays = {"scores": found.scores}
-    for name in ("class_statistic", "spectrum", "cut", "unjudged", "class_p"):
-        if getattr(found, name) is not None:
-            arrays[name] = getattr(found, name)
-    document: dict[str, Any] = {"class_threshold": found.class_threshold, "arrays": sorted(arrays)}
-    if found.notes:
-        document["notes"] = list(found.notes)
-    if found.findings:
-        document["findings"] = [_plain(finding) for finding in found.findings]
-        arrays["finding_ids"] = np.concatenate([finding.ids for finding in found.findings])
-    return store.write("scores", key, arrays=arrays, document=document)
-
-
-def _detection(artefact: Artefact) -> Detection:
-    present = artefact.document["arrays"]
-    return Detection(
-        scores=artefact.array("scores"),
-        class_statistic=artefact.array("class_statistic") if "class_statistic" in present else None,
-        class_threshold=artefact.document["class_threshold"],
-        spectrum=artefact.array("spectrum") if "spectrum" in present else None,
-        cut=artefact.array("cut") if "cut" in present else None,
-        unjudged=artefact.array("unjudged") if "unjudged" in present else None,
-        notes=tuple(artefact.document.get("notes", ())),
-        class_p=artefact.array("class_p") if "class_p" in present else None,
-        findings=_findings(artefact),
-    )
-
-
-def _plain(finding: Finding) -> dict[str, Any]:
-    """A finding as JSON, with the number of its images in place of their ids."""
-    return {**asdict(finding), "ids": len(finding.ids)}
-
-
-def _findings(artefact: Artefact) -> tuple[Finding, ...]:
-    told = artefact.document.get("findings", ())
-    if not told:
-        return ()
-    parts = np.split(artefact.array("finding_ids"), np.cumsum([one["ids"] for one in told])[:-1])
-    places = [one["place"] and tuple(one["place"]) for one in told]
-    return tuple(
-        Finding(**{**one, "ids": ids, "place": place}) for one, ids, place in zip(told, parts, places, strict=True)
-    )
 
 
 def triggered_images(config: RunConfig, images: Images) -> Images:

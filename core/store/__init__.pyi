@@ -12,6 +12,9 @@ from .locks import FileLock as FileLock
 from .shared import Share as Share
 from .shared import SharedStore as SharedStore
 from .shared import checked_url as checked_url
+from .shelves import Shelf as Shelf
+from .shelves import size_of as size_of
+from .stores import SHELVES as SHELVES
 from .stores import Checkpoint as Checkpoint
 from .stores import Store as Store
 from .troubles import NO_SPACE as NO_SPACE

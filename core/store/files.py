@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from core.types import BadRequest
+from core.types import BadRequest, PoisonscopeError
 
 
 def check_target(to: Path | None) -> None:
@@ -57,7 +57,7 @@ def in_words(where: Any) -> Iterator[None]:
     """What readers say of a damaged file, in one sentence of ours: theirs speak to programmers. where: its name."""
     try:
         yield
-    except BadRequest:
+    except PoisonscopeError:
         raise
     except MemoryError:
         raise BadRequest(f"{where} does not fit into memory") from None

@@ -4,6 +4,7 @@
     <store>/checkpoints/...       the newest states of interrupted trainings, in the same form
     <store>/quarantine/           what was found truncated or altered
     <store>/tmp/, <store>/locks/  being written; being computed
+    <store>/shelves/              what only saves time (core.store.shelves)
 
 numpy only, never torch (a stored answer must come at once), and never pickle.
 """
@@ -27,8 +28,8 @@ from core.store.locks import FileLock
 from core.store.troubles import EXHAUSTED, explained
 from core.types import BadRequest, DamagedArtefact, PoisonscopeError
 
-CHECKPOINTS, QUARANTINE, TEMPORARY, LOCKS = "checkpoints", "quarantine", "tmp", "locks"
-_RESERVED = (CHECKPOINTS, QUARANTINE, TEMPORARY, LOCKS)
+CHECKPOINTS, QUARANTINE, TEMPORARY, LOCKS, SHELVES = "checkpoints", "quarantine", "tmp", "locks", "shelves"
+_RESERVED = (CHECKPOINTS, QUARANTINE, TEMPORARY, LOCKS, SHELVES)
 _STAGE = re.compile(r"[a-z-]+")
 _NUMBER = re.compile(r"[0-9]{8}")
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -136,15 +137,25 @@ class Store:
         return True
 
     @contextmanager
-    def lock(self, stage: str, key: str, poll: Callable[[], None] | None = None) -> Iterator[None]:
-        """Only one process at a time computes a stage; `poll` is called while waiting and may raise to give up."""
-        lock = FileLock(self.folder / LOCKS / f"{_checked(stage, key)}.lock")
-        with explained(self.folder):
+    def lock(
+        self, stage: str, key: str, poll: Callable[[], None] | None = None, *, must: bool = True
+    ) -> Iterator[None]:
+        """Only one process at a time computes a stage; `poll` is called while waiting and may raise to give up.
+
+        must: whether it is an error where there can be no lock, as in a folder that cannot be written; else nobody
+        waits there.
+        """
+        lock = self.lock_of(stage, key)
+        with explained(self.folder) if must else suppress(OSError):
             lock.acquire(poll)
         try:
             yield
         finally:
             lock.release(remove=True)
+
+    def lock_of(self, stage: str, key: str) -> FileLock:
+        """The lock of a stage, not held."""
+        return FileLock(self.folder / LOCKS / f"{_checked(stage, key)}.lock")
 
     def checkpoint(self, stage: str, key: str) -> Checkpoint:
         """The place of a stage's checkpoint; nothing is made yet."""

@@ -1,6 +1,5 @@
 from . import cell as cell
 from . import cluster as cluster
-from . import places as places
 from . import planning as planning
 from .execution import CellsFailed as CellsFailed
 from .execution import carry_out as carry_out

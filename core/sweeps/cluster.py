@@ -13,28 +13,20 @@ found. Ray is imported when a sweep wants it and not before (requirements-cluste
 from __future__ import annotations
 
 import importlib
-import io
 import json
 import logging
-import secrets
-import signal
-import socket
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-from core.configuration import Cell, Sweep, cell_key, reading, stages
+from core.clusters import Place, connected, place, seen_by_all, stop
+from core.configuration import Cell, Sweep, cell_key, stages
 from core.store import Share, Store, home
 from core.sweeps.node import PARTS, measure_cell
-from core.sweeps.places import Place, place
-from core.types import BadRequest, Cancelled, PoisonscopeError
+from core.types import Cancelled, PoisonscopeError
 
 POLL = 0.5  # seconds between looks at the tasks
 PATIENCE = 60.0  # seconds that a network file system may take to show what another node has written
-GRACE = 15.0  # seconds for a cancelled task to put its things away
 log = logging.getLogger(__name__)
 
 
@@ -64,7 +56,7 @@ def carry_out(sweep: Sweep, todo: Sequence[Cell], store: Store, told: Told) -> d
         todo = [cell for cell in todo if not _brought_home(cell, sweep, share, store, told)]
     if not todo:
         return {}
-    with _connected(where) as ray, _seen_by_all(store) as token:
+    with connected(where) as ray, seen_by_all(store) as token:
         node = {"home": str(home.home()), "store": str(store.folder), "token": token} if share is None else {}
         driver = _Driver(ray, where, sweep, store, told, share, {**node, "share": where.share, "cpus": where.cpus})
         return driver.carry_out(todo)
@@ -134,7 +126,7 @@ class _Driver:
                 if not ready:
                     self._tell()
         finally:
-            self._stop(list(self.running))
+            stop(self.ray, list(self.running))
         if self.stopped is not None:
             raise self.stopped
         return self.errors
@@ -161,8 +153,8 @@ class _Driver:
             return
         try:
             self.told.done(cell)
-        except Cancelled as stop:
-            self._let_end(stop)
+        except Cancelled as said:
+            self._let_end(said)
 
     def _outcome(self, task: Any, key: str) -> PoisonscopeError | None:
         """What went wrong with a cell, or None and the cell is in the store."""
@@ -184,13 +176,13 @@ class _Driver:
             time.sleep(POLL)
         return None
 
-    def _let_end(self, stop: Cancelled) -> None:
+    def _let_end(self, said: Cancelled) -> None:
         """Begin nothing more, and wait for what is under way."""
         if self.stopped is None:
-            self.stopped = stop
+            self.stopped = said
             begun = self._news()
             idle = [task for task, cell in self.running.items() if cell_key(cell.config, self.sweep) not in begun]
-            self._stop(idle)
+            stop(self.ray, idle)
             self.running = {task: cell for task, cell in self.running.items() if task not in idle}
         self.waiting.clear()
 
@@ -220,15 +212,6 @@ class _Driver:
             return {}
         return news
 
-    def _stop(self, tasks: list[Any]) -> None:
-        """Interrupt tasks, so that they put their things away; end those that do not."""
-        for force in (False, True):
-            for task in tasks:
-                with suppress(self.ray.exceptions.RayError, ValueError):
-                    self.ray.cancel(task, force=force)
-            if tasks:
-                _, tasks = self.ray.wait(tasks, num_returns=len(tasks), timeout=GRACE)
-
 
 class _Board:
     """Where tasks write how far they are: an actor. Losing it loses no result."""
@@ -248,79 +231,3 @@ def _board(ray: Any) -> Any:
     strategies = importlib.import_module("ray.util.scheduling_strategies")
     here = strategies.NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     return ray.remote(_Board).options(num_cpus=0, max_restarts=-1, scheduling_strategy=here).remote()
-
-
-@contextmanager
-def _connected(where: Place) -> Iterator[Any]:
-    """Ray, connected to a cluster whose nodes get this program's code; BadRequest where that cannot be."""
-    try:
-        ray: Any = importlib.import_module("ray")
-    except ImportError:
-        raise BadRequest(
-            "a cluster needs Ray, which is not installed here; "
-            "python -m pip install -r requirements-cluster.txt -c constraints.txt"
-        ) from None
-    if ray.is_initialized():  # by whoever calls us from a program of their own
-        yield ray
-        return
-    code = {"py_modules": [str(Path(__file__).resolve().parents[1])], "excludes": ["**/__pycache__"]}
-    _reachable(where.address)
-    with redirect_stdout(_Logged()):
-        try:
-            with _own_signals():
-                ray.init(address=where.address, runtime_env=code, log_to_driver=False, logging_level=logging.WARNING)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise BadRequest(f"no Ray cluster can be used at {where.address!r}: {first}") from error
-        try:
-            yield ray
-        finally:
-            ray.shutdown()
-
-
-def _reachable(address: str) -> None:
-    """BadRequest where nobody listens at host:port; Ray itself would try for minutes, and cannot be stopped."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    number = reading.whole(port, 1, 65_535)
-    if host and number is None and port.isdigit():
-        raise BadRequest(f"no Ray cluster can be used at {reading.shown(address)}: a port lies in [1, 65535]")
-    if host and number is not None:
-        try:
-            socket.create_connection((host.strip("[]"), number), timeout=10.0).close()
-        except (OSError, ValueError) as error:  # ValueError: a name that no host can have
-            raise BadRequest(f"no Ray cluster can be used at {address!r}: {error}") from None
-
-
-class _Logged(io.TextIOBase):
-    """Where Ray's printing goes: a node's last words shall not stand among the figures that a command prints."""
-
-    def write(self, text: str) -> int:
-        """Take a piece of text."""
-        if text.strip():
-            log.info("%s", text.rstrip())
-        return len(text)
-
-
-@contextmanager
-def _own_signals() -> Iterator[None]:
-    """Ray puts a handler of its own in the place of the worker's, which stops a job in good order."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    ours = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, ours)
-
-
-@contextmanager
-def _seen_by_all(store: Store) -> Iterator[str]:
-    """A file in the store's folder by which a node can tell that it is the same folder."""
-    store.folder.mkdir(parents=True, exist_ok=True)
-    token = store.folder / f".shared-{secrets.token_hex(8)}"
-    token.touch()
-    try:
-        yield str(token)
-    finally:
-        token.unlink(missing_ok=True)

@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 
 from core import jobs
+from core.clusters import places
 from core.configuration import Cell, Sweep, from_json, grid, stages
 from core.jobs import Job, estimates
 from core.store import Store, writing
-from core.sweeps import places
 from core.types import BadRequest
 
 RECORDS = Path(__file__).resolve().parents[2] / "assets" / "sweeps"  # <name>.yaml, and its figures, <name>.json

@@ -15,6 +15,7 @@ from PIL import Image
 import core
 from core import audits
 from core.audits.copies import alike
+from core.store import Store
 from core.types import BadRequest
 from tests.detectors.pictures import photographs
 
@@ -53,7 +54,7 @@ def accused(photos: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> aud
     save(stamped(photos), labels(), folder)
     (folder / "dog" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     (folder / "dog" / ".DS_Store").write_bytes(b"")
-    return core.audit(folder)
+    return core.audit(folder, store=Store(folder.with_name("store")))  # a module's fixture has no home
 
 
 def test_a_planted_class_is_named_with_its_images_and_the_reason(accused: audits.Audit) -> None:

@@ -40,6 +40,7 @@ ILLUSTRATIONS = {
     ("README.md", "python3 -m venv .venv"): "makes an environment of three gigabytes and fetches CIFAR-10",
     ("docs/cluster.md", ".venv/bin/python -m pip install -r requirements.txt -r requirements-cluster.txt"): "installs",
     ("docs/cluster.md", "export RAY_AUTH_MODE=token"): "starts two nodes of a cluster; tests/test_cluster.py does",
+    ("docs/cluster.md", "python -m core audit /data/photos"): "needs a cluster; tests/test_cluster_audit.py has one",
     ("docs/cluster.md", "#!/bin/bash"): "needs Slurm",
     ("docs/cluster.md", "cluster_name: poisonscope"): "a file of Ray's own, for a cloud",
     ("docs/cluster.md", "ray up cluster.yaml"): "needs a cloud",

@@ -44,7 +44,7 @@ def planted_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def told(planted_set: Path) -> Audit:
     """What core says of it."""
-    return core.audit(planted_set)
+    return core.audit(planted_set, store=core.Store(planted_set.with_name("store")))
 
 
 @pytest.fixture(autouse=True)
