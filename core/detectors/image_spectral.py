@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ from core.detectors.split import FEWEST_IMAGES, Fit, Rows, Split, by_content, by
 from core.detectors.views import LARGEST, View, reduced, tile_views, whole_views
 from core.types import Detection, Features, Finding, Ids, Images, Labels, Logits, Scores
 
-Seen = Callable[[], NDArray[np.floating]]  # a representation [n, d], made when it is looked at
+Seen = Callable[[], NDArray[Any]]  # a representation [n, d], made when it is looked at
 
 AS_LOUD = 0.5  # of the loudest view's log e-value: a view that sees less of a mark cuts it less cleanly
 # Ashman's D of the two kinds, on images that the direction has not seen, from which on they hardly overlap. Chosen on
@@ -94,13 +94,18 @@ def split_spectral(features: Features, labels: Labels, logits: Logits, *, level:
 
 def split(features: Features, labels: Labels, level: float, view: str) -> Detection:
     """The same on features [n, d] of a view that is called so in what is found."""
-    order = by_content(features.astype(np.float32))
-    seen = [(View(view, None), lambda: narrow(features).astype(np.float64))]
-    return _detection(seen, labels, order, Rule(level, 1, APART_INSIDE), "split-spectral")
+    order = by_content(features, np.float32)
+    seen = [(View(view, None), lambda: narrow(features))]
+    return _detection(seen, labels, order, Rule(level, 1, APART_INSIDE), "split-spectral", np.float64)
 
 
 def _detection(
-    views: Sequence[tuple[View, Seen]], labels: Labels, order: NDArray[np.uint64], rule: Rule, detector: str
+    views: Sequence[tuple[View, Seen]],
+    labels: Labels,
+    order: NDArray[np.uint64],
+    rule: Rule,
+    detector: str,
+    dtype: type[np.floating] | None = None,
 ) -> Detection:
     sizes = np.bincount(labels)
     small = TooSmall.of(sizes, FEWEST_IMAGES)
@@ -110,19 +115,19 @@ def _detection(
         return _silent(labels, small, detector, rule.level)
 
     def look(one: tuple[View, Seen]) -> list[Told]:
-        split = Split(one[1](), members, order)
-        return [_told(one[0], split, label, rule) for label in ready]
+        split = Split(one[1](), members, order, dtype)
+        return [_told(one[0], split, label, points, rule) for label, points in split.whitened(ready)]
 
     told = side_by_side(look, views)
     heard = {label: [view[place] for view in told] for place, label in enumerate(ready)}
     return _decided(heard, members, labels, small, rule.level, detector)
 
 
-def _told(view: View, split: Split, label: int, rule: Rule) -> Told:
-    """What a view says of a class."""
+def _told(view: View, split: Split, label: int, points: Rows, rule: Rule) -> Told:
+    """What a view says of a class, whitened [m, d]."""
     if not split.varies(label):
-        return Told(view, -np.inf, np.zeros(len(split.members[label])), None)
-    return told_of(view, split.whitened(label), split.halves(label), rule)
+        return Told(view, -np.inf, np.zeros(len(points)), None)
+    return told_of(view, points, split.halves(label), rule)
 
 
 def told_of(view: View, points: Rows, halves: tuple[Ids, Ids], rule: Rule) -> Told:

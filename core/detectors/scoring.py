@@ -13,7 +13,7 @@ from core.configuration import DETECTORS
 from core.detectors.cost import check_fits
 from core.detectors.judged import still, told
 from core.detectors.labels import MOST_CLASSES, Labelled, as_labels
-from core.detectors.members import block_rows
+from core.detectors.members import blocks
 from core.types import BadRequest, Detection, Features, Images, Labels, Logits, Mask, Scores
 
 LARGEST = float(np.finfo(np.float32).max)  # the squares of larger features could not be summed
@@ -155,8 +155,7 @@ def _pixels(name: str, kind: Kind, array: NDArray[Any]) -> Images:
 
 def _check_finite(features: Features) -> None:
     bad = 0
-    for start in range(0, len(features), rows := block_rows(features.shape[1])):
-        block = features[start : start + rows]
+    for _, block in blocks(features):
         if block.dtype == np.float32:
             with np.errstate(over="ignore", invalid="ignore"):
                 if np.isfinite(block.sum()):  # one pass; whatever is not finite makes the sum so

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.detectors.members import members_of
+from core.detectors.members import members_of, rows_of
 from core.types import Detection, Features, Labels, Logits
 
 SPECTRUM = 10  # leading singular values that the screens show
@@ -40,8 +40,8 @@ def spectral_released(features: Features, labels: Labels, logits: Logits) -> Det
 def _score(features: Features, labels: Labels, *, centred: bool) -> Detection:
     scores = np.zeros(len(labels))
     spectrum = np.zeros((int(labels.max()) + 1, SPECTRUM))
-    for label, members in members_of(labels):
-        matrix = features.take(members, axis=0).astype(np.float64)
+    for label, members, rows in rows_of(features, members_of(labels)):
+        matrix = rows.astype(np.float64)
         mean = matrix.mean(0)
         matrix -= mean
         values, vectors = top_singular(matrix, SPECTRUM)

@@ -8,7 +8,7 @@ other half, projected on it, gives the e-value of core.detectors.unimodal and th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from core.detectors import unimodal
 from core.detectors.classes import Matrix, Vector
 from core.detectors.directions import floor, refined
-from core.detectors.members import members_of
+from core.detectors.members import blocks, members_of, rows_of
 from core.detectors.mixtures import gap, mixture, standard, standard_of
 from core.types import Ids, Labels, Scores
 
@@ -44,42 +44,68 @@ class Fit(NamedTuple):
 class Split:
     """Features [n, d] of classes (`by_order`), made ready for looking at one class after the other.
 
-    order [n]: a number of each row that its place has no part in (see `by_content`). Two matrices [d, d] and one copy
-    of the features are held; all is computed in their precision. A class's ids stand in the order of `order`.
+    order [n]: a number of each row that its place has no part in (see `by_content`). Two matrices [d, d] are held, and
+    of the features one class at a time (of features in a file those of some classes); all is computed in `dtype`, by
+    default the features' own. A class's ids stand in the order of `order`.
     """
 
-    def __init__(self, features: NDArray[np.floating], members: Mapping[int, Ids], order: NDArray[np.uint64]) -> None:
-        self.order = order
-        self.members = members
-        self.rows: Rows = np.array(features)
-        for ids in self.members.values():
-            rows = features[ids].astype(np.float64)
-            rows -= rows[0]  # so that rows that are all the same are nought to the last bit
-            self.rows[ids] = rows - rows.mean(0)
-        spread = max((float(np.abs(self.rows[ids]).max()) for ids in self.members.values()), default=0.0)
-        self._unit = self.rows.dtype.type(spread if spread > 0 else 1.0)
-        self.rows /= self._unit
+    def __init__(
+        self,
+        features: NDArray[np.floating],
+        members: Mapping[int, Ids],
+        order: NDArray[np.uint64],
+        dtype: type[np.floating] | None = None,
+    ) -> None:
+        self.order, self.members, self.features = order, members, features
+        self.dtype = np.dtype(features.dtype if dtype is None else dtype)
         self.width = features.shape[1]
+        self._unit = self.dtype.type(1.0)
         self._ridge, self._kept = 0.0, np.ones(len(features), bool)
-        self._trim()
-        self._whole = sum((self._scatter(ids[self._kept[ids]]) for ids in self.members.values()), start=self._nothing())
+        self._varying: set[int] = set()
+        self._whole = self._trim(self._measure())
 
-    def _trim(self) -> None:
-        """Say which rows the covariance rests on: all but the furthest out of each class."""
-        scatter = sum((self._scatter(ids) for ids in self.members.values()), start=self._nothing())
-        spread = floor(float(np.trace(scatter)) / len(self.rows), self.width)
+    def _measure(self) -> Rows:
+        """The scatter [d, d] within all classes, in a unit in which their largest number is 1."""
+        scatter, largest = self._nothing(), 0.0
+        for label, _, rows in self._classes():
+            scatter += self._scatter(rows)
+            spread = float(np.abs(rows).max())
+            largest = max(largest, spread)
+            if spread > 0:
+                self._varying.add(label)
+        if largest > 0:
+            self._unit = self.dtype.type(largest)
+        return np.asarray(scatter / self._unit / self._unit)
+
+    def _trim(self, scatter: Rows) -> Rows:
+        """Say which rows the covariance rests on, all but the furthest out of each class; their scatter [d, d]."""
+        spread = floor(float(np.trace(scatter)) / len(self.features), self.width)
         self._ridge = max(spread, float(np.finfo(np.float32).tiny) ** 0.5)  # there in single precision, too
-        root = self._root(scatter, len(self.rows))
-        for ids in self.members.values():
-            lengths = (self._divided(self.rows[ids], root) ** 2).sum(1)
+        root, whole = self._root(scatter, len(self.features)), self._nothing()
+        for _, ids, rows in self._classes():
+            lengths = (self._divided(rows, root) ** 2).sum(1)
             self._kept[ids] = lengths <= np.quantile(lengths, 1 - TRIMMED)
+            whole += self._scatter(rows[self._kept[ids]])
+        return whole
+
+    def _classes(self, labels: Iterable[int] | None = None) -> Iterator[tuple[int, Ids, Rows]]:
+        """Classes, by default all: each one's label, ids [m], and centred rows [m, d] in the unit of the whole."""
+        which = self.members if labels is None else labels
+        for label, ids, rows in rows_of(self.features, ((label, self.members[label]) for label in which)):
+            yield label, ids, self._centred(rows)
+
+    def _centred(self, rows: NDArray[np.floating]) -> Rows:
+        exact = rows.astype(np.float64)
+        exact -= exact[0]  # so that rows that are all the same are nought to the last bit
+        exact -= exact.mean(0)
+        return exact.astype(self.dtype, copy=False) / self._unit
 
     def _nothing(self) -> Rows:
-        return np.zeros((self.width, self.width), self.rows.dtype)
+        return np.zeros((self.width, self.width), self.dtype)
 
-    def _scatter(self, ids: Ids) -> Rows:
+    @staticmethod
+    def _scatter(rows: Rows) -> Rows:
         """The scatter [d, d] of some rows of one class about their own mean."""
-        rows = self.rows[ids]
         middle = rows.mean(0)
         return np.asarray(rows.T @ rows - len(rows) * np.outer(middle, middle))
 
@@ -94,25 +120,27 @@ class Split:
         solved: Any = linalg.solve_triangular(root, rows.T, lower=True, check_finite=False)
         return np.asarray(solved.T)
 
-    def whitened(self, label: int) -> Rows:
-        """A class's rows [m, d] in the metric of the other classes."""
-        return self._divided(self.rows[self.members[label]], self.metric(label))
+    def whitened(self, labels: Iterable[int]) -> Iterator[tuple[int, Rows]]:
+        """Classes one after the other: each one's label, and its rows [m, d] in the metric of the other classes."""
+        for label, _, rows in self._classes(labels):
+            yield label, self._divided(rows, self._metric(label, rows))
 
     def metric(self, label: int) -> Rows:
         """The lower Cholesky factor [d, d] of the covariance of all classes but one."""
-        ids = self.members[label]
-        own = ids[self._kept[ids]]
-        return self._root(self._whole - self._scatter(own), int(self._kept.sum()) - len(own))
+        return self._metric(label, next(rows for _, _, rows in self._classes([label])))
+
+    def _metric(self, label: int, rows: Rows) -> Rows:
+        kept = self._kept[self.members[label]]
+        return self._root(self._whole - self._scatter(rows[kept]), int(self._kept.sum()) - int(kept.sum()))
 
     def placed(self, rows: NDArray[np.floating], metric: Rows) -> Rows:
         """Other features [m, d] in the place of a class's, in a `metric` of the other classes."""
         centred = rows - rows.mean(0, dtype=np.float64)
-        return self._divided(np.asarray(centred, self.rows.dtype) / self._unit, metric)
+        return self._divided(np.asarray(centred, self.dtype) / self._unit, metric)
 
     def varies(self, label: int) -> bool:
         """Whether a class's rows differ, and so do some others': else there is nothing to tell."""
-        others = (self.rows[ids].any() for one, ids in self.members.items() if one != label)
-        return bool(self.rows[self.members[label]].any() and any(others))
+        return label in self._varying and len(self._varying) > 1
 
     def halves(self, label: int) -> tuple[Ids, Ids]:
         """A class's places [m] in two halves, each in random order; copies of one image come together in one."""
@@ -131,11 +159,14 @@ def by_order(labels: Labels, order: NDArray[np.uint64]) -> dict[int, Ids]:
     return {label: ids[np.argsort(order[ids], kind="stable")] for label, ids in members_of(labels)}
 
 
-def by_content(rows: NDArray[Any]) -> NDArray[np.uint64]:
-    """A random-looking number of each row [n], from what is in it alone."""
-    rows = np.ascontiguousarray(rows)
-    digests = (blake2b(row.data, digest_size=8).digest() for row in rows.reshape(len(rows), -1))
-    return np.frombuffer(b"".join(digests), np.uint64)
+def by_content(rows: NDArray[Any], dtype: type | None = None) -> NDArray[np.uint64]:
+    """A random-looking number of each row [n], from what is in it alone, read as `dtype`, by default its own."""
+    found = np.empty(len(rows), np.uint64)
+    for place, block in blocks(rows.reshape(len(rows), -1)):
+        exact = np.ascontiguousarray(block, dtype)
+        digests = b"".join(blake2b(row.data, digest_size=8).digest() for row in exact)
+        found[place] = np.frombuffer(digests, np.uint64)
+    return found
 
 
 def judged(points: Rows, halves: tuple[Ids, Ids]) -> tuple[float, Scores]:
