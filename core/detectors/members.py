@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from core.store import let_go, lies_in
+from core.store import let_go, lies_in, on_disk
 from core.types import Features, Ids, Images, Labels, Mask
 
 FETCHED = 2**27  # bytes of rows of a file that are fetched together, of whole classes
@@ -75,6 +75,21 @@ def blocks(features: Features) -> Iterator[tuple[slice, Features]]:
         place = slice(start, start + step)
         yield place, features[place]
         let_go(features)
+
+
+def taken(what: str, features: Features, ids: Ids) -> Features:
+    """Rows of features [n, d] by ids [m], ascending, each at most once: the same where they are all.
+
+    Of a mapped file they are written to another, which is mapped (core.store.on_disk). what: a name for a sentence.
+    """
+    if len(ids) == len(features):
+        return features
+    if lies_in(features) is None:
+        return features[ids]
+    kept = np.zeros(len(features), bool)
+    kept[ids] = True
+    some = (block[kept[place]] for place, block in blocks(features))
+    return on_disk(what, some, (len(ids), features.shape[1]), features.dtype)
 
 
 def block_rows(width: int) -> int:

@@ -71,7 +71,7 @@ def _copies(name: str, ids: Ids, marks: NDArray[np.uint64]) -> list[tuple[float,
 
 
 def _wild(name: str, called: Ids, rows: Features) -> list[tuple[float, str]]:
-    """Rows [m, d] far out of their class, which are called so [m]: how many times as far as the rest, and a sentence."""
+    """Rows [m, d] far out of their class, called so [m]: how many times as far as the rest, and a sentence."""
     middle = np.median(rows[:: -(-len(rows) // SAMPLE)].astype(np.float64), axis=0)
     away = np.concatenate([np.linalg.norm(block - middle, axis=1) for _, block in blocks(rows)])
     usual = float(np.median(away))

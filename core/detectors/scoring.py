@@ -13,7 +13,7 @@ from core.configuration import DETECTORS
 from core.detectors.cost import check_fits
 from core.detectors.judged import still, told
 from core.detectors.labels import MOST_CLASSES, Labelled, as_labels
-from core.detectors.members import blocks
+from core.detectors.members import blocks, taken
 from core.types import BadRequest, Detection, Features, Images, Labels, Logits, Mask, Scores
 
 LARGEST = float(np.finfo(np.float32).max)  # the squares of larger features could not be summed
@@ -94,11 +94,12 @@ def detect(
     given = {name: _evidence(detector, name, evidence or {}, len(labels)) for name in wanted}
     settings, kept = entry.settle(parameters or {}), labels >= 0
     if not kept.all():
-        features, labels, logits = features[kept], labels[kept], logits[kept]
+        features = taken("what has a label", features, np.flatnonzero(kept))
+        labels, logits = labels[kept], logits[kept]
         given = {name: array.compress(kept, EVIDENCE[name].axis) for name, array in given.items()}
     _check_finite(features)
-    pixels = {"pixels": int(np.prod(given["images"].shape[1:3]))} if "images" in given else {}
-    check_fits(detector, features.shape, labels, **pixels)
+    pixels = int(np.prod(given["images"].shape[1:3])) if "images" in given else 0
+    check_fits(detector, features.shape, labels, pixels)
     asked_before = {"known": known} if known and entry.parts else {}
     found: Detection = entry.load()(features, labels, logits, **given, **settings, **asked_before)
     parts = {name: _told(name, part, features, labels, {}) for name, part in found.parts.items()}

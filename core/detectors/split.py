@@ -69,7 +69,7 @@ class Split:
         scatter, largest = self._nothing(), 0.0
         for label, _, rows in self._classes():
             scatter += self._scatter(rows)
-            spread = float(np.abs(rows).max())
+            spread = float(max(rows.max(), -rows.min()))
             largest = max(largest, spread)
             if spread > 0:
                 self._varying.add(label)
@@ -83,7 +83,8 @@ class Split:
         self._ridge = max(spread, float(np.finfo(np.float32).tiny) ** 0.5)  # there in single precision, too
         root, whole = self._root(scatter, len(self.features)), self._nothing()
         for _, ids, rows in self._classes():
-            lengths = (self._divided(rows, root) ** 2).sum(1)
+            divided = self._divided(rows, root)
+            lengths = (np.square(divided, out=divided)).sum(1)
             self._kept[ids] = lengths <= np.quantile(lengths, 1 - TRIMMED)
             whole += self._scatter(rows[self._kept[ids]])
         return whole
@@ -98,7 +99,9 @@ class Split:
         exact = rows.astype(np.float64)
         exact -= exact[0]  # so that rows that are all the same are nought to the last bit
         exact -= exact.mean(0)
-        return exact.astype(self.dtype, copy=False) / self._unit
+        held = exact.astype(self.dtype, copy=False)
+        held /= self._unit
+        return held
 
     def _nothing(self) -> Rows:
         return np.zeros((self.width, self.width), self.dtype)
@@ -107,7 +110,9 @@ class Split:
     def _scatter(rows: Rows) -> Rows:
         """The scatter [d, d] of some rows of one class about their own mean."""
         middle = rows.mean(0)
-        return np.asarray(rows.T @ rows - len(rows) * np.outer(middle, middle))
+        scatter = rows.T @ rows
+        scatter -= np.outer(len(rows) * middle, middle)
+        return np.asarray(scatter)
 
     def _root(self, scatter: Rows, count: int) -> Rows:
         """The lower Cholesky factor of the covariance of so many rows, with its ridge."""
@@ -123,7 +128,8 @@ class Split:
     def whitened(self, labels: Iterable[int]) -> Iterator[tuple[int, Rows]]:
         """Classes one after the other: each one's label, and its rows [m, d] in the metric of the other classes."""
         for label, _, rows in self._classes(labels):
-            yield label, self._divided(rows, self._metric(label, rows))
+            metric = self._metric(label, rows)
+            yield label, self._divided(rows, metric)
 
     def metric(self, label: int) -> Rows:
         """The lower Cholesky factor [d, d] of the covariance of all classes but one."""

@@ -22,10 +22,11 @@ from core.types import BadRequest
 
 def lies_in(array: NDArray[Any]) -> mmap.mmap | None:
     """The map of the file that an array is read from, if it is one that nothing can be written through."""
-    base, readable = array, False
+    base: Any = array
+    readable = False
     while isinstance(base, np.ndarray):
         readable |= isinstance(base, np.memmap) and base.mode == "r"
-        base = base.base  # type: ignore[assignment]
+        base = base.base
     return base if readable and isinstance(base, mmap.mmap) else None
 
 
@@ -37,7 +38,7 @@ def let_go(array: NDArray[Any]) -> None:
 
 
 def on_disk(what: Any, blocks: Iterable[NDArray[Any]], shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """Blocks of rows, one after the other, as one array that is read from the disk: no memory is held for them.
+    """Blocks of rows of this dtype, or of their bytes, as one array that is read from the disk: no memory is held.
 
     The file lies in the folder of data and results; it has no name, and is gone when nothing refers to the array any
     more. BadRequest where there is no room for it, before anything is written. what: a name for the sentence.
@@ -53,7 +54,7 @@ def on_disk(what: Any, blocks: Iterable[NDArray[Any]], shape: tuple[int, ...], d
     with tempfile.TemporaryFile(dir=folder) as file:
         for block in blocks:
             try:
-                file.write(np.ascontiguousarray(block, dtype).data)
+                file.write(np.ascontiguousarray(block).data)
             except OSError as error:
                 raise BadRequest(f"cannot write {size / 1e9:,.1f} GB to {folder}: {error.strerror or error}") from None
         file.flush()
