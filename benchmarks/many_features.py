@@ -10,7 +10,7 @@ deleted afterwards (2 GB for a million rows; `--folder` says where). Every measu
 thread of linear algebra. It prints a line each and writes a record:
 
     seconds     of the processor, from the command to its table, without the start of Python
-    MB          the most that was resident at any time, as `time -v` says it: with the pages of the file that were mapped
+    MB          the most that was resident at any time, as `time -v` says it: with pages of the file that were mapped
     MB_own      of these the most that was the process's own (anonymous), looked at twenty times a second
     named       the classes that were named; flagged, and how many of the shifted rows are among the flagged
 
@@ -92,9 +92,16 @@ def one(folder: Path, detector: str) -> dict[str, Any]:
     seconds, wall = time.process_time() - began[0], time.perf_counter() - began[1]
     found = json.loads(said.getvalue())
     return {
-        "rows": found["rows"], "classes": len(found["classes"]), "detector": detector, "seconds": round(seconds, 1), "wall": round(wall, 1),
-        "MB": round(status("VmHWM")), "MB_own": round(max(own)), "named": found["named"], "flagged": found["flagged"],
-    }  # fmt: skip
+        "rows": found["rows"],
+        "classes": len(found["classes"]),
+        "detector": detector,
+        "seconds": round(seconds, 1),
+        "wall": round(wall, 1),
+        "MB": round(status("VmHWM")),
+        "MB_own": round(max(own)),
+        "named": found["named"],
+        "flagged": found["flagged"],
+    }
 
 
 def status(name: str) -> float:

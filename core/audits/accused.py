@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from core.audits.brought import Brought
 from core.audits.finding import ACCUSED, Found, Judged, listed, nobody, plain
-from core.detectors import detect
+from core.detectors import detect, taken
 from core.types import Detection, Features, Finding
 
 DETECTOR, LEVEL = "panel", 0.01
@@ -30,7 +30,7 @@ def judge(
         return None
     whole = len(ids) == len(brought.labels)
     images = brought.images if whole else brought.images[ids]
-    seen = None if features is None else features[ids]
+    seen = None if features is None else taken("what has a label", features, ids)
     evidence = {"images": images} | ({} if attributions is None else {"attributions": attributions})
     found = detect(DETECTOR, seen, brought.labels[ids], None, {"level": level}, evidence)
     assert found.cut is not None

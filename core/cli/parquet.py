@@ -31,8 +31,7 @@ def read(path: Path, name: str | None, wanted: str) -> NDArray[Any]:
         columns = _columns(file.schema_arrow, path, name, wanted)
         held = file.metadata
         # Lists have their length in the data only; the pages' sizes tell what they take.
-        listed = sum(held.row_group(group).total_byte_size for group in range(held.num_row_groups))
-        size = max(listed, 8 * len(columns) * held.num_rows)
+        size = max(_pages(held, set(columns)), 8 * len(columns) * held.num_rows)
         if wanted == "features" and size >= LARGE:
             return _in_blocks(file, columns, path, max(1, BLOCK * held.num_rows // size))
         check_room(path, 2 * size)
@@ -40,6 +39,17 @@ def read(path: Path, name: str | None, wanted: str) -> NDArray[Any]:
     if wanted == "labels":
         return _labels(table.column(0), f"{path}:{columns[0]}")
     return _matrix(table, path)
+
+
+def _pages(held: Any, columns: set[str]) -> int:
+    """The bytes of some columns' pages, unpacked."""
+    total = 0
+    for group in map(held.row_group, range(held.num_row_groups)):
+        for chunk in map(group.column, range(group.num_columns)):
+            path = chunk.path_in_schema  # of lists: name.list.element
+            if path in columns or path.rsplit(".", 2)[0] in columns:
+                total += chunk.total_uncompressed_size
+    return total
 
 
 def _matrix(table: Any, path: Path, part: str = "") -> NDArray[Any]:

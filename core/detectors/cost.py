@@ -63,18 +63,13 @@ def expected(
     """About what a registered detector takes at its usual settings, for so many images [n], features and classes.
 
     largest: the images of the largest class; by default all have as many. pixels: those of an image (h * w), which
-    count for a detector that looks at them; 0 where there are no images. What it costs to get the evidence that a detector needs besides is not
-    counted. BadRequest where the detector is unknown or a number is below 1.
+    count for a detector that looks at them; 0 where there are no images. What it costs to get the evidence that a
+    detector needs besides is not counted. BadRequest where the detector is unknown or another number is below 1.
     """
     DETECTORS[detector]
-    for name, number, least in (
-        ("rows", rows, 1),
-        ("features", features, 1),
-        ("classes", classes, 1),
-        ("pixels", pixels, 0),
-    ):
-        if number < least:
-            raise BadRequest(f"{name} must be at least {least}, got {number}")
+    for name, number in (("rows", rows), ("features", features), ("classes", classes)):
+        if number < 1:
+            raise BadRequest(f"{name} must be at least 1, got {number}")
     largest = -(-rows // classes) if largest is None else largest
     sizes = Sizes(rows, features, min(classes, rows), largest, pixels)
     seconds, numbers = _COSTS.get(detector, _by_class)(sizes)

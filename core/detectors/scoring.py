@@ -86,8 +86,8 @@ def detect(
         )
     if features.dtype.kind not in "fiu":
         raise BadRequest(f"features must be real numbers, got dtype {features.dtype}")
-    if logits is None:
-        logits = np.zeros((len(labels), int(labels.max()) + 1), np.float32)
+    if logits is None:  # one nought, seen [n, k] times: a million rows of a thousand classes would be 4 GB
+        logits = np.broadcast_to(np.float32(0.0), (len(labels), int(labels.max()) + 1))
     if np.ndim(logits) != 2 or len(logits) != len(labels):
         raise BadRequest(f"logits must be [n, k] with n = {len(labels)}; got shape {np.shape(logits)}")
     wanted = (*entry.needs, *(name for name in entry.may if name in (evidence or {})))
@@ -95,7 +95,8 @@ def detect(
     settings, kept = entry.settle(parameters or {}), labels >= 0
     if not kept.all():
         features = taken("what has a label", features, np.flatnonzero(kept))
-        labels, logits = labels[kept], logits[kept]
+        labels = labels[kept]
+        logits = logits[: len(labels)] if logits.strides[0] == 0 else logits[kept]
         given = {name: array.compress(kept, EVIDENCE[name].axis) for name, array in given.items()}
     _check_finite(features)
     pixels = int(np.prod(given["images"].shape[1:3])) if "images" in given else 0
