@@ -51,7 +51,7 @@ def write(folder: Path, rows: int, classes: int) -> np.ndarray:
     middles = generator.normal(size=(classes, WIDTH)).astype(np.float32)
     towards = generator.normal(size=WIDTH)
     towards *= SHIFT / np.linalg.norm(towards)
-    members = np.flatnonzero(labels == PLANTED)
+    members = np.flatnonzero(labels == PLANTED % classes)
     shifted = members[: round(SHARE * len(members))]
     with (folder / "features.npy").open("wb") as file:
         header = {"descr": "<f4", "fortran_order": False, "shape": (rows, WIDTH)}
@@ -122,7 +122,7 @@ def measured(folder: Path, detector: str, shifted: np.ndarray) -> dict[str, Any]
     with (folder / "scores.csv").open() as table:
         next(table)
         flags = np.fromiter((line.rstrip().endswith("True") for line in table), bool, row["rows"])
-    right = None if row["named"] is None else row["named"] == [str(PLANTED)]
+    right = None if row["named"] is None else row["named"] == [str(PLANTED % row["classes"])]
     return {**row, "right": right, "shifted": len(shifted), "of_them_flagged": int(flags[shifted].sum())}
 
 
@@ -145,7 +145,7 @@ def main() -> None:
             needed, free = count * WIDTH * 4 * 1.1, shutil.disk_usage(made).free
             if needed > free:
                 raise SystemExit(f"{count:,} rows take {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free")
-            shifted = write(Path(made), count, options.classes or max(PLANTED + 1, count // SIZE))
+            shifted = write(Path(made), count, options.classes or max(2, count // SIZE))
             for detector in options.detectors:
                 rows.append(measured(Path(made), detector, shifted))
                 print(json.dumps(rows[-1]), flush=True)

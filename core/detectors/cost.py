@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from core.configuration import DETECTORS
+from core.detectors.members import WHOLE
 from core.detectors.views import tile_views
 from core.types import BadRequest, Labels
 
@@ -152,6 +153,19 @@ def _by_class(one: Sizes) -> Pair:
     return 2e-8 * one.rows * one.features + 1e-4 * one.classes, 4.0 * one.largest * one.features
 
 
+def _held(one: Sizes, width: float) -> tuple[float, float]:
+    """Numbers of the largest class that are held together, and its rows, where it is looked at in pieces."""
+    if one.largest * width <= WHOLE / REAL:
+        return one.largest * width, 0.0
+    return WHOLE / REAL, one.largest
+
+
+def _spectral(one: Sizes) -> Pair:
+    """The same of Algorithm 1, which looks at a large class in pieces."""
+    held, projected = _held(one, one.features)
+    return _directions(one)[0], 4.0 * held + 4.0 * projected + 4.0 * one.gram**2
+
+
 def _directions(one: Sizes) -> Pair:
     """A few leading directions of each class: Lanczos on its Gram matrix."""
     seconds, numbers = _by_class(one)
@@ -184,7 +198,8 @@ def _whitened(one: Sizes) -> Pair:
     else:
         products += one.rows * one.typical * (side + DECOMPOSED * one.typical)
     refined = one.classes * 0.03 + 3e-6 * one.rows * few
-    return before + products / PRODUCTS + refined, numbers + 6.0 * one.largest * side + 8.0 * side**2
+    held, projected = _held(one, side)
+    return before + products / PRODUCTS + refined, numbers + 6.0 * held + 8.0 * side**2 + 4.0 * few * projected
 
 
 def _scan(one: Sizes) -> Pair:
@@ -254,7 +269,8 @@ def _split(one: Sizes) -> Pair:
     width, judged = min(one.features, one.rows), min(one.classes, one.rows / 40)
     side = min(width, one.typical / 2)
     seconds = 5e-11 * one.rows * width**2 + judged * (1e-10 * width**3 + 1.5e-10 * side**3 + 0.06)
-    return seconds, 8.0 * one.rows + 6.0 * width**2 + 7.0 * one.largest * width
+    held, projected = _held(one, width)
+    return seconds, 8.0 * one.rows + 6.0 * width**2 + 7.0 * held + 150.0 * projected
 
 
 def _image_spectral(one: Sizes) -> Pair:
@@ -275,8 +291,8 @@ def _panel(one: Sizes) -> Pair:
 
 
 _COSTS: dict[str, Callable[[Sizes], Pair]] = {
-    "spectral": _directions,
-    "spectral-released": _directions,
+    "spectral": _spectral,
+    "spectral-released": _spectral,
     "spectral-top-k": _all_directions,
     "whitened-spectral": _whitened,
     "spectre": _spectre,

@@ -30,7 +30,7 @@ from core.detectors.judged import TooSmall, classes
 from core.detectors.mixtures import mixture, standard
 from core.detectors.narrow import narrow
 from core.detectors.side_by_side import side_by_side
-from core.detectors.split import FEWEST_IMAGES, Fit, Rows, Split, by_content, by_order, fitted, judged, parted
+from core.detectors.split import FEWEST_IMAGES, Cloud, Fit, Split, Stream, by_content, by_order, fitted, judged, parted
 from core.detectors.views import LARGEST, View, reduced, tile_views, whole_views
 from core.types import Detection, Features, Finding, Ids, Images, Labels, Logits, Scores
 
@@ -123,15 +123,15 @@ def _detection(
     return _decided(heard, members, labels, small, rule.level, detector)
 
 
-def _told(view: View, split: Split, label: int, points: Rows, rule: Rule) -> Told:
-    """What a view says of a class, whitened [m, d]."""
+def _told(view: View, split: Split, label: int, points: Cloud | Stream, rule: Rule) -> Told:
+    """What a view says of a whitened class."""
     if not split.varies(label):
-        return Told(view, -np.inf, np.zeros(len(points)), None)
+        return Told(view, -np.inf, np.zeros(len(split.members[label])), None)
     return told_of(view, points, split.halves(label), rule)
 
 
-def told_of(view: View, points: Rows, halves: tuple[Ids, Ids], rule: Rule) -> Told:
-    """What a view says of a whitened class [m, d] in two halves."""
+def told_of(view: View, points: Cloud | Stream, halves: tuple[Ids, Ids], rule: Rule) -> Told:
+    """What a view says of a whitened class in two halves."""
     log_e, scores = judged(points, halves)
     if log_e < rule.loud:
         return Told(view, log_e, scores, None)

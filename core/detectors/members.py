@@ -14,6 +14,8 @@ from core.store import let_go, lies_in, on_disk
 from core.types import Features, Ids, Images, Labels, Mask
 
 FETCHED = 2**27  # bytes of rows of a file that are fetched together, of whole classes
+WHOLE = 2**27  # bytes in double precision, up to which a class is looked at in one piece,
+PIECE = 2**25  # and of a piece, where it is not
 TOUCHED = 2**26  # bytes of a file that are looked at before they are let go
 
 
@@ -45,6 +47,35 @@ def rows_of(features: Features, members: Iterable[tuple[int, Ids]]) -> Iterator[
         count += len(ids)
     if waiting:
         yield from _together(features, waiting)
+
+
+def is_large(ids: Ids, features: Features) -> bool:
+    """Whether a class of these ids [m] is looked at in pieces: more than 128 MB in double precision."""
+    return 8 * len(ids) * int(features.shape[1]) > WHOLE
+
+
+def pieces_of(features: Features, members: Iterable[tuple[int, Ids]]) -> Iterator[tuple[int, slice | Ids, Features]]:
+    """Each class of `members` in pieces: its label, which of its ids they are (places), and those rows [p, d].
+
+    A class comes in one piece, its rows in the order of its ids, unless they are more than 128 MB in double precision;
+    then in the order of the file, 32 MB a piece.
+    """
+    width = max(1, 8 * features.shape[1])
+    places: list[slice | Ids] = []
+
+    def cut() -> Iterator[tuple[int, Ids]]:
+        for label, ids in members:
+            if not is_large(ids, features):
+                places.append(slice(None))
+                yield label, ids
+                continue
+            order = np.argsort(ids, kind="stable")
+            for some in np.array_split(order, -(-len(ids) * width // PIECE)):
+                places.append(some)
+                yield label, ids[some]
+
+    for number, (label, _, rows) in enumerate(rows_of(features, cut())):
+        yield label, places[number], rows
 
 
 def _together(features: Features, classes: list[tuple[int, Ids]]) -> Iterator[tuple[int, Ids, Features]]:

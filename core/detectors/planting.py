@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from core.detectors import image_spectral, mirror, naming, repeats
 from core.detectors.image_spectral import Told
 from core.detectors.members import distinct, members_of
+from core.detectors.moments import Rows
 from core.detectors.panel import ON_IMAGES
 from core.detectors.side_by_side import side_by_side
-from core.detectors.split import FEWEST_IMAGES, Rows, Split, by_content, by_order, in_halves
+from core.detectors.split import FEWEST_IMAGES, Cloud, Split, by_content, by_order, in_halves
 from core.detectors.views import LARGEST, View, reduced, tile_views, whole_views
 from core.types import Detection, Ids, Images, Labels, Mask
 
@@ -216,7 +217,7 @@ def _told(ground: Ground, plant: Plant, split: Split, view: View, metric: Rows, 
     order = by_content(planted)
     rows = np.argsort(order, kind="stable")
     points = split.placed(view.of(reduced(planted, LARGEST))[rows], metric)
-    told = image_spectral.told_of(view, points, in_halves(order[rows]), rule)
+    told = image_spectral.told_of(view, Cloud(points), in_halves(order[rows]), rule)
     if told.fit is None:
         return told
     back = np.argsort(rows)

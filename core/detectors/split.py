@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,16 +20,15 @@ from numpy.typing import NDArray
 from core.detectors import unimodal
 from core.detectors.classes import Matrix, Vector
 from core.detectors.directions import floor, refined
-from core.detectors.members import blocks, members_of, rows_of
+from core.detectors.members import blocks, members_of, pieces_of
 from core.detectors.mixtures import gap, mixture, standard, standard_of
+from core.detectors.moments import Large, Moments, Rows
 from core.types import Ids, Labels, Scores
 
 TRIMMED = 0.05  # of each class, left out of the covariance
 FEWEST_IMAGES = 40  # of a class: two halves, each with something to find and something to compare it with
 IMAGES_PER_DIRECTION = 10  # of a half
 DIRECTIONS = 64  # of a half, at most
-
-Rows = NDArray[np.floating]
 
 
 class Fit(NamedTuple):
@@ -44,9 +44,9 @@ class Fit(NamedTuple):
 class Split:
     """Features [n, d] of classes (`by_order`), made ready for looking at one class after the other.
 
-    order [n]: a number of each row that its place has no part in (see `by_content`). Two matrices [d, d] are held, and
-    of the features one class at a time (of features in a file those of some classes); all is computed in `dtype`, by
-    default the features' own. A class's ids stand in the order of `order`.
+    order [n]: a number of each row that its place has no part in (see `by_content`). A few matrices [d, d] are held,
+    and of the features one class at a time, of a large one a piece (core.detectors.members). All is computed in
+    `dtype`, by default the features' own. A class's ids stand in the order of `order`.
     """
 
     def __init__(
@@ -62,14 +62,18 @@ class Split:
         self._unit = self.dtype.type(1.0)
         self._ridge, self._kept = 0.0, np.ones(len(features), bool)
         self._varying: set[int] = set()
+        self._large: dict[int, Large] = {}  # the classes that come in pieces
         self._whole = self._trim(self._measure())
 
     def _measure(self) -> Rows:
         """The scatter [d, d] within all classes, in a unit in which their largest number is 1."""
         scatter, largest = self._nothing(), 0.0
-        for label, _, rows in self._classes():
-            scatter += self._scatter(rows)
-            spread = float(max(rows.max(), -rows.min()))
+        for label, pieces in self._classes():
+            moments, spread = Moments(), 0.0
+            for _, rows in pieces:
+                moments.add(rows)
+                spread = max(spread, float(rows.max()), -float(rows.min()))
+            scatter += moments.scatter
             largest = max(largest, spread)
             if spread > 0:
                 self._varying.add(label)
@@ -82,37 +86,53 @@ class Split:
         spread = floor(float(np.trace(scatter)) / len(self.features), self.width)
         self._ridge = max(spread, float(np.finfo(np.float32).tiny) ** 0.5)  # there in single precision, too
         root, whole = self._root(scatter, len(self.features)), self._nothing()
-        for _, ids, rows in self._classes():
-            divided = self._divided(rows, root)
-            lengths = (np.square(divided, out=divided)).sum(1)
+        for label, pieces in self._classes():
+            ids, rows = self.members[label], self._nothing()
+            lengths = np.empty(len(ids), self.dtype)
+            for places, rows in pieces:
+                divided = self._divided(rows, root)
+                lengths[places] = np.square(divided, out=divided).sum(1)
             self._kept[ids] = lengths <= np.quantile(lengths, 1 - TRIMMED)
-            whole += self._scatter(rows[self._kept[ids]])
+            whole += self._kept_of(label, rows).scatter
         return whole
 
-    def _classes(self, labels: Iterable[int] | None = None) -> Iterator[tuple[int, Ids, Rows]]:
-        """Classes, by default all: each one's label, ids [m], and centred rows [m, d] in the unit of the whole."""
-        which = self.members if labels is None else labels
-        for label, ids, rows in rows_of(self.features, ((label, self.members[label]) for label in which)):
-            yield label, ids, self._centred(rows)
+    def _kept_of(self, label: int, rows: Rows | None = None) -> Moments:
+        """The moments of those rows of a class that the covariance rests on; rows: all of it, if it is in one piece."""
+        kept, moments = self._kept[self.members[label]], Moments()
+        if rows is not None and len(rows) == len(kept):
+            moments.add(rows[kept])
+            return moments
+        for places, piece in self.pieces(label):
+            moments.add(piece[kept[places]])
+        return moments
 
-    def _centred(self, rows: NDArray[np.floating]) -> Rows:
-        exact = rows.astype(np.float64)
-        exact -= exact[0]  # so that rows that are all the same are nought to the last bit
-        exact -= exact.mean(0)
+    def pieces(self, label: int) -> Iterator[tuple[slice | Ids, Rows]]:
+        """A class's centred rows in the unit of the whole, [p, d] at a time, and which of its ids they are."""
+        return next(pieces for _, pieces in self._classes([label]))
+
+    def _classes(self, labels: Iterable[int] | None = None) -> Iterator[tuple[int, Iterator[tuple[slice | Ids, Rows]]]]:
+        """Classes, by default all: each one's label, and its pieces (`pieces`)."""
+        which = self.members if labels is None else labels
+        pieces = pieces_of(self.features, ((label, self.members[label]) for label in which))
+        for label, some in groupby(pieces, key=lambda piece: piece[0]):
+            yield label, ((places, self._centred(label, rows)) for _, places, rows in some)
+
+    def _centred(self, label: int, rows: NDArray[np.floating]) -> Rows:
+        ids = self.members[label]
+        if len(rows) < len(ids):
+            if label not in self._large:
+                self._large[label] = Large(self.features, ids)
+            exact = self._large[label].centred(rows)
+        else:
+            exact = rows.astype(np.float64)
+            exact -= exact[0]  # so that rows that are all the same are nought to the last bit
+            exact -= exact.mean(0)
         held = exact.astype(self.dtype, copy=False)
         held /= self._unit
         return held
 
     def _nothing(self) -> Rows:
         return np.zeros((self.width, self.width), self.dtype)
-
-    @staticmethod
-    def _scatter(rows: Rows) -> Rows:
-        """The scatter [d, d] of some rows of one class about their own mean."""
-        middle = rows.mean(0)
-        scatter = rows.T @ rows
-        scatter -= np.outer(len(rows) * middle, middle)
-        return np.asarray(scatter)
 
     def _root(self, scatter: Rows, count: int) -> Rows:
         """The lower Cholesky factor of the covariance of so many rows, with its ridge."""
@@ -125,19 +145,20 @@ class Split:
         solved: Any = linalg.solve_triangular(root, rows.T, lower=True, check_finite=False)
         return np.asarray(solved.T)
 
-    def whitened(self, labels: Iterable[int]) -> Iterator[tuple[int, Rows]]:
-        """Classes one after the other: each one's label, and its rows [m, d] in the metric of the other classes."""
-        for label, _, rows in self._classes(labels):
-            metric = self._metric(label, rows)
-            yield label, self._divided(rows, metric)
+    def whitened(self, labels: Iterable[int]) -> Iterator[tuple[int, Cloud | Stream]]:
+        """Classes one after the other, each one's label and its rows in the metric of the other classes."""
+        for label, pieces in self._classes(labels):
+            _, rows = next(pieces)
+            if len(rows) < len(self.members[label]):
+                yield label, Stream(self, label, self.metric(label))
+                continue
+            metric = self.metric(label, rows)
+            yield label, Cloud(self._divided(rows, metric))
 
-    def metric(self, label: int) -> Rows:
-        """The lower Cholesky factor [d, d] of the covariance of all classes but one."""
-        return self._metric(label, next(rows for _, _, rows in self._classes([label])))
-
-    def _metric(self, label: int, rows: Rows) -> Rows:
-        kept = self._kept[self.members[label]]
-        return self._root(self._whole - self._scatter(rows[kept]), int(self._kept.sum()) - int(kept.sum()))
+    def metric(self, label: int, rows: Rows | None = None) -> Rows:
+        """The lower Cholesky factor [d, d] of the covariance of all classes but one; rows: that one's, if known."""
+        own = self._kept_of(label, rows)
+        return self._root(self._whole - own.scatter, int(self._kept.sum()) - own.count)
 
     def placed(self, rows: NDArray[np.floating], metric: Rows) -> Rows:
         """Other features [m, d] in the place of a class's, in a `metric` of the other classes."""
@@ -175,22 +196,71 @@ def by_content(rows: NDArray[Any], dtype: type | None = None) -> NDArray[np.uint
     return found
 
 
-def judged(points: Rows, halves: tuple[Ids, Ids]) -> tuple[float, Scores]:
-    """The log e-value against one mode of a whitened class [m, d], and scores [m] on directions found without them."""
-    scores, logs = np.zeros(len(points)), []
+class Cloud:
+    """A whitened class, [m, d]."""
+
+    def __init__(self, points: Rows) -> None:
+        self.points = points
+
+    def along(self, known: Ids | None = None) -> Scores:
+        """The class [m] on the direction that is refined on its places `known`, about their mean; by default on all."""
+        if known is None:
+            return np.asarray(self.points @ _direction(self.points), np.float64)
+        middle = self.points[known].mean(0)
+        direction = _direction(self.points[known] - middle)
+        return np.asarray((self.points - middle) @ direction)
+
+
+class Stream:
+    """The same of a class that is too large to be held: by its second moments, and what is projected of its rows."""
+
+    def __init__(self, split: Split, label: int, metric: Rows) -> None:
+        self.split, self.label, self.metric = split, label, metric
+        self.count = len(split.members[label])
+
+    def along(self, known: Ids | None = None) -> Scores:
+        """As a Cloud's, in three passes over the class; [p, 64] numbers are held of p known rows."""
+        places = np.arange(self.count) if known is None else known
+        within = np.zeros(self.count, bool)
+        within[places] = True
+        moments = Moments()
+        for piece, rows in self.split.pieces(self.label):
+            moments.add(rows[within[piece]])
+        leading = self._turned(_top(self._divided(self._divided(moments.scatter).T), len(places)))
+        points = self._projected(leading, moments.middle)[places]
+        direction = leading @ refined(points)
+        return self._projected(direction, moments.middle)
+
+    def _projected(self, directions: Matrix, middle: Rows) -> Matrix:
+        """All rows [m, d], less their middle, on directions [d, c] or on one [d]."""
+        found = np.empty((self.count, *directions.shape[1:]))
+        for piece, rows in self.split.pieces(self.label):
+            found[piece] = (rows - middle) @ directions
+        return found
+
+    def _divided(self, matrix: Rows) -> Rows:
+        return np.asarray(linalg.solve_triangular(self.metric, matrix, lower=True, check_finite=False))
+
+    def _turned(self, directions: Matrix) -> Matrix:
+        """Directions of whitened rows as directions of the rows themselves."""
+        return np.asarray(linalg.solve_triangular(self.metric, directions, lower=True, trans="T", check_finite=False))
+
+
+def judged(points: Cloud | Stream, halves: tuple[Ids, Ids]) -> tuple[float, Scores]:
+    """The log e-value against one mode of a whitened class of m rows, and scores [m] along directions without them."""
+    scores, logs = np.zeros(sum(map(len, halves))), []
     for known, unseen in (halves, halves[::-1]):
-        middle = points[known].mean(0)
-        direction = _direction(points[known] - middle)
-        seen, other = ((points[half] - middle) @ direction for half in (known, unseen))
-        shift, spread = standard_of(seen)
-        scores[unseen] = (other - shift) / spread
-        logs.append(unimodal.log_e((seen - shift) / spread, scores[unseen]))
+        line = points.along(known)
+        shift, spread = standard_of(line[known])
+        line = (line - shift) / spread
+        scores[unseen] = line[unseen]
+        logs.append(unimodal.log_e(line[known], scores[unseen]))
     return unimodal.mean_of(np.array(logs)), scores
 
 
-def fitted(points: Rows) -> Fit:
-    """A whitened class [m, d] on the direction that is refined on all of it."""
-    return parted((points @ _direction(points)).astype(np.float64))
+def fitted(points: Cloud | Stream) -> Fit:
+    """A whitened class on the direction that is refined on all of it."""
+    return parted(points.along())
 
 
 def parted(line: Scores) -> Fit:
@@ -214,12 +284,20 @@ def _direction(rows: Rows) -> Vector:
 def _leading(rows: Rows) -> Matrix:
     """The leading directions [d, c] of centred rows [m, d], the first one first."""
     count, width = rows.shape
-    few = max(1, min(width, count // IMAGES_PER_DIRECTION, DIRECTIONS))
-    tall = count >= width
-    square = rows.T @ rows if tall else rows @ rows.T
-    last = len(square) - 1
-    vectors: Any = linalg.eigh(square, subset_by_index=[last - few + 1, last], check_finite=False)[1]
-    if tall:
-        return np.asarray(vectors[:, ::-1])
-    along = rows.T @ vectors[:, ::-1]
+    if count >= width:
+        return _top(rows.T @ rows, count)
+    vectors = _top(rows @ rows.T, count)[:, : _few(count, width)]
+    along = rows.T @ vectors
     return np.asarray(along / np.maximum(np.linalg.norm(along, axis=0), np.finfo(np.float32).tiny ** 0.5))
+
+
+def _few(count: int, width: int) -> int:
+    return max(1, min(width, count // IMAGES_PER_DIRECTION, DIRECTIONS))
+
+
+def _top(square: Rows, count: int) -> Matrix:
+    """The leading eigenvectors [s, c] of a matrix of moments [s, s] of so many rows, the first one first."""
+    last = len(square) - 1
+    some = [last - _few(count, len(square)) + 1, last]
+    vectors: Any = linalg.eigh(square, subset_by_index=some, check_finite=False)[1]
+    return np.asarray(vectors[:, ::-1])

@@ -23,6 +23,7 @@ its class; a backdoor that the network has not learned leaves no trace to find.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -32,12 +33,13 @@ import scipy.linalg as linalg
 from core.detectors.classes import NORMAL, Matrix, Vector, batches, whitened
 from core.detectors.directions import directions_for, floor, refined, ridged
 from core.detectors.judged import COMPARED, TooSmall
-from core.detectors.members import members_of, rows_of
+from core.detectors.members import is_large, members_of, rows_of
 from core.detectors.mixtures import FEWEST, Mixture, gap, mixture, standard
+from core.detectors.moments import Large
 from core.detectors.narrow import narrow
 from core.detectors.spectral import SPECTRUM
 from core.detectors.spectre import robust, whitened_by
-from core.types import Detection, Features, Labels, Logits
+from core.types import Detection, Features, Ids, Labels, Logits
 
 FEWEST_IMAGES = 12  # of a class: in either half of it there must be suspects and others
 LEFT_OUT = 0.1  # half the share of a class that its own robust covariance leaves out
@@ -72,8 +74,7 @@ def whitened_spectral(features: Features, labels: Labels, logits: Logits, *, thr
     metric = _OtherClasses(seen, labels) if judged and not alone else None
     scores, cut, spectrum = np.zeros(len(labels)), np.full(len(sizes), np.inf), np.zeros((len(sizes), SPECTRUM))
     separation, suspects = np.zeros(len(sizes)), np.zeros(len(sizes))
-    for label, ids, rows in rows_of(seen, judged):
-        values, points = _by_itself(rows) if metric is None else metric.whitened(rows)
+    for label, ids, values, points in _seen(seen, judged, metric):
         spectrum[label, : len(values[:SPECTRUM])] = values[:SPECTRUM]
         scores[ids], fitted = _score(points)
         cut[label] = np.inf if fitted is None else gap(fitted)
@@ -89,6 +90,19 @@ def _centred(rows: Features) -> Matrix:
     return matrix
 
 
+def _seen(
+    features: Features, judged: Sequence[tuple[int, Ids]], metric: _OtherClasses | None
+) -> Iterator[tuple[int, Ids, Vector, Matrix]]:
+    """Each class's label and ids, and what is `whitened` of it; classes that are held first, large ones after them."""
+    large = [(label, ids) for label, ids in judged if metric is not None and is_large(ids, features)]
+    held = [one for one in judged if one[0] not in dict(large)]
+    for label, ids, rows in rows_of(features, held):
+        yield label, ids, *(_by_itself(rows) if metric is None else metric.whitened(rows))
+    for label, ids in large:
+        assert metric is not None
+        yield label, ids, *metric.whitened_large(Large(features, ids))
+
+
 class _OtherClasses:
     """The classes of features [n, d], each whitened by the pooled within-class covariance of the others.
 
@@ -99,8 +113,13 @@ class _OtherClasses:
     def __init__(self, features: Features, labels: Labels) -> None:
         self.count = len(features)
         self.whole: Matrix = np.zeros((features.shape[1],) * 2)
-        for matrix in batches(_centred(rows) for _, _, rows in rows_of(features, members_of(labels))):
+        members = dict(members_of(labels))
+        large = [label for label, ids in members.items() if is_large(ids, features)]
+        held = rows_of(features, ((one, ids) for one, ids in members.items() if one not in large))
+        for matrix in batches(_centred(rows) for _, _, rows in held):
             self.whole += matrix.T @ matrix
+        for label in large:
+            self.whole += Large(features, members[label]).scatter()
 
     def whitened(self, rows: Features) -> tuple[Vector, Matrix]:
         """A class's singular values in the metric of the others, largest first, and its rows along few directions.
@@ -111,10 +130,19 @@ class _OtherClasses:
         others = max(1, self.count - len(matrix))
         if len(matrix) < matrix.shape[1]:
             return self._by_rows(matrix, others)
-        scatter = matrix.T @ matrix
-        few = directions_for(*matrix.shape)
+        values, directions = self._directions(matrix.T @ matrix, len(matrix))
+        return values, matrix @ directions
+
+    def whitened_large(self, one: Large) -> tuple[Vector, Matrix]:
+        """The same of a class that is looked at in pieces."""
+        values, directions = self._directions(one.scatter(), len(one.ids))
+        return values, one.projected(directions)
+
+    def _directions(self, scatter: Matrix, count: int) -> tuple[Vector, Matrix]:
+        few = directions_for(count, len(scatter))
+        others = max(1, self.count - count)
         values, directions = _whitened(scatter, (self.whole - scatter) / others, max(few, SPECTRUM))
-        return values, matrix @ directions[:, :few]
+        return values, directions[:, :few]
 
     @cached_property
     def _axes(self) -> tuple[Vector, Matrix]:
