@@ -133,7 +133,8 @@ def test_rows_in_their_own_place_are_whitened_as_before():
     split = Split(rows, members, order)
     for label, ids in members.items():
         again = split.placed(rows[ids], split.metric(label))
-        assert again == pytest.approx(split.whitened(label), abs=1e-9)
+        ((_, seen),) = split.whitened([label])
+        assert again == pytest.approx(seen.points, abs=1e-9)
 
 
 def test_no_plants_no_words(photos, clean):

@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 from core.detectors import naming, unimodal
 from core.detectors.classes import Vector
 from core.detectors.judged import TooSmall, classes
+from core.detectors.lines import Cloud, Fit, Stream, fitted, judged, parted
 from core.detectors.mixtures import mixture, standard
 from core.detectors.narrow import narrow
 from core.detectors.side_by_side import side_by_side
-from core.detectors.split import FEWEST_IMAGES, Cloud, Fit, Split, Stream, by_content, by_order, fitted, judged, parted
+from core.detectors.split import FEWEST_IMAGES, Split, by_content, by_order
 from core.detectors.views import LARGEST, View, reduced, tile_views, whole_views
 from core.types import Detection, Features, Finding, Ids, Images, Labels, Logits, Scores
 

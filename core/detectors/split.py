@@ -3,42 +3,29 @@
 Every class is whitened by the pooled within-class covariance of the others, of which the 5% furthest out are left
 out, so that covers there do not hide what they show here. Its rows are halved at random (by what they hold, not by
 their order). On each half a direction is refined (core.detectors.directions) within that half's own leading ones; the
-other half, projected on it, gives the e-value of core.detectors.unimodal and the scores.
+other half, projected on it, gives the e-value of core.detectors.unimodal and the scores (core.detectors.lines).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from hashlib import blake2b
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import scipy.linalg as linalg
 from numpy.typing import NDArray
 
-from core.detectors import unimodal
-from core.detectors.classes import Matrix, Vector
-from core.detectors.directions import floor, refined
+from core.detectors.directions import floor
+from core.detectors.lines import Cloud, Stream
 from core.detectors.members import blocks, members_of, pieces_of
-from core.detectors.mixtures import gap, mixture, standard, standard_of
 from core.detectors.moments import Large, Moments, Rows
-from core.types import Ids, Labels, Scores
+from core.types import Ids, Labels
 
 TRIMMED = 0.05  # of each class, left out of the covariance
 FEWEST_IMAGES = 40  # of a class: two halves, each with something to find and something to compare it with
-IMAGES_PER_DIRECTION = 10  # of a half
-DIRECTIONS = 64  # of a half, at most
-
-
-class Fit(NamedTuple):
-    """A class seen along a line: scores [m], the score above which an image is a suspect, and how far apart (Ashman's
-    D) the suspects lie; 0 where they are none, or more than half.
-    """
-
-    scores: Scores
-    cut: float
-    apart: float
 
 
 class Split:
@@ -150,7 +137,7 @@ class Split:
         for label, pieces in self._classes(labels):
             _, rows = next(pieces)
             if len(rows) < len(self.members[label]):
-                yield label, Stream(self, label, self.metric(label))
+                yield label, Stream(partial(self.pieces, label), len(self.members[label]), self.metric(label))
                 continue
             metric = self.metric(label, rows)
             yield label, Cloud(self._divided(rows, metric))
@@ -194,110 +181,3 @@ def by_content(rows: NDArray[Any], dtype: type | None = None) -> NDArray[np.uint
         digests = b"".join(blake2b(row.data, digest_size=8).digest() for row in exact)
         found[place] = np.frombuffer(digests, np.uint64)
     return found
-
-
-class Cloud:
-    """A whitened class, [m, d]."""
-
-    def __init__(self, points: Rows) -> None:
-        self.points = points
-
-    def along(self, known: Ids | None = None) -> Scores:
-        """The class [m] on the direction that is refined on its places `known`, about their mean; by default on all."""
-        if known is None:
-            return np.asarray(self.points @ _direction(self.points), np.float64)
-        middle = self.points[known].mean(0)
-        direction = _direction(self.points[known] - middle)
-        return np.asarray((self.points - middle) @ direction)
-
-
-class Stream:
-    """The same of a class that is too large to be held: by its second moments, and what is projected of its rows."""
-
-    def __init__(self, split: Split, label: int, metric: Rows) -> None:
-        self.split, self.label, self.metric = split, label, metric
-        self.count = len(split.members[label])
-
-    def along(self, known: Ids | None = None) -> Scores:
-        """As a Cloud's, in three passes over the class; [p, 64] numbers are held of p known rows."""
-        places = np.arange(self.count) if known is None else known
-        within = np.zeros(self.count, bool)
-        within[places] = True
-        moments = Moments()
-        for piece, rows in self.split.pieces(self.label):
-            moments.add(rows[within[piece]])
-        leading = self._turned(_top(self._divided(self._divided(moments.scatter).T), len(places)))
-        points = self._projected(leading, moments.middle)[places]
-        direction = leading @ refined(points)
-        return self._projected(direction, moments.middle)
-
-    def _projected(self, directions: Matrix, middle: Rows) -> Matrix:
-        """All rows [m, d], less their middle, on directions [d, c] or on one [d]."""
-        found = np.empty((self.count, *directions.shape[1:]))
-        for piece, rows in self.split.pieces(self.label):
-            found[piece] = (rows - middle) @ directions
-        return found
-
-    def _divided(self, matrix: Rows) -> Rows:
-        return np.asarray(linalg.solve_triangular(self.metric, matrix, lower=True, check_finite=False))
-
-    def _turned(self, directions: Matrix) -> Matrix:
-        """Directions of whitened rows as directions of the rows themselves."""
-        return np.asarray(linalg.solve_triangular(self.metric, directions, lower=True, trans="T", check_finite=False))
-
-
-def judged(points: Cloud | Stream, halves: tuple[Ids, Ids]) -> tuple[float, Scores]:
-    """The log e-value against one mode of a whitened class of m rows, and scores [m] along directions without them."""
-    scores, logs = np.zeros(sum(map(len, halves))), []
-    for known, unseen in (halves, halves[::-1]):
-        line = points.along(known)
-        shift, spread = standard_of(line[known])
-        line = (line - shift) / spread
-        scores[unseen] = line[unseen]
-        logs.append(unimodal.log_e(line[known], scores[unseen]))
-    return unimodal.mean_of(np.array(logs)), scores
-
-
-def fitted(points: Cloud | Stream) -> Fit:
-    """A whitened class on the direction that is refined on all of it."""
-    return parted(points.along())
-
-
-def parted(line: Scores) -> Fit:
-    """A class on a line [m], cut where two Gaussians cross."""
-    scores = standard(line)
-    found = mixture(scores)
-    if found is None:
-        return Fit(scores, np.inf, 0.0)
-    place = gap(found)
-    few = 2 * int((scores > place).sum()) <= len(scores)
-    return Fit(scores, place, found.separation if few else 0.0)
-
-
-def _direction(rows: Rows) -> Vector:
-    """The refined direction [d] of centred rows [m, d], within their own leading ones."""
-    leading = _leading(rows)
-    points = (rows @ leading).astype(np.float64)
-    return np.asarray(leading @ refined(points))
-
-
-def _leading(rows: Rows) -> Matrix:
-    """The leading directions [d, c] of centred rows [m, d], the first one first."""
-    count, width = rows.shape
-    if count >= width:
-        return _top(rows.T @ rows, count)
-    vectors = _top(rows @ rows.T, count)[:, : _few(count, width)]
-    along = rows.T @ vectors
-    return np.asarray(along / np.maximum(np.linalg.norm(along, axis=0), np.finfo(np.float32).tiny ** 0.5))
-
-
-def _few(count: int, width: int) -> int:
-    return max(1, min(width, count // IMAGES_PER_DIRECTION, DIRECTIONS))
-
-
-def _top(square: Rows, count: int) -> Matrix:
-    """The leading eigenvectors [s, c] of a matrix of moments [s, s] of so many rows, the first one first."""
-    last = len(square) - 1
-    some = [last - _few(count, len(square)) + 1, last]
-    vectors: Any = linalg.eigh(square, subset_by_index=some, check_finite=False)[1]
-    return np.asarray(vectors[:, ::-1])
