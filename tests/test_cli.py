@@ -384,7 +384,7 @@ def test_bad_files_are_one_line(own_home: Path, tmp_path: Path) -> None:
     (tmp_path / "text.npy").write_text("no array")
     features, labels = tmp_path / "features.npy", tmp_path / "labels.npy"
     assert "got shapes (4, 2) and (3,)" in refused(own_home, "score", features, labels)
-    assert "must be a .npy, .npz or Parquet file; it is text" in refused(
+    assert "must be a .npy, .npz, .safetensors or Parquet file; it is text" in refused(
         own_home, "score", tmp_path / "text.npy", labels
     )
     assert "nothing.npy" in refused(own_home, "score", features, tmp_path / "nothing.npy")

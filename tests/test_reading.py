@@ -22,8 +22,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from core.cli import commands, kinds, reading
+from core.cli import parquet as parquet_files
+from core.store import lies_in
 from core.types import BadRequest
 
 MATRIX = np.arange(6.0, dtype=np.float32).reshape(3, 2)
@@ -210,6 +213,70 @@ def test_a_large_array_stays_in_its_file(tmp_path: Path, monkeypatch: pytest.Mon
     mapped = reading.read(tmp_path / "x.npy", "features")
     assert mapped.tolist() == MATRIX.tolist()
     assert not mapped.flags.writeable
+
+
+WIDE = np.random.default_rng(0).normal(size=(700, 30)).astype(np.float32)
+
+
+def saved_as(kind: str, folder: Path) -> Path:
+    """WIDE in a file of this kind, whose `labels` are the rows' numbers by 3."""
+    path, labels = folder / f"set.{kind.split()[0]}", np.arange(700) % 3
+    if kind == "npz":
+        np.savez_compressed(path, features=WIDE, labels=labels)
+    elif kind == "safetensors":
+        save_file({"features": WIDE, "labels": labels}, path)
+    else:
+        listed = pa.array(list(WIDE), pa.list_(pa.float32()))
+        columns = {"embedding": listed} if "lists" in kind else {f"f{place}": one for place, one in enumerate(WIDE.T)}
+        pq.write_table(pa.table({**columns, "label": labels}), path, row_group_size=250)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["npz", "safetensors", "parquet of lists", "parquet of columns"])
+def test_large_features_are_read_from_the_disk_and_leave_nothing_there(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_home: Path
+) -> None:
+    path = saved_as(kind, tmp_path)
+    here = reading.read(path, "features")
+    assert lies_in(here) is None
+    monkeypatch.setattr(reading, "MAPPED", 1_000)
+    monkeypatch.setattr(reading, "BLOCK", 10_000)
+    monkeypatch.setattr(parquet_files, "LARGE", 1_000)
+    monkeypatch.setattr(parquet_files, "BLOCK", 10_000)
+    monkeypatch.setattr(kinds, "free_memory", lambda: 40_000.0)  # as labels take, not features
+    there = reading.read(path, "features")
+    assert lies_in(there) is not None
+    np.testing.assert_array_equal(here, WIDE)
+    np.testing.assert_array_equal(there, WIDE)
+    assert reading.read(path, "labels").tolist() == [row % 3 for row in range(700)]
+    assert list(own_home.iterdir()) == []
+
+
+def test_what_is_wrong_deep_in_a_large_parquet_file_is_said_with_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_home: Path
+) -> None:
+    monkeypatch.setattr(parquet_files, "LARGE", 1_000)
+    monkeypatch.setattr(parquet_files, "BLOCK", 10_000)
+    path = tmp_path / "set.parquet"
+    column = pa.array([*WIDE[:, 0].tolist()[:-1], None])
+    pq.write_table(pa.table({"a": column, "b": WIDE[:, 1]}), path)
+    assert re.search(r":a has 1 empty cells in rows \d+ to 699; features must be numbers", refusal(path))
+    rows = [list(map(float, row)) for row in WIDE]
+    pq.write_table(pa.table({"a": [*rows[:-1], rows[-1][1:]]}), path)
+    assert "all of one length, got 2 lengths in rows" in refusal(path)
+    pq.write_table(pa.table({"a": [[1.0] * (3 if row < 600 else 4) for row in range(700)]}), path)
+    monkeypatch.setattr(parquet_files, "BLOCK", 1)  # a row at a time: each block is even
+    assert "all of one length, got several" in refusal(path)
+
+
+def test_safetensors_that_are_none_or_hold_what_numpy_has_not_are_refused(tmp_path: Path) -> None:
+    path = saved_as("safetensors", tmp_path)
+    content = path.read_bytes()
+    for altered in (content[:-9], content[:40], content.replace(b'"F32"', b'"F99"')):
+        path.write_bytes(altered)
+        assert "is damaged or cut short" in refusal(path) or "must be a .npy" in refusal(path)
+    path.write_bytes(content.replace(b'"shape":[700,30]', b'"shape":[700,60]').replace(b'"F32"', b'"BF16"', 1))
+    assert "BF16, which NumPy has not; save it as float32" in refusal(path) or "damaged" in refusal(path)
 
 
 def test_what_would_not_fit_is_refused_with_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

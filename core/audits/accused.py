@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from core.audits.asked import Memory
 from core.audits.brought import Brought
 from core.audits.finding import ACCUSED, Found, Judged, listed, nobody, plain
+from core.detectors import taken
 from core.types import Detection, Features, Finding
 
 DETECTOR, LEVEL = "panel", 0.01
@@ -34,7 +35,7 @@ def judge(
         return None
     whole = len(ids) == len(brought.labels)
     images = brought.images if whole else brought.images[ids]
-    seen = None if features is None else features[ids]
+    seen = None if features is None else taken("what has a label", features, ids)
     found = memory.said(DETECTOR, level, brought.labels[ids], images, seen, attributions)
     assert found.cut is not None
     flagged = found.scores > found.cut[brought.labels[ids]]

@@ -21,6 +21,7 @@ from core.audits.given import given
 from core.audits.networks import Tell, Witness
 from core.audits.plainly import plain_findings
 from core.audits.sources import read
+from core.detectors import taken
 from core.evaluation import Control, Rebuilt, control, rebuilt
 from core.store import Store
 from core.types import BadRequest, Features, Images, Mask
@@ -224,7 +225,7 @@ def _aligned(features: Features | NDArray[Any] | None, brought: Brought) -> Feat
         return None
     if np.ndim(features) != 2 or len(features) != brought.listed:
         raise BadRequest(f"features must be [{brought.listed}, d], a row an image; got {list(np.shape(features))}")
-    return np.asarray(features)[brought.rows]
+    return taken("what could be read", np.asarray(features), brought.rows)
 
 
 def _planted(brought: Brought, judged: Judged, level: float, tell: Tell) -> tuple[Control, ...]:

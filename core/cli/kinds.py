@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from core.detectors import free_memory
 from core.types import BadRequest
 
-KINDS = "a .npy, .npz or Parquet file"
+KINDS = "a .npy, .npz, .safetensors or Parquet file"
 _FOREIGN = (
     ((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf", b"Rar!"), "is compressed: unpack it first"),
     ((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"), "holds Python objects; save the array in it by np.save"),
@@ -46,7 +46,7 @@ def place(given: str | Path) -> Place:
 
 
 def kind_of(path: Path) -> str:
-    """npy, npz or parquet; BadRequest says what else the file is."""
+    """npy, npz, safetensors or parquet; BadRequest says what else the file is."""
     if path.exists() and not path.is_file():
         raise BadRequest(f"{path} must be {KINDS}, got a {'folder' if path.is_dir() else 'device'}")
     try:
@@ -57,6 +57,8 @@ def kind_of(path: Path) -> str:
     for magic, kind in ((b"\x93NUMPY", "npy"), (b"PK\x03\x04", "npz"), (b"PK\x05\x06", "npz"), (b"PAR1", "parquet")):
         if begins.startswith(magic):
             return kind
+    if begins[8:9] == b"{" and int.from_bytes(begins[:8], "little") <= path.stat().st_size - 8:  # the header's length
+        return "safetensors"
     raise BadRequest(f"{path} must be {KINDS}; it {_foreign(begins)}")
 
 

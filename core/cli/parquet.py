@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +14,72 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from core.cli.kinds import check_room
+from core.store import on_disk
 from core.types import BadRequest
 
 LABELS = ("labels", "label")
+LARGE = 64 * 2**20  # bytes from which on features are read in blocks, and kept on the disk
+BLOCK = 2**24  # bytes that are read together
+BUFFER = 2**17  # bytes of a column that are read together; without one, all that a row group has of it
 NO_FEATURES = frozenset(("id", "ids", "index", "idx", "row", "fold", "split", "target", "class", "y"))
 OF_PANDAS = "__index_level_"  # how pandas calls an index that it writes as a column
 
 
 def read(path: Path, name: str | None, wanted: str) -> NDArray[Any]:
     """Features [n, d], labels [n] or other evidence [n, m] of a Parquet file; BadRequest where that is not clear."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, buffer_size=BUFFER) as file:
         columns = _columns(file.schema_arrow, path, name, wanted)
         held = file.metadata
         # Lists have their length in the data only; the pages' sizes tell what they take.
-        listed = sum(held.row_group(group).total_byte_size for group in range(held.num_row_groups))
-        check_room(path, 2 * max(listed, 8 * len(columns) * held.num_rows))
+        size = max(_pages(held, set(columns)), 8 * len(columns) * held.num_rows)
+        if wanted == "features" and size >= LARGE:
+            return _in_blocks(file, columns, path, max(1, BLOCK * held.num_rows // size))
+        check_room(path, 2 * size)
         table = file.read(columns=columns)
     if wanted == "labels":
         return _labels(table.column(0), f"{path}:{columns[0]}")
-    if len(columns) == 1 and _is_list(table.schema.field(0).type):
-        return _lists(table.column(0), f"{path}:{columns[0]}")
-    return _numbers(table, path)
+    return _matrix(table, path)
+
+
+def _pages(held: Any, columns: set[str]) -> int:
+    """The bytes of some columns' pages, unpacked."""
+    total = 0
+    for group in map(held.row_group, range(held.num_row_groups)):
+        for chunk in map(group.column, range(group.num_columns)):
+            path = chunk.path_in_schema  # of lists: name.list.element
+            if path in columns or path.rsplit(".", 2)[0] in columns:
+                total += chunk.total_uncompressed_size
+    return total
+
+
+def _matrix(table: Any, path: Path, part: str = "") -> NDArray[Any]:
+    """A column of lists, or columns of numbers, as a matrix [n, d]; part: of which rows, in a sentence."""
+    if table.num_columns == 1 and _is_list(table.schema.field(0).type):
+        return _lists(table.column(0), f"{path}:{table.column_names[0]}", part)
+    return _numbers(table, path, part)
+
+
+def _in_blocks(file: Any, columns: list[str], path: Path, rows: int) -> NDArray[Any]:
+    """The same of what is large: read some rows at a time, and kept on the disk."""
+    blocks = _each(file, columns, path, rows)
+    first = next(blocks)
+    shape = (file.metadata.num_rows, first.shape[1])
+
+    def checked() -> Iterator[NDArray[Any]]:
+        for block in chain([first], blocks):
+            if block.shape[1] != shape[1]:
+                raise BadRequest(f"{path}:{columns[0]} must hold lists of numbers, all of one length, got several")
+            yield block
+
+    return on_disk(path, checked(), shape, first.dtype)
+
+
+def _each(file: Any, columns: list[str], path: Path, rows: int) -> Iterator[NDArray[Any]]:
+    start = 0
+    for batch in file.iter_batches(rows, columns=columns, use_threads=False):
+        part = f" in rows {start:,} to {start + batch.num_rows - 1:,}"
+        yield _matrix(pa.Table.from_batches([batch]), path, part)
+        start += batch.num_rows
 
 
 def _columns(schema: Any, path: Path, name: str | None, wanted: str) -> list[str]:
@@ -91,23 +138,23 @@ def _labels(column: Any, where: str) -> NDArray[Any]:
     return np.fromiter(values, object, len(values))
 
 
-def _lists(column: Any, where: str) -> NDArray[Any]:
+def _lists(column: Any, where: str, part: str = "") -> NDArray[Any]:
     """A column of lists of equal length as a matrix [n, d]."""
     lengths = pc.unique(pc.list_value_length(column)).to_pylist()
     values = pc.list_flatten(column)
     if len(lengths) != 1 or lengths[0] is None or values.null_count:
         what = "empty cells" if None in lengths or values.null_count else f"{len(lengths)} lengths"
-        raise BadRequest(f"{where} must hold lists of numbers, all of one length, got {what}")
+        raise BadRequest(f"{where} must hold lists of numbers, all of one length, got {what}{part}")
     return np.asarray(values.to_numpy()).reshape(len(column), lengths[0])
 
 
-def _numbers(table: Any, path: Path) -> NDArray[Any]:
+def _numbers(table: Any, path: Path, part: str) -> NDArray[Any]:
     """Columns of numbers as a matrix [n, d]: float32 where all fit into that exactly, else float64."""
     for name, column in zip(table.column_names, table.columns, strict=True):
         if not _is_number(column.type):
             raise BadRequest(f"{path}:{name} must hold numbers or lists of numbers, got {column.type}")
         if column.null_count:
-            raise BadRequest(f"{path}:{name} has {column.null_count:,} empty cells; features must be numbers")
+            raise BadRequest(f"{path}:{name} has {column.null_count:,} empty cells{part}; features must be numbers")
     kinds = [np.dtype(column.type.to_pandas_dtype()) for column in table.columns]
     matrix = np.empty((table.num_rows, table.num_columns), np.result_type(np.float32, *kinds))
     for place, column in enumerate(table.columns):

@@ -17,13 +17,14 @@ from rich.table import Table
 
 from core.cli.kinds import check_room
 from core.configuration import DefenceConfig
-from core.detectors import EVIDENCE, Labelled, as_labels, detect, expected, plain_faults
+from core.detectors import EVIDENCE, Labelled, as_labels, detect, expected, plain_faults, taken
 from core.evaluation import Control, control
 from core.evaluation import filter as filtering
-from core.store import as_csv, writing
+from core.store import as_csv, lies_in, writing
 from core.types import BadRequest, Detection, Features, Finding, Ids, Labels, Mask
 
 TOLD = 12  # classes that the terminal shows; --json has all
+LABELLED = "what has a label"
 WIDE = 40  # characters of a class's name in the terminal
 
 
@@ -104,17 +105,17 @@ def carry_out(
         )
     ids, labels, evidence = np.flatnonzero(~read.unlabelled), read.labels, asked.evidence
     if len(ids) < len(labels):
-        check_room(
-            "what has a label",
-            len(ids) * sum(one[:1].nbytes for one in (features, *evidence.values()) if one is not None),
-        )
-        features, labels = None if features is None else features[ids], labels[ids]
+        held = [*evidence.values()]
+        if features is not None and lies_in(features) is None:
+            held.append(features)
+        check_room(LABELLED, len(ids) * sum(one[:1].nbytes for one in held))
+        features, labels = None if features is None else taken(LABELLED, features, ids), labels[ids]
         evidence = {name: _kept(name, array, read.unlabelled) for name, array in evidence.items()}
     sizes = np.bincount(labels)
     images = evidence.get("images")
     width = 1 if features is None else features.shape[1]
-    pixels = {} if images is None or images.ndim < 3 else {"pixels": max(1, int(np.prod(images.shape[1:3])))}
-    beforehand(*expected(defence.detector, len(labels), width, len(sizes), int(sizes.max()), **pixels))
+    pixels = 0 if images is None or images.ndim < 3 else max(1, int(np.prod(images.shape[1:3])))
+    beforehand(*expected(defence.detector, len(labels), width, len(sizes), int(sizes.max()), pixels))
     found = detect(defence.detector, features, labels, None, defence.parameters, evidence)
     flags = ~filtering.keep_mask(found, labels, defence, asked.epsilon_of)
     plain = images.reshape(len(images), -1) if features is None and images is not None else features

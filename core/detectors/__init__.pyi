@@ -8,6 +8,7 @@ from .labels import Labelled as Labelled
 from .labels import as_labels as as_labels
 from .labels import natural as natural
 from .lots import drawn_by as drawn_by
+from .members import taken as taken
 from .plain import plain_faults as plain_faults
 from .planting import Ground as Ground
 from .planting import Grown as Grown

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from core.detectors.members import members_of
+from core.detectors.members import members_of, rows_of
 from core.detectors.spectral import top_singular
 from core.types import Features, Ids, Labels
 
@@ -28,8 +28,7 @@ def by_class(features: Features, labels: Labels) -> Iterator[tuple[int, Ids, Mat
     The rows come in the order of their bytes in float32, whatever their dtype: any order would do that depends on
     nothing but the values.
     """
-    for label, members in members_of(labels):
-        rows = features[members]
+    for label, members, rows in rows_of(features, members_of(labels)):
         order = _order(rows)
         members, matrix = members[order], rows[order].astype(np.float64)
         matrix -= matrix[0]  # so that rows which are all the same are zero, and not what is left of rounding a mean

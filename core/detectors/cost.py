@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from core.configuration import DETECTORS
+from core.detectors.members import WHOLE
 from core.detectors.views import tile_views
 from core.types import BadRequest, Labels
 
@@ -22,6 +23,7 @@ PRODUCTS = 1.5e10  # multiplications and additions a second, in products of matr
 DECOMPOSED = 12.0  # products of a matrix with itself that finding all its eigenvectors takes, in time
 PIXELS = 1024  # of an image, where nobody says how many there are: CIFAR-10's
 LEAST = 5e7  # bytes that any detector may take: libraries, and blocks that are looked at one by one
+FETCHED = 1.4e8  # bytes of features in a file, of some classes together (core.detectors.members)
 
 
 class Cost(NamedTuple):
@@ -62,29 +64,30 @@ def expected(
     """About what a registered detector takes at its usual settings, for so many images [n], features and classes.
 
     largest: the images of the largest class; by default all have as many. pixels: those of an image (h * w), which
-    count for a detector that looks at them. What it costs to get the evidence that a detector needs besides is not
-    counted. BadRequest where the detector is unknown or a number is below 1.
+    count for a detector that looks at them; 0 where there are no images. What it costs to get the evidence that a
+    detector needs besides is not counted. BadRequest where the detector is unknown or another number is below 1.
     """
     DETECTORS[detector]
-    for name, number in (("rows", rows), ("features", features), ("classes", classes), ("pixels", pixels)):
+    for name, number in (("rows", rows), ("features", features), ("classes", classes)):
         if number < 1:
             raise BadRequest(f"{name} must be at least 1, got {number}")
     largest = -(-rows // classes) if largest is None else largest
     sizes = Sizes(rows, features, min(classes, rows), largest, pixels)
     seconds, numbers = _COSTS.get(detector, _by_class)(sizes)
-    return Cost(seconds, LEAST + REAL * numbers)
+    fetched = min(FETCHED, 4.0 * rows * features) if DETECTORS[detector].reads_features else 0.0
+    return Cost(seconds, LEAST + fetched + REAL * numbers)
 
 
-def check_fits(detector: str, shape: tuple[int, ...], labels: Labels, pixels: int = PIXELS) -> None:
+def check_fits(detector: str, shape: tuple[int, ...], labels: Labels, pixels: int = 0) -> None:
     """BadRequest where a detector would need more memory for features of this shape [n, d] than is free.
 
-    pixels: those of an image (h * w), which count for a detector that looks at them.
+    pixels: those of an image (h * w), which count for a detector that looks at them; 0 where there are no images.
     """
     sizes, rows, features = np.bincount(labels), shape[0], max(1, shape[1])
     free = free_memory()
 
-    def needed(features: int) -> float:
-        return expected(detector, rows, features, int((sizes > 0).sum()), int(sizes.max()), pixels).bytes
+    def needed(features: int, one: str = detector) -> float:
+        return expected(one, rows, features, int((sizes > 0).sum()), int(sizes.max()), pixels).bytes
 
     if free is None or needed(features) <= free:
         return
@@ -95,10 +98,17 @@ def check_fits(detector: str, shape: tuple[int, ...], labels: Labels, pixels: in
     advice = f"about {fits:,} features would fit" if fits else "fewer rows would fit"
     reads = DETECTORS[detector].reads_features
     what = f"rows of {features:,} features" if reads else f"images of {pixels:,} pixels"
+    able = (one for one, entry in DETECTORS.items() if entry.reads_features and not entry.needs and one != detector)
+    others = [one for one in able if reads and needed(features, one) <= free]
     raise BadRequest(
         f"{detector} would need about {_said(needed(features))} of memory for {rows:,} {what} "
-        f"in {np.count_nonzero(sizes):,} classes, and {_said(free)} are free; {advice}"
+        f"in {np.count_nonzero(sizes):,} classes, and {_said(free)} are free; {advice}{_instead(others)}"
     )
+
+
+def _instead(others: list[str]) -> str:
+    """Which other detectors there is memory for."""
+    return f", and all of them by {', '.join(others)}" if others else ""
 
 
 def free_memory() -> float | None:
@@ -143,6 +153,19 @@ def _by_class(one: Sizes) -> Pair:
     return 2e-8 * one.rows * one.features + 1e-4 * one.classes, 4.0 * one.largest * one.features
 
 
+def _held(one: Sizes, width: float) -> tuple[float, float]:
+    """Numbers of the largest class that are held together, and its rows, where it is looked at in pieces."""
+    if one.largest * width <= WHOLE / REAL:
+        return one.largest * width, 0.0
+    return WHOLE / REAL, one.largest
+
+
+def _spectral(one: Sizes) -> Pair:
+    """The same of Algorithm 1, which looks at a large class in pieces."""
+    held, projected = _held(one, one.features)
+    return _directions(one)[0], 4.0 * held + 4.0 * projected + 4.0 * one.gram**2
+
+
 def _directions(one: Sizes) -> Pair:
     """A few leading directions of each class: Lanczos on its Gram matrix."""
     seconds, numbers = _by_class(one)
@@ -171,11 +194,12 @@ def _whitened(one: Sizes) -> Pair:
     side, few = one.span, min(one.span, max(1.0, one.typical / 20), 128)
     products = 2.0 * one.rows * side**2 + 2 * DECOMPOSED * side**3
     if one.typical >= side:
-        products += 2 * DECOMPOSED * one.classes * side**3
+        products += 0.5 * DECOMPOSED * one.classes * side**3
     else:
         products += one.rows * one.typical * (side + DECOMPOSED * one.typical)
     refined = one.classes * 0.03 + 3e-6 * one.rows * few
-    return before + products / PRODUCTS + refined, numbers + 6.0 * one.largest * side + 8.0 * side**2
+    held, projected = _held(one, side)
+    return before + products / PRODUCTS + refined, numbers + 6.0 * held + 8.0 * side**2 + 4.0 * few * projected
 
 
 def _scan(one: Sizes) -> Pair:
@@ -238,30 +262,37 @@ def _repeats(one: Sizes) -> Pair:
 
 
 def _split(one: Sizes) -> Pair:
-    """One representation, halved: each class whitened, and the leading directions of either half."""
+    """One representation, halved: each class whitened, and the leading directions of either half.
+
+    A few numbers a row are held, and the rows of one class.
+    """
     width, judged = min(one.features, one.rows), min(one.classes, one.rows / 40)
     side = min(width, one.typical / 2)
     seconds = 5e-11 * one.rows * width**2 + judged * (1e-10 * width**3 + 1.5e-10 * side**3 + 0.06)
-    return seconds, 2.0 * one.rows * width + 3.0 * width**2 + 3.0 * one.largest * width
+    held, projected = _held(one, width)
+    return seconds, 8.0 * one.rows + 6.0 * width**2 + 7.0 * held + 150.0 * projected
 
 
 def _image_spectral(one: Sizes) -> Pair:
     """Spectra and tiles, one view after the other."""
     side = max(1, round(one.pixels**0.5))
     tiles = len(tile_views(side, side))
-    whole, tile = (_split(one._replace(features=width)) for width in (min(one.pixels, 1024), 768))
-    return 3 * whole[0] + tiles * tile[0], max(whole[1], tile[1]) + 0.4 * min(one.pixels, 224**2) * one.rows
+    seen = min(one.pixels, 1024), 768
+    whole, tile = (_split(one._replace(features=width)) for width in seen)
+    held = 2.0 * max(seen) * one.rows + 0.4 * min(one.pixels, 224**2) * one.rows
+    return 3 * whole[0] + tiles * tile[0], max(whole[1], tile[1]) + held
 
 
 def _panel(one: Sizes) -> Pair:
-    """Each test after the other."""
-    parts = [_mirror(one), _repeats(one), _image_spectral(one), _split(one), _split(one)]
+    """Each test after the other; without images that on features alone."""
+    on_images = [_mirror(one), _repeats(one), _image_spectral(one), _split(one)] if one.pixels else []
+    parts = [*on_images, _split(one)]
     return sum(part[0] for part in parts), max(part[1] for part in parts)
 
 
 _COSTS: dict[str, Callable[[Sizes], Pair]] = {
-    "spectral": _directions,
-    "spectral-released": _directions,
+    "spectral": _spectral,
+    "spectral-released": _spectral,
     "spectral-top-k": _all_directions,
     "whitened-spectral": _whitened,
     "spectre": _spectre,

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,15 +27,16 @@ from numpy.typing import NDArray
 from core.detectors import naming, unimodal
 from core.detectors.classes import Vector
 from core.detectors.judged import TooSmall, classes
+from core.detectors.lines import Cloud, Fit, Stream, fitted, judged, parted
 from core.detectors.lots import drawn
 from core.detectors.mixtures import mixture, standard
 from core.detectors.narrow import narrow
 from core.detectors.side_by_side import side_by_side
-from core.detectors.split import FEWEST_IMAGES, Fit, Measured, Split, by_content, by_order, fitted, judged, parted
+from core.detectors.split import FEWEST_IMAGES, Split, by_content, by_order
 from core.detectors.views import LARGEST, View, reduced, tile_views, whole_views
 from core.types import Detection, Features, Finding, Ids, Images, Labels, Logits, Scores
 
-Seen = Callable[[], NDArray[np.floating]]  # a representation [n, d], made when it is looked at
+Seen = Callable[[], NDArray[Any]]  # a representation [n, d], made when it is looked at
 
 AS_LOUD = 0.5  # of the loudest view's log e-value: a view that sees less of a mark cuts it less cleanly
 # Ashman's D of the two kinds, on images that the direction has not seen, from which on they hardly overlap. Chosen on
@@ -96,13 +97,18 @@ def split_spectral(features: Features, labels: Labels, logits: Logits, *, level:
 def split(features: Features, labels: Labels, level: float, view: str) -> Detection:
     """The same on features [n, d] of a view that is called so in what is found."""
     chosen = drawn(len(features))
-    order = by_content(features.astype(np.float32)) if chosen is None else chosen
-    seen = [(View(view, None), lambda: narrow(features).astype(np.float64))]
-    return _detection(seen, labels, order, Rule(level, 1, APART_INSIDE), "split-spectral")
+    order = by_content(features, np.float32) if chosen is None else chosen
+    seen = [(View(view, None), lambda: narrow(features))]
+    return _detection(seen, labels, order, Rule(level, 1, APART_INSIDE), "split-spectral", np.float64)
 
 
 def _detection(
-    views: Sequence[tuple[View, Seen]], labels: Labels, order: NDArray[np.uint64], rule: Rule, detector: str
+    views: Sequence[tuple[View, Seen]],
+    labels: Labels,
+    order: NDArray[np.uint64],
+    rule: Rule,
+    detector: str,
+    dtype: type[np.floating] | None = None,
 ) -> Detection:
     sizes = np.bincount(labels)
     small = TooSmall.of(sizes, FEWEST_IMAGES)
@@ -112,23 +118,23 @@ def _detection(
         return _silent(labels, small, detector, rule.level)
 
     def look(one: tuple[View, Seen]) -> list[Told]:
-        split = Split(one[1](), members, order)
-        return [_told(one[0], split, label, rule) for label in ready]
+        split = Split(one[1](), members, order, dtype)
+        return [_told(one[0], split, label, points, rule) for label, points in split.whitened(ready)]
 
     told = side_by_side(look, views)
     heard = {label: [view[place] for view in told] for place, label in enumerate(ready)}
     return _decided(heard, members, labels, small, rule.level, detector)
 
 
-def _told(view: View, split: Split, label: int, rule: Rule) -> Told:
-    """What a view says of a class."""
+def _told(view: View, split: Split, label: int, points: Cloud | Stream, rule: Rule) -> Told:
+    """What a view says of a whitened class."""
     if not split.varies(label):
         return Told(view, -np.inf, np.zeros(len(split.members[label])), None)
-    return told_of(view, split.measured(label), split.halves(label), rule)
+    return told_of(view, points, split.halves(label), rule)
 
 
-def told_of(view: View, points: Measured, halves: tuple[Ids, Ids], rule: Rule) -> Told:
-    """What a view says of a class [m, d], in the metric of the others, in two halves."""
+def told_of(view: View, points: Cloud | Stream, halves: tuple[Ids, Ids], rule: Rule) -> Told:
+    """What a view says of a whitened class in two halves."""
     log_e, scores = judged(points, halves)
     if log_e < rule.loud:
         return Told(view, log_e, scores, None)

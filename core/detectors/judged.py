@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from core.detectors.members import block_rows, members_of
+from core.detectors.members import members_of, rows_of
+from core.store import let_go
 from core.types import Detection, Features, Labels, Mask
 
 FEWEST = 3  # images of a class, below which none can be apart from the others
@@ -48,11 +49,14 @@ def too_few(detector: str, judged: int) -> tuple[str, ...]:
 def still(features: Features, labels: Labels) -> Mask:
     """The classes whose rows of features [n, d] are all the same, [k]; one without rows is one."""
     found = np.ones(int(labels.max()) + 1, bool)
+    unsure = []
     for label, ids in members_of(labels):
-        found[label] = (features[ids[-1]] == features[ids[0]]).all() and all(
-            (features[part] == features[ids[0]]).all()
-            for part in np.array_split(ids, -(-len(ids) // block_rows(features.shape[1])))
-        )
+        found[label] = (features[ids[-1]] == features[ids[0]]).all()
+        if found[label]:
+            unsure.append((label, ids))
+        let_go(features)
+    for label, _, rows in rows_of(features, unsure):
+        found[label] = (rows == rows[0]).all()
     return found
 
 

@@ -1,12 +1,22 @@
-"""How rows are gone through: class by class, however many classes there are, and in blocks that fit anywhere."""
+"""How rows are gone through: class by class, however many classes there are, and in blocks that fit anywhere.
+
+Features may lie in a file that is larger than the memory. The rows of a class are scattered over it, so those of many
+classes are fetched together, in the order of the file, and what was looked at is let go.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from core.types import Ids, Images, Labels, Mask
+from core.store import let_go, lies_in, on_disk
+from core.types import Features, Ids, Images, Labels, Mask
+
+FETCHED = 2**27  # bytes of rows of a file that are fetched together, of whole classes
+WHOLE = 2**27  # bytes in double precision, up to which a class is looked at in one piece,
+PIECE = 2**25  # and of a piece, where it is not
+TOUCHED = 2**26  # bytes of a file that are looked at before they are let go
 
 
 def members_of(labels: Labels) -> Iterator[tuple[int, Ids]]:
@@ -16,6 +26,101 @@ def members_of(labels: Labels) -> Iterator[tuple[int, Ids]]:
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
     for label, ids in zip(ordered[starts], np.split(order, starts[1:]), strict=True):
         yield int(label), ids
+
+
+def rows_of(features: Features, members: Iterable[tuple[int, Ids]]) -> Iterator[tuple[int, Ids, Features]]:
+    """Each class of `members`, its ids [m] in the order given, and those rows of features [n, d], as they are.
+
+    Of a mapped file as many classes as fit into 128 MB are fetched together, at least one.
+    """
+    if lies_in(features) is None:
+        yield from ((label, ids, features[ids]) for label, ids in members)
+        return
+    width = features.dtype.itemsize * features.shape[1]
+    waiting: list[tuple[int, Ids]] = []
+    count = 0
+    for label, ids in members:
+        if waiting and (count + len(ids)) * width > FETCHED:
+            yield from _together(features, waiting)
+            waiting, count = [], 0
+        waiting.append((label, ids))
+        count += len(ids)
+    if waiting:
+        yield from _together(features, waiting)
+
+
+def is_large(ids: Ids, features: Features) -> bool:
+    """Whether a class of these ids [m] is looked at in pieces: more than 128 MB in double precision."""
+    return 8 * len(ids) * int(features.shape[1]) > WHOLE
+
+
+def pieces_of(features: Features, members: Iterable[tuple[int, Ids]]) -> Iterator[tuple[int, slice | Ids, Features]]:
+    """Each class of `members` in pieces: its label, which of its ids they are (places), and those rows [p, d].
+
+    A class comes in one piece, its rows in the order of its ids, unless they are more than 128 MB in double precision;
+    then in the order of the file, 32 MB a piece.
+    """
+    width = max(1, 8 * features.shape[1])
+    places: list[slice | Ids] = []
+
+    def cut() -> Iterator[tuple[int, Ids]]:
+        for label, ids in members:
+            if not is_large(ids, features):
+                places.append(slice(None))
+                yield label, ids
+                continue
+            order = np.argsort(ids, kind="stable")
+            for some in np.array_split(order, -(-len(ids) * width // PIECE)):
+                places.append(some)
+                yield label, ids[some]
+
+    for number, (label, _, rows) in enumerate(rows_of(features, cut())):
+        yield label, places[number], rows
+
+
+def _together(features: Features, classes: list[tuple[int, Ids]]) -> Iterator[tuple[int, Ids, Features]]:
+    fetched = _fetched(features, np.concatenate([ids for _, ids in classes]))
+    start = 0
+    for label, ids in classes:
+        yield label, ids, fetched[start : start + len(ids)]
+        start += len(ids)
+
+
+def _fetched(features: Features, ids: Ids) -> Features:
+    """Rows [m, d] of a mapped file, in the order of ids [m], read in the order of the file."""
+    found = np.empty((len(ids), features.shape[1]), features.dtype)
+    order = np.argsort(ids, kind="stable")
+    ordered = ids[order]
+    step = max(1, TOUCHED // max(1, features.dtype.itemsize * features.shape[1]))
+    for start in range(0, len(features), step):
+        some = slice(*np.searchsorted(ordered, (start, start + step)))
+        found[order[some]] = features[ordered[some]]
+        let_go(features)
+    return found
+
+
+def blocks(features: Features) -> Iterator[tuple[slice, Features]]:
+    """Features [n, d] in blocks of successive rows, `block_rows` each, with where they are; let go one by one."""
+    step = block_rows(features.shape[1])
+    for start in range(0, len(features), step):
+        place = slice(start, start + step)
+        yield place, features[place]
+        let_go(features)
+
+
+def taken(what: str, features: Features, ids: Ids) -> Features:
+    """Rows of features [n, d] by ids [m], ascending, none twice: the features themselves where that is all.
+
+    Of a mapped file they are written to another, which is mapped (core.store.on_disk). what: a name for a sentence.
+    """
+    if np.array_equal(ids, np.arange(len(features))):
+        return features
+    if lies_in(features) is None:
+        return features[ids]
+    kept = np.zeros(len(features), bool)
+    kept[ids] = True
+    some = (block[kept[place]] for place, block in blocks(features))
+    return on_disk(what, some, (len(ids), features.shape[1]), features.dtype)
 
 
 def block_rows(width: int) -> int:

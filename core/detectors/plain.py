@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.detectors.members import block_rows, members_of
+from core.detectors.members import blocks, members_of, rows_of
 from core.types import Features, Ids, Labels
 
 FEWEST_COPIES = 5  # rows; real sets have a few pairs
@@ -32,35 +32,28 @@ def plain_faults(
     is. Takes a few passes over the features and, beside them, a few blocks of 16 MB and some numbers a row.
     """
     features = np.asarray(features)
-    zero = _zero(features)
+    zero, marks = _looked_at(features)
     sentences = (f"{_rows(int(zero.sum()))} all zero{_where(labels, zero, names)}",) if zero.any() else ()
     copies: list[tuple[float, str]] = []
     wild: list[tuple[float, str]] = []
-    marks = _marks(features)
-    for label, ids in members_of(np.asarray(labels)):
+    for label, ids, seen in rows_of(features, members_of(np.asarray(labels))):
         copies += _copies(_named(label, names), ids[~zero[ids]], marks)
-        wild += _wild(_named(label, names), ids, features, rows)
+        wild += _wild(_named(label, names), ids if rows is None else rows[ids], seen)
     return (*sentences, *_gravest(copies, "groups of copies"), *_gravest(wild, "rows far out of their class"))
 
 
-def _zero(features: Features) -> NDArray[np.bool_]:
-    """Which rows are all zero, [n]."""
-    return np.concatenate([~block.any(1) for block in _blocks(features)])
+def _looked_at(features: Features) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
+    """Which rows are all zero, [n]; and a number for each, [n], that copies share and other rows do not.
 
-
-def _blocks(features: Features) -> list[Features]:
-    rows = block_rows(features.shape[1])
-    return [features[start : start + rows] for start in range(0, len(features), rows)]
-
-
-def _marks(features: Features) -> NDArray[np.uint64]:
-    """A number for each row, [n], that copies share and other rows do not, but for one chance in 2 ** 64 a pair."""
+    But for one chance in 2 ** 64 a pair.
+    """
     factors = np.random.default_rng(0).integers(1, 2**64, size=(features.shape[1], 2), dtype=np.uint64) | np.uint64(1)
-    found = []
-    for block in _blocks(features):
+    zero, marks = np.empty(len(features), bool), np.empty(len(features), np.uint64)
+    for place, block in blocks(features):
+        zero[place] = ~block.any(1)
         words = (block.astype(np.float64) + 0.0).view(np.uint64)  # + 0: there are two zeros
-        found.append((_mixed(words ^ factors[:, 0]) * factors[:, 1]).sum(1, dtype=np.uint64))
-    return np.concatenate(found)
+        marks[place] = (_mixed(words ^ factors[:, 0]) * factors[:, 1]).sum(1, dtype=np.uint64)
+    return zero, marks
 
 
 def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -77,15 +70,13 @@ def _copies(name: str, ids: Ids, marks: NDArray[np.uint64]) -> list[tuple[float,
             for count in counts[counts >= FEWEST_COPIES]]  # fmt: skip
 
 
-def _wild(name: str, ids: Ids, features: Features, rows: Ids | None) -> list[tuple[float, str]]:
-    """Rows far out of their class: how many times as far as the rest, and a sentence."""
-    middle = np.median(features[ids[:: -(-len(ids) // SAMPLE)]].astype(np.float64), axis=0)
-    parts = np.array_split(ids, -(-len(ids) // block_rows(features.shape[1])))
-    away = np.concatenate([np.linalg.norm(features[part] - middle, axis=1) for part in parts])
+def _wild(name: str, called: Ids, rows: Features) -> list[tuple[float, str]]:
+    """Rows [m, d] far out of their class, called so [m]: how many times as far as the rest, and a sentence."""
+    middle = np.median(rows[:: -(-len(rows) // SAMPLE)].astype(np.float64), axis=0)
+    away = np.concatenate([np.linalg.norm(block - middle, axis=1) for _, block in blocks(rows)])
     usual = float(np.median(away))
     if usual <= 0:
         return []
-    called = ids if rows is None else rows[ids]
     return [(float(away[row] / usual), f"row {called[row]} of class {name} is {away[row] / usual:,.0f} times as far "
              "out as the rest of its class") for row in np.flatnonzero(away > FAR * usual)]  # fmt: skip
 

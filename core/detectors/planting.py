@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from core.detectors import image_spectral, mirror, naming, repeats
 from core.detectors.image_spectral import Told
 from core.detectors.members import distinct, members_of
+from core.detectors.moments import Rows
 from core.detectors.panel import ON_IMAGES
 from core.detectors.side_by_side import side_by_side
-from core.detectors.split import FEWEST_IMAGES, Rows, Split, by_content, by_order, in_halves
+from core.detectors.split import FEWEST_IMAGES, Split, by_content, by_order, in_halves
 from core.detectors.views import LARGEST, View, reduced, tile_views, whole_views
 from core.types import Detection, Ids, Images, Labels, Mask
 

@@ -13,7 +13,7 @@ from core.configuration import DETECTORS
 from core.detectors.cost import check_fits
 from core.detectors.judged import still, told
 from core.detectors.labels import MOST_CLASSES, Labelled, as_labels
-from core.detectors.members import block_rows
+from core.detectors.members import blocks, taken
 from core.types import BadRequest, Detection, Features, Images, Labels, Logits, Mask, Scores
 
 LARGEST = float(np.finfo(np.float32).max)  # the squares of larger features could not be summed
@@ -86,19 +86,21 @@ def detect(
         )
     if features.dtype.kind not in "fiu":
         raise BadRequest(f"features must be real numbers, got dtype {features.dtype}")
-    if logits is None:
-        logits = np.zeros((len(labels), int(labels.max()) + 1), np.float32)
+    if logits is None:  # one nought, seen [n, k] times: a million rows of a thousand classes would be 4 GB
+        logits = np.broadcast_to(np.float32(0.0), (len(labels), int(labels.max()) + 1))
     if np.ndim(logits) != 2 or len(logits) != len(labels):
         raise BadRequest(f"logits must be [n, k] with n = {len(labels)}; got shape {np.shape(logits)}")
     wanted = (*entry.needs, *(name for name in entry.may if name in (evidence or {})))
     given = {name: _evidence(detector, name, evidence or {}, len(labels)) for name in wanted}
     settings, kept = entry.settle(parameters or {}), labels >= 0
     if not kept.all():
-        features, labels, logits = features[kept], labels[kept], logits[kept]
+        features = taken("what has a label", features, np.flatnonzero(kept))
+        labels = labels[kept]
+        logits = logits[: len(labels)] if logits.strides[0] == 0 else logits[kept]
         given = {name: array.compress(kept, EVIDENCE[name].axis) for name, array in given.items()}
     _check_finite(features)
-    pixels = {"pixels": int(np.prod(given["images"].shape[1:3]))} if "images" in given else {}
-    check_fits(detector, features.shape, labels, **pixels)
+    pixels = int(np.prod(given["images"].shape[1:3])) if "images" in given else 0
+    check_fits(detector, features.shape, labels, pixels)
     asked_before = {"known": known} if known and entry.parts else {}
     found: Detection = entry.load()(features, labels, logits, **given, **settings, **asked_before)
     parts = {name: _told(name, part, features, labels, {}) for name, part in found.parts.items()}
@@ -155,8 +157,7 @@ def _pixels(name: str, kind: Kind, array: NDArray[Any]) -> Images:
 
 def _check_finite(features: Features) -> None:
     bad = 0
-    for start in range(0, len(features), rows := block_rows(features.shape[1])):
-        block = features[start : start + rows]
+    for _, block in blocks(features):
         if block.dtype == np.float32:
             with np.errstate(over="ignore", invalid="ignore"):
                 if np.isfinite(block.sum()):  # one pass; whatever is not finite makes the sum so

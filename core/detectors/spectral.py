@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.detectors.members import members_of
+from core.detectors.members import is_large, members_of, rows_of
+from core.detectors.moments import Large
 from core.types import Detection, Features, Labels, Logits
 
 SPECTRUM = 10  # leading singular values that the screens show
@@ -40,14 +41,23 @@ def spectral_released(features: Features, labels: Labels, logits: Logits) -> Det
 def _score(features: Features, labels: Labels, *, centred: bool) -> Detection:
     scores = np.zeros(len(labels))
     spectrum = np.zeros((int(labels.max()) + 1, SPECTRUM))
-    for label, members in members_of(labels):
-        matrix = features.take(members, axis=0).astype(np.float64)
+    members = dict(members_of(labels))
+    large = [label for label, ids in members.items() if is_large(ids, features)]
+
+    def told(label: int, values: Matrix, projection: Matrix, away: NDArray[np.float64]) -> None:
+        spectrum[label, : len(values)] = values
+        scores[members[label]] = projection**2 if centred else np.abs(projection + away)
+
+    for label, _, rows in rows_of(features, ((one, ids) for one, ids in members.items() if one not in large)):
+        matrix = rows.astype(np.float64)
         mean = matrix.mean(0)
         matrix -= mean
         values, vectors = top_singular(matrix, SPECTRUM)
-        spectrum[label, : len(values)] = values
-        projection = matrix @ vectors[:, 0]
-        scores[members] = projection**2 if centred else np.abs(projection + mean @ vectors[:, 0])
+        told(label, values, matrix @ vectors[:, 0], mean @ vectors[:, 0])
+    for label in large:
+        whole = Large(features, members[label])
+        values, vectors = _leading(whole.scatter(), SPECTRUM)
+        told(label, values, whole.projected(vectors[:, 0]), whole.mean @ vectors[:, 0])
     return Detection(scores, spectrum=spectrum)
 
 

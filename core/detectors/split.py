@@ -3,118 +3,157 @@
 Every class is whitened by the pooled within-class covariance of the others, of which the 5% furthest out are left
 out, so that covers there do not hide what they show here. Its rows are halved at random (by what they hold, not by
 their order). On each half a direction is refined (core.detectors.directions) within that half's own leading ones; the
-other half, projected on it, gives the e-value of core.detectors.unimodal and the scores.
+other half, projected on it, gives the e-value of core.detectors.unimodal and the scores (core.detectors.lines).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 import scipy.linalg as linalg
 from numpy.typing import NDArray
 
-from core.detectors import unimodal
-from core.detectors.classes import Matrix, Vector
-from core.detectors.directions import floor, refined
-from core.detectors.members import members_of
-from core.detectors.mixtures import gap, mixture, standard, standard_of
-from core.types import Ids, Labels, Scores
+from core.detectors.directions import floor
+from core.detectors.lines import Cloud, Stream, divided
+from core.detectors.members import blocks, members_of, pieces_of
+from core.detectors.moments import Large, Moments, Rows
+from core.store import lies_in
+from core.types import Ids, Labels
 
+MOST_HELD = 16_000_000  # numbers of the classes' own moments; beyond that they are made again when they are needed
+MOST_ROWS = 2**26  # numbers of features in memory, up to which a centred copy of all of them is held
 TRIMMED = 0.05  # of each class, left out of the covariance
 FEWEST_IMAGES = 40  # of a class: two halves, each with something to find and something to compare it with
-IMAGES_PER_DIRECTION = 10  # of a half
-DIRECTIONS = 64  # of a half, at most
-MOST_HELD = 16_000_000  # numbers of the classes' own matrices; beyond that they are made again when they are needed
-
-Rows = NDArray[np.floating]
-
-
-class Fit(NamedTuple):
-    """A class seen along a line: scores [m], the score above which an image is a suspect, and how far apart (Ashman's
-    D) the suspects lie; 0 where they are none, or more than half.
-    """
-
-    scores: Scores
-    cut: float
-    apart: float
-
-
-class Measured(NamedTuple):
-    """A class's rows [m, d], and the metric that they are seen in: the lower Cholesky factor [d, d] of a covariance."""
-
-    rows: Rows
-    metric: Rows
-
-    @property
-    def whitened(self) -> Rows:
-        """The rows [m, d] in their metric."""
-        return divided(self.rows, self.metric)
 
 
 class Split:
     """Features [n, d] of classes (`by_order`), made ready for looking at one class after the other.
 
-    order [n]: a number of each row that its place has no part in (see `by_content`). One copy of the features is held,
-    and a matrix [d, d], of each class another where they are few; all is computed in the features' precision. A class's
-    ids stand in the order of `order`.
+    order [n]: a number of each row that its place has no part in (see `by_content`). Of features that are many or in a
+    file a few matrices [d, d] are held, and one class at a time, of a large one a piece (core.detectors.members); of
+    others a copy, and a matrix a class. All is computed in `dtype`, by default the features' own. A class's ids stand
+    in the order of `order`.
     """
 
-    def __init__(self, features: NDArray[np.floating], members: Mapping[int, Ids], order: NDArray[np.uint64]) -> None:
-        self.order = order
-        self.members = members
-        self.rows: Rows = np.empty_like(features)
-        for ids in self.members.values():
-            rows = features[ids]
-            rows -= rows[0]  # so that rows that are all the same are nought to the last bit
-            self.rows[ids] = rows - rows.mean(0, dtype=np.float64)
-        spread = max((float(np.abs(self.rows[ids]).max()) for ids in self.members.values()), default=0.0)
-        self._unit = self.rows.dtype.type(spread if spread > 0 else 1.0)
-        self.rows /= self._unit
+    def __init__(
+        self,
+        features: NDArray[np.floating],
+        members: Mapping[int, Ids],
+        order: NDArray[np.uint64],
+        dtype: type[np.floating] | None = None,
+    ) -> None:
+        self.order, self.members, self.features = order, members, features
+        self.dtype = np.dtype(features.dtype if dtype is None else dtype)
         self.width = features.shape[1]
+        self._unit = self.dtype.type(1.0)
         self._ridge, self._kept = 0.0, np.ones(len(features), bool)
-        few = len(self.members) * self.width**2 <= MOST_HELD
-        self._held: dict[int, Rows] | None = {} if few else None
-        self._whole = self._trimmed()
+        self._varying: set[int] = set()
+        self._large: dict[int, Large] = {}  # the classes that come in pieces
+        held = features.size <= MOST_ROWS and lies_in(features) is None
+        self._rows = self._copied() if held else None
+        few = held and len(members) * self.width**2 <= MOST_HELD
+        self._own: dict[int, Moments] | None = {} if few else None  # of each class's kept rows, in the end
+        self._whole = self._trim(self._measure())
 
-    def _trimmed(self) -> Rows:
-        """The scatter [d, d] within classes, of all rows but the furthest out of each class, which are told apart."""
-        scatters = ((label, self._scatter(ids)) for label, ids in self.members.items())
-        held = dict(scatters) if self._held is not None else None
-        of_all = sum(held.values() if held is not None else (one for _, one in scatters), start=self._nothing())
-        spread = floor(float(np.trace(of_all)) / len(self.rows), self.width)
-        self._ridge = max(spread, float(np.finfo(np.float32).tiny) ** 0.5)  # there in single precision, too
-        root = self._root(of_all, len(self.rows))
-        whole = self._nothing()
+    def _copied(self) -> Rows:
+        """All rows [n, d], each class's less its mean."""
+        rows = np.empty(self.features.shape, self.dtype)
         for label, ids in self.members.items():
-            lengths = (divided(self.rows[ids], root) ** 2).sum(1)
+            rows[ids] = self._centred(label, self.features[ids])
+        return rows
+
+    def _measure(self) -> Rows:
+        """The scatter [d, d] within all classes, in a unit in which their largest number is 1."""
+        scatter, largest = self._nothing(), 0.0
+        for label, pieces in self._classes():
+            moments, spread = Moments(), 0.0
+            for _, rows in pieces:
+                moments.add(rows)
+                spread = max(spread, float(rows.max()), -float(rows.min()))
+            if self._own is not None:
+                self._own[label] = moments
+            scatter += moments.scatter
+            largest = max(largest, spread)
+            if spread > 0:
+                self._varying.add(label)
+        if largest > 0:
+            self._unit = self.dtype.type(largest)
+        if self._rows is not None:
+            self._rows /= self._unit
+        for own in (self._own or {}).values():
+            own.rescale(self._unit)
+        return np.asarray(scatter / self._unit / self._unit)
+
+    def _trim(self, scatter: Rows) -> Rows:
+        """Say which rows the covariance rests on, all but the furthest out of each class; their scatter [d, d]."""
+        spread = floor(float(np.trace(scatter)) / len(self.features), self.width)
+        self._ridge = max(spread, float(np.finfo(np.float32).tiny) ** 0.5)  # there in single precision, too
+        root, whole = self._root(scatter, len(self.features)), self._nothing()
+        for label, pieces in self._classes():
+            ids, rows = self.members[label], self._nothing()
+            lengths = np.empty(len(ids), self.dtype)
+            for places, rows in pieces:
+                points = divided(rows, root)
+                lengths[places] = np.square(points, out=points).sum(1)
             self._kept[ids] = lengths <= np.quantile(lengths, 1 - TRIMMED)
-            own = self._kept_of(label, held[label] if held is not None else None)
-            whole += own
-            if self._held is not None:
-                self._held[label] = own
+            own = self._kept_of(label, rows)
+            if self._own is not None:
+                self._own[label] = own
+            whole += own.scatter
         return whole
 
-    def _kept_of(self, label: int, every: Rows | None) -> Rows:
-        """The scatter [d, d] of a class without its furthest rows; every: that of all of its rows, which are centred.
+    def _kept_of(self, label: int, rows: Rows | None = None) -> Moments:
+        """The moments of those rows of a class that the covariance rests on; rows: all of it, if it is in one piece.
 
-        Taking the few away from all is quicker than adding up the others, and as exact unless they make up most.
+        Taking the few others away from all is quicker than adding up, and as exact unless they make up most.
         """
+        kept, moments = self._kept[self.members[label]], Moments()
+        if rows is not None and len(rows) == len(kept):
+            every, out = (self._own or {}).get(label), rows[~kept]
+            if every is not None and 2 * float(np.square(out, dtype=np.float64).sum()) <= np.trace(every.square):
+                return every.without(out)
+            moments.add(rows[kept])
+            return moments
+        for places, piece in self.pieces(label):
+            moments.add(piece[kept[places]])
+        return moments
+
+    def pieces(self, label: int) -> Iterator[tuple[slice | Ids, Rows]]:
+        """A class's centred rows in the unit of the whole, [p, d] at a time, and which of its ids they are."""
+        return next(pieces for _, pieces in self._classes([label]))
+
+    def _classes(self, labels: Iterable[int] | None = None) -> Iterator[tuple[int, Iterator[tuple[slice | Ids, Rows]]]]:
+        """Classes, by default all: each one's label, and its pieces (`pieces`)."""
+        which = self.members if labels is None else labels
+        if self._rows is not None:
+            for label in which:
+                yield label, iter([(slice(None), self._rows[self.members[label]])])
+            return
+        pieces = pieces_of(self.features, ((label, self.members[label]) for label in which))
+        for label, some in groupby(pieces, key=lambda piece: piece[0]):
+            yield label, ((places, self._centred(label, rows)) for _, places, rows in some)
+
+    def _centred(self, label: int, rows: NDArray[np.floating]) -> Rows:
         ids = self.members[label]
-        out = self.rows[ids[~self._kept[ids]]]
-        if every is None or 2 * float((out.astype(np.float64) ** 2).sum()) > float(np.trace(every)):
-            return self._scatter(ids[self._kept[ids]])
-        shift, kept = out.sum(0), len(ids) - len(out)
-        return np.asarray(every - out.T @ out - np.outer(shift, shift) / every.dtype.type(kept))
+        if len(rows) < len(ids):
+            if label not in self._large:
+                self._large[label] = Large(self.features, ids)
+            exact = self._large[label].centred(rows)
+        else:
+            exact = rows.astype(self.dtype)
+            exact -= exact[0]  # so that rows that are all the same are nought to the last bit
+            exact -= exact.mean(0, dtype=np.float64)
+        held = exact.astype(self.dtype, copy=False)
+        held /= self._unit
+        return held
 
     def _nothing(self) -> Rows:
-        return np.zeros((self.width, self.width), self.rows.dtype)
-
-    def _scatter(self, ids: Ids) -> Rows:
-        """The scatter [d, d] of some rows of one class about their own mean."""
-        return scatter(self.rows[ids])
+        return np.zeros((self.width, self.width), self.dtype)
 
     def _root(self, scatter: Rows, count: int) -> Rows:
         """The lower Cholesky factor of the covariance of so many rows, with its ridge."""
@@ -122,25 +161,28 @@ class Split:
         covariance[np.diag_indices(self.width)] += self._ridge
         return np.asarray(linalg.cholesky(covariance, lower=True, overwrite_a=True, check_finite=False))
 
-    def measured(self, label: int) -> Measured:
-        """A class's rows [m, d] and the metric of the other classes."""
-        return Measured(self.rows[self.members[label]], self.metric(label))
+    def whitened(self, labels: Iterable[int]) -> Iterator[tuple[int, Cloud | Stream]]:
+        """Classes one after the other, each one's label and its rows in the metric of the other classes."""
+        for label, pieces in self._classes(labels):
+            _, rows = next(pieces)
+            if len(rows) < len(self.members[label]):
+                yield label, Stream(partial(self.pieces, label), len(self.members[label]), self.metric(label))
+                continue
+            yield label, Cloud(rows, self.metric(label, rows))
 
-    def metric(self, label: int) -> Rows:
-        """The lower Cholesky factor [d, d] of the covariance of all classes but one."""
-        ids = self.members[label]
-        own = self._held[label] if self._held is not None else self._scatter(ids[self._kept[ids]])
-        return self._root(self._whole - own, int(self._kept.sum()) - int(self._kept[ids].sum()))
+    def metric(self, label: int, rows: Rows | None = None) -> Rows:
+        """The lower Cholesky factor [d, d] of the covariance of all classes but one; rows: that one's, if known."""
+        own = self._kept_of(label, rows) if self._own is None else self._own[label]
+        return self._root(self._whole - own.scatter, int(self._kept.sum()) - own.count)
 
-    def placed(self, rows: NDArray[np.floating], metric: Rows) -> Measured:
+    def placed(self, rows: NDArray[np.floating], metric: Rows) -> Cloud:
         """Other features [m, d] in the place of a class's, in a `metric` of the other classes."""
         centred = rows - rows.mean(0, dtype=np.float64)
-        return Measured(np.asarray(centred, self.rows.dtype) / self._unit, metric)
+        return Cloud(np.asarray(centred, self.dtype) / self._unit, metric)
 
     def varies(self, label: int) -> bool:
         """Whether a class's rows differ, and so do some others': else there is nothing to tell."""
-        others = (self.rows[ids].any() for one, ids in self.members.items() if one != label)
-        return bool(self.rows[self.members[label]].any() and any(others))
+        return label in self._varying and len(self._varying) > 1
 
     def halves(self, label: int) -> tuple[Ids, Ids]:
         """A class's places [m] in two halves, each in random order; copies of one image come together in one."""
@@ -159,96 +201,11 @@ def by_order(labels: Labels, order: NDArray[np.uint64]) -> dict[int, Ids]:
     return {label: ids[np.argsort(order[ids], kind="stable")] for label, ids in members_of(labels)}
 
 
-def by_content(rows: NDArray[Any]) -> NDArray[np.uint64]:
-    """A random-looking number of each row [n], from what is in it alone."""
-    rows = np.ascontiguousarray(rows)
-    digests = (blake2b(row.data, digest_size=8).digest() for row in rows.reshape(len(rows), -1))
-    return np.frombuffer(b"".join(digests), np.uint64)
-
-
-def judged(points: Measured, halves: tuple[Ids, Ids]) -> tuple[float, Scores]:
-    """The log e-value against one mode of a class [m, d], and scores [m] on directions found without them."""
-    scores, logs = np.zeros(len(points.rows)), []
-    for known, unseen in (halves, halves[::-1]):
-        rows = points.rows[known]
-        middle = rows.mean(0)
-        rows -= middle
-        direction = _direction(Measured(rows, points.metric))
-        seen, other = rows @ direction, (points.rows[unseen] - middle) @ direction
-        shift, spread = standard_of(seen)
-        scores[unseen] = (other - shift) / spread
-        logs.append(unimodal.log_e((seen - shift) / spread, scores[unseen]))
-    return unimodal.mean_of(np.array(logs)), scores
-
-
-def fitted(points: Measured) -> Fit:
-    """A class [m, d] on the direction that is refined on all of it."""
-    return parted((points.rows @ _direction(points)).astype(np.float64))
-
-
-def parted(line: Scores) -> Fit:
-    """A class on a line [m], cut where two Gaussians cross."""
-    scores = standard(line)
-    found = mixture(scores)
-    if found is None:
-        return Fit(scores, np.inf, 0.0)
-    place = gap(found)
-    few = 2 * int((scores > place).sum()) <= len(scores)
-    return Fit(scores, place, found.separation if few else 0.0)
-
-
-def _direction(points: Measured) -> Vector:
-    """The refined direction [d] of centred rows [m, d], within their leading ones in the metric."""
-    leading = _leading(points)
-    return np.asarray(leading @ refined((points.rows @ leading).astype(np.float64)))
-
-
-def _leading(points: Measured) -> Matrix:
-    """Directions [d, c] such that centred rows [m, d], projected on them, are whitened rows on their leading ones.
-
-    Where there are more rows than columns nothing is whitened but their scatter, which is the smaller.
-    """
-    count, width = points.rows.shape
-    few = max(1, min(width, count // IMAGES_PER_DIRECTION, DIRECTIONS))
-    if count >= width:
-        return _multiplied(points.metric, _last(_whitened(points.rows.T @ points.rows, points.metric), few))
-    rows = points.whitened
-    along = rows.T @ _last(rows @ rows.T, few)
-    lengths = np.maximum(np.linalg.norm(along, axis=0), np.finfo(np.float32).tiny ** 0.5)
-    return _multiplied(points.metric, along / lengths)
-
-
-# --- linear algebra ---------------------------------------------------------------------------------------
-
-
-def scatter(rows: Rows) -> Rows:
-    """The scatter [d, d] of rows [m, d] about their mean."""
-    middle = rows.mean(0)
-    return np.asarray(rows.T @ rows - len(rows) * np.outer(middle, middle))
-
-
-def divided(rows: Rows, root: Rows) -> Rows:
-    """Rows [m, d] whitened by the lower Cholesky factor [d, d] of a covariance."""
-    solved: Any = linalg.solve_triangular(root, rows.T, lower=True, check_finite=False)
-    return np.asarray(solved.T)
-
-
-def _whitened(square: Rows, root: Rows) -> Rows:
-    """The scatter [d, d] of whitened rows, from theirs; only its lower half is filled."""
-    reduce: Any = linalg.get_lapack_funcs("sygst", (square, root))
-    found, info = reduce(square.T, root, itype=1, lower=1, overwrite_a=1)  # .T: as LAPACK has it, so not copied
-    assert info == 0, "sygst was called as it must not be"
-    return np.asarray(found)
-
-
-def _last(square: Rows, few: int) -> Rows:
-    """The leading eigenvectors [n, c] of a symmetric matrix [n, n], the first first; its lower half is read."""
-    last = len(square) - 1
-    vectors: Any = linalg.eigh(square, subset_by_index=[last - few + 1, last], check_finite=False)[1]
-    return np.asarray(vectors[:, ::-1])
-
-
-def _multiplied(root: Rows, directions: Rows) -> Matrix:
-    """What projects rows as `directions` [d, c] project whitened rows."""
-    solved: Any = linalg.solve_triangular(root, directions, lower=True, trans="T", check_finite=False)
-    return np.asarray(solved)
+def by_content(rows: NDArray[Any], dtype: type | None = None) -> NDArray[np.uint64]:
+    """A random-looking number of each row [n], from what is in it alone, read as `dtype`, by default its own."""
+    found = np.empty(len(rows), np.uint64)
+    for place, block in blocks(rows.reshape(len(rows), -1)):
+        exact = np.ascontiguousarray(block, dtype)
+        digests = b"".join(blake2b(row.data, digest_size=8).digest() for row in exact)
+        found[place] = np.frombuffer(digests, np.uint64)
+    return found

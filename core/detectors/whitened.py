@@ -23,15 +23,19 @@ its class; a backdoor that the network has not learned leaves no trace to find.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+import scipy.linalg as linalg
 
 from core.detectors.classes import NORMAL, Matrix, Vector, batches, whitened
 from core.detectors.directions import directions_for, floor, refined, ridged
 from core.detectors.judged import COMPARED, TooSmall
-from core.detectors.members import members_of
+from core.detectors.members import is_large, members_of, rows_of
 from core.detectors.mixtures import FEWEST, Mixture, gap, mixture, standard
+from core.detectors.moments import Large
 from core.detectors.narrow import narrow
 from core.detectors.spectral import SPECTRUM
 from core.detectors.spectre import robust, whitened_by
@@ -66,11 +70,11 @@ def whitened_spectral(features: Features, labels: Labels, logits: Logits, *, thr
     small = TooSmall.of(sizes, FEWEST_IMAGES)
     judged = [(label, ids) for label, ids in members_of(labels) if len(ids) >= FEWEST_IMAGES]
     alone = len(judged) < COMPARED
-    metric = None if alone or not judged else _OtherClasses(narrow(features), labels)
+    seen = narrow(features) if judged and not alone else features
+    metric = _OtherClasses(seen, labels) if judged and not alone else None
     scores, cut, spectrum = np.zeros(len(labels)), np.full(len(sizes), np.inf), np.zeros((len(sizes), SPECTRUM))
     separation, suspects = np.zeros(len(sizes)), np.zeros(len(sizes))
-    for label, ids in judged:
-        values, points = _by_itself(features[ids]) if metric is None else metric.whitened(ids)
+    for label, ids, values, points in _seen(seen, judged, metric):
         spectrum[label, : len(values[:SPECTRUM])] = values[:SPECTRUM]
         scores[ids], fitted = _score(points)
         cut[label] = np.inf if fitted is None else gap(fitted)
@@ -78,6 +82,25 @@ def whitened_spectral(features: Features, labels: Labels, logits: Logits, *, thr
     usual = np.log(NO_GAP) if alone else None
     notes = (*small.notes, *((_ALONE,) if alone and judged else ()))
     return Detection(scores, _unusual(separation, suspects, usual), threshold, spectrum, cut, small.mask, notes)
+
+
+def _centred(rows: Features) -> Matrix:
+    matrix = rows.astype(np.float64)
+    matrix -= matrix.mean(0)
+    return matrix
+
+
+def _seen(
+    features: Features, judged: Sequence[tuple[int, Ids]], metric: _OtherClasses | None
+) -> Iterator[tuple[int, Ids, Vector, Matrix]]:
+    """Each class's label and ids, and what is `whitened` of it; classes that are held first, large ones after them."""
+    large = [(label, ids) for label, ids in judged if metric is not None and is_large(ids, features)]
+    held = [one for one in judged if one[0] not in dict(large)]
+    for label, ids, rows in rows_of(features, held):
+        yield label, ids, *(_by_itself(rows) if metric is None else metric.whitened(rows))
+    for label, ids in large:
+        assert metric is not None
+        yield label, ids, *metric.whitened_large(Large(features, ids))
 
 
 class _OtherClasses:
@@ -88,25 +111,38 @@ class _OtherClasses:
     """
 
     def __init__(self, features: Features, labels: Labels) -> None:
-        self.features = features
+        self.count = len(features)
         self.whole: Matrix = np.zeros((features.shape[1],) * 2)
-        for matrix in batches(self._centred(ids) for _, ids in members_of(labels)):
+        members = dict(members_of(labels))
+        large = [label for label, ids in members.items() if is_large(ids, features)]
+        held = rows_of(features, ((one, ids) for one, ids in members.items() if one not in large))
+        for matrix in batches(_centred(rows) for _, _, rows in held):
             self.whole += matrix.T @ matrix
+        for label in large:
+            self.whole += Large(features, members[label]).scatter()
 
-    def _centred(self, ids: Ids) -> Matrix:
-        matrix = self.features[ids].astype(np.float64)
-        matrix -= matrix.mean(0)
-        return matrix
+    def whitened(self, rows: Features) -> tuple[Vector, Matrix]:
+        """A class's singular values in the metric of the others, largest first, and its rows along few directions.
 
-    def whitened(self, ids: Ids) -> tuple[Vector, Matrix]:
-        """A class's singular values in the metric of the others, largest first, and its rows along few directions."""
-        matrix = self._centred(ids)
-        others = max(1, len(self.features) - len(ids))
-        if len(ids) < matrix.shape[1]:
+        Of the values at least those of these directions and ten.
+        """
+        matrix = _centred(rows)
+        others = max(1, self.count - len(matrix))
+        if len(matrix) < matrix.shape[1]:
             return self._by_rows(matrix, others)
-        scatter = matrix.T @ matrix
-        values, directions = _whitened(scatter, (self.whole - scatter) / others)
-        return values, matrix @ directions[:, : directions_for(len(ids), len(values))]
+        values, directions = self._directions(matrix.T @ matrix, len(matrix))
+        return values, matrix @ directions
+
+    def whitened_large(self, one: Large) -> tuple[Vector, Matrix]:
+        """The same of a class that is looked at in pieces."""
+        values, directions = self._directions(one.scatter(), len(one.ids))
+        return values, one.projected(directions)
+
+    def _directions(self, scatter: Matrix, count: int) -> tuple[Vector, Matrix]:
+        few = directions_for(count, len(scatter))
+        others = max(1, self.count - count)
+        values, directions = _whitened(scatter, (self.whole - scatter) / others, max(few, SPECTRUM))
+        return values, directions[:, :few]
 
     @cached_property
     def _axes(self) -> tuple[Vector, Matrix]:
@@ -147,15 +183,22 @@ def _by_itself(rows: Features) -> tuple[Vector, Matrix]:
     return np.sqrt(np.maximum(values[::-1], 0.0)), cleaned @ directions[:, ::-1]
 
 
-def _whitened(scatter: Matrix, others: Matrix) -> tuple[Vector, Matrix]:
-    """Singular values [d], largest first, and directions [d, d] of a class in the metric of the others' covariance.
+def _whitened(scatter: Matrix, others: Matrix, few: int) -> tuple[Vector, Matrix]:
+    """The leading singular values [c], largest first, and directions [d, c] of a class in the metric of the others'
+    covariance; c is at most `few`.
 
     The directions are in feature space and maximise the class's variance for unit variance of the others: with
-    L L' = others they are L'^-1 times the eigenvectors of L^-1 scatter L'^-1. No matrix of images is decomposed.
+    L L' = others they are L'^-1 times the eigenvectors of L^-1 scatter L'^-1. No matrix of images is decomposed, and
+    no more eigenvectors are found than are looked along.
     """
-    inverse = np.linalg.inv(np.linalg.cholesky(ridged(others)))
-    values, vectors = np.linalg.eigh(inverse @ scatter @ inverse.T)
-    return np.sqrt(np.maximum(values[::-1], 0.0)), inverse.T @ vectors[:, ::-1]
+    width = len(scatter)
+    root = linalg.cholesky(ridged(others), lower=True, overwrite_a=True, check_finite=False)
+    half = linalg.solve_triangular(root, scatter, lower=True, check_finite=False)
+    square = linalg.solve_triangular(root, half.T, lower=True, check_finite=False)
+    some = [max(0, width - few), width - 1]
+    values, vectors = linalg.eigh(square, subset_by_index=some, overwrite_a=True, check_finite=False)
+    directions: Any = linalg.solve_triangular(root, vectors[:, ::-1], lower=True, trans="T", check_finite=False)
+    return np.sqrt(np.maximum(values[::-1], 0.0)), np.asarray(directions)
 
 
 def _score(points: Matrix) -> tuple[Vector, Mixture | None]:

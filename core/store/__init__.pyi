@@ -9,6 +9,9 @@ from .files import writing as writing
 from .home import data_folder as data_folder
 from .home import sync_folder as sync_folder
 from .locks import FileLock as FileLock
+from .mapped import let_go as let_go
+from .mapped import lies_in as lies_in
+from .mapped import on_disk as on_disk
 from .shared import Share as Share
 from .shared import SharedStore as SharedStore
 from .shared import checked_url as checked_url

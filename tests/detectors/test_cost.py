@@ -64,6 +64,36 @@ def test_the_number_of_features_that_would_fit_does(monkeypatch):
         cost.check_fits("whitened-spectral", (50_000, fits + fits // 20), labels)
 
 
+def test_who_refuses_says_which_detectors_there_is_memory_for(monkeypatch):
+    """A million rows of 512 features in a thousand classes, and 2 GB: only what holds all of them is refused."""
+    monkeypatch.setattr(cost, "free_memory", lambda: 2e9)
+    labels = np.arange(1_000_000) % 1_000
+    shape = (1_000_000, 512)
+    refused = []
+    for detector, entry in DETECTORS.items():
+        if not entry.reads_features or entry.needs:
+            continue
+        try:
+            cost.check_fits(detector, shape, labels)
+        except BadRequest as why:
+            refused.append(detector)
+            said = str(why)
+    assert refused == ["scan"]
+    assert "scan would need about 8." in said
+    assert "GB of memory for 1,000,000 rows of 512 features in 1,000 classes, and 2.0 GB are free; about " in said
+    others = said.split(" features would fit, and all of them by ")[1].split(", ")
+    assert {"panel", "split-spectral", "whitened-spectral", "spectral", "mahalanobis", "knn"} <= set(others)
+
+
+def test_of_few_large_classes_those_that_take_them_in_pieces_still_fit(monkeypatch):
+    monkeypatch.setattr(cost, "free_memory", lambda: 2e9)
+    labels = np.arange(1_000_000) % 10
+    for detector in ("panel", "whitened-spectral", "spectral"):
+        cost.check_fits(detector, (1_000_000, 512), labels)
+    with pytest.raises(BadRequest, match="knn would need about"):
+        cost.check_fits("knn", (1_000_000, 512), labels)
+
+
 def test_free_memory_is_the_systems_word_or_none(monkeypatch):
     free = cost.free_memory()
     assert free is None or free > 0

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from core.detectors import detect
-from core.detectors.split import Measured, Split, by_content, by_order, judged
+from core.detectors.lines import Cloud, judged
+from core.detectors.split import Split, by_content, by_order
 from tests.detectors.pictures import photographs
 
 CLASSES, SIZE = 3, 500
@@ -122,14 +123,16 @@ def test_a_class_is_whitened_by_the_others_without_their_outliers():
     features = rng.normal(size=(2000, 3)).astype(np.float32)
     features[1000:1030, 0] += 50  # covers: 3% of the other class
     order = by_content(features)
-    points = Split(features, by_order(labels, order), order).measured(0).whitened
-    assert points.std(0) == pytest.approx(1, abs=0.15)
+    ((_, seen),) = Split(features, by_order(labels, order), order).whitened([0])
+    assert isinstance(seen, Cloud)
+    assert seen.whitened.std(0) == pytest.approx(1, abs=0.15)
 
 
 def test_an_e_value_needs_a_second_group_on_both_halves():
     rng = np.random.default_rng(6)
     points = rng.normal(size=(400, 5)).astype(np.float32)
     halves = np.arange(200), np.arange(200, 400)
-    assert judged(Measured(points, np.eye(5, dtype=np.float32)), halves)[0] < 0
+    itself = np.eye(5, dtype=np.float32)
+    assert judged(Cloud(points, itself), halves)[0] < 0
     points[::10, 2] += 10
-    assert judged(Measured(points, np.eye(5, dtype=np.float32)), halves)[0] > 3
+    assert judged(Cloud(points, itself), halves)[0] > 3

@@ -176,8 +176,8 @@ def test_a_class_of_fewer_images_than_features_is_whitened_as_the_matrices_of_fe
     metric = whitened._OtherClasses(features, labels)
     matrix = features[:45] - features[:45].mean(0)
     scatter = matrix.T @ matrix
-    values, directions = whitened._whitened(scatter, (metric.whole - scatter) / 315)
-    found, points = metric.whitened(np.arange(45))
+    values, directions = whitened._whitened(scatter, (metric.whole - scatter) / 315, len(scatter))
+    found, points = metric.whitened(features[:45])
     np.testing.assert_allclose(found[:44], values[:44], rtol=1e-9)
     np.testing.assert_allclose(np.abs(points), np.abs(matrix @ directions[:, :2]), rtol=1e-7, atol=1e-9)
 
