@@ -44,10 +44,13 @@ def test_a_detector_says_the_same_of_features_in_a_file(detector, tmp_path, smal
     parameters = {"trees": 10} if detector == "isolation-forest" else {}
     here = detect(detector, features, labels, parameters=parameters)
     there = detect(detector, mapped(features, tmp_path), labels, parameters=parameters)
-    np.testing.assert_array_equal(there.scores, here.scores)
     assert there.notes == here.notes
-    for name in ("class_statistic", "cut", "class_p", "spectrum", "unjudged"):
-        np.testing.assert_array_equal(getattr(there, name), getattr(here, name))
+    for name in ("scores", "class_statistic", "cut", "class_p", "spectrum", "unjudged"):
+        found, expected = getattr(there, name), getattr(here, name)
+        if expected is None:
+            assert found is None, name
+        else:  # in memory second moments are held, and few rows taken away from them: another rounding
+            np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-9, err_msg=name)
 
 
 @pytest.mark.parametrize("detector", ["panel", "split-spectral", "whitened-spectral", "spectral", "spectral-released"])
