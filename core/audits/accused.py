@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from core.audits.brought import Brought
 from core.audits.finding import ACCUSED, Found, Judged, listed, nobody, plain
+from core.audits.represented import Represented, tested
 from core.detectors import detect
 from core.types import Detection, Features, Finding
 
@@ -19,9 +20,9 @@ FEWEST_CLASSES = 2
 
 
 def judge(
-    brought: Brought, features: Features | None = None, level: float = LEVEL, attributions: Features | None = None
+    brought: Brought, seen: Represented | None = None, level: float = LEVEL, attributions: Features | None = None
 ) -> Judged | None:
-    """The panel on the labelled images of a set, and on features [n, d] where there are any; None without a label.
+    """The panel on the labelled images of a set, and on features where there are any; None without a label.
 
     attributions [m, a]: of the m labelled images alone (core.audits.networks).
     """
@@ -30,9 +31,9 @@ def judge(
         return None
     whole = len(ids) == len(brought.labels)
     images = brought.images if whole else brought.images[ids]
-    seen = None if features is None else features[ids]
+    features, known = (None, {}) if seen is None else tested(seen, brought.labels[ids], ids, level)
     evidence = {"images": images} | ({} if attributions is None else {"attributions": attributions})
-    found = detect(DETECTOR, seen, brought.labels[ids], None, {"level": level}, evidence)
+    found = detect(DETECTOR, features, brought.labels[ids], None, {"level": level}, evidence, known)
     assert found.cut is not None
     flagged = found.scores > found.cut[brought.labels[ids]]
     return Judged(ids, found, flagged)
@@ -108,8 +109,9 @@ def reasons(brought: Brought, judged: Judged | None, findings: list[Found]) -> M
                     told.setdefault(row, []).append(f"{one.detector}: {one.words}")
     for found in findings:
         if found.cause not in ACCUSED:
-            for row in found.ids.tolist():
-                told.setdefault(row, []).append(found.cause)
+            like = found.looks_like or [""] * len(found.ids)
+            for row, name in zip(found.ids.tolist(), like, strict=True):
+                told.setdefault(row, []).append(f"{found.cause}: looks like class {name}" if name else found.cause)
     return {row: "; ".join(dict.fromkeys(why)) for row, why in told.items()}
 
 

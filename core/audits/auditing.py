@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.audits import accused, networks, own, proving
+from core.audits import accused, mislabelled, networks, own, proving
 from core.audits.brought import Brought
 from core.audits.finding import CAUSES, Found, Judged, listed
 from core.audits.given import given
+from core.audits.mislabelled import Doubts
 from core.audits.networks import Tell, Witness
 from core.audits.own import Own
 from core.audits.plainly import plain_findings
+from core.audits.represented import Represented, represented
 from core.audits.sources import read
 from core.evaluation import Control, Rebuilt, control, rebuilt
 from core.types import BadRequest, Features, Images, Mask
@@ -29,7 +31,10 @@ ORDER = {cause: place for place, cause in enumerate(CAUSES)}
 
 @dataclass(frozen=True)
 class Audit:
-    """What was brought, what the panel says of it, the findings (the gravest first), and how long it took (seconds)."""
+    """What was brought, what the panel says of it, the findings (the gravest first), and how long it took (seconds).
+
+    doubted: which labels are likely errors, where there are features, or a network, that know the classes.
+    """
 
     brought: Brought
     judged: Judged | None
@@ -39,6 +44,7 @@ class Audit:
     level: float
     control: tuple[Control, ...] | None = None
     network: Witness | None = None
+    doubted: Doubts = field(default_factory=mislabelled.nothing)
     triggers: dict[Meant, Rebuilt | None] = field(default_factory=dict, repr=False, compare=False)  # rebuilt so far
 
     @property
@@ -125,14 +131,19 @@ def audit(
     tell(0.3, "looking for copies")
     found, notes = plain_findings(brought)
     witness = _witness(brought, network == TRAIN, brings, lambda done, of: tell(0.35 + 0.15 * done, of))
+    represents = _represented(brought, seen, witness)
+    found += [] if represents is None else represents.found
     tell(0.5, "asking the panel")
-    judged = _judged(brought, seen, witness, level)
-    planted = None
+    judged = accused.judge(brought, represents, level, _attributions(witness))
+    planted, doubted = None, mislabelled.nothing()
     if judged is not None:
+        judged, doubted = _labels(brought, judged, represents)
+        found += mislabelled.findings(brought, doubted)
+        notes += doubted.notes
         found += [*accused.accusations(brought, judged), *accused.groups(judged.detection)]
         notes += [note for note in judged.detection.notes if accused.MIXED not in note]
         planted = _planted(brought, judged, level, tell) if planting else None
-    told = Audit(brought, judged, tuple(found), tuple(notes), 0.0, level, planted, witness)
+    told = Audit(brought, judged, tuple(found), tuple(notes), 0.0, level, planted, witness, doubted)
     if witness is not None and witness.believed:
         suspects = proving.Suspects(brought, told.flagged, told.trigger, lambda: tell(0.95, "trying what they share"))
         told = replace(told, findings=tuple(proving.proved(told.findings, suspects, witness)))
@@ -147,14 +158,24 @@ def _witness(brought: Brought, train: bool, brings: Own | None, tell: Tell) -> W
     return None if brings is None else own.asked(brought, brings, tell)
 
 
-def _judged(brought: Brought, seen: Features | None, witness: Witness | None, level: float) -> Judged | None:
-    """The panel's word; a network that is believed is asked, too, where no features were given by its layer as well."""
-    if witness is None or not witness.believed:
-        return accused.judge(brought, seen, level)
-    if seen is None:
+def _represented(brought: Brought, seen: Features | None, witness: Witness | None) -> Represented | None:
+    """The features that are judged: those that were given, else what a network that is believed makes of the images."""
+    if seen is None and witness is not None and witness.believed:
         seen = np.zeros((len(brought), witness.features.shape[1]), np.float32)
         seen[witness.ids] = witness.features
-    return accused.judge(brought, seen, level, witness.attributions)
+    return None if seen is None else represented(brought, seen)
+
+
+def _attributions(witness: Witness | None) -> Features | None:
+    return witness.attributions if witness is not None and witness.believed else None
+
+
+def _labels(brought: Brought, judged: Judged, seen: Represented | None) -> tuple[Judged, Doubts]:
+    """The panel's word but for what label errors explain, and these, of images that it does not flag."""
+    doubted = mislabelled.doubts(brought, seen)
+    judged = mislabelled.spared(brought, judged, doubted)
+    flagged = accused.flags(brought, judged)
+    return judged, mislabelled.doubts(brought, seen, flagged) if flagged.any() else doubted
 
 
 def _brought(what: str | Path | Images, labels: Any, side: int | None, tell: Tell) -> Brought:
