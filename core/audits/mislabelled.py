@@ -15,7 +15,7 @@ import numpy as np
 
 from core.audits import noise
 from core.audits.brought import Brought
-from core.audits.finding import Found, Judged, listed, plain
+from core.audits.finding import Found, Judged, plain
 from core.audits.represented import TEST, Represented
 from core.types import Ids, Labels, Mask, Scores
 
@@ -23,6 +23,7 @@ KNOWS = 0.2  # of the way from the commonest label's share to 1, from which on f
 FEWEST = 5  # errors in a class that are a finding of their own
 EXPLAINED = 0.8  # of what is flagged in a class, that must look wrong, and like one class, not to be called planted
 TOLD = 3  # classes in a sentence
+LIKELY = ("Their labels are likely errors.", "Its label is likely an error.")
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,12 @@ def _found(brought: Brought, ids: Ids, likely: Labels) -> Found:
     of = f"class {plain(given[0])}" if len(given) == 1 else f"{len(given):,} classes"
     count = "1 image" if len(ids) == 1 else f"{len(ids):,} images"
     kinds = Counter(like).most_common()
-    shown = listed([f"{number:,} like class {name}" for name, number in kinds], TOLD)
+    first = [f"{number:,} like class {plain(name)}" for name, number in kinds[:TOLD]]
+    left = sum(number for _, number in kinds[TOLD:])
+    shown = ", ".join(first) + (f", {left:,} like others" if left else "")
+    one = len(ids) == 1
     if len(kinds) == 1:
-        said = f"{count} of {of} look{'s' if len(ids) == 1 else ''} like class {plain(kinds[0][0])}"
+        said = f"{count} of {of} look{'s' if one else ''} like class {plain(kinds[0][0])}"
     else:
-        said = f"{count} of {of} look like another: {shown}"
-    return Found("labels", tuple(given), ids, None, f"{said}. Their labels are likely errors.", looks_like=like)
+        said = f"{count} of {of} look like those of another: {shown}"
+    return Found("labels", tuple(given), ids, None, f"{said}. {LIKELY[one]}", looks_like=like)
