@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.audits.brought import Brought
 from core.audits.finding import ACCUSED, Found, Judged, listed, nobody, plain
-from core.audits.represented import Represented, tested
+from core.audits.represented import TEST, Represented, tested
 from core.detectors import detect
-from core.types import Detection, Features, Finding
+from core.types import Detection, Features, Finding, Labels
 
 DETECTOR, LEVEL = "panel", 0.01
 EVERYWHERE = "in other classes as often"  # as `repeats` says it
@@ -92,9 +92,16 @@ def _small(brought: Brought, judged: Judged) -> list[Found]:
     return [Found("small", tuple(which), nobody(), None, said)]
 
 
-def groups(found: Detection) -> list[Found]:
-    """Classes of two kinds of images that overlap: told once, without the images."""
+def groups(found: Detection, level: float = LEVEL, again: Sequence[tuple[Features, Labels]] = ()) -> list[Found]:
+    """Classes of two kinds of images that overlap: told once, without the images.
+
+    again: features [m, d] and labels [m] that are asked instead, where the test on features says so.
+    """
     said = [note for note in found.notes if MIXED in note]
+    if again and any(TEST in note for note in said):
+        said = [note for note in said if TEST not in note]
+        anew = (detect(TEST, features, labels, None, {"level": level}) for features, labels in again)
+        said += dict.fromkeys(note for one in anew for note in one.notes if MIXED in note)
     return [Found("group", (), nobody(), None, f"{note[0].upper()}{note[1:]}.") for note in said]
 
 

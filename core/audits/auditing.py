@@ -22,7 +22,7 @@ from core.audits.plainly import plain_findings
 from core.audits.represented import Represented, represented
 from core.audits.sources import read
 from core.evaluation import Control, Rebuilt, control, rebuilt
-from core.types import BadRequest, Features, Images, Mask
+from core.types import BadRequest, Features, Ids, Images, Mask
 
 Meant = tuple[tuple[str, ...], bytes]  # a finding's classes, and its images
 NONE, TRAIN = "none", "train"  # networks; else a file
@@ -131,16 +131,17 @@ def audit(
     tell(0.3, "looking for copies")
     found, notes = plain_findings(brought)
     witness = _witness(brought, network == TRAIN, brings, lambda done, of: tell(0.35 + 0.15 * done, of))
-    represents = _represented(brought, seen, witness)
+    asked = witness if witness is not None and witness.believed else None
+    represents = _represented(brought, seen, asked)
     found += [] if represents is None else represents.found
     tell(0.5, "asking the panel")
-    judged = accused.judge(brought, represents, level, _attributions(witness))
+    judged = accused.judge(brought, represents, level, None if asked is None else asked.attributions)
     planted, doubted = None, mislabelled.nothing()
     if judged is not None:
-        judged, doubted = _labels(brought, judged, represents)
+        judged, doubted = _labels(brought, judged, represents, asked)
         found += mislabelled.findings(brought, doubted)
         notes += doubted.notes
-        found += [*accused.accusations(brought, judged), *accused.groups(judged.detection)]
+        found += [*accused.accusations(brought, judged), *_groups(brought, judged, represents, asked, doubted, level)]
         notes += [note for note in judged.detection.notes if accused.MIXED not in note]
         planted = _planted(brought, judged, level, tell) if planting else None
     told = Audit(brought, judged, tuple(found), tuple(notes), 0.0, level, planted, witness, doubted)
@@ -158,24 +159,29 @@ def _witness(brought: Brought, train: bool, brings: Own | None, tell: Tell) -> W
     return None if brings is None else own.asked(brought, brings, tell)
 
 
-def _represented(brought: Brought, seen: Features | None, witness: Witness | None) -> Represented | None:
+def _represented(brought: Brought, seen: Features | None, asked: Witness | None) -> Represented | None:
     """The features that are judged: those that were given, else what a network that is believed makes of the images."""
-    if seen is None and witness is not None and witness.believed:
-        seen = np.zeros((len(brought), witness.features.shape[1]), np.float32)
-        seen[witness.ids] = witness.features
+    if seen is None and asked is not None:
+        seen = _of_all(brought, asked.ids, asked.features)
     return None if seen is None else represented(brought, seen)
 
 
-def _attributions(witness: Witness | None) -> Features | None:
-    return witness.attributions if witness is not None and witness.believed else None
+def _of_all(brought: Brought, ids: Ids, features: Features) -> Features:
+    """Features of some images ids [m] as those of all, [n, d]; 0 for the others."""
+    every = np.zeros((len(brought), features.shape[1]), np.float32)
+    every[ids] = features
+    return every
 
 
-def _labels(brought: Brought, judged: Judged, seen: Represented | None) -> tuple[Judged, Doubts]:
+def _labels(brought: Brought, judged: Judged, seen: Represented | None, asked: Witness | None) -> tuple[Judged, Doubts]:
     """The panel's word but for what label errors explain, and these, of images that it does not flag."""
-    doubted = mislabelled.doubts(brought, seen)
+    blocks = None
+    if asked is not None and asked.blocks is not None:
+        blocks = _of_all(brought, asked.ids, asked.blocks())
+    doubted = mislabelled.doubts(brought, seen, blocks)
     judged = mislabelled.spared(brought, judged, doubted)
     flagged = accused.flags(brought, judged)
-    return judged, mislabelled.doubts(brought, seen, flagged) if flagged.any() else doubted
+    return judged, mislabelled.doubts(brought, seen, blocks, flagged) if flagged.any() else doubted
 
 
 def _brought(what: str | Path | Images, labels: Any, side: int | None, tell: Tell) -> Brought:
@@ -193,6 +199,21 @@ def _aligned(features: Features | NDArray[Any] | None, brought: Brought) -> Feat
     if np.ndim(features) != 2 or len(features) != brought.listed:
         raise BadRequest(f"features must be [{brought.listed}, d], a row an image; got {list(np.shape(features))}")
     return np.asarray(features)[brought.rows]
+
+
+def _groups(
+    brought: Brought, judged: Judged, seen: Represented | None, asked: Witness | None, doubted: Doubts, level: float
+) -> list[Found]:
+    """Classes of two kinds of images; by features those that are so without what likely belongs to another class."""
+    wrong = np.zeros(len(brought), bool)
+    wrong[doubted.ids] = doubted.likely != brought.labels[doubted.ids]
+    if seen is None or not wrong.any():
+        return accused.groups(judged.detection)
+    rows = seen.usable & ~wrong
+    views = [seen.features[rows]]
+    if asked is not None and asked.attributions is not None:
+        views.append(_of_all(brought, asked.ids, asked.attributions)[rows])
+    return accused.groups(judged.detection, level, [(view, brought.labels[rows]) for view in views])
 
 
 def _planted(brought: Brought, judged: Judged, level: float, tell: Tell) -> tuple[Control, ...]:

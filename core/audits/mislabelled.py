@@ -17,7 +17,7 @@ from core.audits import noise
 from core.audits.brought import Brought
 from core.audits.finding import Found, Judged, plain
 from core.audits.represented import TEST, Represented
-from core.types import Ids, Labels, Mask, Scores
+from core.types import Features, Ids, Labels, Mask, Scores
 
 KNOWS = 0.2  # of the way from the commonest label's share to 1, from which on features are believed
 FEWEST = 5  # errors in a class that are a finding of their own
@@ -43,10 +43,13 @@ def nothing(*notes: str) -> Doubts:
     return Doubts(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64), notes)
 
 
-def doubts(brought: Brought, seen: Represented | None, without: Mask | None = None) -> Doubts:
+def doubts(
+    brought: Brought, seen: Represented | None, blocks: Features | None = None, without: Mask | None = None
+) -> Doubts:
     """Doubts about the labels of a set, by features, where these know the classes.
 
-    without [n]: images that have no part, since something else is known of them.
+    blocks [n, c]: other features of the images; a label is doubted as much as by those that doubt it more. without [n]:
+    images that have no part, since something else is known of them.
     """
     if seen is None or seen.constant:
         return nothing()
@@ -58,19 +61,25 @@ def doubts(brought: Brought, seen: Represented | None, without: Mask | None = No
         return nothing()
     if len(known) > noise.MOST_CLASSES:
         return nothing(f"label errors are looked for among at most {noise.MOST_CLASSES:,} classes")
-    found = noise.judged(seen.features[ids], labels, [brought.digests[row] for row in ids])
+    keys = [brought.digests[row] for row in ids]
+    views = [noise.judged(view[ids], labels, keys) for view in (seen.features, blocks) if view is not None]
     commonest = float(np.bincount(labels).max() / len(labels))
-    if found.right < commonest + KNOWS * (1 - commonest):
+    knowing = [one for one in views if one.right >= commonest + KNOWS * (1 - commonest)]
+    if not knowing:
         return nothing(
-            f"label errors are not looked for: the features tell {found.right:.0%} of the labels, and the commonest "
+            f"label errors are not looked for: the features tell {views[0].right:.0%} of the labels, and the commonest "
             f"one is that of {commonest:.0%}"
         )
+    wrong, likely = knowing[0].wrong, knowing[0].likely
+    for one in knowing[1:]:
+        likely = np.where(one.wrong > wrong, one.likely, likely)
+        wrong = np.maximum(one.wrong, wrong)
     small = int(len(np.unique(brought.labels[able])) - len(known))
     notes = () if not small else (
         f"label errors are not looked for in {'1 class' if small == 1 else f'{small:,} classes'} of fewer than "
         f"{noise.FEWEST} images",
     )  # fmt: skip
-    return Doubts(ids, found.wrong, known[found.likely], notes)
+    return Doubts(ids, wrong, known[likely], notes)
 
 
 def spared(brought: Brought, judged: Judged, doubted: Doubts) -> Judged:
