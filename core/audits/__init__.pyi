@@ -18,6 +18,7 @@ from .finding import plain as plain
 from .networks import Witness as Witness
 from .networks import expected_seconds as expected_seconds
 from .report import chosen as chosen
+from .report import pictured as pictured
 from .retraining import Retrained as Retrained
 from .retraining import compared as compared
 from .retraining import retrained as retrained

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 from scipy.stats import chi2
 
@@ -32,11 +32,16 @@ FOLDS = 5
 FEWEST = 10  # images of a class, two of them in each fold
 WIDEST = 128  # leading directions of the features that are looked at
 STRENGTH = 5.0  # of the fit, on all its images together, against its penalty (scikit-learn's C times their number)
-MOST_FITTED = 20_000  # images of a fold's fit, and of that of the factor
+MOST_FITTED = 20_000  # images of a fold's fit
 MOST_CLASSES = 300  # a fit's time and M grow with them
-CHANCE = 1e-3  # of a clean set to have any rate of a kind, at most
+CHANCE = 1e-4  # of a clean set to have a rate of any pair of classes, at most
 ROUNDS, STEPS = 20, 40  # of dropping rates, and of EM between them
-STARTS = (0.0, 1.0, 2.5)  # of the log of the factor, above where it is best without a rate
+RATES = tuple(np.geomspace(1e-4, 0.3, 25).tolist())  # of labels drawn at random, that are tried
+FACTORS = (-3.0, 5.0)  # between which the log of the factor lies
+TIE = 0.5  # of the log likelihood: what is less likely by less is as likely
+CALIBRATED = 5_000  # images by which factor and rate are chosen
+LARGER = (1.0, 1.5, 2.25, 3.5, 5.0, 8.0)  # times the factor that is best without pairs
+LEAST_RATE = 1e-3  # of labels drawn at random, before the first step
 START = 0.03  # of each class, spread over all others, before the first step
 WRONG = 0.5  # the chance above which a label is called wrong
 LEAST = 1e-12  # a rate or a probability of nought
@@ -123,12 +128,10 @@ def _points(features: Features) -> NDArray[np.float64]:
 def moved(logits: Matrix, labels: Labels) -> Moved:
     """Which of labels [n] were likely moved, given out-of-sample logits [n, k] of what the images are."""
     count = logits.shape[1]
-    some = np.linspace(0, len(labels) - 1, min(len(labels), MOST_FITTED)).astype(int)
+    some = np.linspace(0, len(labels) - 1, min(len(labels), CALIBRATED)).astype(int)
     factor, anywhere = _anywhere(logits[some], labels[some])
-    share = np.exp(factor * logits)
-    share /= share.sum(1, keepdims=True)
     members = [np.flatnonzero(labels == label) for label in range(count)]
-    rates = _pairs(_Seen(share, members), anywhere)
+    share, rates = _likeliest(logits, members, factor, max(anywhere, LEAST_RATE))
     wrong, likely = np.zeros(len(labels)), labels.copy()
     for label, ids in enumerate(members):
         weights = share[ids] * (rates.pairs[:, label] + rates.anywhere / count)
@@ -140,26 +143,46 @@ def moved(logits: Matrix, labels: Labels) -> Moved:
 
 
 def _anywhere(logits: Matrix, labels: Labels) -> tuple[float, float]:
-    """The factor of logits [n, k], and the rate at which labels [n] are drawn at random; 0 where chance may find it."""
+    """The factor of logits [n, k], and the rate at which labels [n] are drawn at random.
+
+    Where classes are so far apart that a wrong label is as surprising anywhere, a small factor explains a few of them
+    as well as a rate does. So of all pairs that are about as likely as the likeliest, that with the largest rate is
+    taken: confusion that does not lessen away from the border of two classes is what a wrong label is.
+    """
     rows, count = np.arange(len(labels)), logits.shape[1]
 
-    def own(factor: float) -> Scores:
-        return np.asarray(np.exp(factor * logits[rows, labels] - logsumexp(factor * logits, axis=1)))
+    def loss(log_factor: float, rate: float) -> float:
+        scaled = np.exp(log_factor) * logits
+        own = np.exp(scaled[rows, labels] - logsumexp(scaled, axis=1))
+        return float(-np.log(np.maximum((1 - rate) * own + rate / count, LEAST)).sum())
 
-    def loss(factor: float, rate: float) -> float:
-        return float(-np.log(np.maximum((1 - rate) * own(factor) + rate / count, LEAST)).sum())
-
-    without = minimize(lambda at: loss(np.exp(at[0]), 0.0), [0.0], method="Nelder-Mead")
-    starts = ([float(without.x[0]) + more, -4.0] for more in STARTS)
-    tried = [minimize(lambda at: loss(np.exp(at[0]), _chance(at[1])), one, method="Nelder-Mead") for one in starts]
-    found = min(tried, key=lambda one: one.fun)
-    if 2 * (without.fun - found.fun) < chi2.isf(2 * CHANCE, 1):  # a rate of 0 is at its bound: half of chi-squared
-        return float(np.exp(without.x[0])), 0.0
-    return float(np.exp(found.x[0])), _chance(found.x[1])
+    fits = [(rate, minimize_scalar(loss, bounds=FACTORS, args=(rate,), method="bounded")) for rate in (0.0, *RATES)]
+    best = min(fit.fun for _, fit in fits)
+    rate, fit = max((one for one in fits if one[1].fun <= best + TIE), key=lambda one: one[0])
+    return float(np.exp(fit.x)), rate
 
 
-def _chance(logit: float) -> float:
-    return float(1 / (1 + np.exp(-logit)))
+def _likeliest(
+    logits: Matrix, members: list[NDArray[np.int64]], factor: float, anywhere: float
+) -> tuple[Matrix, _Rates]:
+    """What images are, [n, k], and the rates: by the factor, or a larger one where pairs of classes ask for it.
+
+    One class that is often called another looks to a factor alone as if the two overlapped.
+    """
+    found = []
+    for times in LARGER:
+        share = np.exp(times * factor * logits)
+        share /= share.sum(1, keepdims=True)
+        seen = _Seen(share, members)
+        rates = _pairs(seen, anywhere)
+        worth = _log_likelihood(seen, rates) - _needed(len(members)) / 2 * np.count_nonzero(rates.pairs)
+        found.append((worth, share, rates))
+    return max(found, key=lambda one: one[0])[1:]
+
+
+def _needed(count: int) -> float:
+    """Twice the log likelihood that a pair of so many classes must bring, by Bonferroni's inequality."""
+    return float(chi2.isf(min(1.0, 2 * CHANCE / (count * (count - 1))), 1))  # a rate of 0 is at its bound: half of it
 
 
 class _Seen(NamedTuple):
@@ -184,7 +207,7 @@ class _Rates(NamedTuple):
 def _pairs(seen: _Seen, anywhere: float) -> _Rates:
     """The rates at which one class is called another, those that chance may find dropped, the weakest first."""
     count = seen.share.shape[1]
-    needed = chi2.isf(min(1.0, 2 * CHANCE / (count * (count - 1))), 1)
+    needed = _needed(count)
     pairs = np.full((count, count), START / max(1, count - 1))
     np.fill_diagonal(pairs, 0.0)
     rates = _Rates(pairs, anywhere)
@@ -219,6 +242,10 @@ def _whole(share: Matrix, rates: _Rates, label: int) -> Scores:
     """The chance of a label, given what images [m, k] are, [m]."""
     called = share @ rates.pairs[:, label] + share[:, label] * rates.stays[label]
     return np.asarray(np.maximum(called + rates.anywhere / share.shape[1], LEAST))
+
+
+def _log_likelihood(seen: _Seen, rates: _Rates) -> float:
+    return sum(float(np.log(_whole(seen.share[ids], rates, label)).sum()) for label, ids in enumerate(seen.members))
 
 
 def _gains(seen: _Seen, rates: _Rates) -> Matrix:

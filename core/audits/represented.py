@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from core.audits.brought import Brought
 from core.audits.finding import Found, listed, nobody, plain
+from core.audits.given import ARRAYS
 from core.detectors import Fault, detect, faults, still
 from core.types import BadRequest, Detection, Features, Ids, Labels, Mask
 
@@ -106,7 +107,8 @@ def _wild(brought: Brought, label: int, rows: Sequence[Fault]) -> Found:
     """Rows of one class that are far out of it, the furthest first."""
     ids = np.concatenate([one.ids for one in rows])
     name = brought.classes[label]
-    names = listed([brought.names[row] for row in ids], TOLD)
+    what = "row " if brought.kind == ARRAYS else ""  # whose names are their numbers
+    names = listed([f"{what}{brought.names[row]}" for row in ids], TOLD)
     count = "1 row is" if len(ids) == 1 else f"{len(ids):,} rows are"
     times = f"{'' if len(ids) == 1 else 'up to '}{rows[0].times:,.0f} times as far as the rest"
     said = f"{count} far out of class {plain(name)}, {times}: {names}; {LEFT_OUT}."
