@@ -228,14 +228,16 @@ def _pairs(seen: _Seen, anywhere: float) -> _Rates:
 def _step(seen: _Seen, rates: _Rates) -> _Rates:
     """One step of EM: rates by what images of each class were likely called."""
     count = seen.share.shape[1]
-    pairs, anywhere = np.zeros_like(rates.pairs), 0.0
+    pairs, stays, anywhere = np.zeros_like(rates.pairs), np.zeros(count), 0.0
     for label, ids in enumerate(seen.members):
         share = seen.share[ids]
         whole = _whole(share, rates, label)
         pairs[:, label] = rates.pairs[:, label] * (share / whole[:, None]).sum(0)
+        stays[label] = rates.stays[label] * float((share[:, label] / whole).sum())
         anywhere += float((rates.anywhere / count / whole).sum())
-    sizes = np.maximum(seen.share.sum(0), LEAST)
-    return _Rates(pairs / sizes[:, None], anywhere / len(seen.share))
+    drawn = anywhere / len(seen.share)
+    sizes = np.maximum(stays + pairs.sum(1), LEAST)
+    return _Rates((1 - drawn) * pairs / sizes[:, None], drawn)
 
 
 def _whole(share: Matrix, rates: _Rates, label: int) -> Scores:

@@ -128,7 +128,7 @@ def test_uneven_classes_are_not_named(photos: np.ndarray) -> None:
     told = core.audit(photos, labels, features=seen)
     assert told.named == ()
     (small,) = told.findings
-    assert (small.cause, len(small.classes)) == ("small", 9)
+    assert (small.cause, "0" in small.classes) == ("small", False)
     few = core.audit(photos, np.r_[np.zeros(647, int), 1, 2, 2], features=planted.clean(4, (647, 1, 2))[0])
     (small,) = (one for one in few.findings if one.cause == "small")
     assert small.classes == ("1", "2")
