@@ -20,7 +20,7 @@ CAUSES = {
     "leak": "a picture in two splits",
     "labels": "images that look like those of another class",
     "group": "a class of two kinds of images, which overlap",
-    "wild": "features that cannot be right: far out of their class, all zero, no numbers, or not varying",
+    "wild": "features that cannot be right: far out of their class, all zero, not finite, or not varying",
     "blank": "images without anything in them",
     "unreadable": "files that are no image, or a broken one",
     "small": "classes too small to judge",

@@ -48,7 +48,7 @@ def represented(brought: Brought, features: Features) -> Represented:
     labelled, finite = brought.labels >= 0, _finite(features)
     usable, found = labelled & finite, list[Found]()
     if (labelled & ~finite).any():
-        found.append(_failed(brought, np.flatnonzero(labelled & ~finite), "no numbers, or too large ones"))
+        found.append(_failed(brought, np.flatnonzero(labelled & ~finite), "not finite in float32"))
     ids = np.flatnonzero(usable)
     if not len(ids):
         return Represented(features, usable, tuple(found), constant=True)

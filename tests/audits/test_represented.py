@@ -51,8 +51,8 @@ def same(seen: np.ndarray) -> None:
 
 FAULTS = {
     zero: (25, "Failed embeddings: 25 rows are all zero, of class 3; they are left out of every test on features."),
-    not_a_number: (25, "Failed embeddings: 25 rows are no numbers, or too large ones, of class 3; they are left out"),
-    too_large: (25, "Failed embeddings: 25 rows are no numbers, or too large ones, of class 3; they are left out"),
+    not_a_number: (25, "Failed embeddings: 25 rows are not finite in float32, of class 3; they are left out"),
+    too_large: (25, "Failed embeddings: 25 rows are not finite in float32, of class 3; they are left out"),
     wild: (1, "1 row is far out of class 3, "),
     same: (60, "60 images of class 3 have the same features, though their pictures differ."),
 }
