@@ -24,6 +24,7 @@ from .outlook import Stage as Stage
 from .outlook import retraining_stages as retraining_stages
 from .outlook import stages as stages
 from .report import chosen as chosen
+from .report import pictured as pictured
 from .retraining import Retrained as Retrained
 from .retraining import compared as compared
 from .retraining import retrained as retrained

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from core.audits.asked import Memory
 from core.audits.brought import Brought
 from core.audits.finding import ACCUSED, Found, Judged, listed, nobody, plain
-from core.detectors import taken
-from core.types import Detection, Features, Finding
+from core.audits.represented import TEST, Represented, tested
+from core.detectors import detect
+from core.types import Detection, Features, Finding, Labels
 
 DETECTOR, LEVEL = "panel", 0.01
 EVERYWHERE = "in other classes as often"  # as `repeats` says it
@@ -22,11 +23,11 @@ FEWEST_CLASSES = 2
 def judge(
     brought: Brought,
     memory: Memory,
-    features: Features | None = None,
+    seen: Represented | None = None,
     level: float = LEVEL,
     attributions: Features | None = None,
 ) -> Judged | None:
-    """The panel on the labelled images of a set, and on features [n, d] where there are any; None without a label.
+    """The panel on the labelled images of a set, and on features where there are any; None without a label.
 
     attributions [m, a]: of the m labelled images alone (core.audits.networks). memory: what it said of them before.
     """
@@ -35,8 +36,9 @@ def judge(
         return None
     whole = len(ids) == len(brought.labels)
     images = brought.images if whole else brought.images[ids]
-    seen = None if features is None else taken("what has a label", features, ids)
-    found = memory.said(DETECTOR, level, brought.labels[ids], images, seen, attributions)
+    labels = brought.labels[ids]
+    features, known = (None, {}) if seen is None else tested(seen, labels, ids, images, level)
+    found = memory.said(DETECTOR, level, labels, images, features, attributions, known)
     assert found.cut is not None
     flagged = found.scores > found.cut[brought.labels[ids]]
     return Judged(ids, found, flagged)
@@ -95,9 +97,16 @@ def _small(brought: Brought, judged: Judged) -> list[Found]:
     return [Found("small", tuple(which), nobody(), None, said)]
 
 
-def groups(found: Detection) -> list[Found]:
-    """Classes of two kinds of images that overlap: told once, without the images."""
+def groups(found: Detection, level: float = LEVEL, again: Sequence[tuple[Features, Labels]] = ()) -> list[Found]:
+    """Classes of two kinds of images that overlap: told once, without the images.
+
+    again: features [m, d] and labels [m] that are asked instead, where the test on features says so.
+    """
     said = [note for note in found.notes if MIXED in note]
+    if again and any(TEST in note for note in said):
+        said = [note for note in said if TEST not in note]
+        anew = (detect(TEST, features, labels, None, {"level": level}) for features, labels in again)
+        said += dict.fromkeys(note for one in anew for note in one.notes if MIXED in note)
     return [Found("group", (), nobody(), None, f"{note[0].upper()}{note[1:]}.") for note in said]
 
 
@@ -112,8 +121,9 @@ def reasons(brought: Brought, judged: Judged | None, findings: list[Found]) -> M
                     told.setdefault(row, []).append(f"{one.detector}: {one.words}")
     for found in findings:
         if found.cause not in ACCUSED:
-            for row in found.ids.tolist():
-                told.setdefault(row, []).append(found.cause)
+            like = found.looks_like or [""] * len(found.ids)
+            for row, name in zip(found.ids.tolist(), like, strict=True):
+                told.setdefault(row, []).append(f"{found.cause}: looks like class {name}" if name else found.cause)
     return {row: "; ".join(dict.fromkeys(why)) for row, why in told.items()}
 
 

@@ -64,15 +64,20 @@ class Memory:
         images: Images,
         features: Features | None,
         attributions: Features | None,
+        already: Mapping[str, Detection],
     ) -> Detection:
-        """What a detector of images says at a level, of images, features [n, d] and attributions [n, a] where given."""
+        """What a detector of images says at a level, of images, features [n, d] and attributions [n, a] where given.
+
+        already: what some of its parts have said of these features.
+        """
         evidence = {"images": images} | ({} if attributions is None else {"attributions": attributions})
         given = {name: fingerprint(array) for name, array in (("labels", labels), *evidence.items())}
         given |= {} if features is None else {"features": fingerprint(features)}
+        given |= {f"already {name}": fingerprint(one.scores) for name, one in already.items()}
         keys = {name: _key(name, level, given) for name in (detector, *DETECTORS[detector].parts)}
 
         def compute(before: Mapping[str, Detection]) -> Detection:
-            return detect(detector, features, labels, None, {"level": level}, evidence, before)
+            return detect(detector, features, labels, None, {"level": level}, evidence, {**before, **already})
 
         # Halves are drawn by the images: a network's rounding, which another runtime does otherwise, draws nothing.
         with self._alone("scores", keys[detector]), listening(self.tell), drawn_by(images):
@@ -98,6 +103,7 @@ def _key(detector: str, level: float, given: Mapping[str, str]) -> str:
     parts = DETECTORS[detector].parts
     if not parts:
         seen = ("images",) if detector in ON_IMAGES else ("images", "features")  # by the first halves are drawn
-        given = {name: one for name, one in given.items() if name in ("labels", *seen)}
+        said = f"already {detector}"
+        given = {name: one for name, one in given.items() if name in ("labels", *seen, said)}
     versions = {name: DETECTORS[name].version for name in (detector, *parts)}
     return stages.stage_key("scores", audited=given, detector=detector, level=level, versions=versions)

@@ -12,19 +12,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from core.audits import accused, networks, own, proving
+from core.audits import accused, mislabelled, networks, own, proving
 from core.audits.asked import Memory
 from core.audits.asking import Own
 from core.audits.brought import Brought
 from core.audits.finding import CAUSES, Found, Judged, listed
 from core.audits.given import given
+from core.audits.mislabelled import Doubts
 from core.audits.networks import Tell, Witness
 from core.audits.plainly import plain_findings
+from core.audits.represented import Represented, represented
 from core.audits.sources import read
 from core.detectors import taken
 from core.evaluation import Control, Rebuilt, control, rebuilt
 from core.store import Store
-from core.types import BadRequest, Features, Images, Mask
+from core.types import BadRequest, Features, Ids, Images, Mask
 
 Meant = tuple[tuple[str, ...], bytes]  # a finding's classes, and its images
 NONE, TRAIN = "none", "train"  # networks; else a file
@@ -33,7 +35,10 @@ ORDER = {cause: place for place, cause in enumerate(CAUSES)}
 
 @dataclass(frozen=True)
 class Audit:
-    """What was brought, what the panel says of it, the findings (the gravest first), and how long it took (seconds)."""
+    """What was brought, what the panel says of it, the findings (the gravest first), and how long it took (seconds).
+
+    doubted: which labels are likely errors, where there are features, or a network, that know the classes.
+    """
 
     brought: Brought
     judged: Judged | None
@@ -43,6 +48,7 @@ class Audit:
     level: float
     control: tuple[Control, ...] | None = None
     network: Witness | None = None
+    doubted: Doubts = field(default_factory=mislabelled.nothing)
     triggers: dict[Meant, Rebuilt | None] = field(default_factory=dict, repr=False, compare=False)  # rebuilt so far
 
     @property
@@ -142,18 +148,24 @@ def audit(
     notes += [] if witness is None else witness.notes
     if witness is not None and brings is not None:
         witness = replace(witness, brought=(str(network), architecture, output))
+    asked = witness if witness is not None and witness.believed else None
+    represents = _represented(brought, seen, asked)
+    found += [] if represents is None else represents.found
     tell(course.network, "asking the panel")
     asking = _within(tell, course.network, course.panel)
     memory.tell = lambda done: asking(done, "asking the panel")
-    judged = _judged(brought, memory, seen, witness, level)
-    planted = None
+    judged = accused.judge(brought, memory, represents, level, None if asked is None else asked.attributions)
+    planted, doubted = None, mislabelled.nothing()
     if judged is not None:
-        found += [*accused.accusations(brought, judged), *accused.groups(judged.detection)]
+        judged, doubted = _labels(brought, judged, represents, asked)
+        found += mislabelled.findings(brought, doubted)
+        notes += doubted.notes
+        found += [*accused.accusations(brought, judged), *_groups(brought, judged, represents, asked, doubted, level)]
         notes += [note for note in judged.detection.notes if accused.MIXED not in note]
         planted = _planted(brought, judged, level, _within(tell, course.panel, 1.0)) if planting else None
     if memory.trouble:
         notes.append(f"not all that was found is kept for a second look: {memory.trouble}")
-    told = Audit(brought, judged, tuple(found), tuple(notes), 0.0, level, planted, witness)
+    told = Audit(brought, judged, tuple(found), tuple(notes), 0.0, level, planted, witness, doubted)
     if witness is not None and witness.believed:
         suspects = proving.Suspects(
             brought, told.flagged, told.trigger, lambda: tell(course.panel, "trying what they share")
@@ -190,16 +202,29 @@ def _witness(brought: Brought, train: bool, brings: Own | None, tell: Tell, stor
     return None if brings is None else own.asked(brought, brings, tell)
 
 
-def _judged(
-    brought: Brought, memory: Memory, seen: Features | None, witness: Witness | None, level: float
-) -> Judged | None:
-    """The panel's word; a network that is believed is asked, too, where no features were given by its layer as well."""
-    if witness is None or not witness.believed:
-        return accused.judge(brought, memory, seen, level)
-    if seen is None:
-        seen = np.zeros((len(brought), witness.features.shape[1]), np.float32)
-        seen[witness.ids] = witness.features
-    return accused.judge(brought, memory, seen, level, witness.attributions)
+def _represented(brought: Brought, seen: Features | None, asked: Witness | None) -> Represented | None:
+    """The features that are judged: those that were given, else what a network that is believed makes of the images."""
+    if seen is None and asked is not None:
+        seen = _of_all(brought, asked.ids, asked.features)
+    return None if seen is None else represented(brought, seen)
+
+
+def _of_all(brought: Brought, ids: Ids, features: Features) -> Features:
+    """Features of some images ids [m] as those of all, [n, d]; 0 for the others."""
+    every = np.zeros((len(brought), features.shape[1]), np.float32)
+    every[ids] = features
+    return every
+
+
+def _labels(brought: Brought, judged: Judged, seen: Represented | None, asked: Witness | None) -> tuple[Judged, Doubts]:
+    """The panel's word but for what label errors explain, and these, of images that it does not flag."""
+    blocks = None
+    if asked is not None and asked.blocks is not None:
+        blocks = _of_all(brought, asked.ids, asked.blocks())
+    doubted = mislabelled.doubts(brought, seen, blocks)
+    judged = mislabelled.spared(brought, judged, doubted)
+    flagged = accused.flags(brought, judged)
+    return judged, mislabelled.doubts(brought, seen, blocks, flagged) if flagged.any() else doubted
 
 
 def _brought(
@@ -226,6 +251,21 @@ def _aligned(features: Features | NDArray[Any] | None, brought: Brought) -> Feat
     if np.ndim(features) != 2 or len(features) != brought.listed:
         raise BadRequest(f"features must be [{brought.listed}, d], a row an image; got {list(np.shape(features))}")
     return taken("what could be read", np.asarray(features), brought.rows)
+
+
+def _groups(
+    brought: Brought, judged: Judged, seen: Represented | None, asked: Witness | None, doubted: Doubts, level: float
+) -> list[Found]:
+    """Classes of two kinds of images; by features those that are so without what likely belongs to another class."""
+    wrong = np.zeros(len(brought), bool)
+    wrong[doubted.ids] = doubted.likely != brought.labels[doubted.ids]
+    if seen is None or not wrong.any():
+        return accused.groups(judged.detection)
+    rows = seen.usable & ~wrong
+    views = [seen.features[rows]]
+    if asked is not None and asked.attributions is not None:
+        views.append(_of_all(brought, asked.ids, asked.attributions)[rows])
+    return accused.groups(judged.detection, level, [(view, brought.labels[rows]) for view in views])
 
 
 def _planted(brought: Brought, judged: Judged, level: float, tell: Tell) -> tuple[Control, ...]:

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -73,13 +74,18 @@ def parquet(told: Audit) -> bytes:
 def issues(told: Audit) -> pd.DataFrame:
     """A row an image in the form of cleanlab's issues: for each cause that was found `is_…_issue` and `…_score`.
 
-    Scores are from 0 to 1, low is bad. That of a backdoor follows the ranks of its class; of other causes it is 0 or 1.
+    Scores are from 0 to 1, low is bad. That of a backdoor follows the ranks of its class, that of a label is the chance
+    that it is right (1 where it was not looked at); of other causes it is 0 or 1. Labels are there, with
+    `predicted_label`, wherever they were looked at, whether errors were found or not.
     """
     brought = told.brought
     found = pd.DataFrame(
         {"path": brought.names, "given_label": np.array([*brought.classes, None], object)[brought.labels]}
     )
     for cause in CAUSES:
+        if cause == "labels":
+            found = found.assign(**_labels(told))
+            continue
         ids = [one.ids for one in told.findings if one.cause == cause and len(one.ids)]
         if not ids:
             continue
@@ -88,6 +94,20 @@ def issues(told: Audit) -> pd.DataFrame:
         found[f"is_{cause}_issue"] = meant
         found[f"{cause}_score"] = _ranks(told) if cause == "backdoor" else 1.0 - meant
     return found
+
+
+def _labels(told: Audit) -> dict[str, Any]:
+    """cleanlab's columns of label errors; none where no label was looked at."""
+    brought, doubted = told.brought, told.doubted
+    if not len(doubted.ids):
+        return {}
+    right, likely = np.ones(len(brought)), brought.labels.copy()
+    right[doubted.ids], likely[doubted.ids] = 1 - doubted.wrong, doubted.likely
+    return {
+        "predicted_label": np.array([*brought.classes, None], object)[likely],
+        "is_label_issue": likely != brought.labels,
+        "label_score": right,
+    }
 
 
 def _ranks(told: Audit) -> Scores:

@@ -20,7 +20,7 @@ CAUSES = {
     "leak": "a picture in two splits",
     "labels": "images that look like those of another class",
     "group": "a class of two kinds of images, which overlap",
-    "wild": "rows of features far out of their class",
+    "wild": "features that cannot be right: far out of their class, all zero, not finite, or not varying",
     "blank": "images without anything in them",
     "unreadable": "files that are no image, or a broken one",
     "small": "classes too small to judge",
@@ -36,6 +36,7 @@ class Found:
     files none. p: the chance of a set without a cause to show as much, where there is a test. sentence: for a person.
     place: (top, left, height, width) in pixels of the working size, where what was seen has a place.
     proof: what a network that was trained on the set answers to what the images share; None where none was asked.
+    looks_like: of likely label errors the class that each looks like, [m] names; of all else none.
     """
 
     cause: str
@@ -45,6 +46,7 @@ class Found:
     sentence: str
     place: tuple[int, int, int, int] | None = None
     proof: Transplant | None = None
+    looks_like: tuple[str, ...] = ()
 
 
 def nobody() -> Ids:

@@ -11,7 +11,7 @@ from core.audits.brought import Brought
 from core.detectors import as_labels
 from core.types import BadRequest, Images
 
-MEMORY = "memory"  # where arrays come from
+MEMORY, ARRAYS = "memory", "arrays"  # where arrays come from, and what kind of set they are
 
 
 def given(images: Images, labels: Any) -> Brought:
@@ -26,7 +26,7 @@ def given(images: Images, labels: Any) -> Brought:
         raise BadRequest(f"labels must be [{len(images)}], one an image; got {len(read.labels)}")
     count, height, width = images.shape[:3]
     return Brought(
-        source=MEMORY, kind="arrays", names=tuple(map(str, range(count))), labels=read.labels.astype(np.int64),
+        source=MEMORY, kind=ARRAYS, names=tuple(map(str, range(count))), labels=read.labels.astype(np.int64),
         classes=tuple(read.names), splits=np.zeros(count, np.int64), split_names=("",), images=images,
         sizes=np.tile(np.array([[height, width]], np.int32), (count, 1)), modes=("RGB",),
         digests=tuple(blake2b(image.tobytes(), digest_size=16).digest() for image in images),

@@ -27,6 +27,7 @@ RECIPE = "quick"
 STEPS = 170  # about as many as the recipe takes on the sets that it was made for
 BATCHES = 30  # of an epoch, at least, where the set is small,
 SMALLEST = 32  # but none smaller: the recipe's rates are too high for these
+BLOCKS = ("block2", "block3")
 SIDE = 64  # pixels that the network is shown, at most
 CLEARLY = 0.2  # of the way from the commonest label's share to 1, from which on a network is believed
 VERSION = 1
@@ -43,6 +44,7 @@ class Witness:
     what they have and what it says. ask(images [n, h, w, 3] at the working size) -> logits [n, k], a column a class.
     notes: what of its training was not done as wished, in sentences.
     brought: of one that was not trained here its file, and what `core.audit` was told of it: architecture, output.
+    blocks() -> [m, c]: what its middle blocks make of them, which know fewer labels by heart than its last layer.
     """
 
     what: str
@@ -56,6 +58,7 @@ class Witness:
     ask: Callable[[Images], Logits]
     notes: tuple[str, ...] = ()
     brought: tuple[str | None, ...] = ()
+    blocks: Callable[[], Features] | None = None
 
     @property
     def accuracy(self) -> float:
@@ -137,6 +140,7 @@ def trained(
     return Witness(
         what, ids, features, attributions, labels, answers=logits.argmax(1), side=(height, width), seconds=seconds,
         ask=lambda some: predict(network, _reduced(some)), notes=tuple(known.get(NOTES, ())),
+        blocks=lambda: np.hstack([represent(network, images, layer)[0] for layer in BLOCKS]),
     )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def _card(told: Audit, one: Found) -> dict[str, Any]:
         "sentence": one.sentence,
         "p": None if one.p is None else f"p = {one.p:.1g}",
         "trigger": _trigger(told, one),
-        "pictures": [_picture(told, row) for row in chosen(told, one.ids)],
+        "pictures": [_picture(told, row, like) for row, like in pictured(told, one)],
         "more": max(0, len(one.ids) - SHOWN),
     }
 
@@ -66,5 +66,21 @@ def chosen(told: Audit, ids: Ids, most: int = SHOWN) -> Ids:
     return ids[np.argsort(-scores, kind="stable")[:most]]
 
 
-def _picture(told: Audit, row: int) -> Markup:
-    return markup.picture(told.brought.images[row], plain(told.brought.names[row]), SIDE)
+def pictured(told: Audit, one: Found) -> list[tuple[int, str | None]]:
+    """The images of a finding that are shown, and what each looks like: label errors, the likeliest of them first."""
+    if not one.looks_like:
+        return [(int(row), None) for row in chosen(told, one.ids)]
+    wrong = np.zeros(len(told.brought))
+    wrong[told.doubted.ids] = told.doubted.wrong
+    order = np.argsort(-wrong[one.ids], kind="stable")[:SHOWN]
+    return [(int(one.ids[place]), one.looks_like[place]) for place in order]
+
+
+def _picture(told: Audit, row: int, like: str | None) -> tuple[Markup, str | None]:
+    """A picture, and what is written below it."""
+    below = None if like is None else f"{_class(told, row)}, looks like {plain(like)}"
+    return markup.picture(told.brought.images[row], plain(told.brought.names[row]), SIDE), below
+
+
+def _class(told: Audit, row: int) -> str:
+    return plain(told.brought.classes[told.brought.labels[row]])

@@ -53,6 +53,7 @@ def _finding(told: Audit, one: Found) -> dict[str, Any]:
         "sentence": one.sentence,
         "place": place,
         "proof": None if one.proof is None else _proof(one.proof),
+        "looks_like": list(one.looks_like),
     }
 
 

@@ -3,12 +3,15 @@ from .cost import Cost as Cost
 from .cost import expected as expected
 from .cost import free_memory as free_memory
 from .hearing import listening as listening
+from .judged import still as still
 from .labels import MOST_CLASSES as MOST_CLASSES
 from .labels import Labelled as Labelled
 from .labels import as_labels as as_labels
 from .labels import natural as natural
 from .lots import drawn_by as drawn_by
 from .members import taken as taken
+from .plain import Fault as Fault
+from .plain import faults as faults
 from .plain import plain_faults as plain_faults
 from .planting import Ground as Ground
 from .planting import Grown as Grown

@@ -6,7 +6,8 @@ copies, too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,28 +19,69 @@ FEWEST_COPIES = 5  # rows; real sets have a few pairs
 FAR = 100.0  # times the median distance: heavy tails stay below, a wrong unit or an overflow does not
 SAMPLE = 101  # rows of a class, of which its middle is taken
 TOLD = 5  # sentences of a kind, the gravest first; the others are counted
+MORE = {"zero": "groups of zeros", "copies": "groups of copies", "wild": "rows far out of their class"}  # as what
 
 
-def plain_faults(
-    features: Features, labels: Labels, names: Sequence[str] | None = None, rows: Ids | None = None
-) -> tuple[str, ...]:
-    """Sentences on features [n, d], finite numbers, of classes labels [n], integers of at least 0; none if all is well.
+class Fault(NamedTuple):
+    """Rows that are not as features are, by their ids [m].
 
-    names [k] are what the classes are called in them, rows [n] int64 the rows; by default their numbers.
+    kind: "zero" (one fault for all of them), "copies" (one a group) or "wild" (one a row). label: their class; None
+    where they are of several. times: how many copies, or how many times as far out as the rest of the class.
+    """
+
+    kind: str
+    label: int | None
+    ids: Ids
+    times: float
+
+
+def faults(features: Features, labels: Labels) -> list[Fault]:
+    """The faults of features [n, d], finite numbers, of classes labels [n], integers of at least 0; the gravest first.
 
     Copies are rows of a class that are the same in every feature, other than zeros; a wild row is more than a hundred
     times as far from the middle of its class (the median in each feature, of at most 101 rows) as half of the class
     is. Takes a few passes over the features and, beside them, a few blocks of 16 MB and some numbers a row.
     """
-    features = np.asarray(features)
+    features, labels = np.asarray(features), np.asarray(labels)
     zero, marks = _looked_at(features)
-    sentences = (f"{_rows(int(zero.sum()))} all zero{_where(labels, zero, names)}",) if zero.any() else ()
-    copies: list[tuple[float, str]] = []
-    wild: list[tuple[float, str]] = []
-    for label, ids, seen in rows_of(features, members_of(np.asarray(labels))):
-        copies += _copies(_named(label, names), ids[~zero[ids]], marks)
-        wild += _wild(_named(label, names), ids if rows is None else rows[ids], seen)
-    return (*sentences, *_gravest(copies, "groups of copies"), *_gravest(wild, "rows far out of their class"))
+    found, copies, wild = list[Fault](), list[Fault](), list[Fault]()
+    if zero.any():
+        which = np.unique(labels[zero])
+        found.append(Fault("zero", int(which[0]) if len(which) == 1 else None, np.flatnonzero(zero), float(zero.sum())))
+    for label, ids, rows in rows_of(features, members_of(labels)):
+        copies += _copies(label, ids[~zero[ids]], marks)
+        wild += _wild(label, ids, rows)
+    return [*found, *_gravest(copies), *_gravest(wild)]
+
+
+def plain_faults(
+    features: Features, labels: Labels, names: Sequence[str] | None = None, rows: Ids | None = None
+) -> tuple[str, ...]:
+    """Sentences on the `faults` of features [n, d] of classes labels [n], those of a kind counted where they are many.
+
+    names [k] are what the classes are called in them, rows [n] int64 the rows; by default their numbers.
+    """
+    found = faults(features, labels)
+    sentences = list[str]()
+    for kind, more in MORE.items():
+        of_kind = [one for one in found if one.kind == kind]
+        sentences += [_sentence(one, labels, names, rows) for one in of_kind[:TOLD]]
+        sentences += [f"{len(of_kind) - TOLD:,} more {more}"] if len(of_kind) > TOLD else []
+    return tuple(sentences)
+
+
+def _sentence(one: Fault, labels: Labels, names: Sequence[str] | None, rows: Ids | None) -> str:
+    if one.kind == "zero":
+        where = (
+            f"{len(np.unique(labels[one.ids])):,} classes" if one.label is None else f"class {_named(one.label, names)}"
+        )
+        return f"{_rows(len(one.ids))} all zero, of {where}"
+    assert one.label is not None
+    name = _named(one.label, names)
+    if one.kind == "copies":
+        return f"{len(one.ids):,} rows of class {name} are copies of one another"
+    row = one.ids[0] if rows is None else rows[one.ids[0]]
+    return f"row {row} of class {name} is {one.times:,.0f} times as far out as the rest of its class"
 
 
 def _looked_at(features: Features) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
@@ -63,39 +105,29 @@ def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return words ^ (words >> np.uint64(31))
 
 
-def _copies(name: str, ids: Ids, marks: NDArray[np.uint64]) -> list[tuple[float, str]]:
-    """Groups of copies among the rows of a class: how many they are, and a sentence."""
-    _, counts = np.unique(marks[ids], return_counts=True)
-    return [(float(count), f"{count:,} rows of class {name} are copies of one another")
-            for count in counts[counts >= FEWEST_COPIES]]  # fmt: skip
+def _copies(label: int, ids: Ids, marks: NDArray[np.uint64]) -> Iterator[Fault]:
+    """Groups of copies among the rows of a class."""
+    _, which, counts = np.unique(marks[ids], return_inverse=True, return_counts=True)
+    for group in np.flatnonzero(counts >= FEWEST_COPIES):
+        yield Fault("copies", label, ids[which == group], float(counts[group]))
 
 
-def _wild(name: str, called: Ids, rows: Features) -> list[tuple[float, str]]:
-    """Rows [m, d] far out of their class, called so [m]: how many times as far as the rest, and a sentence."""
+def _wild(label: int, ids: Ids, rows: Features) -> Iterator[Fault]:
+    """Rows [m, d] of a class that lie far out of it."""
     middle = np.median(rows[:: -(-len(rows) // SAMPLE)].astype(np.float64), axis=0)
     away = np.concatenate([np.linalg.norm(block - middle, axis=1) for _, block in blocks(rows)])
     usual = float(np.median(away))
-    if usual <= 0:
-        return []
-    return [(float(away[row] / usual), f"row {called[row]} of class {name} is {away[row] / usual:,.0f} times as far "
-             "out as the rest of its class") for row in np.flatnonzero(away > FAR * usual)]  # fmt: skip
+    if usual > 0:
+        for row in np.flatnonzero(away > FAR * usual):
+            yield Fault("wild", label, ids[row : row + 1], float(away[row] / usual))
 
 
-def _gravest(found: list[tuple[float, str]], what: str) -> list[str]:
-    """The sentences of the largest figures, and how many others there are."""
-    ordered = [sentence for _, sentence in sorted(found, key=lambda one: -one[0])]
-    more = len(ordered) - TOLD
-    return ordered[:TOLD] + ([f"{more:,} more {what}"] if more > 0 else [])
+def _gravest(found: list[Fault]) -> list[Fault]:
+    return sorted(found, key=lambda one: -one.times)
 
 
 def _rows(count: int) -> str:
     return "1 row is" if count == 1 else f"{count:,} rows are"
-
-
-def _where(labels: Labels, rows: NDArray[np.bool_], names: Sequence[str] | None) -> str:
-    """The class of rows [n] where they are of one, and how many they are of where not."""
-    which = np.unique(np.asarray(labels)[rows])
-    return f", of class {_named(int(which[0]), names)}" if len(which) == 1 else f", of {len(which):,} classes"
 
 
 def _named(label: int, names: Sequence[str] | None) -> str:

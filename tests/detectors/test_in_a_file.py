@@ -79,9 +79,8 @@ def test_rows_without_a_label_are_left_in_the_file(tmp_path, small_steps, own_ho
     assert lies_in(some) is not None
     np.testing.assert_array_equal(some, features[labels >= 0])
     assert taken("all", whole, np.arange(len(whole))) is whole
-    np.testing.assert_array_equal(
-        detect("split-spectral", whole, labels).scores, detect("split-spectral", features, labels).scores
-    )
+    there, here = (detect("split-spectral", one, labels).scores for one in (whole, features))
+    np.testing.assert_allclose(there, here, rtol=1e-7, atol=1e-9)
 
 
 def test_plain_faults_are_the_same_in_a_file(tmp_path, small_steps):

@@ -42,7 +42,7 @@ def card(told: Audit, one: Found, rebuilding: bool = True) -> Markup:
     """One finding as HTML."""
     accused = one.cause in audits.ACCUSED
     rebuilt = told.trigger(one) if accused and rebuilding else None
-    ids = audits.chosen(told, one.ids)
+    pictured = audits.pictured(told, one)
     images = words.count(len(one.ids), "image")
     return render(
         "audit/card.html.jinja",
@@ -53,9 +53,9 @@ def card(told: Audit, one: Found, rebuilding: bool = True) -> Markup:
         p=None if one.p is None else f"The panel's p = {findings.told(one.p)}.",
         shared=[] if rebuilt is None else shared(told, one, rebuilt),
         described="" if rebuilt is None else f"What they share, rebuilt. {core.proofs.described(rebuilt)}",
-        summary=images if len(ids) == len(one.ids) else f"{images}, the {len(ids)} most suspicious",
+        summary=images if len(pictured) == len(one.ids) else f"{images}, the {len(pictured)} most suspicious",
         folded=not accused,
-        thumbnails=[thumbnail(told, int(row)) for row in ids],
+        thumbnails=[thumbnail(told, row, like) for row, like in pictured],
     )
 
 
@@ -77,11 +77,13 @@ def shared(told: Audit, one: Found, rebuilt: Rebuilt) -> list[dict[str, str]]:
     return [dict(caption=caption, alt=alt, address=proof.address(pixels)) for caption, alt, pixels in shown]
 
 
-def thumbnail(told: Audit, row: int) -> dict[str, str]:
-    """An image, small, with its name."""
+def thumbnail(told: Audit, row: int, like: str | None = None) -> dict[str, str]:
+    """An image, small, with its name, and the class that it looks like."""
     name = told.brought.names[row]
     if told.brought.kind == "arrays":
         name = f"image {name}"
+    if like is not None:
+        name = f"like {audits.plain(like, 24)}: {name}"
     return dict(name=audits.plain(name), whole=audits.plain(name, 400), address=_address(told.brought.images[row]))
 
 
