@@ -161,6 +161,8 @@ def save(to: Path, rows: list[dict[str, Any]]) -> None:
     times = {}
     for detector in dict.fromkeys(row["detector"] for row in rows):
         of = [row for row in rows if row["detector"] == detector and row["rows"] // row["classes"] == SIZE]
+        if not of:
+            continue
         least, most = of[0], of[-1]
         times[detector] = round(most["seconds"] / least["seconds"], 2)
         print(f"{detector}: {most['rows']:,} rows take {times[detector]} times as long as {least['rows']:,}")
