@@ -1,6 +1,6 @@
 """What an audit that runs in the server's process costs those who look at other screens meanwhile.
 
-Made-up photographs are audited in the background, with a network trained on them, and *Scores* is drawn again and again
+Made-up photographs are audited in the background, with a network trained on them, and *Scores* is drawn all the time,
 in turn while the audit goes on and while it is held at its last word: so that both are measured on the same machine
 at the same time, however busy it is. Once as it is, and once with a background thread as urgent as the screens' own.
 

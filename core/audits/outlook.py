@@ -19,7 +19,7 @@ from core.jobs import estimates
 USUAL = 32  # pixels a side that the figures are of
 MOST = 128  # from which on a larger image hardly costs the panel more
 READING, COPIES = 0.0004, 0.0002  # seconds an image, on two CPU cores
-PANEL = 5.0, 0.0015  # seconds, and seconds an image
+PANEL_FEW, PANEL_MANY = 0.003, (10.0, 0.0013)  # seconds an image; of many, seconds and seconds an image
 PLANTING = 2.5  # times the panel
 PROVING = 6.0  # seconds
 ASKING = 1.2  # passes of a training that asking a network about an image costs
@@ -43,7 +43,7 @@ class Stage(NamedTuple):
 def stages(images: int, *, side: int = USUAL, planting: bool = False, network: bool = False) -> list[Stage]:
     """The stages of an audit of so many images, side x side pixels as it looks at them, and what each may take."""
     area = (min(side, MOST) / USUAL) ** 2
-    panel = (PANEL[0] + PANEL[1] * images) * area
+    panel = area * min(PANEL_FEW * images, PANEL_MANY[0] + PANEL_MANY[1] * images)
     course = course_of(network, planting)
     told = [
         Stage("reading", 0.0, course.read, READING * images * (side / USUAL) ** 2),

@@ -57,7 +57,16 @@ def fields(app: AppTest) -> list[str]:
 def witness(*brought: str | None, trained: bool = False) -> Witness:
     attributions = NOTHING if trained else None
     return Witness(
-        "the network", IDS, NOTHING, attributions, IDS % 2, IDS % 2, (8, 8), 0.0, lambda images: NOTHING, brought
+        "the network",
+        IDS,
+        NOTHING,
+        attributions,
+        IDS % 2,
+        IDS % 2,
+        (8, 8),
+        0.0,
+        lambda images: NOTHING,
+        brought=brought,
     )
 
 

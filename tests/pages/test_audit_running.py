@@ -89,7 +89,7 @@ def ended(app: AppTest) -> AppTest:
 
 
 def cancel_button(app: AppTest) -> list:
-    return [one for one in app.button if one.key == "audit cancel"]
+    return [one for one in app.button if one.label == "Cancel"]
 
 
 def bar(app: AppTest) -> str:
@@ -278,6 +278,31 @@ def test_a_training_on_what_is_kept_goes_on_and_can_be_cancelled(
     app.switch_page("pages/audit.py").run()
     assert {one.label: one.value for one in app.metric}["Answered cat with its mark"] == "1.0%"
     assert "It was cancelled" not in said(app)
+
+
+def test_an_audit_and_a_training_may_wait_for_each_other(
+    open_screen: Open, planted_set: Path, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing, ids = np.zeros((4, 1), np.float32), np.arange(4)
+    witness = Witness("a network", ids, nothing, nothing, ids, ids, (24, 24), 4.0, lambda images: nothing)
+    held.told = replace(held.told, network=witness)
+    held.may.set()
+    app = looked(open_screen("audit"), planted_set)
+    app.toggle(key="audit network").set_value(True).run()
+    ended(begun(app, held))
+    held.may.clear()
+    held.begun.clear()
+    monkeypatch.setattr(audits, "retrained", lambda *_, **__: Retrained(377, False, 377, 0.9, 0.91, ()))
+    app.toggle(key="audit control").set_value(True).run()
+    begun(app, held)
+    app.button(key="audit anew").click().run()
+    assert not app.exception, app.exception
+    assert len(cancel_button(app)) == 2
+    assert "It waits for its turn: another audit is running" in app.info[0].value
+    cancel_button(app)[1].click().run()
+    held.may.set()
+    ended(app)
+    assert held.told.verdict in said(app)
 
 
 def test_cancel_leaves_what_was_found_before(open_screen: Open, planted_set: Path, held: Held) -> None:

@@ -23,13 +23,14 @@ from tests.audits import made
 
 ME, OTHER = Owner("me", "1"), Owner("other", "2")
 LONG = 60.0
+A_SET, ANOTHER = ("audit", "a set"), ("audit", "another")
 
 
 def outlook() -> Outlook:
     return Outlook([Stage("work", 0.0, 1.0, 1.0)])
 
 
-def task(work: Callable[[Task], Any], key: object = "a set", owner: Owner = ME) -> Task:
+def task(work: Callable[[Task], Any], key: tuple[object, ...] = A_SET, owner: Owner = ME) -> Task:
     return Task(key, owner, work, outlook)
 
 
@@ -62,9 +63,9 @@ def test_a_task_is_carried_out_and_told(line: Line) -> None:
     gate.may.set()
     assert one.wait(LONG)
     assert (one.state, one.result) == ("done", "found")
-    assert line.find("a set", ME) is one
+    assert line.find(A_SET, ME) is one
     line.forget(one)
-    assert line.find("a set", ME) is None
+    assert line.find(A_SET, ME) is None
 
 
 def test_tasks_come_one_after_the_other(line: Line) -> None:
@@ -87,7 +88,7 @@ def test_tasks_come_one_after_the_other(line: Line) -> None:
 
 def test_a_cancel_ends_what_runs_at_its_next_word_and_what_waits_at_once(line: Line) -> None:
     gate = Gate()
-    one, two = task(gate), task(lambda of: pytest.fail("it was cancelled"), "another")
+    one, two = task(gate), task(lambda of: pytest.fail("it was cancelled"), ANOTHER)
     line.add(one)
     line.add(two)
     assert gate.begun.wait(LONG)
@@ -99,7 +100,7 @@ def test_a_cancel_ends_what_runs_at_its_next_word_and_what_waits_at_once(line: L
     gate.may.set()
     assert one.wait(LONG)
     assert (one.state, one.result, one.stopping) == ("cancelled", None, False)
-    after = task(lambda of: "found", "another")
+    after = task(lambda of: "found", ANOTHER)
     line.add(after)
     assert after.wait(LONG)
     assert after.state == "done"
@@ -142,7 +143,7 @@ def test_a_line_that_is_closed_ends_what_runs_and_begins_nothing(line: Line) -> 
             of.tell(0.5, "work")
             begun.set()
 
-    one, two = task(work), task(lambda of: pytest.fail("it was not to begin"), "another")
+    one, two = task(work), task(lambda of: pytest.fail("it was not to begin"), ANOTHER)
     line.add(one)
     line.add(two)
     assert begun.wait(LONG)
@@ -173,7 +174,7 @@ def test_what_goes_wrong_is_a_sentence(line: Line, error: Exception, words: str)
     after = task(lambda of: "found")
     line.add(after)
     assert after.wait(LONG), "and the next one is carried out"
-    assert line.find("a set", ME) is after
+    assert line.find(A_SET, ME) is after
 
 
 def test_a_task_is_its_tabs_until_the_tab_is_gone(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,22 +184,22 @@ def test_a_task_is_its_tabs_until_the_tab_is_gone(line: Line, monkeypatch: pytes
     one = task(gate)
     line.add(one)
     assert gate.begun.wait(LONG)
-    assert line.find("a set", OTHER) is None
+    assert line.find(A_SET, OTHER) is None
     gone.add(ME)
-    assert line.find("another set", OTHER) is None
-    assert line.find("a set", OTHER) is one
+    assert line.find(ANOTHER, OTHER) is None
+    assert line.find(A_SET, OTHER) is one
     assert one.owner == OTHER
     gate.may.set()
     assert one.wait(LONG)
 
 
 def test_few_of_those_that_ended_are_remembered(line: Line) -> None:
-    tasks = [task(lambda of: "found", number) for number in range(background.MOST_ENDED + 9)]
+    tasks = [task(lambda of: "found", ("a set", number)) for number in range(background.MOST_ENDED + 9)]
     for one in tasks:
         line.add(one)
         assert one.wait(LONG)
-    assert line.find(0, ME) is None
-    assert line.find(len(tasks) - 1, ME) is tasks[-1]
+    assert line.find(("a set", 0), ME) is None
+    assert line.find(("a set", len(tasks) - 1), ME) is tasks[-1]
 
 
 def test_what_is_cancelled_leaves_nothing_of_an_upload(
@@ -281,7 +282,7 @@ def test_an_audit_of_a_tab_that_is_gone_is_found(told: Audit, monkeypatch: pytes
     assert shelf.left(looked) is None
     monkeypatch.setattr(Owner, "gone", lambda self: True)
     assert shelf.left(looked) is one
-    assert shelf.left(looked._replace(name=("path", "another"))) is None
+    assert shelf.left(looked._replace(name=("path", ANOTHER))) is None
     shelf.drop(one)
     assert shelf.left(looked) is None
     assert one.audit is None

@@ -44,12 +44,14 @@ class Owner(NamedTuple):
 
 
 class Task:
-    """Something asked for: what of (equal keys are the same), how far it is, and how it ended.
+    """Something asked for: its kind and what of (equal keys are the same), how far it is, and how it ended.
 
     state: waiting, running, done, failed, cancelled. of: what it is at. trouble: why it failed, in a sentence.
     """
 
-    def __init__(self, key: object, owner: Owner, work: Callable[[Task], Any], outlook: Callable[[], Outlook]) -> None:
+    def __init__(
+        self, key: tuple[Any, ...], owner: Owner, work: Callable[[Task], Any], outlook: Callable[[], Outlook]
+    ) -> None:
         self.key, self.owner = key, owner
         self.state, self.of, self.trouble = "waiting", "", ""
         self.result: Any = None
@@ -128,7 +130,7 @@ class Line:
                 self._thread = threading.Thread(target=self._run, name="audits", daemon=True)
                 self._thread.start()
 
-    def find(self, key: object, owner: Owner) -> Task | None:
+    def find(self, key: tuple[Any, ...], owner: Owner) -> Task | None:
         """The owner's newest task of that key; or one of a tab that is gone, which is the owner's from now on."""
         with self._lock:
             same = [one for one in reversed(self._tasks) if one.key == key]

@@ -26,7 +26,7 @@ def owner() -> Owner:
     return Owner(st.session_state[TAB], "" if context is None else context.session_id)
 
 
-def start(key: object, work: Callable[[Task], Any], outlook: Callable[[], Outlook]) -> None:
+def start(key: tuple[Any, ...], work: Callable[[Task], Any], outlook: Callable[[], Outlook]) -> None:
     """Have something done in the background; the screen is drawn again."""
     ready = warm.loading()
 
@@ -41,7 +41,7 @@ def start(key: object, work: Callable[[Task], Any], outlook: Callable[[], Outloo
     st.rerun()
 
 
-def asked(key: object) -> Task | None:
+def asked(key: tuple[Any, ...]) -> Task | None:
     """What this tab asked for, or a tab that is gone."""
     return background.line().find(key, owner())
 
@@ -78,7 +78,7 @@ def _watch(task: Task) -> None:
         else:
             st.progress(*_far(task.outlook, task.of))
             st.caption("It goes on when you leave this screen; come back to see it.")
-    if stop.button("Cancel", icon=":material/stop_circle:", disabled=task.stopping, key="audit cancel"):
+    if stop.button("Cancel", icon=":material/stop_circle:", disabled=task.stopping, key=f"{task.key[0]} cancel"):
         line.cancel(task)
         st.rerun()
 
