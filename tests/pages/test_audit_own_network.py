@@ -119,7 +119,7 @@ def test_the_network_is_asked_and_said_and_another_output_is_another_wish(
 def test_what_cannot_be_asked_is_one_sentence(screen: Callable[[], AppTest], tmp_path: Path) -> None:
     four = graphs.saved(tmp_path / "four.onnx", shape=("n", 4, 8, 8))
     for path, words in (
-        (tmp_path.parent / "a.onnx", "The path must lie below"),
+        (tmp_path.parent / "a.onnx", "must lie below"),
         (tmp_path / "none.onnx", "there is no such file"),
         (four, "must take images of 3 channels, or 1"),
     ):
