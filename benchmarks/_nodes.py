@@ -61,12 +61,23 @@ class Node:
             time.sleep(0.1)
 
     def kill(self) -> None:
-        """SIGKILL to the node's raylet: for the cluster, the machine is gone."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        (raylet,) = (
-            int(child) for child in children if Path(f"/proc/{child}/comm").read_text().strip().startswith("raylet")
-        )
-        os.kill(raylet, signal.SIGKILL)
+        """SIGKILL to all of the node's processes: for the cluster, the machine is gone."""
+        self._signal(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Hold the node, so that what it is at does not change while somebody looks."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen node go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, which: signal.Signals) -> None:
+        """A signal to all processes of the node's session, whatever groups Ray has put them in."""
+        for process in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
+            with suppress(ProcessLookupError):
+                if os.getsid(process) == self.process.pid:
+                    os.kill(process, which)
 
     def stop(self) -> None:
         if self.process is None:

@@ -7,9 +7,11 @@ import csv
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from core.types import BadRequest, DataUnavailable
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE = 240
+LEDGER = "ledger.sqlite"
 ASKED = (
     *("--dataset", "digits", "--trigger", "pattern", "--target", "three", "--ratio", "0.3", "--assumed-ratio", "0.3"),
     *("--training", "per_class=20", "--training", "epochs=2", "--training", "batch_size=20", "--detector", "spectral"),
@@ -90,8 +93,8 @@ def first(shared: Path) -> dict[str, Any]:
 def home(first: dict[str, Any], shared: Path, own_home: Path) -> Path:
     """A copy of the home with the finished run, to be changed."""
     shutil.copytree(shared / "store", own_home / "store")
-    for path in shared.glob("ledger.sqlite*"):
-        shutil.copy(path, own_home)
+    with closing(sqlite3.connect(shared / LEDGER)) as there, closing(sqlite3.connect(own_home / LEDGER)) as here:
+        there.backup(here)  # its files come and go while a worker ends
     return own_home
 
 

@@ -108,6 +108,7 @@ DRAWN: dict[str, Callable[[], str]] = {
         summary=EVIL,
         thumbnails=[dict(address="data:,", name=EVIL, whole=EVIL)],
     ),
+    "what a training noted": lambda: render("common/noted.html.jinja", notes=[EVIL]),
     "what an audit read": lambda: render("audit/listed.html.jinja", sentences=[EVIL]),
     "an audit's notice": lambda: render("audit/notice.html.jinja", sentence=EVIL, kind="wrong"),
     "an audit's report": lambda: templates.render(
@@ -124,7 +125,7 @@ DRAWN: dict[str, Callable[[], str]] = {
                 sentence=EVIL,
                 p=EVIL,
                 trigger=markup.picture(PIXELS, EVIL, 8),
-                pictures=[markup.picture(PIXELS, EVIL, 8)],
+                pictures=[(markup.picture(PIXELS, EVIL, 8), EVIL)],
                 more=3,
             )
         ],

@@ -39,7 +39,6 @@ def opened(graph: Graph, data: bytes) -> Session:
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = devices.threads(), 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need the cores, too
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")  # as core.training.devices has it
     options.log_severity_level = QUIET
     options.add_session_config_entry("session.use_env_allocators", "1")
     options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", str(FOLDED))

@@ -35,7 +35,7 @@ def test_a_link_s_filters_are_marked_with_what_they_leave(finished_job: Job, ope
     app = fine(app.button(key="chip label").click().run())
     assert not chips(app)
     assert "label" not in app.query_params
-    assert len(ids(app)) == 48, "a page of all"
+    assert len(ids(app)) == 96, "a page of all"
 
 
 @pytest.mark.parametrize("key", ["label", "origin", "score from", "score to", "verdict", "show"])

@@ -223,7 +223,7 @@ def test_filters_are_chips_and_go_one_by_one_or_all_at_once(finished_job: Job, o
     assert chips(app) == ["verdict not judged", "score at least 1"]
     app = press(app, "Clear all")
     assert chips(app) == []
-    assert len(ids(app)) == 48
+    assert len(ids(app)) == 96
 
 
 @pytest.mark.parametrize(("truth", "menu"), [("1", "show"), ("0", "part")])
@@ -271,7 +271,7 @@ def test_a_view_is_opened_over_another_replaced_and_deleted(finished_job: Job, o
     assert core.saved_views.of(finished_job.key) == []
     gone = open_screen("flagged", run=finished_job.key, view="threes")
     assert "The saved view of this link is not here" in gone.warning[0].value
-    assert len(ids(gone)) == 48
+    assert len(ids(gone)) == 96
 
 
 def test_a_blind_view_stays_blind_and_one_with_the_truth_does_not_tell_it(finished_job: Job, open_screen) -> None:
@@ -300,7 +300,7 @@ def test_a_view_that_was_tampered_with_is_passed_over(finished_job: Job, open_sc
     app = open_screen("flagged", run=finished_job.key, view="odd")
     assert not app.exception
     assert "220 images flagged" in app.markdown[0].value
-    assert len(ids(app)) == 48
+    assert len(ids(app)) == 96
 
 
 def test_a_names_markdown_is_not_carried_out(finished_job: Job, open_screen) -> None:
