@@ -198,7 +198,7 @@ def ask(result: Result, found: Scored, truth: bool) -> View:
     else:
         kind = menu("Show", [ALL, LEFT], "part", width=150)
     order = menu("Order by", [HIGHEST, LOWEST, RANK, *([ID, ORIGINAL] if truth else []), VERDICT], "order", width=170)
-    verdict = menu("Verdict", verdicts.CHOICES, "verdict", width=150)
+    verdict = menu("Verdict", verdicts.CHOICES, "verdict", width=130)
     with st.popover("More", icon=":material/tune:"):
         label = menu("Label", present, "label")
         if truth:

@@ -48,7 +48,7 @@ class Book:
 def reviewer() -> str | None:
     """The field for the reviewer's name; None, with a message, where it is no name."""
     typed = st.text_input(
-        "Reviewer", value=ANYONE, key="reviewer", bind="query-params", width=170,
+        "Reviewer", value=ANYONE, key="reviewer", bind="query-params", width=130,
         max_chars=core.reviews.NAME_LIMIT, help="Verdicts and notes are kept under this name.",
     )  # fmt: skip
     try:
@@ -128,7 +128,7 @@ def undo_button(book: Book) -> None:
         what, images = steps[-1].verdict or "no verdict", words.count(len(steps[-1].before), "image")
         says = f"Takes *{what}* for {images} back; {words.count(len(steps), 'step')} in all."
     st.button(
-        "Undo", icon=":material/undo:", key="undo verdict", shortcut="Ctrl+Z", on_click=take_back, disabled=not steps,
+        "Undo", key="undo verdict", shortcut="Ctrl+Z", on_click=take_back, disabled=not steps,
         help=says,
     )  # fmt: skip
     trouble = st.session_state.pop("undo trouble", None)
