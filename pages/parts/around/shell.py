@@ -59,6 +59,7 @@ _ROOM = """<style>
   text-overflow: clip;}
 [data-testid="stSidebarNav"] li::before {display: block; font-size: .75rem; font-weight: 600; opacity: .75;
   padding: .35rem .5rem 0;}
+[data-testid="stSidebarUserContent"] {padding-bottom: 1rem;}
 [data-testid="stSidebarNavLink"] {min-height: 1.75rem; margin-block: 0;}
 [data-testid="stSidebarHeader"] {height: auto; padding-block: .75rem 0; margin-bottom: .25rem;}
 $sections
