@@ -1,8 +1,8 @@
 """The README's pictures, made anew: `python assets/tour.py`.
 
 Starts the app with an empty home, so on the recorded run, walks through its screens in a real Chromium, light,
-1440 by 900, and writes assets/tour.webp (animated) and a picture of every screen, one of them dark too, into
-assets/screens/.
+1440 by 900, audits a set of photographs in which something is planted, and writes assets/tour.webp (animated) and a
+picture of every screen, one of them dark too, into assets/screens/.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ import io
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import quote
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks.audits import even, folders, photographs, plant
 from tests.browser import chromium
 from tests.browser.conftest import FLAGS, serving
-from tests.browser.ways import FIRST, SCREENS, by_sidebar, open_link, settled
+from tests.browser.ways import FIRST, MINUTE, SCREENS, by_sidebar, open_link, settled
 
 ASSETS = Path(__file__).resolve().parent
 TOUR, STILLS = ASSETS / "tour.webp", ASSETS / "screens"
@@ -101,7 +103,7 @@ def scores(film: Film) -> None:
     film.take(READ)
     for pixels in (60, 90, -70, -60, 40):
         drag(film.page, pixels)
-        film.take(3 * GLANCE)
+        film.take(2 * GLANCE)
     film.scroll(0.5)
 
 
@@ -138,12 +140,12 @@ def compare(film: Film) -> None:
 
 def sensitivity(film: Film) -> None:
     """What the assumed ratio does."""
-    film.take(READ)
+    film.take(LOOK)
 
 
 def network(film: Film) -> None:
     """The filters, and the trigger's path."""
-    film.take(READ)
+    film.take(LOOK)
     film.scroll(0.6)
 
 
@@ -155,11 +157,36 @@ def try_it(film: Film) -> None:
     film.take(READ)
 
 
+def audit(film: Film) -> None:
+    """A set of one's own, in which something is planted."""
+    find(film.page)
+    film.take(LOOK)
+    film.scroll(0.4)
+
+
+def brought(folder: Path) -> Path:
+    """Class folders of photographs, with a patch on a tenth of one class."""
+    return folders(plant(photographs(even(200), 1), "ship", 0.1, "patch", 1), folder / "photos")
+
+
+def find(page: Page) -> None:
+    """Look at the set that the address names, audit it, and wait for what is found."""
+    main = page.get_by_test_id("stMain")
+    main.get_by_role("button", name="Look").click()
+    button = main.get_by_role("button", name="Audit", exact=True)
+    button.wait_for(timeout=MINUTE)
+    settled(page)
+    button.click()
+    main.get_by_text("Something is planted").wait_for(timeout=MINUTE)
+    page.wait_for_timeout(1_500)
+    settled(page)
+
+
 WAY = (story, attack, scores, flagged, compare, sensitivity, network, try_it)
 
 
-def walk(browser: Browser, url: str) -> None:
-    """The tour, one screen after the other."""
+def walk(browser: Browser, url: str, place: Path) -> None:
+    """The tour, one screen after the other; the last one audits the set at `place`."""
     page = browser.new_page(viewport=SIZE, color_scheme="light")
     open_link(page, url, FIRST)
     film = Film(page)
@@ -167,16 +194,20 @@ def walk(browser: Browser, url: str) -> None:
         if chapter.__name__ != FIRST:
             by_sidebar(page, chapter.__name__)
         chapter(film)
+    open_link(page, url, audit.__name__, path=quote(str(place), safe=""))
+    audit(film)
     film.save()
     page.close()
 
 
-def stills(browser: Browser, url: str) -> None:
-    """Every screen as it opens."""
+def stills(browser: Browser, url: str, place: Path) -> None:
+    """Every screen as it opens, and the audit of the set at `place`."""
     STILLS.mkdir(exist_ok=True)
     for name, theme in [*((screen, "light") for screen in SCREENS), (DARK, "dark")]:
         page = browser.new_page(viewport=SIZE, color_scheme=theme)
-        open_link(page, url, name)
+        open_link(page, url, name, **({"path": quote(str(place), safe="")} if name == audit.__name__ else {}))
+        if name == audit.__name__:
+            find(page)
         page.wait_for_timeout(1_000)  # fonts and charts
         path = STILLS / f"{name}{'-dark' if theme == 'dark' else ''}.webp"
         for quality in (85, 75, 60):
@@ -191,8 +222,9 @@ def main() -> None:
     """Both, from one server."""
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium.find(), args=FLAGS)
-        walk(browser, server.url)
-        stills(browser, server.url)
+        place = brought(server.sets)
+        walk(browser, server.url, place)
+        stills(browser, server.url, place)
         browser.close()
 
 

@@ -110,6 +110,11 @@ DRAWN: dict[str, Callable[[], str]] = {
     ),
     "what a training noted": lambda: render("common/noted.html.jinja", notes=[EVIL]),
     "what an audit read": lambda: render("audit/listed.html.jinja", sentences=[EVIL]),
+    "an image of an audit in detail": lambda: render(
+        "audit/original.html.jinja",
+        pictures=[dict(address="data:,", alt=EVIL, caption=EVIL, sharp=True)],
+        facts=[EVIL],
+    ),
     "an audit's notice": lambda: render("audit/notice.html.jinja", sentence=EVIL, kind="wrong"),
     "an audit's report": lambda: templates.render(
         "report/audit.html.jinja",

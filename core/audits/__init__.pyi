@@ -10,6 +10,7 @@ from .copying import ON_DISK as ON_DISK
 from .copying import Copied as Copied
 from .copying import check_copy as check_copy
 from .copying import copy as copy
+from .copying import original as original
 from .exports import FILES as FILES
 from .exports import keep_list as keep_list
 from .exports import write as write
@@ -23,6 +24,7 @@ from .outlook import Range as Range
 from .outlook import Stage as Stage
 from .outlook import retraining_stages as retraining_stages
 from .outlook import stages as stages
+from .pixels import FORMATS as FORMATS
 from .report import chosen as chosen
 from .report import pictured as pictured
 from .retraining import Retrained as Retrained

@@ -84,6 +84,11 @@ def copy_some(brought: Brought, rows: Ids, to: Path, *, links: bool = False) -> 
     return files
 
 
+def original(brought: Brought, row: int) -> bytes:
+    """The file of one image as it lies there, of arrays the row as PNG; BadRequest where it is another by now."""
+    return next(_each(brought, np.array([row]))).data
+
+
 def check_copy(of: Brought | Listing, to: Path, links: bool) -> None:
     """BadRequest where a copy of a set could not go to a folder, before anything is computed for it (see `copy`)."""
     if links and of.kind not in ON_DISK:

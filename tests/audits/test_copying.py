@@ -51,6 +51,21 @@ def test_class_folders_are_parted_byte_for_byte_and_stay_as_they_are(tmp_path: P
     assert len(again) == 3
 
 
+def test_a_file_is_had_as_it_lies_there_or_told_to_be_another(tmp_path: Path) -> None:
+    root = folders(tmp_path / "set")
+    brought = audits.read(root)
+    row = brought.names.index("dog/1.png")
+    assert audits.original(brought, row) == png(2)
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for name, data in written(root).items():
+            archive.writestr(name, data)
+    packed = audits.read(tmp_path / "set.zip")
+    assert audits.original(packed, packed.names.index("cat/2.png")) == png(1)
+    (root / "dog" / "1.png").write_bytes(png(9))
+    with pytest.raises(BadRequest, match=r"has changed since it was read: dog/1\.png is another picture"):
+        audits.original(brought, row)
+
+
 def test_links_lead_to_the_pictures_themselves(tmp_path: Path) -> None:
     root = folders(tmp_path / "set")
     brought = audits.read(root)

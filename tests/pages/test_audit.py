@@ -331,6 +331,31 @@ def test_verdicts_act_on_what_is_kept_and_copied(screen, planted_set: Path, told
     assert not (tmp_path.parent / "elsewhere").exists()
 
 
+def test_a_flagged_image_is_shown_in_detail(
+    screen, planted_set: Path, told: Audit, monkeypatch, tmp_path: Path
+) -> None:
+    once(monkeypatch, told)
+    app = audited(looked(screen(), planted_set))
+    (menu,) = [one for one in app.selectbox if one.label == "In detail"]
+    row = int(np.flatnonzero(told.flagged)[-1])
+    menu.set_value(row).run()
+    assert not app.exception, app.exception
+    (detail,) = [piece for piece in pieces(app) if "ps-detail'" in piece]
+    words = Page(detail).texts
+    assert told.brought.names[row] in words
+    assert "class cat" in words
+    assert "The file, 24 x 24 pixels" in words
+    shown = re.findall(r"data:image/png;base64,([^']+)'", detail)
+    seen, itself = (np.asarray(Image.open(io.BytesIO(base64.b64decode(one))).convert("RGB")) for one in shown)
+    assert np.array_equal(seen, told.brought.images[row])
+    assert np.array_equal(itself, np.asarray(Image.open(planted_set / told.brought.names[row]).convert("RGB")))
+    changed = replace(told, brought=replace(told.brought, digests=(b"",) * len(told.brought)))
+    once(monkeypatch, changed)
+    kept.shelf.clear()
+    again = audited(looked(screen(), planted_set))
+    assert "has changed since it was read" in said(again)
+
+
 def test_verdicts_belong_to_one_set_and_outlast_another_look_at_it(
     screen, photos: np.ndarray, planted_set: Path, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ import core
 from core import audits
 from core.types import Mask
 from pages.parts.around import words
-from pages.parts.audit import cards, plainly, running
+from pages.parts.audit import cards, original, plainly, running
 from pages.parts.audit.background import Task
 from pages.parts.audit.kept import Kept
 
@@ -49,6 +49,7 @@ def review(found: Kept) -> Mask:
         },
     )  # fmt: skip
     found.spared = frozenset(rows[~edited[REMOVE].to_numpy(bool)].tolist())
+    original.choose(found, rows.tolist())
     return kept(found)
 
 
