@@ -176,7 +176,8 @@ def find(page: Page) -> None:
     button = main.get_by_role("button", name="Audit", exact=True)
     button.wait_for(timeout=MINUTE)
     settled(page)
-    button.click()
+    if button.is_enabled():  # else it stands there already, from a tab that was closed
+        button.click()
     main.get_by_text("Something is planted").wait_for(timeout=MINUTE)
     page.wait_for_timeout(1_500)
     settled(page)
