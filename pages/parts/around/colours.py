@@ -1,10 +1,48 @@
-"""The two colours that mean something, and what stands beside them so that colour is never alone."""
+"""The two colours that mean something, and what stands beside them so that colour is never alone.
 
-BENIGN = "#0072B2"
-POISONED = "#D55E00"
-REFERENCE = "#7A7A7A"  # what is published or assumed: legible on a light and on a dark ground
+Blue and orange are data's alone; controls are ink (.streamlit/config.toml). In the dark both are lighter, so there is a
+pair for each theme. HTML and CSS take the variables, which follow the theme by themselves; a chart takes `plotted()`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import streamlit as st
+
+
+class Palette(NamedTuple):
+    """What a picture is drawn with."""
+
+    benign: str
+    poisoned: str
+    reference: str  # what is published or assumed
+    ink: str  # words and axes
+    ground: str
+    grid: str
+
+
+LIGHT = Palette("#0072B2", "#D55E00", "#6B7280", "#14181F", "#FFFFFF", "#E3E6EA")
+DARK = Palette("#56B4E9", "#F28C3C", "#98A2B0", "#E6EAF0", "#0E1116", "#2B323C")
+
+BENIGN, POISONED, REFERENCE = "var(--ps-benign)", "var(--ps-poisoned)", "var(--ps-reference)"
+HATCHED = "var(--ps-hatched)"  # poisoned, told apart without colour: behind bars
+VARIABLES = f""":root {{
+{"".join(f"--ps-{name}: light-dark({getattr(LIGHT, name)}, {getattr(DARK, name)}); " for name in Palette._fields)}
+--ps-hatched: repeating-linear-gradient(45deg, var(--ps-poisoned) 0 4px, var(--ps-ground) 4px 5px);
+--ps-line: rgba(128, 136, 148, .35); --ps-tint: rgba(128, 136, 148, .12);}}"""
 
 BENIGN_SYMBOL = "circle"
 POISONED_SYMBOL = "x"
 BENIGN_DASH = "solid"
 POISONED_DASH = "dash"
+
+
+def dark() -> bool:
+    """Whether this tab's theme is the dark one."""
+    return st.context.theme.type == "dark"
+
+
+def plotted() -> Palette:
+    """The colours of this tab's theme as a chart needs them, which knows no variables."""
+    return DARK if dark() else LIGHT

@@ -159,8 +159,6 @@ def picker() -> None:
         on_change=lambda: _remember(st.session_state["picked run"]),
         help="All runs, newest first. The address of this page names the chosen one: share it as a link.",
     )
-    if job is not None:  # the box has room for a run's beginning
-        st.sidebar.caption(words.facts(job, blind))
 
 
 def _remember(short: str | None) -> None:

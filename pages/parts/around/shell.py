@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
-from pages.parts.around import address, current, cuts, presenter, trouble, warm
+from pages.parts.around import address, colours, current, cuts, header, presenter, trouble, warm
 
 SCREENS = (
     ("pages/story.py", "Story", ":material/auto_stories:"),
@@ -28,42 +30,11 @@ SECTIONS = {  # by the screen that each begins with
     "How it works": "Learn",
 }
 NO_RUN = ("Audit",)  # screens that show nothing of a run
+OF_A_RUN = ("Attack", "Scores", "Flagged", "Compare", "Sensitivity", "Inside the network", "Try it")
 ASK_NETWORKS = ("Flagged", "Inside the network", "Try it")
 ICON = "assets/icon.svg"
-# The width and height that Streamlit leaves empty belong to the pictures. Beside an open sidebar columns are given up
-# before their words are.
-# A menu is as wide as its box: the runs' is wider, and what is longer than a menu takes two lines, but for a long menu,
-# of which Streamlit draws only the part in sight, at places that it has counted out.
-# The sections of st.navigation nest lists as axe forbids it; headings before the items of one list are spoken, too.
-# A figure is never cut off: where its tile is too narrow, it wraps.
-# React Aria keeps every element that leaves the page in the middle of a CSS transition, and all below it, until some
-# menu closes; an expander has one as it appears.
-_ROOM = """<style>
-[data-testid="stMainBlockContainer"] {padding: 2.6rem 2rem 4rem;}
-[data-testid="stMainBlockContainer"] h1 {font-size: 2rem; padding: 0 0 .4rem;}
-@media (max-width: 1100px) {
-  [data-testid="stColumn"] {min-width: min(100%, 18rem);}
-  [data-testid="stColumn"] [data-testid="stColumn"] {min-width: min(100%, 8.5rem);}
-}
-@media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 4.2rem 1rem 4rem;}}
-.st-key-address, [data-testid="stLayoutWrapper"]:has(> [class*="st-key-unseen-"]) {display: none;}
-[data-testid="stBaseButton-primary"], [data-testid="stMultiSelect"] [data-tag],
-[data-testid="stMultiSelect"] [data-tag] :is(span, button) {color: light-dark(#FFFFFF, #0F1116);}
-[data-testid="stExpander"] details {transition: none;}
-[data-testid="stSelectbox"] input {text-overflow: ellipsis;}
-[data-testid="stSelectboxVirtualDropdown"]:has([aria-label="Run"]) {width: min(38rem, calc(100vw - 4rem)) !important;}
-[data-testid="stSelectboxVirtualDropdown"] [role=option]:not([style*="absolute"]) {height: auto; max-height: none;}
-[data-testid="stSelectboxVirtualDropdown"] [role=option]:not([style*="absolute"]) div {white-space: normal;
-  height: auto; max-height: none; overflow: visible;}
-[data-testid="stMetric"], [data-testid="stMetric"] :is(label, div, p) {overflow: visible; white-space: normal;
-  text-overflow: clip;}
-[data-testid="stSidebarNav"] li::before {display: block; font-size: .75rem; font-weight: 600; opacity: .75;
-  padding: .35rem .5rem 0;}
-[data-testid="stSidebarUserContent"] {padding-bottom: 1rem;}
-[data-testid="stSidebarNavLink"] {min-height: 1.75rem; margin-block: 0;}
-[data-testid="stSidebarHeader"] {height: auto; padding-block: .75rem 0; margin-bottom: .25rem;}
-$sections
-</style>"""
+SIDEBAR = 236  # pixels, its width: eleven names and the box of runs
+_LOOKS = Path(__file__).with_suffix(".css").read_text("utf-8")
 _OPENED = "app.py has run"
 
 
@@ -87,6 +58,8 @@ def open_screen() -> None:
             st.logo(ICON, size="large")
             current.picker()
             presenter.switch()
+            if screen.title in OF_A_RUN:
+                header.show(current.current_job())
         if screen.title in ASK_NETWORKS:
             warm.wait()
         screen.run()
@@ -104,17 +77,17 @@ def ensure() -> None:
 
 
 def _style() -> str:
-    """The page's room, and the headings of the navigation's sections."""
+    """Colours, the page's room, and the headings of the navigation's sections."""
     titles = [title for _, title, _ in SCREENS]
-    headings = (
+    headings = [
         f'[data-testid="stSidebarNav"] li:nth-of-type({titles.index(first) + 1})::before {{content: "{section}";}}'
         for first, section in SECTIONS.items()
-    )
-    return _ROOM.replace("$sections", "\n".join(headings))
+    ]
+    return "\n".join(["<style>", colours.VARIABLES, _LOOKS, *headings, "</style>"])
 
 
 def _navigation() -> st.Page:
-    st.set_page_config(page_icon=ICON, layout="wide")
+    st.set_page_config(page_icon=ICON, layout="wide", initial_sidebar_state=SIDEBAR)
     pages = [st.Page(path, title=title, icon=icon, default=path == SCREENS[0][0]) for path, title, icon in SCREENS]
     screen = st.navigation(pages, position="hidden" if presenter.on() else "sidebar")
     st.set_page_config(f"{screen.title} · Poisonscope")  # so that tabs and the browser's history tell them apart

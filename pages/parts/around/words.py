@@ -172,11 +172,15 @@ def aimed(config: RunConfig) -> str:
 
 def label(job: Job, blind: bool = False) -> str:
     """A run in one line, what tells it from others first; blind: only what a defender knows."""
-    config = job.config
+    return f"{named(job, blind)} · {facts(job, blind)}"
+
+
+def named(job: Job, blind: bool = False) -> str:
+    """What a run is called: the name that somebody gave it, and its attack; blind: its number."""
     if blind:
-        return f"run {job.id} · {facts(job, blind)}"
-    what = f"{config.attack.title} → {config.target_name}"
-    return " · ".join([f"{job.name}: {what}" if job.name else what, facts(job)])
+        return f"run {job.id}"
+    what = f"{job.config.attack.title} → {job.config.target_name}"
+    return f"{job.name}: {what}" if job.name else what
 
 
 def facts(job: Job, blind: bool = False) -> str:

@@ -32,7 +32,7 @@ class Asked(NamedTuple):
     def bar(self) -> str:
         """A bar's background, so that colour is not alone."""
         if self.hatched:
-            return f"repeating-linear-gradient(45deg, {self.colour} 0 5px, #fff 5px 6px)"
+            return colours.HATCHED
         return self.colour
 
 

@@ -159,12 +159,12 @@ def curves(history: Sequence[dict[str, Any]], last: int) -> go.Figure:
 
     history: at least one record of a training of `last` epochs.
     """
-    figure = go.Figure()
+    figure, ink = go.Figure(), colours.plotted()
     top = LOSS_ROOM * max(record["loss"] for record in history) or 1.0
     for name, unit, colour, axis, size in (
-        ("Nat", 100.0, colours.BENIGN, "y", 14),
-        ("ASR", 100.0, colours.POISONED, "y", 14),
-        ("loss", 1.0, colours.REFERENCE, "y2", 11),
+        ("Nat", 100.0, ink.benign, "y", 14),
+        ("ASR", 100.0, ink.poisoned, "y", 14),
+        ("loss", 1.0, ink.reference, "y2", 11),
     ):
         dash, symbol = LOOKS[name]
         points = [(record["epoch"], unit * record[name.lower()]) for record in history if name.lower() in record]
@@ -195,7 +195,8 @@ def _names(newest: dict[str, Any], top: float) -> list[dict[str, Any]]:
     loss = PLOT * newest["loss"] / top
     told.append((low + (high - low) * loss / PLOT, loss, f"loss {newest['loss']:.2f}", "loss"))
     places = apart([pixels for _, pixels, *_ in told], LINE, PLOT)
-    ink = {"Nat": colours.BENIGN, "ASR": colours.POISONED, "loss": colours.REFERENCE}
+    palette = colours.plotted()
+    ink = {"Nat": palette.benign, "ASR": palette.poisoned, "loss": palette.reference}
     return [
         dict(
             x=newest["epoch"], y=y, yshift=place - pixels, text=text, showarrow=False, xanchor="left", xshift=GAP,

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
-import streamlit as st
 
 from core import metrics
 from pages.parts.around import colours, words
@@ -14,9 +13,9 @@ from pages.parts.around.templates import Markup, render
 
 BEFORE, AFTER, BENIGN = "before: poisoned network", "after: cleaned network", "benign network, for comparison"
 STYLES = {  # in the order of drawing: the cross stays visible on the disc
-    AFTER: dict(color=colours.BENIGN, symbol="circle", size=22),
-    BEFORE: dict(color=colours.POISONED, symbol="x", size=14),
-    BENIGN: dict(color=colours.REFERENCE, symbol="diamond-open", size=24, line=dict(width=3)),
+    AFTER: dict(symbol="circle", size=22),
+    BEFORE: dict(symbol="x", size=14),
+    BENIGN: dict(symbol="diamond-open", size=24, line=dict(width=3)),
 }
 
 
@@ -26,7 +25,10 @@ def rates(found: dict[str, Any], benign: metrics.Quality | None = None) -> go.Fi
     figure = dumbbells(["ASR", "Nat"], values | ({BENIGN: [benign.asr, benign.nat]} if benign else {}))
     for name, place in ((BEFORE, "top center"), (AFTER, "bottom center")):
         figure.update_traces(
-            selector={"name": name}, mode="markers+text", textposition=place, textfont=dict(size=18, color=_ink())
+            selector={"name": name},
+            mode="markers+text",
+            textposition=place,
+            textfont=dict(size=18, color=colours.plotted().ink),
         )
     figure.update_layout(height=250, xaxis_range=[-7, 107], yaxis_tickfont_size=20, legend_font_size=15)
     return figure
@@ -45,30 +47,26 @@ def per_class(names: Sequence[str], found: dict[str, Any]) -> go.Figure:
 
 def dumbbells(rows: Sequence[str], values: dict[str, Sequence[float]]) -> go.Figure:
     """One line a row from before to after, and a mark for each network; shares in [0, 1]."""
-    figure = go.Figure()
+    figure, ink = go.Figure(), colours.plotted()
+    inks = {AFTER: ink.benign, BEFORE: ink.poisoned, BENIGN: ink.reference}
     for row, one, two in zip(rows, values[BEFORE], values[AFTER], strict=True):
         figure.add_scatter(
-            x=[100 * one, 100 * two], y=[row, row], mode="lines", line=dict(color=colours.REFERENCE, width=4),
+            x=[100 * one, 100 * two], y=[row, row], mode="lines", line=dict(color=ink.reference, width=4),
             showlegend=False, hoverinfo="skip",
         )  # fmt: skip
     for name, found in values.items():
         figure.add_scatter(
-            x=[100 * value for value in found], y=list(rows), name=name, mode="markers", marker=STYLES[name],
-            legendrank=[BEFORE, AFTER, BENIGN].index(name),
+            x=[100 * value for value in found], y=list(rows), name=name, mode="markers",
+            marker=STYLES[name] | {"color": inks[name]}, legendrank=[BEFORE, AFTER, BENIGN].index(name),
             text=[words.share(value) for value in found], cliponaxis=False, hovertemplate="%{y}: %{x:.1f}%",
         )  # fmt: skip
     figure.update_layout(
         margin=dict(l=8, r=24, t=8, b=8), legend=dict(orientation="h", y=1.02, yanchor="bottom", x=0),
-        xaxis=dict(ticksuffix="%", tickfont=dict(size=15, color=_ink()), fixedrange=True),
-        yaxis=dict(type="category", range=[len(rows) - 0.35, -0.65], tickfont=dict(size=15, color=_ink()),
+        xaxis=dict(ticksuffix="%", tickfont=dict(size=15, color=ink.ink), fixedrange=True),
+        yaxis=dict(type="category", range=[len(rows) - 0.35, -0.65], tickfont=dict(size=15, color=ink.ink),
                    fixedrange=True),
     )  # fmt: skip
     return figure
-
-
-def _ink() -> str:
-    """The colour of text: plotly's own grey is too faint for the back of a room."""
-    return "#FAFAFA" if st.context.theme.type == "dark" else "#31333F"
 
 
 def spoken(found: dict[str, Any]) -> str:

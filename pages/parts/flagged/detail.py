@@ -139,8 +139,10 @@ def ask(result: Result, id: int, truth: bool) -> list[Answers]:
     """The networks' probabilities for the image as it stands in the training set."""
     kinds = [("poisoned", "Trained on this set", colours.REFERENCE)]
     if truth:
-        hatched = f"repeating-linear-gradient(45deg,{colours.POISONED} 0 3px,transparent 3px 4px)"
-        kinds = [("poisoned", "Before the defence ✕", hatched), ("clean", "After the defence ●", colours.BENIGN)]
+        kinds = [
+            ("poisoned", "Before the defence ✕", colours.HATCHED),
+            ("clean", "After the defence ●", colours.BENIGN),
+        ]
     answers = []
     for which, name, fill in kinds:
         known = result.model_key(which), id, which

@@ -53,14 +53,6 @@ class Board {
       this.showKeys(false);
       event.stopPropagation();
     });
-    new ResizeObserver(() => this.clearHeader()).observe(root);
-  }
-
-  // The bar stays in sight below the app's header where that hides what is under it: with the sidebar shut.
-  clearHeader() {
-    const header = document.querySelector("[data-testid=stHeader]");
-    const hides = header && !/^rgba\(.*, 0\)$/.test(getComputedStyle(header).backgroundColor);
-    this.bar.style.setProperty("--header", `${hides ? header.offsetHeight : 0}px`);
   }
 
   update(data, send) {

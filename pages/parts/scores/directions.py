@@ -17,7 +17,6 @@ from pages.parts.images import brush
 
 HEIGHT = 400
 SIGMA = "σ"  # noqa: RUF001
-KINDS = (("benign ●", colours.BENIGN, colours.BENIGN_SYMBOL), ("poisoned ✕", colours.POISONED, colours.POISONED_SYMBOL))
 
 
 def spectrum(found: Scored, label: int, name: str) -> go.Figure | None:
@@ -27,16 +26,16 @@ def spectrum(found: Scored, label: int, name: str) -> go.Figure | None:
         return None
     others = [n for n in np.flatnonzero(found.sizes) if n != label]
     numbers = [f"{SIGMA}{n}" for n in range(1, values.shape[1] + 1)]
-    figure = go.Figure()
-    square = {"symbol": "square", "size": 9, "line": {"color": "white", "width": 1.5}}
+    figure, ink = go.Figure(), colours.plotted()
+    square = {"symbol": "square", "size": 9, "line": {"color": ink.ground, "width": 1.5}}
     figure.add_bar(
-        x=numbers, y=values[label], name=name, opacity=0.6, marker={"color": colours.REFERENCE},
+        x=numbers, y=values[label], name=name, opacity=0.6, marker={"color": ink.reference},
         hovertemplate="%{x} = %{y:.4g}<extra></extra>",
     )  # fmt: skip
     if others:
         figure.add_scatter(
             x=numbers, y=np.median(values[others], axis=0), name="median of the other classes", mode="lines+markers",
-            line={"color": colours.REFERENCE, "dash": "dash", "width": 2}, marker=square,
+            line={"color": ink.reference, "dash": "dash", "width": 2}, marker=square,
             hovertemplate="other classes: %{y:.4g}<extra></extra>",
         )  # fmt: skip
     ratio = gap(found, label)
@@ -85,17 +84,26 @@ def scatter(result: Result, found: Scored, label: int, truth: bool) -> go.Figure
     plane = places(result, found, label)
     if plane is None:
         return None
-    return _scatter(str(result.store.folder), result.features_key, label, truth, result, plane)
+    return _scatter(str(result.store.folder), result.features_key, label, truth, colours.plotted(), result, plane)
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _scatter(
-    store: str, features_key: str, label: int, truth: bool, _result: Result, _plane: NDArray[np.float32]
+    store: str,
+    features_key: str,
+    label: int,
+    truth: bool,
+    ink: colours.Palette,
+    _result: Result,
+    _plane: NDArray[np.float32],
 ) -> go.Figure:
     figure = go.Figure()
-    for rows, (name, colour, symbol) in zip(
-        parts(_result, label, truth), KINDS if truth else (("images", colours.REFERENCE, "circle"),), strict=True
-    ):
+    kinds = [("images", ink.reference, "circle")]
+    if truth:
+        kinds = [
+            ("benign ●", ink.benign, colours.BENIGN_SYMBOL), ("poisoned ✕", ink.poisoned, colours.POISONED_SYMBOL),
+        ]  # fmt: skip
+    for rows, (name, colour, symbol) in zip(parts(_result, label, truth), kinds, strict=True):
         figure.add_scatter(
             x=_plane[rows, 0], y=_plane[rows, 1], mode="markers", name=name, hoverinfo="skip",
             marker={"color": colour, "symbol": symbol, "size": 7 if symbol == "x" else 6, "opacity": 0.65},

@@ -110,7 +110,8 @@ def _picture(
 
 def _lines(curve: str, guess: str) -> str:
     """The curve and the guess as an SVG picture in base64; `st.html` lets no other SVG through."""
+    ink = colours.plotted()
     drawn = render(
-        "scores/curve_lines.svg.jinja", curve=curve, guess=guess, reference=colours.REFERENCE, poisoned=colours.POISONED
+        "scores/curve_lines.svg.jinja", curve=curve, guess=guess, reference=ink.reference, poisoned=ink.poisoned
     )
     return base64.b64encode(drawn.encode()).decode()

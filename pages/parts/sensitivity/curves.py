@@ -43,16 +43,12 @@ def style(place: int) -> Style:
 
 def ink() -> str:
     """The colour of text."""
-    return "#FAFAFA" if dark() else "#0F1116"
+    return colours.plotted().ink
 
 
 def ground() -> str:
     """What a picture stands on: it must not be clear where it is saved."""
-    return "#171614" if dark() else "#FFFFFF"
-
-
-def dark() -> bool:
-    return st.context.theme.type == "dark"
+    return colours.plotted().ground
 
 
 def figure(x: str, y: str, *, percent_x: bool = False, percent_y: bool = False, height: int = HEIGHT) -> go.Figure:
@@ -85,7 +81,7 @@ def reference(made: go.Figure, x: Sequence[float], y: Sequence[float], name: str
     """A line in grey: what guessing, or knowing, would do."""
     made.add_scatter(
         x=list(x), y=list(y), name=name, mode="lines", hoverinfo="skip",
-        line=dict(color=colours.REFERENCE, dash=dash, width=2),
+        line=dict(color=colours.plotted().reference, dash=dash, width=2),
     )  # fmt: skip
 
 

@@ -214,9 +214,10 @@ def draw(result: Result, layers: list[Layer]) -> None:
     names, poisons = core.class_names(result.config.dataset.name), result.poisoned.truth.count
     wanted = targets(result)
     picture = curves.figure("spectral gap of a class", "", height=150 + 56 * len(layers))
-    kinds = [("benign class", colours.BENIGN, "circle", 13, False)]
+    ink = colours.plotted()
+    kinds = [("benign class", ink.benign, "circle", 13, False)]
     if poisons:
-        kinds.append(("poisoned class", colours.POISONED, "x", 15, True))
+        kinds.append(("poisoned class", ink.poisoned, "x", 15, True))
     for kind, colour, symbol, size, poisoned in kinds:
         points = [
             (float(layer.gaps[label]), layer.name, names[label])

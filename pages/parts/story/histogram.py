@@ -22,7 +22,7 @@ STYLE = f""".ps-chart {{display: grid; grid-template-rows: auto 5rem auto auto a
 .ps-hist div {{position: absolute; bottom: 0; min-height: 2px;}}
 .ps-hist .ps-cut {{top: 0; width: 0; border-left: 2px dashed currentColor; background: none;}}
 .ps-b {{background: {colours.BENIGN};}}
-.ps-p {{background: repeating-linear-gradient(45deg, {colours.POISONED} 0 3px, #fff 3px 4px);}}
+.ps-p {{background: {colours.HATCHED};}}
 .ps-ticks {{position: relative; height: 1.1rem; margin-top: .1rem;}}
 .ps-ticks span {{position: absolute; transform: translateX(-50%); white-space: nowrap;}}
 .ps-ticks span.ps-first {{transform: none;}}

@@ -42,7 +42,7 @@ _STYLE = f"""<style>
 .ps-asked i {{display: block; height: .55rem; border-radius: .2rem; background: {colours.REFERENCE}; min-width: 2px;
   margin: .1rem 0 .3rem;}}
 .ps-asked i.ps-right {{background: {colours.BENIGN};}}
-.ps-asked i.ps-fooled {{background: repeating-linear-gradient(45deg, {colours.POISONED} 0 4px, #fff 4px 5px);}}
+.ps-asked i.ps-fooled {{background: {colours.HATCHED};}}
 .ps-slide {{display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 2.5rem;
   align-items: center; min-height: 62vh;}}
 .ps-slide p {{font-size: 1.45rem;}}
