@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import streamlit as st
@@ -34,7 +35,7 @@ OF_A_RUN = ("Attack", "Scores", "Flagged", "Compare", "Sensitivity", "Inside the
 ASK_NETWORKS = ("Flagged", "Inside the network", "Try it")
 ICON = "assets/icon.svg"
 SIDEBAR = 236  # pixels, its width: eleven names and the box of runs
-_LOOKS = Path(__file__).with_suffix(".css").read_text("utf-8")
+_LOOKS = re.sub(r"/\*.*?\*/", "", Path(__file__).with_suffix(".css").read_text("utf-8"), flags=re.DOTALL)
 _OPENED = "app.py has run"
 
 
