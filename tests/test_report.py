@@ -272,3 +272,20 @@ def test_what_is_given_is_escaped() -> None:
         Page(text)
         assert "<x>" not in text
         assert "<y>" not in text
+
+
+def test_what_changed_is_laid_over_the_paled_image() -> None:
+    before = np.zeros((4, 4, 3), np.uint8)
+    before[0, 0] = 255
+    after = before.copy()
+    after[1, 2, 0], after[2, 2] = 100, 50
+    laid, factor = core.markup.changed(before, after)
+    assert factor == 2.55
+    assert laid[1, 2].tolist() == [213, 94, 0]  # moved farthest: all orange
+    pale = laid[3, 3].astype(int)
+    assert np.ptp(pale) == 0
+    assert pale[0] < laid[0, 0, 0] < 255
+    assert np.abs(laid[2, 2] - (pale + laid[1, 2]) / 2).max() <= 0.5  # half as far: half covered
+    same, factor = core.markup.changed(before, before)
+    assert factor == 1
+    assert (np.ptp(same.astype(int), axis=2) == 0).all()

@@ -1,5 +1,6 @@
 from .pictures import PATTERNS as PATTERNS
 from .pictures import Scale as Scale
+from .pictures import changed as changed
 from .pictures import dumbbells as dumbbells
 from .pictures import histogram as histogram
 from .pictures import picture as picture

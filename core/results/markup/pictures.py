@@ -15,6 +15,8 @@ from core.results.templates import render
 
 BENIGN, POISONED, REFERENCE = "#0072B2", "#D55E00", "#7A7A7A"
 COLOURS = {"benign": BENIGN, "poisoned": POISONED, "reference": REFERENCE}
+ORANGE = tuple(bytes.fromhex(POISONED[1:]))
+PAPER, FADED = 232, 0.45  # what an image pales to, and how much of it stays
 BINS = 60
 LINE = 42  # pixels, the height of a line from before to after
 
@@ -28,6 +30,19 @@ def picture(pixels: NDArray[np.uint8], alt: str, side: int) -> Markup:
     Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
     data = base64.b64encode(buffer.getvalue()).decode()
     return render("markup/picture.html.jinja", data=data, alt=alt, side=side)
+
+
+def changed(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+    """What changed between two images [h, w, 3], laid over the first: it pales, the changed pixels are orange.
+
+    The orange covers a pixel by how far its farthest channel moved, of the farthest in the image: also returns how many
+    times that is more than the change itself, 1 to 255.
+    """
+    moved = np.abs(after.astype(float) - before.astype(float)).max(2, keepdims=True)
+    top = float(moved.max())
+    share, factor = (moved / top, 255 / top) if top else (moved, 1.0)
+    pale = PAPER + FADED * (before.mean(2, keepdims=True) - PAPER)
+    return np.rint(share * np.array(ORANGE) + (1 - share) * pale).astype(np.uint8), factor
 
 
 # --- lines from before to after --------------------------------------------------------------------------

@@ -44,8 +44,7 @@ def _example(result: Result, row: int) -> dict[str, Any]:
     dataset, config = result.dataset, result.config
     clean = dataset.train_images[row]
     stamped = _stamped(result, int(row))
-    change = np.abs(stamped.astype(np.int64) - clean)
-    change = np.rint(change * (255 / max(1, int(change.max())))).astype(np.uint8)
+    change, _ = markup.changed(clean, stamped)
     name = dataset.class_names[dataset.train_labels[row]]
     (wanted,) = aim(dataset.train_labels[row : row + 1], config.attack, dataset.classes)
     pictures = [

@@ -87,8 +87,9 @@ def figures(result: Result, id: int, seen: gallery.Thumbnail, truth: bool, heat:
         source = int(result.poisoned.source_ids[id])
         name = words.class_name(result.config, int(result.poisoned.source_labels[id]))
         original = result.dataset.train_images[source]
-        change, factor = gallery.difference(original, image)
-        says = f"Difference{gallery.amplified(factor)}" if change.any() else "Difference: nothing was changed"
+        change, factor = core.markup.changed(original, image)
+        stamped = (original != image).any()
+        says = f"Difference{gallery.amplified(factor)}" if stamped else "Difference: nothing was changed"
         shown.insert(0, figure(original, f"Original: {name}, id {source}", f"The original image, a {name}"))
         shown.append(figure(change, says, says))
     if heat is not None:

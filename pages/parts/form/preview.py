@@ -29,7 +29,7 @@ def show(config: RunConfig) -> None:
         return
     at = st.session_state.get(_SHOWN, 0) % len(clean)
     before, after = clean[at], stamp(config, clean, rows)[at]
-    change, factor = gallery.difference(before, after)
+    change, factor = core.markup.changed(before, after)
     differ = int((before != after).any(-1).sum())
     target, trigger = _given(config, names[at]), config.attack.triggers[at % len(config.attack.triggers)].trigger
     pixels = f"Difference: {differ:,} of {before[..., 0].size:,} pixels{gallery.amplified(factor)}"

@@ -353,15 +353,6 @@ def enlarged(pixels: Pixels) -> Pixels:
     return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def difference(before: Pixels, after: Pixels) -> tuple[Pixels, float]:
-    """What changed, as bright as the picture allows, and how many times it was amplified."""
-    change = np.abs(after.astype(np.int64) - before.astype(np.int64))
-    top = int(change.max())
-    if not top:
-        return change.astype(np.uint8), 1.0
-    return np.rint(change * (255 / top)).astype(np.uint8), 255 / top
-
-
 def amplified(factor: float) -> str:
     """How many times a difference is drawn stronger than it is; nothing where it is drawn as it is."""
     return f", amplified {factor:.1f} times" if factor > 1.05 else ""
