@@ -159,6 +159,26 @@ def test_a_resumed_training_does_not_try_again_what_failed(
     assert tape.recordings == 1
 
 
+def test_a_training_that_goes_on_elsewhere_tries_what_failed_where_it_began(
+    tmp_path: Path, digits: Dataset, eager: Trained, tape: Tape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tape.on_record = raising(RuntimeError(SYNCHRONISES))
+    checkpoint = Store(tmp_path).checkpoint("model", "ab" * 32)
+
+    def stop(event: Event) -> None:
+        if event.data.get("epoch") == 2:
+            raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        trained(digits, watch=stop, checkpoint=checkpoint)
+    monkeypatch.setattr(devices, "describe", lambda device: "another device")
+    tape.on_record = lambda work: None
+    found = trained(digits, checkpoint=checkpoint)
+    assert same(found, eager)
+    assert found.notes == ()
+    assert (tape.recordings, tape.replays) == (2, 6 - 3)
+
+
 def test_what_the_driver_cannot_take_back_is_the_end_of_it(
     digits: Dataset, tape: Tape, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,7 +93,7 @@ def train(
             network.calibrate(_calibration_sample(batches))
         chosen = optim.optimisers(network, training)
         losses = np.full((training.epochs, len(labels)), np.nan, np.float32) if record else None
-        history, way = _restore(checkpoint, network, chosen, losses)
+        history, way = _restore(checkpoint, network, chosen, losses, device)
         step = Step(network, chosen, batches, training, record, way)
         say = _Voice(watch, stage, training.epochs, devices.notes(training.precision, device))
         start = Start(network, chosen)
@@ -109,7 +109,8 @@ def train(
                 figures |= probe(network)
             history.append({"epoch": epoch + 1, **figures, "seconds": time.perf_counter() - began})
             if checkpoint is not None and time.perf_counter() - saved >= CHECKPOINT_SECONDS:
-                checkpoint.save(_state(network, chosen, losses), {"history": history, "way": asdict(step.way)})
+                document = {"history": history, "way": asdict(step.way), "device": devices.describe(device)}
+                checkpoint.save(_state(network, chosen, losses), document)
                 saved = time.perf_counter()
             say(epoch, 1.0, history[-1])
         return Trained(network.eval(), history, losses, say.notes_of(step))
@@ -256,8 +257,12 @@ def _restore(
     network: models.Network,
     chosen: list[torch.optim.Optimizer],
     losses: Losses | None,
+    device: torch.device,
 ) -> tuple[list[dict[str, float]], Way]:
-    """Put a checkpoint's state back, if there is one; returns the history so far and the way of the last step."""
+    """Put a checkpoint's state back, if there is one; returns the history so far and the way to go on.
+
+    That is the way of the last step if it was made on this device. What another one could not do says nothing of it.
+    """
     saved = checkpoint.load() if checkpoint is not None else None
     if saved is None:
         return [], Way()
@@ -272,7 +277,8 @@ def _restore(
         optimiser.load_state_dict({**optimiser.state_dict(), "state": momenta})
     if losses is not None and LOSSES in tensors:  # an earlier version's checkpoint has none
         losses[:] = tensors[LOSSES]
-    return [dict(record) for record in document["history"]], Way(**document.get("way", {}))
+    here = document.get("device") == devices.describe(device)  # an earlier version's checkpoint does not say
+    return [dict(record) for record in document["history"]], Way(**document["way"]) if here else Way()
 
 
 def weights(network: models.Network) -> dict[str, NDArray[Any]]:
