@@ -66,7 +66,7 @@ def run(
     after = line.quality(cleaned, "evaluate again")
     summary = summarise(config, line.dataset, line.poisoned, found, ~keep, before, after)
     summary |= {"run": key, "seconds": time.perf_counter() - began, "device": devices.describe(line.device)}
-    summary |= {"torch": torch.__version__, "arithmetic": devices.arithmetic(config.training.precision, line.device)}
+    summary |= {"torch": torch.__version__, "arithmetic": " and ".join(sorted(line.arithmetic))}
     if line.notes:
         summary[NOTES] = line.notes
     if config.keep is not None:
@@ -125,12 +125,14 @@ class Line:
         self.poisoned = attack.poison(self.dataset, config.attack, config.seed)
         self.watch = Progress(watch, estimates.left(config, store) if ahead is None else ahead)
         self.notes: list[str] = []  # what was not done as wished in the trainings, and why, in sentences
+        self.arithmetic: set[str] = set()  # in which the networks were trained, here or wherever they come from
 
     def model(self, stage: str, keep: Mask | None = None) -> str:
         """Train on the poisoned set, or on what the keep-mask leaves of it."""
         key = stages.model_key(self.config, keep)
         stored = self._once("model", key, stage, partial(self._train, key, stage, keep))
         self.notes += [note for note in stored.document.get(NOTES, ()) if note not in self.notes]
+        self.arithmetic.add(stored.document.get("arithmetic", "unknown"))  # an earlier version's do not say
         return key
 
     def quality(self, model_key: str, stage: str) -> Quality:

@@ -23,7 +23,7 @@ from core.training.loop import Trained, train, weights
 from core.training.start import Start
 from core.training.step import Batches, Course, Step
 from core.training.ways import Way
-from core.types import NOTES, BadRequest, Cancelled, Dataset, DeviceLost, Event, PoisonscopeError
+from core.types import NOTES, BadRequest, Cancelled, Dataset, DeviceLost, Event, PoisonscopeError, ignore
 from tests.unable import REFUSES, SYNCHRONISES, Allocator, Tape, tape, without_bf16
 
 __all__ = ["tape"]
@@ -159,6 +159,31 @@ def test_a_resumed_training_does_not_try_again_what_failed(
     assert tape.recordings == 1
 
 
+def test_a_training_that_goes_on_elsewhere_tries_what_failed_where_it_began(
+    tmp_path: Path, digits: Dataset, eager: Trained, tape: Tape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From one device to a second and a third one, an epoch each; the first records nothing."""
+    checkpoint = Store(tmp_path).checkpoint("model", "ab" * 32)
+
+    def stop(event: Event) -> None:
+        if "accuracy" in event.data:
+            raise Cancelled("enough")
+
+    def on(device: str, record: Callable[..., None]) -> Trained:
+        monkeypatch.setattr(devices, "describe", lambda _: device)
+        tape.on_record = record
+        return trained(digits, watch=stop if device != "a third" else ignore, checkpoint=checkpoint)
+
+    with pytest.raises(Cancelled):
+        on("a first", raising(RuntimeError(SYNCHRONISES)))
+    with pytest.raises(Cancelled):
+        on("a second", lambda work: None)
+    found = on("a third", lambda work: None)
+    assert same(found, eager)
+    assert found.notes == (f"Up to epoch 1, on a first: {RECORDING}",)
+    assert (tape.recordings, tape.replays) == (3, 2 * (6 - 3))
+
+
 def test_what_the_driver_cannot_take_back_is_the_end_of_it(
     digits: Dataset, tape: Tape, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,7 +259,7 @@ def test_without_memory_for_the_batch_its_parts_add_up_their_gradients(
     assert allocator.refused == 2  # of 64, of 32; 16 fit
     assert found.notes == (in_words(4),)
     assert noted(heard) == [in_words(4)]  # what did not fit either is not told
-    monkeypatch.setattr(training_module, "_restore", lambda *given: ([], Way(parts=4)))
+    monkeypatch.setattr(training_module, "_restore", lambda *given: ([], Way(parts=4), ()))
     assert same(found, trained(digits, training))  # as if it had been known from the beginning
     assert allocator.refused == 2
     answers = predict(found.network, digits.test_images).argmax(1)

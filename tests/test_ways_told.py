@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from core.results import report
 from core.results.result import Result
 from core.store import Store
 from core.sweeps import execution
-from core.types import NOTES, DeviceLost, Event
+from core.training import devices
+from core.types import NOTES, Cancelled, DeviceLost, Event
 from tests.unable import SYNCHRONISES, Tape, tape
 
 __all__ = ["tape"]
@@ -66,6 +68,26 @@ def test_a_run_keeps_what_its_trainings_noted(own_home: Path) -> None:
     page = report.html(Result(config()), truth=True, verdicts=())
     assert f"<td>{NOTE}</td>" in page
     assert "<td>float32</td>" in page
+
+
+def test_a_run_says_what_its_networks_were_trained_in_wherever_that_was(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The poisoned one where there was no bfloat16, the one after the filter where there was."""
+    store, auto = Store(), config(training={**NUMBERS, "precision": "auto"})
+    monkeypatch.setattr(devices, "fast_bf16", lambda device: False)
+    with pytest.raises(Cancelled):
+        pipeline.run(auto, store, stopping_at("retrain"), device="cpu")
+    monkeypatch.setattr(devices, "fast_bf16", lambda device: True)
+    assert pipeline.run(auto, store, device="cpu")["arithmetic"] == "bfloat16 and float32"
+
+
+def stopping_at(stage: str) -> Callable[[Event], None]:
+    def watch(event: Event) -> None:
+        if event.stage == stage:
+            raise Cancelled("enough")
+
+    return watch
 
 
 def test_a_run_without_anything_to_note_has_no_notes(own_home: Path) -> None:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from core.configuration import DETECTORS
-from core.detectors.members import WHOLE
+from core.detectors.judged import COMPARED
+from core.detectors.members import MOST_OWN, MOST_ROWS, OWN_SHARE, WHOLE
 from core.detectors.views import tile_views
 from core.types import BadRequest, Labels
 
@@ -154,8 +155,8 @@ def _by_class(one: Sizes) -> Pair:
 
 
 def _held(one: Sizes, width: float) -> tuple[float, float]:
-    """Numbers of the largest class that are held together, and its rows, where it is looked at in pieces."""
-    if one.largest * width <= WHOLE / REAL:
+    """Numbers of the largest class that are held together, and its rows, where it is looked at in pieces (is_large)."""
+    if one.largest < width or one.largest * width <= WHOLE / REAL:
         return one.largest * width, 0.0
     return WHOLE / REAL, one.largest
 
@@ -190,6 +191,9 @@ def _narrowed(one: Sizes) -> Pair:
 
 
 def _whitened(one: Sizes) -> Pair:
+    """Each class in the metric of the others; of one or two, by itself and all of it."""
+    if one.classes < COMPARED:
+        return _alone(one)
     before, numbers = _narrowed(one)
     side, few = one.span, min(one.span, max(1.0, one.typical / 20), 128)
     products = 2.0 * one.rows * side**2 + 2 * DECOMPOSED * side**3
@@ -200,6 +204,13 @@ def _whitened(one: Sizes) -> Pair:
     refined = one.classes * 0.03 + 3e-6 * one.rows * few
     held, projected = _held(one, side)
     return before + products / PRODUCTS + refined, numbers + 6.0 * held + 8.0 * side**2 + 4.0 * few * projected
+
+
+def _alone(one: Sizes) -> Pair:
+    """A class in the metric of its own robust covariance."""
+    seconds, numbers = _directions(one)
+    few = min(one.features, max(1.0, one.largest / 20), 128)
+    return seconds + 0.03 * one.classes + 6e-6 * one.rows * few, numbers + 8.0 * one.largest * few
 
 
 def _scan(one: Sizes) -> Pair:
@@ -264,22 +275,32 @@ def _repeats(one: Sizes) -> Pair:
 def _split(one: Sizes) -> Pair:
     """One representation, halved: each class whitened, and the leading directions of either half.
 
-    A few numbers a row are held, and the rows of one class.
+    A few numbers a row are held, the rows of one class, and what core.detectors.split holds where there is room for it.
     """
-    width, judged = min(one.features, one.rows), min(one.classes, one.rows / 40)
+    before, numbers = _narrowed(one)
+    width, judged = one.span, min(one.classes, one.rows / 40)
     side = min(width, one.typical / 2)
     seconds = 5e-11 * one.rows * width**2 + judged * (1e-10 * width**3 + 1.5e-10 * side**3 + 0.06)
-    held, projected = _held(one, width)
-    return seconds, 8.0 * one.rows + 6.0 * width**2 + 7.0 * held + 150.0 * projected
+    copied, own = _kept(one, width)
+    held, projected = (one.largest * width, 0.0) if copied else _held(one, width)
+    alive = 8.0 * one.rows + copied + own + 6.0 * width**2 + 5.0 * held + 150.0 * projected
+    return before + seconds, numbers + alive
+
+
+def _kept(one: Sizes, width: int) -> tuple[float, float]:
+    """Numbers of a centred copy of all rows, if they lie in memory, and of each class's own second moments."""
+    whole, own = float(one.rows * width), float(one.classes * width**2)
+    copied = whole if whole <= MOST_ROWS else 0.0
+    return copied, own if own <= (MOST_OWN if copied else min(MOST_OWN, OWN_SHARE * whole)) else 0.0
 
 
 def _image_spectral(one: Sizes) -> Pair:
-    """Spectra and tiles, one view after the other."""
+    """Spectra and tiles, two views at a time in single precision: what is alive is that of one in double."""
     side = max(1, round(one.pixels**0.5))
     tiles = len(tile_views(side, side))
     seen = min(one.pixels, 1024), 768
     whole, tile = (_split(one._replace(features=width)) for width in seen)
-    held = 2.0 * max(seen) * one.rows + 0.4 * min(one.pixels, 224**2) * one.rows
+    held = 1.0 * max(seen) * one.rows + 0.4 * min(one.pixels, 224**2) * one.rows
     return 3 * whole[0] + tiles * tile[0], max(whole[1], tile[1]) + held
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from core.detectors.members import members_of, rows_of
+from core.detectors.members import is_much, members_of, pieces_of
 from core.store import let_go
 from core.types import Detection, Features, Labels, Mask
 
@@ -55,8 +55,9 @@ def still(features: Features, labels: Labels) -> Mask:
         if found[label]:
             unsure.append((label, ids))
         let_go(features)
-    for label, _, rows in rows_of(features, unsure):
-        found[label] = (rows == rows[0]).all()
+    first = {label: features[ids[0]] for label, ids in unsure}
+    for label, _, rows in pieces_of(features, unsure, is_much):
+        found[label] &= (rows == first[label]).all()
     return found
 
 

@@ -15,7 +15,7 @@ from core.detectors import unimodal
 from core.detectors.classes import Matrix, Vector
 from core.detectors.directions import refined
 from core.detectors.mixtures import gap, mixture, standard, standard_of
-from core.detectors.moments import Moments, Rows
+from core.detectors.moments import Moments, Rows, projected
 from core.types import Ids, Scores
 
 IMAGES_PER_DIRECTION = 10  # of a half
@@ -41,11 +41,6 @@ class Cloud:
     def __init__(self, rows: Rows, metric: Rows) -> None:
         self.rows, self.metric = rows, metric
 
-    @property
-    def whitened(self) -> Rows:
-        """The rows [m, d] in their metric."""
-        return divided(self.rows, self.metric)
-
     def along(self, known: Ids | None = None) -> Scores:
         """The class [m] on the direction that is refined on its places `known`, about their mean; by default on all."""
         if known is None:
@@ -53,7 +48,8 @@ class Cloud:
         rows = self.rows[known]
         middle = rows.mean(0)
         rows -= middle
-        return np.asarray((self.rows - middle) @ self._direction(rows))
+        direction = self._direction(rows)
+        return np.asarray(self.rows @ direction - middle @ direction)
 
     def _direction(self, rows: Rows) -> Vector:
         """The refined direction [d] of centred rows [m, d], within their own leading ones."""
@@ -67,11 +63,11 @@ class Cloud:
         """
         count, width = rows.shape
         if count >= width:
-            return _turned(_top(_reduced(rows.T @ rows, self.metric), count), self.metric)
+            return turned(_top(reduced(rows.T @ rows, self.metric), count), self.metric)
         points = divided(rows, self.metric)
-        along = points.T @ _top(points @ points.T, count)[:, : _few(count, width)]
+        along = points.T @ _top(points @ points.T, count)
         lengths = np.maximum(np.linalg.norm(along, axis=0), np.finfo(np.float32).tiny ** 0.5)
-        return _turned(along / lengths, self.metric)
+        return turned(along / lengths, self.metric)
 
 
 class Stream:
@@ -84,23 +80,17 @@ class Stream:
         self.pieces, self.count, self.metric = pieces, count, metric
 
     def along(self, known: Ids | None = None) -> Scores:
-        """As a Cloud's, in three passes over the class; of its known rows [p, d] no more than [p, 64] is held."""
-        places = np.arange(self.count) if known is None else known
+        """As a Cloud's, in two passes over the class; of its rows no more is held than their projections [m, 64]."""
+        seen = slice(None) if known is None else known
         within = np.zeros(self.count, bool)
-        within[places] = True
+        within[seen] = True
         moments = Moments()
         for piece, rows in self.pieces():
             moments.add(rows[within[piece]])
-        leading = _turned(_top(_reduced(moments.scatter, self.metric), len(places)), self.metric)
-        points = self._projected(leading, moments.middle)[places]
-        return self._projected(leading @ refined(points), moments.middle)
-
-    def _projected(self, directions: Matrix, middle: Rows) -> Matrix:
-        """All rows [m, d], less their middle, on directions [d, c] or on one [d]."""
-        found = np.empty((self.count, *directions.shape[1:]))
-        for piece, rows in self.pieces():
-            found[piece] = (rows - middle) @ directions
-        return found
+        leading = turned(_top(reduced(moments.scatter, self.metric), moments.count), self.metric)
+        points = projected(self.pieces(), self.count, leading)
+        points -= moments.middle @ leading
+        return np.asarray(points @ refined(points[seen]))
 
 
 def judged(points: Cloud | Stream, halves: tuple[Ids, Ids]) -> tuple[float, Scores]:
@@ -140,7 +130,7 @@ def divided(rows: Rows, root: Rows) -> Rows:
     return np.asarray(solved.T)
 
 
-def _reduced(square: Rows, root: Rows) -> Rows:
+def reduced(square: Rows, root: Rows) -> Rows:
     """The second moments [d, d] of whitened rows, from those of the rows; only the lower half is filled."""
     reduce: Any = linalg.get_lapack_funcs("sygst", (square, root))
     found, info = reduce(square.T, root, itype=1, lower=1, overwrite_a=1)  # .T: as LAPACK has it, so not copied
@@ -148,7 +138,7 @@ def _reduced(square: Rows, root: Rows) -> Rows:
     return np.asarray(found)
 
 
-def _turned(directions: Rows, root: Rows) -> Matrix:
+def turned(directions: Rows, root: Rows) -> Matrix:
     """Directions [d, c] of whitened rows as directions of the rows themselves."""
     return np.asarray(linalg.solve_triangular(root, directions, lower=True, trans="T", check_finite=False))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,20 +19,32 @@ from core.types import Images
 
 Order = NDArray[np.uint64]
 
-_drawn: ContextVar[Order | None] = ContextVar("drawn", default=None)
+
+class _Lots:
+    """Images [n, h, w, 3] and, once it is asked for, their order."""
+
+    def __init__(self, images: Images) -> None:
+        self.images = images
+
+    @cached_property
+    def order(self) -> Order:
+        return by_content(self.images)
+
+
+_lots: ContextVar[_Lots | None] = ContextVar("lots", default=None)
 
 
 @contextmanager
 def drawn_by(images: Images) -> Iterator[None]:
     """Within, halves of features [n, d] are drawn by the images [n, h, w, 3] that they are of."""
-    token = _drawn.set(by_content(images))
+    token = _lots.set(_Lots(images))
     try:
         yield
     finally:
-        _drawn.reset(token)
+        _lots.reset(token)
 
 
 def drawn(count: int) -> Order | None:
-    """The order [n] that was chosen for so many rows, if one was."""
-    order = _drawn.get()
-    return order if order is not None and len(order) == count else None
+    """The order [n] that was chosen for so many rows, if one was; read from the images when it is first asked for."""
+    lots = _lots.get()
+    return lots.order if lots is not None and len(lots.images) == count else None

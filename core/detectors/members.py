@@ -6,7 +6,7 @@ classes are fetched together, in the order of the file, and what was looked at i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -17,6 +17,9 @@ FETCHED = 2**27  # bytes of rows of a file that are fetched together, of whole c
 WHOLE = 2**27  # bytes in double precision, up to which a class is looked at in one piece,
 PIECE = 2**25  # and of a piece, where it is not
 TOUCHED = 2**26  # bytes of a file that are looked at before they are let go
+MOST_ROWS = 2**26  # numbers of features in memory, up to which core.detectors.split holds a centred copy of all of them
+MOST_OWN = 16_000_000  # numbers of the classes' own moments, beyond which it makes them again when they are needed
+OWN_SHARE = 1 / 16  # the same of features in a file, or of more: so small a part of them
 
 
 def members_of(labels: Labels) -> Iterator[tuple[int, Ids]]:
@@ -49,23 +52,43 @@ def rows_of(features: Features, members: Iterable[tuple[int, Ids]]) -> Iterator[
         yield from _together(features, waiting)
 
 
-def is_large(ids: Ids, features: Features) -> bool:
-    """Whether a class of these ids [m] is looked at in pieces: more than 128 MB in double precision."""
+def is_much(ids: Ids, features: Features) -> bool:
+    """Whether the rows of a class of these ids [m] are more than 128 MB in double precision."""
     return 8 * len(ids) * int(features.shape[1]) > WHOLE
 
 
-def pieces_of(features: Features, members: Iterable[tuple[int, Ids]]) -> Iterator[tuple[int, slice | Ids, Features]]:
+def is_large(ids: Ids, features: Features) -> bool:
+    """Whether a class of these ids [m] is looked at in pieces: where its rows are much, and no fewer than the features.
+
+    Of fewer the Gram matrix [m, m] is smaller than the second moments [d, d], and it needs all of them.
+    """
+    return len(ids) >= features.shape[1] and is_much(ids, features)
+
+
+def held_and_large(
+    features: Features, members: Iterable[tuple[int, Ids]]
+) -> tuple[Iterator[tuple[int, Ids, Features]], list[tuple[int, Ids]]]:
+    """The classes of `members` that are held, as `rows_of` hands them out, and the large ones, label and ids."""
+    held, large = list[tuple[int, Ids]](), list[tuple[int, Ids]]()
+    for label, ids in members:
+        (large if is_large(ids, features) else held).append((label, ids))
+    return rows_of(features, held), large
+
+
+def pieces_of(
+    features: Features, members: Iterable[tuple[int, Ids]], cut: Callable[[Ids, Features], bool] = is_large
+) -> Iterator[tuple[int, slice | Ids, Features]]:
     """Each class of `members` in pieces: its label, which of its ids they are (places), and those rows [p, d].
 
-    A class comes in one piece, its rows in the order of its ids, unless they are more than 128 MB in double precision;
-    then in the order of the file, 32 MB a piece.
+    A class comes in one piece, its rows in the order of its ids, unless it is to be `cut`; then in the order of the
+    file, 32 MB in double precision a piece.
     """
     width = max(1, 8 * features.shape[1])
     places: list[slice | Ids] = []
 
-    def cut() -> Iterator[tuple[int, Ids]]:
+    def some_of_each() -> Iterator[tuple[int, Ids]]:
         for label, ids in members:
-            if not is_large(ids, features):
+            if not cut(ids, features):
                 places.append(slice(None))
                 yield label, ids
                 continue
@@ -74,7 +97,7 @@ def pieces_of(features: Features, members: Iterable[tuple[int, Ids]]) -> Iterato
                 places.append(some)
                 yield label, ids[some]
 
-    for number, (label, _, rows) in enumerate(rows_of(features, cut())):
+    for number, (label, _, rows) in enumerate(rows_of(features, some_of_each())):
         yield label, places[number], rows
 
 

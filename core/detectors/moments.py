@@ -1,8 +1,8 @@
-"""A class that is too large to be held: its sum, second moments and projections, piece by piece."""
+"""Sum, second moments and projections of rows that come piece by piece, as those of a large class do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +24,13 @@ class Moments:
 
     def add(self, rows: Rows) -> None:
         """Some more rows [p, d]."""
-        first = not self.count
-        self.count += len(rows)
         total, square = rows.sum(0), rows.T @ rows
-        self.sum = total if first else self.sum + total
-        self.square = square if first else self.square + square
+        if self.count:
+            self.sum += total
+            self.square += square
+        else:
+            self.sum, self.square = total, square
+        self.count += len(rows)
 
     def without(self, rows: Rows) -> Moments:
         """The moments of the others than these rows [p, d]."""
@@ -52,6 +54,14 @@ class Moments:
         away = np.outer(self.middle, self.middle)
         away *= self.count
         return np.asarray(self.square - away)
+
+
+def projected(pieces: Iterable[tuple[slice | Ids, Rows]], count: int, directions: Rows) -> Matrix:
+    """So many rows in pieces [p, d], each with its places, on directions [d, c]: [count, c]; on one [d]: [count]."""
+    found = np.empty((count, *directions.shape[1:]))
+    for places, rows in pieces:
+        found[places] = rows @ directions
+    return found
 
 
 class Large:
@@ -91,7 +101,4 @@ class Large:
 
     def projected(self, directions: Matrix) -> Matrix:
         """The rows less their mean, in the order of the ids, on directions [d, c]: [m, c]; on one [d]: [m]."""
-        found = np.empty((len(self.ids), *directions.shape[1:]))
-        for places, rows in self.pieces():
-            found[places] = rows @ directions
-        return found
+        return projected(self.pieces(), len(self.ids), directions)

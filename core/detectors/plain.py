@@ -7,19 +7,21 @@ copies, too.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.detectors.members import blocks, members_of, rows_of
+from core.detectors.members import blocks, is_much, members_of, pieces_of
 from core.types import Features, Ids, Labels
 
 FEWEST_COPIES = 5  # rows; real sets have a few pairs
 FAR = 100.0  # times the median distance: heavy tails stay below, a wrong unit or an overflow does not
 SAMPLE = 101  # rows of a class, of which its middle is taken
 TOLD = 5  # sentences of a kind, the gravest first; the others are counted
-MORE = {"zero": "groups of zeros", "copies": "groups of copies", "wild": "rows far out of their class"}  # as what
+MORE = {"copies": "groups of copies", "wild": "rows far out of their class"}  # as what; of zeros there is one group
 
 
 class Fault(NamedTuple):
@@ -40,17 +42,17 @@ def faults(features: Features, labels: Labels) -> list[Fault]:
 
     Copies are rows of a class that are the same in every feature, other than zeros; a wild row is more than a hundred
     times as far from the middle of its class (the median in each feature, of at most 101 rows) as half of the class
-    is. Takes a few passes over the features and, beside them, a few blocks of 16 MB and some numbers a row.
+    is. Takes a few passes over the features and, beside them, pieces of at most 128 MB and some numbers a row.
     """
     features, labels = np.asarray(features), np.asarray(labels)
-    zero, marks = _looked_at(features)
+    (zero, marks), away = _looked_at(features), _away(features, labels)
     found, copies, wild = list[Fault](), list[Fault](), list[Fault]()
     if zero.any():
         which = np.unique(labels[zero])
         found.append(Fault("zero", int(which[0]) if len(which) == 1 else None, np.flatnonzero(zero), float(zero.sum())))
-    for label, ids, rows in rows_of(features, members_of(labels)):
+    for label, ids in members_of(labels):
         copies += _copies(label, ids[~zero[ids]], marks)
-        wild += _wild(label, ids, rows)
+        wild += _wild(label, ids, away[ids])
     return [*found, *_gravest(copies), *_gravest(wild)]
 
 
@@ -63,10 +65,10 @@ def plain_faults(
     """
     found = faults(features, labels)
     sentences = list[str]()
-    for kind, more in MORE.items():
+    for kind in ("zero", *MORE):
         of_kind = [one for one in found if one.kind == kind]
         sentences += [_sentence(one, labels, names, rows) for one in of_kind[:TOLD]]
-        sentences += [f"{len(of_kind) - TOLD:,} more {more}"] if len(of_kind) > TOLD else []
+        sentences += [f"{len(of_kind) - TOLD:,} more {MORE[kind]}"] if len(of_kind) > TOLD else []
     return tuple(sentences)
 
 
@@ -108,14 +110,28 @@ def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def _copies(label: int, ids: Ids, marks: NDArray[np.uint64]) -> Iterator[Fault]:
     """Groups of copies among the rows of a class."""
     _, which, counts = np.unique(marks[ids], return_inverse=True, return_counts=True)
-    for group in np.flatnonzero(counts >= FEWEST_COPIES):
-        yield Fault("copies", label, ids[which == group], float(counts[group]))
+    common = counts[which] >= FEWEST_COPIES
+    if common.any():
+        for _, places in members_of(which[common]):
+            yield Fault("copies", label, ids[common][places], float(len(places)))
 
 
-def _wild(label: int, ids: Ids, rows: Features) -> Iterator[Fault]:
-    """Rows [m, d] of a class that lie far out of it."""
-    middle = np.median(rows[:: -(-len(rows) // SAMPLE)].astype(np.float64), axis=0)
-    away = np.concatenate([np.linalg.norm(block - middle, axis=1) for _, block in blocks(rows)])
+def _away(features: Features, labels: Labels) -> NDArray[np.float64]:
+    """How far each row [n] is from the middle of its class."""
+    members, away = dict(members_of(labels)), np.empty(len(features))
+    for label, pieces in groupby(pieces_of(features, members.items(), is_much), key=itemgetter(0)):
+        ids, middle = members[label], None
+        some = slice(None, None, -(-len(ids) // SAMPLE))
+        for _, places, rows in pieces:
+            if middle is None:
+                sample = rows[some] if len(rows) == len(ids) else features[ids[some]]
+                middle = np.median(sample.astype(np.float64), axis=0)
+            away[ids[places]] = np.concatenate([np.linalg.norm(block - middle, axis=1) for _, block in blocks(rows)])
+    return away
+
+
+def _wild(label: int, ids: Ids, away: NDArray[np.float64]) -> Iterator[Fault]:
+    """Rows of a class that lie far out of it, by how far they are from its middle, [m]."""
     usual = float(np.median(away))
     if usual > 0:
         for row in np.flatnonzero(away > FAR * usual):

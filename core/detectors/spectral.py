@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.detectors.members import is_large, members_of, rows_of
+from core.detectors.members import held_and_large, members_of
 from core.detectors.moments import Large
-from core.types import Detection, Features, Labels, Logits
+from core.types import Detection, Features, Ids, Labels, Logits
 
 SPECTRUM = 10  # leading singular values that the screens show
 ROUNDING = 1e-13  # residuals, as a share of the largest eigenvalue, that count as zero
@@ -41,23 +41,22 @@ def spectral_released(features: Features, labels: Labels, logits: Logits) -> Det
 def _score(features: Features, labels: Labels, *, centred: bool) -> Detection:
     scores = np.zeros(len(labels))
     spectrum = np.zeros((int(labels.max()) + 1, SPECTRUM))
-    members = dict(members_of(labels))
-    large = [label for label, ids in members.items() if is_large(ids, features)]
 
-    def told(label: int, values: Matrix, projection: Matrix, away: NDArray[np.float64]) -> None:
+    def told(label: int, ids: Ids, values: Matrix, projection: Matrix, away: NDArray[np.float64]) -> None:
         spectrum[label, : len(values)] = values
-        scores[members[label]] = projection**2 if centred else np.abs(projection + away)
+        scores[ids] = projection**2 if centred else np.abs(projection + away)
 
-    for label, _, rows in rows_of(features, ((one, ids) for one, ids in members.items() if one not in large)):
+    held, large = held_and_large(features, members_of(labels))
+    for label, ids, rows in held:
         matrix = rows.astype(np.float64)
         mean = matrix.mean(0)
         matrix -= mean
         values, vectors = top_singular(matrix, SPECTRUM)
-        told(label, values, matrix @ vectors[:, 0], mean @ vectors[:, 0])
-    for label in large:
-        whole = Large(features, members[label])
+        told(label, ids, values, matrix @ vectors[:, 0], mean @ vectors[:, 0])
+    for label, ids in large:
+        whole = Large(features, ids)
         values, vectors = _leading(whole.scatter(), SPECTRUM)
-        told(label, values, whole.projected(vectors[:, 0]), whole.mean @ vectors[:, 0])
+        told(label, ids, values, whole.projected(vectors[:, 0]), whole.mean @ vectors[:, 0])
     return Detection(scores, spectrum=spectrum)
 
 

@@ -20,13 +20,11 @@ from numpy.typing import NDArray
 
 from core.detectors.directions import floor
 from core.detectors.lines import Cloud, Stream, divided
-from core.detectors.members import blocks, members_of, pieces_of
+from core.detectors.members import MOST_OWN, MOST_ROWS, OWN_SHARE, blocks, is_large, members_of, pieces_of
 from core.detectors.moments import Large, Moments, Rows
 from core.store import lies_in
 from core.types import Ids, Labels
 
-MOST_HELD = 16_000_000  # numbers of the classes' own moments; beyond that they are made again when they are needed
-MOST_ROWS = 2**26  # numbers of features in memory, up to which a centred copy of all of them is held
 TRIMMED = 0.05  # of each class, left out of the covariance
 FEWEST_IMAGES = 40  # of a class: two halves, each with something to find and something to compare it with
 
@@ -36,8 +34,8 @@ class Split:
 
     order [n]: a number of each row that its place has no part in (see `by_content`). Of features that are many or in a
     file a few matrices [d, d] are held, and one class at a time, of a large one a piece (core.detectors.members); of
-    others a copy, and a matrix a class. All is computed in `dtype`, by default the features' own. A class's ids stand
-    in the order of `order`.
+    others a copy, and not they. Where there is room for it, a matrix a class is held, too. All is computed in `dtype`,
+    by default the features' own. A class's ids stand in the order of `order`.
     """
 
     def __init__(
@@ -47,25 +45,22 @@ class Split:
         order: NDArray[np.uint64],
         dtype: type[np.floating] | None = None,
     ) -> None:
-        self.order, self.members, self.features = order, members, features
+        self.order, self.members = order, members
         self.dtype = np.dtype(features.dtype if dtype is None else dtype)
-        self.width = features.shape[1]
+        self.count, self.width = features.shape
         self._unit = self.dtype.type(1.0)
-        self._ridge, self._kept = 0.0, np.ones(len(features), bool)
+        self._ridge, self._kept = 0.0, np.ones(self.count, bool)
         self._varying: set[int] = set()
-        self._large: dict[int, Large] = {}  # the classes that come in pieces
         held = features.size <= MOST_ROWS and lies_in(features) is None
-        self._rows = self._copied() if held else None
-        few = held and len(members) * self.width**2 <= MOST_HELD
+        self._features = None if held else features
+        self._large = (
+            {} if held else {one: Large(features, ids) for one, ids in members.items() if is_large(ids, features)}
+        )
+        self._rows = {label: self._centred(label, features[ids]) for label, ids in members.items()} if held else {}
+        room = MOST_OWN if held else min(MOST_OWN, OWN_SHARE * features.size)
+        few = len(members) * self.width**2 <= room
         self._own: dict[int, Moments] | None = {} if few else None  # of each class's kept rows, in the end
         self._whole = self._trim(self._measure())
-
-    def _copied(self) -> Rows:
-        """All rows [n, d], each class's less its mean."""
-        rows = np.empty(self.features.shape, self.dtype)
-        for label, ids in self.members.items():
-            rows[ids] = self._centred(label, self.features[ids])
-        return rows
 
     def _measure(self) -> Rows:
         """The scatter [d, d] within all classes, in a unit in which their largest number is 1."""
@@ -83,37 +78,38 @@ class Split:
                 self._varying.add(label)
         if largest > 0:
             self._unit = self.dtype.type(largest)
-        if self._rows is not None:
-            self._rows /= self._unit
+        for held in self._rows.values():
+            held /= self._unit
         for own in (self._own or {}).values():
             own.rescale(self._unit)
         return np.asarray(scatter / self._unit / self._unit)
 
     def _trim(self, scatter: Rows) -> Rows:
         """Say which rows the covariance rests on, all but the furthest out of each class; their scatter [d, d]."""
-        spread = floor(float(np.trace(scatter)) / len(self.features), self.width)
+        spread = floor(float(np.trace(scatter)) / self.count, self.width)
         self._ridge = max(spread, float(np.finfo(np.float32).tiny) ** 0.5)  # there in single precision, too
-        root, whole = self._root(scatter, len(self.features)), self._nothing()
+        root, whole = self._root(scatter, self.count), self._nothing()
         for label, pieces in self._classes():
-            ids, rows = self.members[label], self._nothing()
+            ids, every = self.members[label], None
             lengths = np.empty(len(ids), self.dtype)
             for places, rows in pieces:
                 points = divided(rows, root)
                 lengths[places] = np.square(points, out=points).sum(1)
+                every = rows if len(rows) == len(ids) else None
             self._kept[ids] = lengths <= np.quantile(lengths, 1 - TRIMMED)
-            own = self._kept_of(label, rows)
+            own = self._kept_of(label, every)
             if self._own is not None:
                 self._own[label] = own
             whole += own.scatter
         return whole
 
     def _kept_of(self, label: int, rows: Rows | None = None) -> Moments:
-        """The moments of those rows of a class that the covariance rests on; rows: all of it, if it is in one piece.
+        """The moments of those rows of a class that the covariance rests on; rows: all of it, if it is held.
 
         Taking the few others away from all is quicker than adding up, and as exact unless they make up most.
         """
         kept, moments = self._kept[self.members[label]], Moments()
-        if rows is not None and len(rows) == len(kept):
+        if rows is not None:
             every, out = (self._own or {}).get(label), rows[~kept]
             if every is not None and 2 * float(np.square(out, dtype=np.float64).sum()) <= np.trace(every.square):
                 return every.without(out)
@@ -130,19 +126,16 @@ class Split:
     def _classes(self, labels: Iterable[int] | None = None) -> Iterator[tuple[int, Iterator[tuple[slice | Ids, Rows]]]]:
         """Classes, by default all: each one's label, and its pieces (`pieces`)."""
         which = self.members if labels is None else labels
-        if self._rows is not None:
+        if self._features is None:
             for label in which:
-                yield label, iter([(slice(None), self._rows[self.members[label]])])
+                yield label, iter([(slice(None), self._rows[label])])
             return
-        pieces = pieces_of(self.features, ((label, self.members[label]) for label in which))
+        pieces = pieces_of(self._features, ((label, self.members[label]) for label in which))
         for label, some in groupby(pieces, key=lambda piece: piece[0]):
             yield label, ((places, self._centred(label, rows)) for _, places, rows in some)
 
     def _centred(self, label: int, rows: NDArray[np.floating]) -> Rows:
-        ids = self.members[label]
-        if len(rows) < len(ids):
-            if label not in self._large:
-                self._large[label] = Large(self.features, ids)
+        if label in self._large:
             exact = self._large[label].centred(rows)
         else:
             exact = rows.astype(self.dtype)
@@ -163,11 +156,13 @@ class Split:
 
     def whitened(self, labels: Iterable[int]) -> Iterator[tuple[int, Cloud | Stream]]:
         """Classes one after the other, each one's label and its rows in the metric of the other classes."""
-        for label, pieces in self._classes(labels):
-            _, rows = next(pieces)
-            if len(rows) < len(self.members[label]):
+        labels = list(labels)
+        held = self._classes(label for label in labels if label not in self._large)
+        for label in labels:
+            if label in self._large:
                 yield label, Stream(partial(self.pieces, label), len(self.members[label]), self.metric(label))
                 continue
+            _, rows = next(next(held)[1])
             yield label, Cloud(rows, self.metric(label, rows))
 
     def metric(self, label: int, rows: Rows | None = None) -> Rows:

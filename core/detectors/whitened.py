@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import scipy.linalg as linalg
@@ -33,7 +32,8 @@ import scipy.linalg as linalg
 from core.detectors.classes import NORMAL, Matrix, Vector, batches, whitened
 from core.detectors.directions import directions_for, floor, refined, ridged
 from core.detectors.judged import COMPARED, TooSmall
-from core.detectors.members import is_large, members_of, rows_of
+from core.detectors.lines import reduced, turned
+from core.detectors.members import held_and_large, members_of, rows_of
 from core.detectors.mixtures import FEWEST, Mixture, gap, mixture, standard
 from core.detectors.moments import Large
 from core.detectors.narrow import narrow
@@ -94,13 +94,15 @@ def _seen(
     features: Features, judged: Sequence[tuple[int, Ids]], metric: _OtherClasses | None
 ) -> Iterator[tuple[int, Ids, Vector, Matrix]]:
     """Each class's label and ids, and what is `whitened` of it; classes that are held first, large ones after them."""
-    large = [(label, ids) for label, ids in judged if metric is not None and is_large(ids, features)]
-    held = [one for one in judged if one[0] not in dict(large)]
-    for label, ids, rows in rows_of(features, held):
-        yield label, ids, *(_by_itself(rows) if metric is None else metric.whitened(rows))
-    for label, ids in large:
-        assert metric is not None
-        yield label, ids, *metric.whitened_large(Large(features, ids))
+    if metric is None:
+        for label, ids, rows in rows_of(features, judged):
+            yield label, ids, *_by_itself(rows)
+        return
+    for label, ids, rows in rows_of(features, (one for one in judged if one[0] not in metric.large)):
+        yield label, ids, *metric.whitened(rows)
+    for label, ids in judged:
+        if label in metric.large:
+            yield label, ids, *metric.whitened_large(label)
 
 
 class _OtherClasses:
@@ -113,13 +115,12 @@ class _OtherClasses:
     def __init__(self, features: Features, labels: Labels) -> None:
         self.count = len(features)
         self.whole: Matrix = np.zeros((features.shape[1],) * 2)
-        members = dict(members_of(labels))
-        large = [label for label, ids in members.items() if is_large(ids, features)]
-        held = rows_of(features, ((one, ids) for one, ids in members.items() if one not in large))
+        held, large = held_and_large(features, members_of(labels))
+        self.large = {label: Large(features, ids) for label, ids in large}
         for matrix in batches(_centred(rows) for _, _, rows in held):
             self.whole += matrix.T @ matrix
-        for label in large:
-            self.whole += Large(features, members[label]).scatter()
+        for one in self.large.values():
+            self.whole += one.scatter()
 
     def whitened(self, rows: Features) -> tuple[Vector, Matrix]:
         """A class's singular values in the metric of the others, largest first, and its rows along few directions.
@@ -133,8 +134,9 @@ class _OtherClasses:
         values, directions = self._directions(matrix.T @ matrix, len(matrix))
         return values, matrix @ directions
 
-    def whitened_large(self, one: Large) -> tuple[Vector, Matrix]:
+    def whitened_large(self, label: int) -> tuple[Vector, Matrix]:
         """The same of a class that is looked at in pieces."""
+        one = self.large[label]
         values, directions = self._directions(one.scatter(), len(one.ids))
         return values, one.projected(directions)
 
@@ -189,16 +191,13 @@ def _whitened(scatter: Matrix, others: Matrix, few: int) -> tuple[Vector, Matrix
 
     The directions are in feature space and maximise the class's variance for unit variance of the others: with
     L L' = others they are L'^-1 times the eigenvectors of L^-1 scatter L'^-1. No matrix of images is decomposed, and
-    no more eigenvectors are found than are looked along.
+    no more eigenvectors are found than are looked along. The scatter [d, d] is written over.
     """
     width = len(scatter)
     root = linalg.cholesky(ridged(others), lower=True, overwrite_a=True, check_finite=False)
-    half = linalg.solve_triangular(root, scatter, lower=True, check_finite=False)
-    square = linalg.solve_triangular(root, half.T, lower=True, check_finite=False)
     some = [max(0, width - few), width - 1]
-    values, vectors = linalg.eigh(square, subset_by_index=some, overwrite_a=True, check_finite=False)
-    directions: Any = linalg.solve_triangular(root, vectors[:, ::-1], lower=True, trans="T", check_finite=False)
-    return np.sqrt(np.maximum(values[::-1], 0.0)), np.asarray(directions)
+    values, vectors = linalg.eigh(reduced(scatter, root), subset_by_index=some, overwrite_a=True, check_finite=False)
+    return np.sqrt(np.maximum(values[::-1], 0.0)), turned(vectors[:, ::-1], root)
 
 
 def _score(points: Matrix) -> tuple[Vector, Mixture | None]:

@@ -93,9 +93,9 @@ def train(
             network.calibrate(_calibration_sample(batches))
         chosen = optim.optimisers(network, training)
         losses = np.full((training.epochs, len(labels)), np.nan, np.float32) if record else None
-        history, way = _restore(checkpoint, network, chosen, losses)
+        history, way, before = _restore(checkpoint, network, chosen, losses, device)
         step = Step(network, chosen, batches, training, record, way)
-        say = _Voice(watch, stage, training.epochs, devices.notes(training.precision, device))
+        say = _Voice(watch, stage, training.epochs, (*before, *devices.notes(training.precision, device)))
         start = Start(network, chosen)
         saved = time.perf_counter()
         for epoch in range(len(history), training.epochs):
@@ -109,7 +109,9 @@ def train(
                 figures |= probe(network)
             history.append({"epoch": epoch + 1, **figures, "seconds": time.perf_counter() - began})
             if checkpoint is not None and time.perf_counter() - saved >= CHECKPOINT_SECONDS:
-                checkpoint.save(_state(network, chosen, losses), {"history": history, "way": asdict(step.way)})
+                how = {"way": asdict(step.way), "device": devices.describe(device), "before": before}
+                document = {"history": history, **how, NOTES: say.notes_of(step)}
+                checkpoint.save(_state(network, chosen, losses), document)
                 saved = time.perf_counter()
             say(epoch, 1.0, history[-1])
         return Trained(network.eval(), history, losses, say.notes_of(step))
@@ -256,11 +258,16 @@ def _restore(
     network: models.Network,
     chosen: list[torch.optim.Optimizer],
     losses: Losses | None,
-) -> tuple[list[dict[str, float]], Way]:
-    """Put a checkpoint's state back, if there is one; returns the history so far and the way of the last step."""
+    device: torch.device,
+) -> tuple[list[dict[str, float]], Way, tuple[str, ...]]:
+    """Put a checkpoint's state back, if there is one; returns the history so far, the way to go on, and notes.
+
+    That is the way of the last step if it was made on this device. What another one could not do says nothing of it;
+    that it could not is what the notes say.
+    """
     saved = checkpoint.load() if checkpoint is not None else None
     if saved is None:
-        return [], Way()
+        return [], Way(), ()
     tensors, document = saved
     load_weights(network, {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})
     for number, optimiser in enumerate(chosen):
@@ -272,7 +279,12 @@ def _restore(
         optimiser.load_state_dict({**optimiser.state_dict(), "state": momenta})
     if losses is not None and LOSSES in tensors:  # an earlier version's checkpoint has none
         losses[:] = tensors[LOSSES]
-    return [dict(record) for record in document["history"]], Way(**document.get("way", {}))
+    history, before = [dict(record) for record in document["history"]], tuple(document.get("before", ()))
+    if document.get("device") == devices.describe(device):  # an earlier version's checkpoint does not say
+        return history, Way(**document["way"]), before
+    fresh = [note for note in document.get(NOTES, ()) if note not in before]
+    there = f"Up to epoch {len(history)}, on {document.get('device')}"
+    return history, Way(), (*before, *(f"{there}: {note}" for note in fresh))
 
 
 def weights(network: models.Network) -> dict[str, NDArray[Any]]:

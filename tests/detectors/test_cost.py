@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.configuration.registry import DETECTORS
-from core.detectors import cost, detect, expected
+from core.detectors import cost, detect, expected, members
 from core.types import BadRequest
 from tests.detectors import made_up
 
@@ -92,6 +92,31 @@ def test_of_few_large_classes_those_that_take_them_in_pieces_still_fit(monkeypat
         cost.check_fits(detector, (1_000_000, 512), labels)
     with pytest.raises(BadRequest, match="knn would need about"):
         cost.check_fits("knn", (1_000_000, 512), labels)
+
+
+@pytest.mark.parametrize(
+    ("detector", "classes", "images", "width"),
+    [
+        ("split-spectral", 10, 100, 1_000),  # a copy of all rows, and second moments a class
+        ("whitened-spectral", 1, 10_000, 100),  # by itself: all of the class
+        ("spectral", 2, 200, 3_000),  # fewer rows than features: all of them, and none of their second moments
+    ],
+)
+def test_memory_is_not_said_to_be_less_than_it_is(detector, classes, images, width, monkeypatch):
+    monkeypatch.setattr(cost, "LEAST", 0.0)
+    for module in (cost, members):
+        monkeypatch.setattr(module, "WHOLE", 2**20)
+        monkeypatch.setattr(module, "FETCHED", 0)
+    labels = np.repeat(np.arange(classes), images)
+    features = np.random.default_rng(0).normal(size=(len(labels), width)).astype(np.float32)
+    detect(detector, features[:: images // 50], labels[:: images // 50])  # what it imports
+    tracemalloc.start()
+    try:
+        detect(detector, features, labels)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak <= expected(detector, len(labels), width, classes).bytes <= 4 * peak
 
 
 def test_free_memory_is_the_systems_word_or_none(monkeypatch):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.detectors import detect
-from core.detectors.lines import Cloud, judged
+from core.detectors.lines import Cloud, divided, judged
 from core.detectors.split import Split, by_content, by_order
 from tests.detectors.pictures import photographs
 
@@ -125,7 +125,7 @@ def test_a_class_is_whitened_by_the_others_without_their_outliers():
     order = by_content(features)
     ((_, seen),) = Split(features, by_order(labels, order), order).whitened([0])
     assert isinstance(seen, Cloud)
-    assert seen.whitened.std(0) == pytest.approx(1, abs=0.15)
+    assert divided(seen.rows, seen.metric).std(0) == pytest.approx(1, abs=0.15)
 
 
 def test_an_e_value_needs_a_second_group_on_both_halves():

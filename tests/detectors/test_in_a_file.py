@@ -71,6 +71,66 @@ def test_a_class_that_comes_in_pieces_is_told_as_a_whole_one_is(detector, in_mem
         assert (whole.class_statistic > whole.class_threshold).tolist() == [True] + [False] * 5
 
 
+@pytest.mark.parametrize(("detector", "times"), [("split-spectral", 10), ("whitened-spectral", 4), ("spectral", 3)])
+def test_a_class_that_comes_in_pieces_is_read_no_more_often_than_needed(detector, times, tmp_path, monkeypatch):
+    features, labels = set_of([500, 300, 300, 45, 20, 3])
+    read, real = np.zeros(len(labels), int), members.rows_of
+
+    def rows_of(features, some):
+        for label, ids, rows in real(features, some):
+            read[ids] += 1
+            yield label, ids, rows
+
+    monkeypatch.setattr(members, "WHOLE", 8 * 12 * 50)
+    monkeypatch.setattr(members, "PIECE", 8 * 12 * 17)
+    monkeypatch.setattr(members, "rows_of", rows_of)
+    detect(detector, mapped(features, tmp_path), labels)
+    assert read[labels == 0].tolist() == [times] * 500
+
+
+def test_of_few_rows_and_many_features_no_second_moments_are_made(tmp_path, monkeypatch):
+    features, labels = set_of([90, 60], 3_000)
+    expected = detect("spectral", features, labels).scores
+    monkeypatch.setattr(members, "WHOLE", 8 * 3_000 * 50)
+    monkeypatch.setattr(members, "PIECE", 8 * 3_000 * 17)
+    there = mapped(features, tmp_path)
+    tracemalloc.start()
+    try:
+        found = detect("spectral", there, labels).scores
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * 3_000**2 / 4
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_faults_of_a_class_that_is_looked_at_in_pieces_are_the_same(cut, tmp_path, monkeypatch):
+    features, labels = set_of([500, 300, 20])
+    features[np.flatnonzero(labels == 0)[100:120]] = features[np.flatnonzero(labels == 0)[400]]
+    features[np.flatnonzero(labels == 0)[200:207]] = features[np.flatnonzero(labels == 0)[0]]
+    features[np.flatnonzero(labels == 1)[[3, 250]]] = [[1e6], [2e6]]
+    features[labels == 2] = 0.5
+    told, still = plain_faults(features, labels), judged.still(features, labels)
+    assert len(told) == 5
+    assert still.tolist() == [False, False, True]
+    if cut:
+        monkeypatch.setattr(members, "WHOLE", 8 * 12 * 15)
+        monkeypatch.setattr(members, "PIECE", 8 * 12 * 7)
+    sizes, real = [0], members.rows_of
+
+    def rows_of(features, some):
+        for label, ids, rows in real(features, some):
+            sizes.append(len(rows))
+            yield label, ids, rows
+
+    monkeypatch.setattr(members, "rows_of", rows_of)
+    there = mapped(features, tmp_path)
+    assert plain_faults(there, labels) == told
+    assert judged.still(there, labels).tolist() == still.tolist()
+    assert max(sizes) == (7 if cut else 500)
+
+
 def test_rows_without_a_label_are_left_in_the_file(tmp_path, small_steps, own_home):
     features, labels = set_of()
     labels[::7] = -1

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from core.detectors import detect, drawn_by
+from core.detectors import detect, drawn_by, lots
 from core.detectors.lots import drawn
 
 GENERATOR = np.random.default_rng(5)
@@ -30,3 +31,14 @@ def test_it_ends_and_speaks_of_these_rows_alone() -> None:
         assert drawn(len(IMAGES)) is not None
         assert drawn(len(IMAGES) - 1) is None
     assert drawn(len(IMAGES)) is None
+
+
+def test_images_are_read_once_and_only_where_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    monkeypatch.setattr(lots, "by_content", lambda images: (read.append(len(images)), np.arange(len(images)))[1])
+    with drawn_by(IMAGES):
+        detect("spectral", FEATURES, LABELS)
+        drawn(len(IMAGES) - 1)
+        assert read == []
+        assert [drawn(len(IMAGES)) is not None for _ in range(3)] == [True] * 3
+        assert read == [len(IMAGES)]
