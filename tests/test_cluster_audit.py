@@ -107,6 +107,17 @@ def test_what_nodes_read_is_what_would_be_read_here(
         assert not sent(fake, "blocks"), "the block of the broken one has the others"
 
 
+def test_nodes_are_told_where_files_lie_whatever_folder_one_is_in(
+    fake: FakeRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = laid_out(tmp_path / "set", files())
+    monkeypatch.chdir(tmp_path)
+    audits.read("set", cluster="auto")
+    for what in ("heads", "blocks"):
+        asked = [name for one in sent(fake, what) for name in one["files"]]
+        assert sorted(asked) == sorted(str(file) for file in path.glob("*/*.png"))
+
+
 def test_a_cancel_keeps_the_blocks_that_came(fake: FakeRay, tmp_path: Path) -> None:
     path = laid_out(tmp_path / "set", files())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -123,6 +123,7 @@ def audit(
     tell: Tell = lambda done, of: None,
     store: Store | None = None,
     cluster: str | None = None,
+    keep_read: bool = True,
 ) -> Audit:
     """Audit a set: a path to one (`read` says which), or images [n, h, w, 3] uint8 with labels [n] as people have them.
 
@@ -133,13 +134,18 @@ def audit(
     ONNX file `output` names the class scores, `layer` the value that is judged, where they are not found by
     themselves. tell hears how far it is, and may raise to end it: what was read and said until then is kept in the
     store, by default the user's. cluster: the address of a Ray cluster that reads a set of files (core.audits.spread).
-    BadRequest where the set cannot be read, or features, weights or classes are of something else.
+    keep_read: whether what is read is kept for a second look at the path (core.audits.known). BadRequest where the set
+    cannot be read, or features, weights or classes are of something else.
     """
     began = time.perf_counter()
     brings = None if network in (NONE, TRAIN) else own.loaded(network, architecture, output, layer)
     store = store or Store()
     course = course_of(network != NONE, planting)
-    brought = _brought(what, labels, side, lambda done: tell(course.read * done, "reading"), store, cluster)
+    reading = partial(
+        read, side=side, tell=lambda done: tell(course.read * done, "reading"), store=store, cluster=cluster,
+        keep_read=keep_read,
+    )  # fmt: skip
+    brought = _brought(what, labels, reading, cluster)
     seen = _aligned(features, brought)
     tell(course.read, "looking for copies")
     memory = Memory(store, lambda done: tell(course.read, "looking for copies"))
@@ -228,12 +234,7 @@ def _labels(brought: Brought, judged: Judged, seen: Represented | None, asked: W
 
 
 def _brought(
-    what: str | Path | Images,
-    labels: Any,
-    side: int | None,
-    tell: Callable[[float], None],
-    store: Store,
-    cluster: str | None,
+    what: str | Path | Images, labels: Any, reading: Callable[[str | Path], Brought], cluster: str | None
 ) -> Brought:
     if not isinstance(what, str | Path):
         if cluster is not None:
@@ -241,7 +242,7 @@ def _brought(
         return given(what, labels)
     if labels is not None:
         raise BadRequest("labels go with images; a path has its own")
-    return read(what, side=side, tell=tell, store=store, cluster=cluster)
+    return reading(what)
 
 
 def _aligned(features: Features | NDArray[Any] | None, brought: Brought) -> Features | None:

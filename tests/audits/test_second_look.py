@@ -11,7 +11,7 @@ import textwrap
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,18 @@ def test_nothing_is_opened_again(set_of_files: Path, work: Counter[str]) -> None
     assert same(first, again)
     assert again.sentences[-1] == "40 of 40 images were read before, and not again."
     assert again.sentences[:-1] == first.sentences
+
+
+def test_a_set_is_the_same_by_whatever_path(
+    set_of_files: Path, work: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = audits.read(set_of_files)
+    work.clear()
+    (link := set_of_files.parent / "link").symlink_to(set_of_files)
+    for folder, path in ((set_of_files.parent, "set"), (set_of_files / "a", ".."), ("/", link)):
+        monkeypatch.chdir(folder)
+        assert same(first, replace(audits.read(path), source=first.source))
+    assert not work
 
 
 @pytest.mark.parametrize("kind", KEPT)
