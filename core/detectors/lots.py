@@ -13,18 +13,15 @@ from contextvars import ContextVar
 import numpy as np
 from numpy.typing import NDArray
 
-from core.detectors.split import by_content
-from core.types import Images
-
 Order = NDArray[np.uint64]
 
 _drawn: ContextVar[Order | None] = ContextVar("drawn", default=None)
 
 
 @contextmanager
-def drawn_by(images: Images) -> Iterator[None]:
-    """Within, halves of features [n, d] are drawn by the images [n, h, w, 3] that they are of."""
-    token = _drawn.set(by_content(images))
+def drawn_by(order: Order) -> Iterator[None]:
+    """Within, halves of features [n, d] are drawn by numbers [n] of what they are of (split.by_content of images)."""
+    token = _drawn.set(order)
     try:
         yield
     finally:
