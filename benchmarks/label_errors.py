@@ -114,7 +114,7 @@ def carry_out(name: str) -> Row:
         brought = given(made.images, made.names(made.labels))
         witness = networks.trained(brought, lambda done, of: None)
         assert witness.blocks is not None
-        seen, blocks = witness.features, witness.blocks()
+        seen, blocks = witness.features, witness.blocks(lambda done: None)
     doubted = mislabelled.doubts(brought, represented(brought, seen), blocks)
     meant = {
         row: like

@@ -101,7 +101,7 @@ def audit(looked: Looked) -> Kept | None:
     known = None if found is None else found.audit
     busy = task is not None and task.active
     wish = Wish(*(bool(st.session_state.get(name)) for name in (PLANTING, NETWORK)), mine.wished())
-    wanting = wish.without(known)
+    wanting = wish.without(found)
     outlook = partial(ahead, looked, wish, found)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         pressed = st.button(
@@ -122,13 +122,14 @@ def audit(looked: Looked) -> Kept | None:
 
 def audited(looked: Looked, wish: Wish, shelf: kept.Shelf, task: Task) -> Kept:
     """The audit itself, in the background; put on the shelf, whether anybody still looks or not."""
+    asked = None if wish.mine is None else wish.mine.identity
     told = looked.audit(wish, task.tell)
     clock = task.clock
     clock.close()
     return shelf.put(
         Kept(
             looked.name, looked.listing, told, owner=task.owner, expected=clock.expected, took=clock.took,
-            scale=clock.scale,
+            scale=clock.scale, mine=asked,
         )
     )  # fmt: skip
 
@@ -137,7 +138,7 @@ def ahead(looked: Looked, wish: Wish, found: Kept | None) -> Outlook:
     """How long an audit will take, by how long one of the same set did where there was one."""
     before = None if found is None else found.audit
     side = {} if before is None else {"side": max(before.brought.images.shape[1:3])}
-    stages = audits.stages(looked.listing.images, **side, planting=wish.planting, network=wish.network)
+    stages = audits.stages(looked.listing.images, **side, planting=wish.planting, network=wish.kind)
     return Outlook(stages, scale=None if before is None or found is None else found.scale)
 
 

@@ -40,9 +40,10 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
 class FakeRay:
     """Tasks are carried out one a look, in this process; `lost` of them end as if their nodes had died too often."""
 
-    exceptions = SimpleNamespace(RayError=ConnectionError)
+    exceptions = SimpleNamespace(RayError=OSError, RayTaskError=TimeoutError)
 
     def __init__(self, lost: int = 0) -> None:
+        self.says: OSError = ConnectionError("the node died\nits last words")
         self.lost, self.sent, self.cancelled = lost, list[str](), list[str]()
         self.work: dict[str, Callable[[str], str]] = {}
 
@@ -60,7 +61,7 @@ class FakeRay:
     def get(self, task: str) -> str:
         if self.lost:
             self.lost -= 1
-            raise ConnectionError("the node died")
+            raise self.says
         return self.work[task](task)
 
     def cancel(self, task: str, force: bool) -> None:
@@ -107,6 +108,17 @@ def test_what_nodes_read_is_what_would_be_read_here(
         assert not sent(fake, "blocks"), "the block of the broken one has the others"
 
 
+def test_nodes_are_told_where_files_lie_whatever_folder_one_is_in(
+    fake: FakeRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = laid_out(tmp_path / "set", files())
+    monkeypatch.chdir(tmp_path)
+    audits.read("set", cluster="auto")
+    for what in ("heads", "blocks"):
+        asked = [name for one in sent(fake, what) for name in one["files"]]
+        assert sorted(asked) == sorted(str(file) for file in path.glob("*/*.png"))
+
+
 def test_a_cancel_keeps_the_blocks_that_came(fake: FakeRay, tmp_path: Path) -> None:
     path = laid_out(tmp_path / "set", files())
 
@@ -133,6 +145,34 @@ def test_a_block_that_is_lost_for_good_is_told_and_the_others_are_kept(fake: Fak
     with pytest.raises(PoisonscopeError, match="the cluster could not read it: the node died; what was read is kept"):
         audits.read(path, cluster="auto")
     assert len(audits.read(path, cluster="auto")) == COUNT
+
+
+def test_what_a_node_raised_before_this_program_ran_there_is_told(fake: FakeRay, tmp_path: Path) -> None:
+    path = laid_out(tmp_path / "set", files())
+    fake.lost, fake.says = 1, TimeoutError("a task of Ray\nits traceback\nModuleNotFoundError: No module named 'PIL'")
+    with pytest.raises(PoisonscopeError, match="could not read it: ModuleNotFoundError: No module named 'PIL'; what"):
+        audits.read(path, cluster="auto")
+
+
+@pytest.mark.parametrize("trouble", [OSError(28, "No space left on device"), MemoryError("20 GB")])
+def test_whatever_goes_wrong_on_a_node_is_told_in_a_sentence(
+    trouble: Exception, fake: FakeRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def put(*_: object) -> None:
+        raise trouble
+
+    monkeypatch.setattr(blocks.known, "put", put)
+    with pytest.raises(BadRequest, match=f"the node 127.0.0.9 could not read it: {type(trouble).__name__}: "):
+        audits.read(laid_out(tmp_path / "set", files()), cluster="auto")
+
+
+def test_a_node_whose_pillow_is_another_one_reads_nothing(
+    fake: FakeRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = laid_out(tmp_path / "set", files())
+    monkeypatch.setattr(blocks, "PIL", SimpleNamespace(__version__="1.1.7"))
+    with pytest.raises(BadRequest, match=r"the node 127.0.0.9 has Pillow 1.1.7, .* both need the same"):
+        audits.read(path, cluster="auto")
 
 
 def test_a_node_that_does_not_see_the_set_or_the_folder_says_so(

@@ -25,7 +25,6 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from core.cli import commands, kinds, reading
-from core.cli import parquet as parquet_files
 from core.store import lies_in
 from core.types import BadRequest
 
@@ -209,7 +208,7 @@ def test_an_archive_gives_what_is_wanted_the_only_one_or_the_one_named(tmp_path:
 
 def test_a_large_array_stays_in_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.save(tmp_path / "x.npy", np.asfortranarray(MATRIX))
-    monkeypatch.setattr(reading, "MAPPED", 1)
+    monkeypatch.setattr(kinds, "LARGE", 1)
     mapped = reading.read(tmp_path / "x.npy", "features")
     assert mapped.tolist() == MATRIX.tolist()
     assert not mapped.flags.writeable
@@ -239,10 +238,9 @@ def test_large_features_are_read_from_the_disk_and_leave_nothing_there(
     path = saved_as(kind, tmp_path)
     here = reading.read(path, "features")
     assert lies_in(here) is None
-    monkeypatch.setattr(reading, "MAPPED", 1_000)
-    monkeypatch.setattr(reading, "BLOCK", 10_000)
-    monkeypatch.setattr(parquet_files, "LARGE", 1_000)
-    monkeypatch.setattr(parquet_files, "BLOCK", 10_000)
+    monkeypatch.setattr(kinds, "LARGE", 1_000)
+    monkeypatch.setattr(kinds, "BLOCK", 10_000)
+    monkeypatch.setattr(kinds, "LARGE", 1_000)
     monkeypatch.setattr(kinds, "free_memory", lambda: 40_000.0)  # as labels take, not features
     there = reading.read(path, "features")
     assert lies_in(there) is not None
@@ -255,8 +253,7 @@ def test_large_features_are_read_from_the_disk_and_leave_nothing_there(
 def test_what_is_wrong_deep_in_a_large_parquet_file_is_said_with_its_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_home: Path
 ) -> None:
-    monkeypatch.setattr(parquet_files, "LARGE", 1_000)
-    monkeypatch.setattr(parquet_files, "BLOCK", 10_000)
+    monkeypatch.setattr(kinds, "LARGE", 1_000)
     path = tmp_path / "set.parquet"
     column = pa.array([*WIDE[:, 0].tolist()[:-1], None])
     pq.write_table(pa.table({"a": column, "b": WIDE[:, 1]}), path)
@@ -265,7 +262,7 @@ def test_what_is_wrong_deep_in_a_large_parquet_file_is_said_with_its_rows(
     pq.write_table(pa.table({"a": [*rows[:-1], rows[-1][1:]]}), path)
     assert "all of one length, got 2 lengths in rows" in refusal(path)
     pq.write_table(pa.table({"a": [[1.0] * (3 if row < 600 else 4) for row in range(700)]}), path)
-    monkeypatch.setattr(parquet_files, "BLOCK", 1)  # a row at a time: each block is even
+    monkeypatch.setattr(kinds, "BLOCK", 1)  # a row at a time: each block is even
     assert "all of one length, got several" in refusal(path)
 
 

@@ -15,7 +15,7 @@ from core import datasets
 from core.configuration.config import DatasetConfig, TrainingConfig
 from core.evidence.representations import predict
 from core.store.stores import Checkpoint, Store
-from core.training import devices, optim
+from core.training import devices, optim, threads
 from core.training import loop as training_module
 from core.training import step as step_module
 from core.training.loop import Trained, train, weights
@@ -556,4 +556,4 @@ def test_the_environment_says_with_how_many_threads(
     wished: str, wanted: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", wished)
-    assert devices.threads() == (wanted or devices.cores())
+    assert devices.threads() == (wanted or threads.cores())

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.audits.asked import Memory
+from core.audits.asked import Evidence, Memory
 from core.audits.brought import Brought
 from core.audits.finding import ACCUSED, Found, Judged, listed, nobody, plain
 from core.audits.represented import TEST, Represented, tested
-from core.detectors import detect
-from core.types import Detection, Features, Finding, Labels
+from core.types import Detection, Features, Finding
 
 DETECTOR, LEVEL = "panel", 0.01
 EVERYWHERE = "in other classes as often"  # as `repeats` says it
@@ -37,8 +36,9 @@ def judge(
     whole = len(ids) == len(brought.labels)
     images = brought.images if whole else brought.images[ids]
     labels = brought.labels[ids]
-    features, known = (None, {}) if seen is None else tested(seen, labels, ids, images, level)
-    found = memory.said(DETECTOR, level, labels, images, features, attributions, known)
+    features, known = (None, {}) if seen is None else tested(brought, seen, ids, memory, level)
+    order = None if features is None and attributions is None else memory.order(brought.images)[ids]
+    found = memory.said(DETECTOR, level, Evidence(labels, features, order, images, attributions), known)
     assert found.cut is not None
     flagged = found.scores > found.cut[brought.labels[ids]]
     return Judged(ids, found, flagged)
@@ -97,15 +97,15 @@ def _small(brought: Brought, judged: Judged) -> list[Found]:
     return [Found("small", tuple(which), nobody(), None, said)]
 
 
-def groups(found: Detection, level: float = LEVEL, again: Sequence[tuple[Features, Labels]] = ()) -> list[Found]:
+def groups(found: Detection, again: Callable[[], Iterable[Detection] | None]) -> list[Found]:
     """Classes of two kinds of images that overlap: told once, without the images.
 
-    again: features [m, d] and labels [m] that are asked instead, where the test on features says so.
+    again: what the test on features says of some images, which takes the place of what it said of all, or None; asked
+    only where it said something.
     """
     said = [note for note in found.notes if MIXED in note]
-    if again and any(TEST in note for note in said):
+    if any(TEST in note for note in said) and (anew := again()) is not None:
         said = [note for note in said if TEST not in note]
-        anew = (detect(TEST, features, labels, None, {"level": level}) for features, labels in again)
         said += dict.fromkeys(note for one in anew for note in one.notes if MIXED in note)
     return [Found("group", (), nobody(), None, f"{note[0].upper()}{note[1:]}.") for note in said]
 

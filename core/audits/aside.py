@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +35,18 @@ def set_aside(told: Audit, to: Path, *, links: bool = False) -> str:
     return f"{len(rows):,} flagged images are in {to}, and in {TABLE} why"
 
 
-def check_apart(first: Path | None, second: Path | None) -> None:
-    """BadRequest where one of two folders that are to be empty lies within the other."""
-    if first is None or second is None:
-        return
-    one, other = first.absolute(), second.absolute()
-    if one.is_relative_to(other) or other.is_relative_to(one):
-        raise BadRequest(f"two copies need two folders, neither within the other; got {first} and {second}")
+def check_apart(clean: Path | None, flagged: Path | None, to: Path | None = None) -> None:
+    """BadRequest where one of two folders of copies, which are to be empty, lies within the other, or `to` within one.
+
+    Links are followed. `to` is where the files that tell of an audit go, before the copies.
+    """
+    copies = [folder for folder in (clean, flagged) if folder is not None]
+    if len(copies) == 2 and (_within(*copies) or _within(*reversed(copies))):
+        raise BadRequest(f"two copies need two folders, neither within the other; got {clean} and {flagged}")
+    for folder in copies:
+        if to is not None and _within(to, folder):
+            raise BadRequest(f"a copy needs a folder of its own; {to}, for the files of the audit, lies in {folder}")
+
+
+def _within(inner: Path, outer: Path) -> bool:
+    return Path(os.path.realpath(inner)).is_relative_to(os.path.realpath(outer))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.audits import accused, mislabelled, networks, own, proving
-from core.audits.asked import Memory
+from core.audits import accused, mislabelled, networks, own, proving, represented
+from core.audits.asked import Evidence, Memory
 from core.audits.asking import Own
 from core.audits.brought import Brought
 from core.audits.finding import CAUSES, Found, Judged, listed
@@ -21,15 +22,15 @@ from core.audits.given import given
 from core.audits.mislabelled import Doubts
 from core.audits.networks import Tell, Witness
 from core.audits.plainly import plain_findings
-from core.audits.represented import Represented, represented
+from core.audits.represented import Represented
 from core.audits.sources import read
 from core.detectors import taken
 from core.evaluation import Control, Rebuilt, control, rebuilt
 from core.store import Store
-from core.types import BadRequest, Features, Ids, Images, Mask
+from core.types import BadRequest, Detection, Features, Ids, Images, Mask
 
 Meant = tuple[tuple[str, ...], bytes]  # a finding's classes, and its images
-NONE, TRAIN = "none", "train"  # networks; else a file
+NONE, TRAIN, OWN = "none", "train", "own"  # networks: what is asked for, a file being one's own
 ORDER = {cause: place for place, cause in enumerate(CAUSES)}
 
 
@@ -123,6 +124,7 @@ def audit(
     tell: Tell = lambda done, of: None,
     store: Store | None = None,
     cluster: str | None = None,
+    keep_read: bool = True,
 ) -> Audit:
     """Audit a set: a path to one (`read` says which), or images [n, h, w, 3] uint8 with labels [n] as people have them.
 
@@ -133,21 +135,26 @@ def audit(
     ONNX file `output` names the class scores, `layer` the value that is judged, where they are not found by
     themselves. tell hears how far it is, and may raise to end it: what was read and said until then is kept in the
     store, by default the user's. cluster: the address of a Ray cluster that reads a set of files (core.audits.spread).
-    BadRequest where the set cannot be read, or features, weights or classes are of something else.
+    keep_read: whether what is read is kept for a second look at the path (core.audits.known). BadRequest where the set
+    cannot be read, or features, weights or classes are of something else.
     """
     began = time.perf_counter()
     brings = None if network in (NONE, TRAIN) else own.loaded(network, architecture, output, layer)
     store = store or Store()
-    course = course_of(network != NONE, planting)
-    brought = _brought(what, labels, side, lambda done: tell(course.read * done, "reading"), store, cluster)
+    kind = str(network) if brings is None else OWN
+    course = course_of(kind, planting=planting, features=features is not None)
+    reading = partial(
+        read, side=side, tell=lambda done: tell(course.read * done, "reading"), store=store, cluster=cluster,
+        keep_read=keep_read,
+    )  # fmt: skip
+    brought = _brought(what, labels, reading, cluster)
     seen = _aligned(features, brought)
-    tell(course.read, "looking for copies")
-    memory = Memory(store, lambda done: tell(course.read, "looking for copies"))
+    comparing = _within(tell, course.read, course.copies)
+    memory = Memory(store, lambda done: comparing(done, "looking for copies"))
+    memory.tell(0.0)
     found, notes = plain_findings(brought, memory)
     witness = _witness(brought, network == TRAIN, brings, _within(tell, course.copies, course.network), store)
     notes += [] if witness is None else witness.notes
-    if witness is not None and brings is not None:
-        witness = replace(witness, brought=(str(network), architecture, output))
     asked = witness if witness is not None and witness.believed else None
     represents = _represented(brought, seen, asked)
     found += [] if represents is None else represents.found
@@ -157,18 +164,21 @@ def audit(
     judged = accused.judge(brought, memory, represents, level, None if asked is None else asked.attributions)
     planted, doubted = None, mislabelled.nothing()
     if judged is not None:
-        judged, doubted = _labels(brought, judged, represents, asked)
+        looking = _within(tell, course.panel, course.labels)
+        memory.tell = lambda done: looking(done, "looking for label errors")
+        judged, doubted = _labels(brought, judged, represents, asked, memory.tell)
         found += mislabelled.findings(brought, doubted)
         notes += doubted.notes
-        found += [*accused.accusations(brought, judged), *_groups(brought, judged, represents, asked, doubted, level)]
+        anew = partial(_parted, brought, represents, asked, doubted, memory, level)
+        found += [*accused.accusations(brought, judged), *accused.groups(judged.detection, anew)]
         notes += [note for note in judged.detection.notes if accused.MIXED not in note]
-        planted = _planted(brought, judged, level, _within(tell, course.panel, 1.0)) if planting else None
+        planted = _planted(brought, judged, level, _within(tell, course.labels, course.planting)) if planting else None
     if memory.trouble:
         notes.append(f"not all that was found is kept for a second look: {memory.trouble}")
     told = Audit(brought, judged, tuple(found), tuple(notes), 0.0, level, planted, witness, doubted)
     if witness is not None and witness.believed:
         suspects = proving.Suspects(
-            brought, told.flagged, told.trigger, lambda: tell(course.panel, "trying what they share")
+            brought, told.flagged, told.trigger, lambda: tell(course.planting, "trying what they share")
         )
         told = replace(told, findings=tuple(proving.proved(told.findings, suspects, witness)))
     tell(1.0, "done")
@@ -183,17 +193,27 @@ class Course(NamedTuple):
     copies: float
     network: float
     panel: float
+    labels: float
+    planting: float
 
 
-def course_of(network: bool, planting: bool) -> Course:
-    """Where the parts of an audit end that asks a network, or plants known triggers."""
-    course = Course(0.05, 0.08, 0.55, 0.95) if network else Course(0.12, 0.18, 0.18, 0.98)
-    return Course(*(end / 2 for end in course)) if planting else course
+def course_of(network: str, *, planting: bool = False, features: bool = False) -> Course:
+    """Where the parts of an audit end that asks a network (NONE, TRAIN or OWN), plants triggers, or has features."""
+    asks = network != NONE
+    parts = (12, 6, {NONE: 0, TRAIN: 110, OWN: 30}[network], 80, 8 * (asks or features), 100 * planting, 8 * asks + 1)
+    return Course(*(end / sum(parts) for end in accumulate(parts[:-1])))
 
 
 def _within(tell: Tell, begins: float, ends: float) -> Tell:
-    """Who hears of a part, as a share of the whole."""
-    return lambda done, of: tell(begins + (ends - begins) * done, of)
+    """Who hears of a part, as a share of the whole; of what is done in it again nothing is taken back."""
+    furthest = 0.0
+
+    def told(done: float, of: str) -> None:
+        nonlocal furthest
+        furthest = max(furthest, done)
+        tell(begins + (ends - begins) * furthest, of)
+
+    return told
 
 
 def _witness(brought: Brought, train: bool, brings: Own | None, tell: Tell, store: Store) -> Witness | None:
@@ -206,7 +226,7 @@ def _represented(brought: Brought, seen: Features | None, asked: Witness | None)
     """The features that are judged: those that were given, else what a network that is believed makes of the images."""
     if seen is None and asked is not None:
         seen = _of_all(brought, asked.ids, asked.features)
-    return None if seen is None else represented(brought, seen)
+    return None if seen is None else represented.represented(brought, seen)
 
 
 def _of_all(brought: Brought, ids: Ids, features: Features) -> Features:
@@ -216,24 +236,26 @@ def _of_all(brought: Brought, ids: Ids, features: Features) -> Features:
     return every
 
 
-def _labels(brought: Brought, judged: Judged, seen: Represented | None, asked: Witness | None) -> tuple[Judged, Doubts]:
+def _labels(
+    brought: Brought, judged: Judged, seen: Represented | None, asked: Witness | None, tell: Callable[[float], None]
+) -> tuple[Judged, Doubts]:
     """The panel's word but for what label errors explain, and these, of images that it does not flag."""
+    if seen is None:
+        return judged, mislabelled.nothing()
     blocks = None
     if asked is not None and asked.blocks is not None:
-        blocks = _of_all(brought, asked.ids, asked.blocks())
-    doubted = mislabelled.doubts(brought, seen, blocks)
+        blocks = _of_all(brought, asked.ids, asked.blocks(lambda done: tell(0.2 * done)))
+    flagged, unsure = accused.flags(brought, judged), mislabelled.unsure(brought, judged)
+    doubted = mislabelled.doubts(brought, seen, blocks, flagged & ~unsure, lambda done: tell(0.2 + 0.4 * done))
     judged = mislabelled.spared(brought, judged, doubted)
     flagged = accused.flags(brought, judged)
-    return judged, mislabelled.doubts(brought, seen, blocks, flagged) if flagged.any() else doubted
+    if (flagged & unsure).any():  # those were no errors, so they must not be taken for some
+        doubted = mislabelled.doubts(brought, seen, blocks, flagged, lambda done: tell(0.6 + 0.4 * done))
+    return judged, doubted
 
 
 def _brought(
-    what: str | Path | Images,
-    labels: Any,
-    side: int | None,
-    tell: Callable[[float], None],
-    store: Store,
-    cluster: str | None,
+    what: str | Path | Images, labels: Any, reading: Callable[[str | Path], Brought], cluster: str | None
 ) -> Brought:
     if not isinstance(what, str | Path):
         if cluster is not None:
@@ -241,7 +263,7 @@ def _brought(
         return given(what, labels)
     if labels is not None:
         raise BadRequest("labels go with images; a path has its own")
-    return read(what, side=side, tell=tell, store=store, cluster=cluster)
+    return reading(what)
 
 
 def _aligned(features: Features | NDArray[Any] | None, brought: Brought) -> Features | None:
@@ -253,19 +275,20 @@ def _aligned(features: Features | NDArray[Any] | None, brought: Brought) -> Feat
     return taken("what could be read", np.asarray(features), brought.rows)
 
 
-def _groups(
-    brought: Brought, judged: Judged, seen: Represented | None, asked: Witness | None, doubted: Doubts, level: float
-) -> list[Found]:
-    """Classes of two kinds of images; by features those that are so without what likely belongs to another class."""
+def _parted(
+    brought: Brought, seen: Represented | None, asked: Witness | None, doubted: Doubts, memory: Memory, level: float
+) -> Iterator[Detection] | None:
+    """What the test on features says of them without what likely belongs to another class; None where all is right."""
     wrong = np.zeros(len(brought), bool)
     wrong[doubted.ids] = doubted.likely != brought.labels[doubted.ids]
     if seen is None or not wrong.any():
-        return accused.groups(judged.detection)
-    rows = seen.usable & ~wrong
-    views = [seen.features[rows]]
+        return None
+    rows = np.flatnonzero(seen.usable & ~wrong)
+    labels, order = brought.labels[rows], memory.order(brought.images)[rows]
+    views = [taken("what has no label error", seen.features, rows)]
     if asked is not None and asked.attributions is not None:
         views.append(_of_all(brought, asked.ids, asked.attributions)[rows])
-    return accused.groups(judged.detection, level, [(view, brought.labels[rows]) for view in views])
+    return (memory.said(represented.TEST, level, Evidence(labels, view, order)) for view in views)
 
 
 def _planted(brought: Brought, judged: Judged, level: float, tell: Tell) -> tuple[Control, ...]:

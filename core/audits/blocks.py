@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import PIL
+
 from core.audits import decoding, known
 from core.audits.folders import opened
 from core.audits.found import Fault, Stamp
@@ -34,12 +36,19 @@ def name_of(shelf: str, files: Sequence[str], marks: Sequence[Stamp], shape: Sha
 
 
 def sizes_of(asked: str) -> str:
-    """A task: height and width of files, null where there is no head; or what is wrong with this node, as "error"."""
+    """A task: [height, width] of each of some files, null where there is no head, as JSON `{"found": [...]}`.
+
+    asked: JSON of source, pillow, key and files. Whatever goes wrong is told as `{"error": a sentence}`.
+    """
     return _told(json.loads(asked), "heads", _sizes)
 
 
 def read_block(asked: str) -> str:
-    """A task: a block of files, decoded and put on its shelf, and how many of them; or "error"."""
+    """A task: a block of files, decoded and put on its shelf; how many, as JSON `{"found": 12}`, 0 if it was there.
+
+    asked: JSON of source, pillow, key, files, their stamps (hex), shape, shelf, store, most, token and share (null
+    where nodes share the store's folder). Whatever goes wrong is told as `{"error": a sentence}`.
+    """
     return _told(json.loads(asked), "block", _block)
 
 
@@ -50,9 +59,17 @@ def _told(here: dict[str, Any], what: str, work: Any) -> str:
     try:
         if not Path(here["source"]).exists():
             raise BadRequest(f"does not see {here['source']}; put the set where all nodes have it at the same path")
+        if PIL.__version__ != here["pillow"]:
+            raise BadRequest(
+                f"has Pillow {PIL.__version__}, which may read other pixels than {here['pillow']} of the machine that "
+                "asks; both need the same, as constraints.txt has it"
+            )
         return json.dumps({"found": work(here)})
     except PoisonscopeError as error:
         return json.dumps({"error": f"the node {node} {error}"})
+    except Exception as error:  # a full disk, no memory, a share that is away: it is told in words, whatever it is
+        log.exception("%s %s failed", what, here["key"])
+        return json.dumps({"error": f"the node {node} could not read it: {type(error).__name__}: {error}"})
 
 
 def _here_is() -> str:

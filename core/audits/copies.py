@@ -7,6 +7,7 @@ for, and that is told.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ FLAT = 4.0  # standard deviation in grey levels, below which an image is like ma
 
 Pixels = NDArray[np.uint8]
 Pairs = NDArray[np.int64]  # [m, 2], ids, the lower first
+Tell = Callable[[float], None]
 
 
 class Alike(NamedTuple):
@@ -43,13 +45,13 @@ class Alike(NamedTuple):
         return np.stack([first[others], others], axis=1)
 
 
-def alike(images: Images) -> Alike:
-    """Copies among images [n, h, w, 3] uint8."""
+def alike(images: Images, tell: Tell = lambda done: None) -> Alike:
+    """Copies among images [n, h, w, 3] uint8. tell hears which share is done, and may raise to end it."""
     groups = _groups(images)
     if len(images) > MOST or len(images) < 2:
         return Alike(groups, None if len(images) > MOST else np.zeros((0, 2), np.int64))
     kept = np.unique(groups, return_index=True)[1]
-    return Alike(groups, _near(images, kept))
+    return Alike(groups, _near(images, kept, tell))
 
 
 def _groups(images: Images) -> NDArray[np.int64]:
@@ -57,14 +59,14 @@ def _groups(images: Images) -> NDArray[np.int64]:
     return np.array([known.setdefault(image.tobytes(), len(known)) for image in images], np.int64)
 
 
-def _near(images: Images, ids: Ids) -> Pairs:
+def _near(images: Images, ids: Ids, tell: Tell) -> Pairs:
     """Pairs of different images that are each other's nearest, or one of them the other's, and hardly differ."""
     small = _small(images)[ids]
     lively = small.std(1) > FLAT
     ids, small = ids[lively], small[lively]
     if len(ids) < 2:
         return np.zeros((0, 2), np.int64)
-    nearest = _nearest(_projected(small))
+    nearest = _nearest(_projected(small), tell)
     pairs = np.unique(np.sort(np.stack([ids, ids[nearest]], 1), axis=1), axis=0)
     return pairs[_one_picture(images, pairs)]
 
@@ -110,7 +112,7 @@ def _projected(small: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(centred @ directions)
 
 
-def _nearest(points: NDArray[np.float32]) -> Ids:
+def _nearest(points: NDArray[np.float32], tell: Tell) -> Ids:
     """The nearest other one of each of points [n, c], [n].
 
     Of all y the nearest to x has the largest x . y - |y|^2 / 2, which is one product of matrices.
@@ -120,6 +122,7 @@ def _nearest(points: NDArray[np.float32]) -> Ids:
     there = np.concatenate([points, -(points**2).sum(1, keepdims=True) / 2], axis=1).T
     nearest = np.empty(len(points), np.int64)
     for start in range(0, len(points), AT_A_TIME):
+        tell(start / len(points))
         close = here[start : start + AT_A_TIME] @ there
         close[np.arange(len(close)), np.arange(start, start + len(close))] = -np.inf
         nearest[start : start + AT_A_TIME] = close.argmax(1)

@@ -109,22 +109,19 @@ class _Image(NamedTuple):
 
 
 def _each(brought: Brought, rows: Ids) -> Iterator[_Image]:
-    """The pictures of some rows in order, as they lie there; BadRequest where one is no longer what it was."""
+    """The pictures of some rows, ascending, as they lie there; BadRequest where one is no longer what it was."""
     if brought.source == MEMORY:
         yield from (_Image(_png(brought.images[row]), None) for row in rows)
         return
-    wanted = iter(zip(rows.tolist(), brought.rows[rows].tolist(), strict=True))
-    row, place = next(wanted, (-1, -1))
+    places = brought.rows[rows].tolist()
     with in_words(brought.source):
-        for listed, raw in enumerate(found_at(Path(brought.source)).stream()):
-            if listed == place:
+        found, count = found_at(Path(brought.source)), 0
+        if not places or places[-1] < len(found.names):
+            for row, raw in zip(rows.tolist(), found.stream(places), strict=False):
                 yield _unchanged(raw, brought, row)
-                row, place = next(wanted, (-1, -1))
-                if place < 0:
-                    return
-            elif not isinstance(raw, Fault | Row):
-                raw.close()
-    raise BadRequest(f"{brought.source} has changed since it was read: images of it are gone")
+                count += 1
+    if count < len(places):
+        raise BadRequest(f"{brought.source} has changed since it was read: images of it are gone")
 
 
 def _unchanged(raw: Raw, brought: Brought, row: int) -> _Image:

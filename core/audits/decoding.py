@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import lzma
-import os
 import tarfile
 import zlib
 from collections import Counter, deque
@@ -28,6 +27,7 @@ from core.audits.known import NO_SIZE, Heads, Known, Rows, Shape
 from core.configuration import pictures
 from core.detectors import free_memory
 from core.store import Shelf
+from core.training import threads
 from core.types import BadRequest, Images
 
 LARGEST, SMALLEST = 224, 8  # pixels a side of the working size
@@ -137,12 +137,12 @@ class _Reader:
 
     def _decoded(self, places: Sequence[int]) -> Generator[tuple[int, _Batch], None, None]:
         """What was decoded, some at a time, and how many images were looked at until then; in several threads."""
-        count = _threads()
+        count = min(AT_ONCE, threads.cores())
         waiting: deque[tuple[int, int, Future[_Batch]]] = deque()
-        with ThreadPoolExecutor(count) as threads:
+        with ThreadPoolExecutor(count) as pool:
             try:
                 for done, size, batch in self._files(places):
-                    waiting.append((done, size, threads.submit(_decode, batch, self.rows.shape)))
+                    waiting.append((done, size, pool.submit(_decode, batch, self.rows.shape)))
                     while len(waiting) > (count if sum(one[1] for one in waiting) > MOST_WAITING else 2 * count):
                         done, _, first = waiting.popleft()
                         yield done, first.result()
@@ -150,7 +150,7 @@ class _Reader:
                     done, _, first = waiting.popleft()
                     yield done, first.result()
             finally:
-                threads.shutdown(cancel_futures=True)
+                pool.shutdown(cancel_futures=True)
 
     def _files(self, places: Sequence[int]) -> Iterator[tuple[int, int, list[_File]]]:
         """Images that have to be decoded, some at a time: how many were looked at until then, their bytes, they."""
@@ -239,12 +239,6 @@ def _without_gaps(images: Images, rows: NDArray[np.int64]) -> Images:
 def _after(tell: Tell, begin: float) -> Tell:
     """Who hears of what is left after a first part."""
     return lambda done: tell(begin + (1 - begin) * done)
-
-
-def _threads() -> int:
-    """As many as there are cores for this process, at most four."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(AT_ONCE, cores)
 
 
 def _decode(batch: Sequence[_File], shape: tuple[int, int]) -> _Batch:

@@ -45,11 +45,12 @@ def walked(root: Path) -> Walked:
 
 
 def found(root: Path, walk: Walked) -> Found:
-    """The class folders in a folder."""
+    """The class folders in a folder. Its files are known by where they lie, however the folder was named."""
     # One that has an image's name and is here nevertheless is a pipe or a device.
     skipped = walk.skipped + Counter(layout.why_skipped(path) or layout.OTHER for path in walk.others)
     arranged = layout.arrange(walk.images)
-    files = cache(lambda: [f"{root}/{path}" for path in walk.images])
+    inside = os.path.realpath(root)
+    files = cache(lambda: [f"{inside}/{path}" for path in walk.images])
     return Found(
         kind="class folders",
         names=[readable(path) for path in walk.images],

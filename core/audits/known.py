@@ -50,7 +50,7 @@ def most_bytes() -> float:
     written = os.environ.get(VARIABLE, "").strip() or str(MOST)
     most = reading.real(written, 0.0, 1e6)
     if most is None:
-        raise BadRequest(f"{VARIABLE} must be a number of gigabytes from 0 (keep nothing) up, got {written!r}")
+        raise BadRequest(f"{VARIABLE} must be a number of gigabytes from 0 (keep no pixels) up, got {written!r}")
     return most * 1e9
 
 

@@ -8,18 +8,18 @@ of one other class, the cause is labels, since that is how a plain confusion of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.audits import noise
+from core.audits import networks, noise
 from core.audits.brought import Brought
 from core.audits.finding import Found, Judged, plain
 from core.audits.represented import TEST, Represented
+from core.detectors import taken
 from core.types import Features, Ids, Labels, Mask, Scores
 
-KNOWS = 0.2  # of the way from the commonest label's share to 1, from which on features are believed
 FEWEST = 5  # errors in a class that are a finding of their own
 EXPLAINED = 0.8  # of what is flagged in a class, that must look wrong, and like one class, not to be called planted
 TOLD = 3  # classes in a sentence
@@ -44,12 +44,16 @@ def nothing(*notes: str) -> Doubts:
 
 
 def doubts(
-    brought: Brought, seen: Represented | None, blocks: Features | None = None, without: Mask | None = None
+    brought: Brought,
+    seen: Represented | None,
+    blocks: Features | None = None,
+    without: Mask | None = None,
+    tell: Callable[[float], None] = lambda done: None,
 ) -> Doubts:
     """Doubts about the labels of a set, by features, where these know the classes.
 
     blocks [n, c]: other features of the images; a label is doubted as much as by those that doubt it more. without [n]:
-    images that have no part, since something else is known of them.
+    images that have no part, since something else is known of them. tell hears which share is done, and may raise.
     """
     if seen is None or seen.constant:
         return nothing()
@@ -62,9 +66,16 @@ def doubts(
     if len(known) > noise.MOST_CLASSES:
         return nothing(f"label errors are looked for among at most {noise.MOST_CLASSES:,} classes")
     keys = [brought.digests[row] for row in ids]
-    views = [noise.judged(view[ids], labels, keys) for view in (seen.features, blocks) if view is not None]
+    given = [view for view in (seen.features, blocks) if view is not None]
+    views = [
+        noise.judged(
+            taken("what is looked at for label errors", view, ids), labels, keys,
+            lambda done, turn=turn: tell((turn + done) / len(given)),  # type: ignore[misc]
+        )
+        for turn, view in enumerate(given)
+    ]  # fmt: skip
     commonest = float(np.bincount(labels).max() / len(labels))
-    knowing = [one for one in views if one.right >= commonest + KNOWS * (1 - commonest)]
+    knowing = [one for one in views if networks.knows(one.right, commonest)]
     if not knowing:
         return nothing(
             f"label errors are not looked for: the features tell {views[0].right:.0%} of the labels, and the commonest "
@@ -90,14 +101,25 @@ def spared(brought: Brought, judged: Judged, doubted: Doubts) -> Judged:
     likely = brought.labels.copy()
     likely[doubted.ids] = doubted.likely
     labels, flagged = brought.labels[judged.ids], judged.flagged.copy()
-    for label in np.unique(labels[flagged]):
-        tests = {one.detector for one in judged.detection.findings if one.label == label}
+    for label in _by_features(judged):
         ids = judged.ids[flagged & (labels == label)]
         others = likely[ids[likely[ids] != label]]
-        alike = np.bincount(others).max() if len(others) else 0
-        if tests == {TEST} and alike >= EXPLAINED * len(ids):
+        if len(others) and np.bincount(others).max() >= EXPLAINED * len(ids):
             flagged[labels == label] = False
     return replace(judged, flagged=flagged)
+
+
+def unsure(brought: Brought, judged: Judged) -> Mask:
+    """The flagged images of the classes that features alone name, [n]: label errors may explain them (`spared`)."""
+    found = np.zeros(len(brought), bool)
+    found[judged.ids] = judged.flagged & np.isin(brought.labels[judged.ids], list(_by_features(judged)))
+    return found
+
+
+def _by_features(judged: Judged) -> set[int]:
+    """The classes of which features alone say something."""
+    findings = judged.detection.findings
+    return {one.label for one in findings} - {one.label for one in findings if one.detector != TEST}
 
 
 def findings(brought: Brought, doubted: Doubts) -> Iterator[Found]:

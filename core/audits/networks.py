@@ -29,7 +29,7 @@ BATCHES = 30  # of an epoch, at least, where the set is small,
 SMALLEST = 32  # but none smaller: the recipe's rates are too high for these
 BLOCKS = ("block2", "block3")
 SIDE = 64  # pixels that the network is shown, at most
-CLEARLY = 0.2  # of the way from the commonest label's share to 1, from which on a network is believed
+CLEARLY = 0.2  # of the way from the commonest label's share to 1, from which on features or a network are believed
 VERSION = 1
 
 Tell = Callable[[float, str], None]  # the share that is done, and of what
@@ -43,8 +43,8 @@ class Witness:
     answers for their labels rest on (None where it was not trained here, and not asked for that). labels, answers [m]:
     what they have and what it says. ask(images [n, h, w, 3] at the working size) -> logits [n, k], a column a class.
     notes: what of its training was not done as wished, in sentences.
-    brought: of one that was not trained here its file, and what `core.audit` was told of it: architecture, output.
-    blocks() -> [m, c]: what its middle blocks make of them, which know fewer labels by heart than its last layer.
+    blocks(tell) -> [m, c]: what its middle blocks make of them, which know fewer labels by heart than its last layer;
+    tell hears which share is done, and may raise.
     """
 
     what: str
@@ -57,8 +57,7 @@ class Witness:
     seconds: float
     ask: Callable[[Images], Logits]
     notes: tuple[str, ...] = ()
-    brought: tuple[str | None, ...] = ()
-    blocks: Callable[[], Features] | None = None
+    blocks: Callable[[Callable[[float], None]], Features] | None = None
 
     @property
     def accuracy(self) -> float:
@@ -78,7 +77,7 @@ class Witness:
     @property
     def believed(self) -> bool:
         """Whether it knows enough of the set to say anything."""
-        return self.accuracy >= self.chance + CLEARLY * (1 - self.chance)
+        return knows(self.accuracy, self.chance)
 
     @property
     def sentence(self) -> str:
@@ -87,6 +86,11 @@ class Witness:
         if self.believed:
             return said
         return f"{said}, and the commonest label is that of {self.chance:.0%}: it knows too little of them to be asked"
+
+
+def knows(right: float, commonest: float) -> bool:
+    """Whether who answers this share of the labels knows clearly more than the commonest one, which is that of some."""
+    return right >= commonest + CLEARLY * (1 - commonest)
 
 
 def expected_seconds(count: int) -> float:
@@ -133,6 +137,10 @@ def trained(
     def watching(begins: float) -> Callable[[Event], None]:
         return lambda event: tell(begins + 0.1 * event.fraction, "asking the network")
 
+    def block(layer: str, told: Callable[[float], None]) -> Features:
+        begins = BLOCKS.index(layer)
+        return represent(network, images, layer, watch=lambda event: told((begins + event.fraction) / len(BLOCKS)))[0]
+
     features, logits = represent(network, images, "penultimate", watch=watching(0.8))
     attributions, _ = attribute(network, images, labels, watch=watching(0.9))
     height, width = small.shape[1:3]
@@ -140,7 +148,7 @@ def trained(
     return Witness(
         what, ids, features, attributions, labels, answers=logits.argmax(1), side=(height, width), seconds=seconds,
         ask=lambda some: predict(network, _reduced(some)), notes=tuple(known.get(NOTES, ())),
-        blocks=lambda: np.hstack([represent(network, images, layer)[0] for layer in BLOCKS]),
+        blocks=lambda told: np.hstack([block(layer, told) for layer in BLOCKS]),
     )  # fmt: skip
 
 
@@ -155,7 +163,7 @@ def _network(
     rows = np.flatnonzero(able & keep)
     images, labels, classes = small[rows], brought.labels[rows], len(brought.classes)
     key = _key(images, labels, numbers, classes, seed)
-    with store.lock("model", key):
+    with store.lock("model", key, lambda: tell(0.0, "training a network on the set")):
         known = store.read("model", key)
         if known is not None:
             return load_weights(build(numbers.model, classes, seed, device), known.weights()), dict(known.document)

@@ -17,7 +17,8 @@ noise, CVPR 2017 (M); Dawid and Skene, Applied Statistics 1979 (EM).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 from scipy.stats import chi2
 
+from core.detectors import blocks
 from core.types import Features, Labels, Mask, Scores
 
 FOLDS = 5
@@ -45,8 +47,10 @@ LEAST_RATE = 1e-3  # of labels drawn at random, before the first step
 START = 0.03  # of each class, spread over all others, before the first step
 WRONG = 0.5  # the chance above which a label is called wrong
 LEAST = 1e-12  # a rate or a probability of nought
+FITS = 0.9  # of the time, about, that the regressions take
 
 Matrix = NDArray[np.float64]
+Tell = Callable[[float], None]  # the share that is done; may raise to end it
 
 
 class Moved(NamedTuple):
@@ -59,21 +63,34 @@ class Moved(NamedTuple):
     right: float
 
 
-def judged(features: Features, labels: Labels, keys: Sequence[bytes]) -> Moved:
+def judged(features: Features, labels: Labels, keys: Sequence[bytes], tell: Tell = lambda done: None) -> Moved:
     """Judge labels [n] of classes 0 to k - 1 by features [n, d]; twice, the second fit without what looked wrong.
 
     keys [n]: what an image holds; those with the same key are seen together, and the order of the rows has no part.
-    Every class must have at least FEWEST images.
+    Every class must have at least FEWEST images. Of features that lie in a file a block is looked at at a time; beside
+    them 8 x min(d, 128) bytes a row are held.
     """
-    found = moved(out_of_sample(features, labels, keys), labels)
+    points = points_of(features)
+    found = _once(points, labels, keys, None, lambda done: tell(done / 2))
     fitted = found.wrong <= WRONG
     kept, sizes = np.bincount(labels[fitted], minlength=int(labels.max()) + 1), np.bincount(labels)
     fitted |= (2 * kept < sizes)[labels]  # no class is fitted on less than half of it
-    return found if fitted.all() else moved(out_of_sample(features, labels, keys, fitted), labels)
+    return found if fitted.all() else _once(points, labels, keys, fitted, lambda done: tell((1 + done) / 2))
 
 
-def out_of_sample(features: Features, labels: Labels, keys: Sequence[bytes], fitted: Mask | None = None) -> Matrix:
-    """Logits [n, k] of features [n, d], each by a fit on other images; at most 0, the largest 0 (see `judged`).
+def _once(points: Matrix, labels: Labels, keys: Sequence[bytes], fitted: Mask | None, tell: Tell) -> Moved:
+    logits = out_of_sample(points, labels, keys, fitted, lambda done: tell(FITS * done))
+    return moved(logits, labels, lambda done: tell(FITS + (1 - FITS) * done))
+
+
+def out_of_sample(
+    points: Matrix,
+    labels: Labels,
+    keys: Sequence[bytes],
+    fitted: Mask | None = None,
+    tell: Tell = lambda done: None,
+) -> Matrix:
+    """Logits [n, k] of points [n, c], each by a fit on other images; at most 0, the largest 0 (see `judged`).
 
     fitted [n]: which to fit on, by default all; some of every class in any four folds.
     """
@@ -81,9 +98,9 @@ def out_of_sample(features: Features, labels: Labels, keys: Sequence[bytes], fit
     from sklearn.linear_model import LogisticRegression
 
     order, places = _places(labels, keys)
-    points = _points(features)
     logits = np.zeros((len(labels), int(labels.max()) + 1))
     for fold in range(FOLDS):
+        tell(fold / FOLDS)
         known, asked = order[(places[order] % FOLDS != fold) & fitted[order]], places % FOLDS == fold
         if not asked.any():
             continue
@@ -111,27 +128,56 @@ def _places(labels: Labels, keys: Sequence[bytes]) -> tuple[NDArray[np.int64], N
     return order, places
 
 
-def _points(features: Features) -> NDArray[np.float64]:
+def points_of(features: Features) -> Matrix:
     """Features [n, d] in their own units, or along their leading directions where there are many, [n, c]."""
-    points = features.astype(np.float64)
-    points -= points.mean(0)
-    spread = points.std(0)
-    points = points[:, spread > 0] / spread[spread > 0]
-    if points.shape[1] <= WIDEST:
-        return np.asarray(points)
-    some = points[:: -(-len(points) // MOST_FITTED)]
-    directions = np.linalg.eigh(some.T @ some)[1][:, -WIDEST:]
-    points = points @ directions
-    return np.asarray(points / points.std(0).mean())
+    middle, spread = _moments(features)
+    varying = spread > 0
+
+    def scaled(rows: Features) -> Matrix:
+        some = rows[:, varying].astype(np.float64)
+        some -= middle[varying]
+        some /= spread[varying]
+        return some
+
+    width = int(varying.sum())
+    if width <= WIDEST:
+        return _each(features, scaled, width)
+    step = -(-len(features) // MOST_FITTED)
+    scatter = np.zeros((width, width))
+    for place, rows in blocks(features):
+        some = scaled(rows[-place.start % step :: step])  # every step-th of all rows
+        scatter += some.T @ some
+    directions = np.linalg.eigh(scatter)[1][:, -WIDEST:]
+    points = _each(features, lambda rows: np.asarray(scaled(rows) @ directions), WIDEST)
+    points /= points.std(0).mean()
+    return points
 
 
-def moved(logits: Matrix, labels: Labels) -> Moved:
+def _moments(features: Features) -> tuple[Matrix, Matrix]:
+    """The mean and the standard deviation of each feature, [d]; 0 of one that does not vary."""
+    middle = np.asarray(sum(rows.sum(0, dtype=np.float64) for _, rows in blocks(features))) / len(features)
+    squares, varying = np.zeros(len(middle)), np.zeros(len(middle), bool)
+    for _, rows in blocks(features):
+        squares += np.square(rows - middle).sum(0)
+        varying |= (rows != features[0]).any(0)  # exactly: rounding is no spread
+    return middle, np.where(varying, np.sqrt(squares / len(features)), 0.0)
+
+
+def _each(features: Features, made: Callable[[Features], Matrix], width: int) -> Matrix:
+    """What is made of each block of features, [n, width]."""
+    points = np.empty((len(features), width))
+    for place, rows in blocks(features):
+        points[place] = made(rows)
+    return points
+
+
+def moved(logits: Matrix, labels: Labels, tell: Tell = lambda done: None) -> Moved:
     """Which of labels [n] were likely moved, given out-of-sample logits [n, k] of what the images are."""
     count = logits.shape[1]
     some = np.linspace(0, len(labels) - 1, min(len(labels), CALIBRATED)).astype(int)
     factor, anywhere = _anywhere(logits[some], labels[some])
     members = [np.flatnonzero(labels == label) for label in range(count)]
-    share, rates = _likeliest(logits, members, factor, max(anywhere, LEAST_RATE))
+    share, rates = _likeliest(logits, members, factor, max(anywhere, LEAST_RATE), tell)
     wrong, likely = np.zeros(len(labels)), labels.copy()
     for label, ids in enumerate(members):
         weights = share[ids] * (rates.pairs[:, label] + rates.anywhere / count)
@@ -163,18 +209,18 @@ def _anywhere(logits: Matrix, labels: Labels) -> tuple[float, float]:
 
 
 def _likeliest(
-    logits: Matrix, members: list[NDArray[np.int64]], factor: float, anywhere: float
+    logits: Matrix, members: list[NDArray[np.int64]], factor: float, anywhere: float, tell: Tell
 ) -> tuple[Matrix, _Rates]:
     """What images are, [n, k], and the rates: by the factor, or a larger one where pairs of classes ask for it.
 
     One class that is often called another looks to a factor alone as if the two overlapped.
     """
     found = []
-    for times in LARGER:
+    for turn, times in enumerate(LARGER):
         share = np.exp(times * factor * logits)
         share /= share.sum(1, keepdims=True)
         seen = _Seen(share, members)
-        rates = _pairs(seen, anywhere)
+        rates = _pairs(seen, anywhere, partial(tell, turn / len(LARGER)))
         worth = _log_likelihood(seen, rates) - _needed(len(members)) / 2 * np.count_nonzero(rates.pairs)
         found.append((worth, share, rates))
     return max(found, key=lambda one: one[0])[1:]
@@ -204,7 +250,7 @@ class _Rates(NamedTuple):
         return np.asarray(1 - self.anywhere - self.pairs.sum(1))
 
 
-def _pairs(seen: _Seen, anywhere: float) -> _Rates:
+def _pairs(seen: _Seen, anywhere: float, poll: Callable[[], None]) -> _Rates:
     """The rates at which one class is called another, those that chance may find dropped, the weakest first."""
     count = seen.share.shape[1]
     needed = _needed(count)
@@ -212,6 +258,7 @@ def _pairs(seen: _Seen, anywhere: float) -> _Rates:
     np.fill_diagonal(pairs, 0.0)
     rates = _Rates(pairs, anywhere)
     for _ in range(ROUNDS):
+        poll()
         for _ in range(STEPS):
             rates = _step(seen, rates)
         gains = _gains(seen, rates)

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import NamedTuple
 
-from core.audits import networks
-from core.audits.auditing import Audit, course_of
+from core.audits import networks, own
+from core.audits.auditing import NONE, OWN, TRAIN, Audit, course_of
 from core.configuration import MODELS
 from core.jobs import estimates
+from core.types import BadRequest
 
 USUAL = 32  # pixels a side that the figures are of
 MOST = 128  # from which on a larger image hardly costs the panel more
@@ -23,6 +24,8 @@ PANEL_FEW, PANEL_MANY = 0.003, (10.0, 0.0013)  # seconds an image; of many, seco
 PLANTING = 2.5  # times the panel
 PROVING = 6.0  # seconds
 ASKING = 1.2  # passes of a training that asking a network about an image costs
+OWN_ASKING, OWN_WAYS = 0.0008, 3  # seconds an image of a ResNet-18 that is brought; ways of asking that are tried
+LABELS = 0.0006  # seconds an image and kind of features, of which a network that is trained here has two
 
 KNOWN = 0.15  # the share of a stage from which on its own pace alone tells its time
 FIRM = 3.0  # seconds of what is done, from which on it tells more of the machine than was known before
@@ -40,26 +43,39 @@ class Stage(NamedTuple):
     seconds: float
 
 
-def stages(images: int, *, side: int = USUAL, planting: bool = False, network: bool = False) -> list[Stage]:
-    """The stages of an audit of so many images, side x side pixels as it looks at them, and what each may take."""
+def stages(
+    images: int, *, side: int = USUAL, planting: bool = False, network: str = NONE, features: bool = False
+) -> list[Stage]:
+    """The stages of an audit of so many images, side x side pixels as it looks at them, and what each may take.
+
+    network: none, train (one is trained on the set) or own (one that is brought is asked). features: whether some are
+    given. BadRequest for another network.
+    """
+    if network not in (NONE, TRAIN, OWN):
+        raise BadRequest(f"network must be {NONE}, {TRAIN} or {OWN}; got {network!r}")
+    asks = network != NONE
     area = (min(side, MOST) / USUAL) ** 2
     panel = area * min(PANEL_FEW * images, PANEL_MANY[0] + PANEL_MANY[1] * images)
-    course = course_of(network, planting)
+    course = course_of(network, planting=planting, features=features)
     told = [
         Stage("reading", 0.0, course.read, READING * images * (side / USUAL) ** 2),
         Stage("looking for copies", course.read, course.copies, COPIES * images * area),
     ]
-    if network:
+    if asks:
         begins, share = course.copies, course.network - course.copies
         told += [
             one._replace(begins=begins + share * one.begins, ends=begins + share * one.ends)
-            for one in _network(images, side)
+            for one in (_network(images, side) if network == TRAIN else [_own(images, side)])
         ]
     told.append(Stage("asking the panel", course.network, course.panel, panel))
+    if asks or features:
+        told.append(
+            Stage("looking for label errors", course.panel, course.labels, LABELS * images * (1 + (network == TRAIN)))
+        )
     if planting:
-        told.append(Stage("planting known triggers", course.panel, 1.0, PLANTING * panel))
-    if network:
-        told.append(Stage("trying what they share", course.panel, 1.0, PROVING))
+        told.append(Stage("planting known triggers", course.labels, course.planting, PLANTING * panel))
+    if asks:
+        told.append(Stage("trying what they share", course.planting, 1.0, PROVING))
     return told
 
 
@@ -80,6 +96,11 @@ def _network(images: int, side: int) -> list[Stage]:
         Stage("training a network on the set", 0.0, 0.8, training),
         Stage("asking the network", 0.8, 1.0, asking),
     ]
+
+
+def _own(images: int, side: int) -> Stage:
+    asked = OWN_ASKING * (images + OWN_WAYS * min(own.TRIED, images)) * (side / USUAL) ** 2
+    return Stage("asking the network", 0.0, 1.0, asked)
 
 
 class Range(NamedTuple):

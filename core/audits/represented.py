@@ -13,14 +13,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from core.audits.asked import Evidence, Memory
 from core.audits.brought import Brought
 from core.audits.finding import Found, listed, nobody, plain
 from core.audits.given import ARRAYS
-from core.detectors import Fault, detect, drawn_by, faults, still, taken
-from core.types import BadRequest, Detection, Features, Ids, Images, Labels, Mask
+from core.detectors import Fault, blocks, faults, still, taken
+from core.store import lies_in, on_disk
+from core.types import BadRequest, Detection, Features, Ids, Labels, Mask
 
 LARGEST = float(np.finfo(np.float32).max)  # beyond it `detect` takes no number
-BLOCK = 10_000  # rows that are looked at together
 TEST = "split-spectral"  # the panel's test on features
 TOLD = 3  # names in a sentence
 FEWEST_PICTURES = 5  # different ones with the same features, from which on that is told
@@ -64,8 +65,7 @@ def represented(brought: Brought, features: Features) -> Represented:
 
 
 def _finite(features: Features) -> Mask:
-    blocks = (features[start : start + BLOCK] for start in range(0, len(features), BLOCK))
-    return np.concatenate([(np.abs(block.astype(np.float64)) <= LARGEST).all(1) for block in blocks])  # not so of NaN
+    return np.concatenate([(np.abs(rows.astype(np.float64)) <= LARGEST).all(1) for _, rows in blocks(features)])
 
 
 def _still(features: Features, labels: Labels) -> bool:
@@ -119,9 +119,9 @@ def _wild(brought: Brought, label: int, rows: Sequence[Fault]) -> Found:
 
 
 def tested(
-    seen: Represented, labels: Labels, ids: Ids, images: Images, level: float
+    brought: Brought, seen: Represented, ids: Ids, memory: Memory, level: float
 ) -> tuple[Features | None, dict[str, Detection]]:
-    """Features of images [m, h, w, 3] ids [m] with labels [m], fit for the panel, and what its test on them says.
+    """Features of a set's labelled images ids [m], fit for the panel, and what its test on them says (`memory`).
 
     Nothing is said of rows that cannot be used; where all can, the panel asks itself.
     """
@@ -131,9 +131,18 @@ def tested(
     features = taken("what has a label", seen.features, ids)
     if usable.all():
         return features, {}
-    with drawn_by(images[usable]):
-        found = detect(TEST, features[usable], labels[usable], None, {"level": level})
-    return np.where(usable[:, None], features, 0), {TEST: _spread(found, labels, usable)}
+    labels, able = brought.labels[ids], np.flatnonzero(usable)
+    rows = taken("what can be used", features, able)
+    found = memory.said(TEST, level, Evidence(labels[able], rows, memory.order(brought.images)[ids[able]]))
+    return _without(features, usable), {TEST: _spread(found, labels, usable)}
+
+
+def _without(features: Features, usable: Mask) -> Features:
+    """Features [m, d] with noughts in the rows that cannot be used; those of a file in another one."""
+    if lies_in(features) is None:
+        return np.where(usable[:, None], features, features.dtype.type(0))
+    rows = (np.where(usable[place, None], some, some.dtype.type(0)) for place, some in blocks(features))
+    return on_disk("what can be used", rows, features.shape, features.dtype)
 
 
 def _spread(found: Detection, labels: Labels, usable: Mask) -> Detection:

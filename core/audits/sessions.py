@@ -89,6 +89,7 @@ class Session:
     def asker(self, images: Images, classes: int) -> Asker:
         """The network, tried on a few images; BadRequest where it takes none such, or has no column a class."""
         taken, told = dict[Layout, Mapping[str, NDArray[Any]]](), ""
+        images = images[: self.graph.shape[0] or None]
         for layout in self.layouts:
             try:
                 taken[layout] = self._run(images, Way(RAW, layout.channels_first), layout, self._relevant())
@@ -131,24 +132,18 @@ class Session:
         return answers if features is None else features, answers
 
     def _run(self, images: Images, way: Way, layout: Layout, names: list[str]) -> dict[str, NDArray[Any]]:
-        """Values for images, by their names; run in batches of the size that the file may fix."""
+        """Values for images, by their names: for as many as the file takes at once, or fewer."""
         pixels = self._pixels(images, way, layout)
         size = self.graph.shape[0] or len(pixels)
-        pieces = [self._run_one(pixels[start : start + size], size, names) for start in range(0, len(pixels), size)]
-        return {
-            name: np.concatenate([piece[place] for piece in pieces])[: len(images)] for place, name in enumerate(names)
-        }
-
-    def _run_one(self, pixels: NDArray[Any], size: int, names: list[str]) -> list[NDArray[Any]]:
-        missing = size - len(pixels)
-        if missing:
+        if missing := size - len(pixels):
             pixels = np.concatenate([pixels, np.repeat(pixels[-1:], missing, axis=0)])
         try:
             found = self.session.run(names, {self.graph.input: pixels})
         except Exception as error:  # as in `opened`
             shape = " x ".join(map(str, pixels.shape[1:]))
             raise BadRequest(f"{self.file} takes no images of {shape}: {_shortened(error)}") from None
-        return [np.atleast_1d(one) if isinstance(one, np.ndarray) else np.empty(size, object) for one in found]
+        values = (np.atleast_1d(one) if isinstance(one, np.ndarray) else np.empty(size, object) for one in found)
+        return {name: one[: len(images)] for name, one in zip(names, values, strict=True)}
 
     def _pixels(self, images: Images, way: Way, layout: Layout) -> NDArray[Any]:
         """Images as the input wants them: size, channels, scaling, order of axes and type."""

@@ -50,21 +50,25 @@ def read(
     tell: Callable[[float], None] = lambda done: None,
     store: Store | None = None,
     cluster: str | None = None,
+    keep_read: bool = True,
 ) -> Brought:
     """Read and decode all images of a set, one broken one for itself; ids are rows of what is returned.
 
     Working size: the size that at least 99% of the images have, where that is at most 224 a side; else a square of
     the median shorter side, from 8 to 224, to which shorter sides are averaged over areas and the middle is cut out.
     side: another square, 8 to 1,024 pixels. tell: is told how far it is, 0 to 1, and may raise to end it. store: where
-    what was read is kept, by default the user's; what was read before is not read again (core.audits.known). cluster:
-    the address of a Ray cluster, with options (core.clusters.places), whose nodes read the files of a set that lies at
-    the same path for all. BadRequest as `recognise`, where no image can be read, where all would not fit into the
-    memory that is free, and where there is no such cluster.
+    what was read is kept, by default the user's; what was read before is not read again (core.audits.known). keep_read:
+    False where nobody will look at this path again, so that nothing is. cluster: the address of a Ray cluster, with
+    options (core.clusters.places), whose nodes read the files of a set that lies at the same path for all. BadRequest
+    as `recognise`, where no image can be read, where all would not fit into the memory that is free, and where there is
+    no such cluster.
     """
     place, store = Path(os.path.expanduser(path)), store or Store()
     where = None if cluster is None else clusters.place(cluster)
+    if where is not None and not keep_read:
+        raise BadRequest("what a cluster reads comes here by way of the store and is kept there; say keep_read=True")
     found = found_at(place)
-    shelf = shelf_of(store, str(place))
+    shelf = shelf_of(store, str(place)) if keep_read else None
     elsewhere = None if where is None else _spread(where, found, place, shelf, store)
 
     def heard(done: float) -> None:

@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+import PIL
+
 from core.audits import blocks
 from core.audits.found import Fault, Stamp
 from core.audits.known import BLOCK_BYTES, BLOCK_ROWS, PIXELS, VARIABLE, Heads, Rows
-from core.clusters import Place, connected, seen_by_all, stop
-from core.store import Share, Shelf, Store, home
+from core.clusters import Place, connected, reason, seen_by_all, stop
+from core.store import Share, Shelf, Store
 from core.types import BadRequest, PoisonscopeError
 
 POLL = 0.5  # seconds between looks at the tasks
@@ -85,7 +87,7 @@ class Spread:
         with connected(self.where) as ray, seen_by_all(self.store) as token:
             node = {
                 "source": self.source, "share": self.where.share, "token": token, "store": str(self.store.folder),
-                "shelf": self.shelf.folder.name, "most": self.shelf.most, "home": str(home.home()),
+                "shelf": self.shelf.folder.name, "most": self.shelf.most, "pillow": PIL.__version__,
             }  # fmt: skip
             task = ray.remote(work).options(num_cpus=self.where.cpus, max_retries=self.where.retries)
             running = {task.remote(json.dumps({**node, **one})): number for number, one in enumerate(asked)}
@@ -103,8 +105,7 @@ def _outcome(ray: Any, task: Any) -> Any:
     try:
         said = json.loads(ray.get(task))
     except ray.exceptions.RayError as error:  # its nodes died, once too often, or its process did
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise PoisonscopeError(f"the cluster could not read it: {lines[0]}; what was read is kept") from None
+        raise PoisonscopeError(f"the cluster could not read it: {reason(ray, error)}; what was read is kept") from None
     if "error" in said:
         raise BadRequest(said["error"])
     return said["found"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.audits.asking import BATCH, RAW, SCALINGS, Asker, Way, array, scaled
+from core.audits.asking import RAW, SCALINGS, Asker, Way, array, scaled
 from core.audits.found import some
 from core.configuration import MODELS, reading
 from core.store import in_words
@@ -66,7 +66,7 @@ class Weights:
 
         try:
             with devices.settled(device), torch.inference_mode():
-                parts = memory.in_batches(len(images), BATCH, device, look)
+                parts = memory.in_batches(len(images), len(images), device, look)
         finally:
             hook.remove()
         return np.concatenate([one for one, _ in parts]), np.concatenate([one for _, one in parts])

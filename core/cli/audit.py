@@ -82,7 +82,7 @@ def audit(
 
     for folder in (to, clean, flagged):
         check_target(folder)
-    audits.check_apart(clean, flagged)
+    audits.check_apart(clean, flagged, to)
     if retrain and network != "train":
         raise BadRequest("--retrain compares two networks that are trained here; say --network train, too")
     if (output is not None or layer is not None) and network in ("none", "train"):

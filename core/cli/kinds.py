@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from core.detectors import free_memory
 from core.types import BadRequest
 
+LARGE = 64 * 2**20  # bytes from which on features are read where they are looked at, from a file on the disk
+BLOCK = 2**24  # bytes of a file that are read together
 KINDS = "a .npy, .npz, .safetensors or Parquet file"
 _FOREIGN = (
     ((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf", b"Rar!"), "is compressed: unpack it first"),

@@ -13,13 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from core.cli.kinds import check_room
+from core.cli import kinds
 from core.store import on_disk
 from core.types import BadRequest
 
 LABELS = ("labels", "label")
-LARGE = 64 * 2**20  # bytes from which on features are read in blocks, and kept on the disk
-BLOCK = 2**24  # bytes that are read together
 BUFFER = 2**17  # bytes of a column that are read together; without one, all that a row group has of it
 NO_FEATURES = frozenset(("id", "ids", "index", "idx", "row", "fold", "split", "target", "class", "y"))
 OF_PANDAS = "__index_level_"  # how pandas calls an index that it writes as a column
@@ -32,9 +30,9 @@ def read(path: Path, name: str | None, wanted: str) -> NDArray[Any]:
         held = file.metadata
         # Lists have their length in the data only; the pages' sizes tell what they take.
         size = max(_pages(held, set(columns)), 8 * len(columns) * held.num_rows)
-        if wanted == "features" and size >= LARGE:
-            return _in_blocks(file, columns, path, max(1, BLOCK * held.num_rows // size))
-        check_room(path, 2 * size)
+        if wanted == "features" and size >= kinds.LARGE:
+            return _in_blocks(file, columns, path, max(1, kinds.BLOCK * held.num_rows // size))
+        kinds.check_room(path, 2 * size)
         table = file.read(columns=columns)
     if wanted == "labels":
         return _labels(table.column(0), f"{path}:{columns[0]}")
@@ -155,8 +153,8 @@ def _numbers(table: Any, path: Path, part: str) -> NDArray[Any]:
             raise BadRequest(f"{path}:{name} must hold numbers or lists of numbers, got {column.type}")
         if column.null_count:
             raise BadRequest(f"{path}:{name} has {column.null_count:,} empty cells{part}; features must be numbers")
-    kinds = [np.dtype(column.type.to_pandas_dtype()) for column in table.columns]
-    matrix = np.empty((table.num_rows, table.num_columns), np.result_type(np.float32, *kinds))
+    types = [np.dtype(column.type.to_pandas_dtype()) for column in table.columns]
+    matrix = np.empty((table.num_rows, table.num_columns), np.result_type(np.float32, *types))
     for place, column in enumerate(table.columns):
         matrix[:, place] = column.to_numpy()
     return matrix

@@ -17,16 +17,15 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from core.cli import kinds
 from core.cli.kinds import KINDS, Place, check_room, kind_of, place
 from core.store import in_words, on_disk
 from core.types import BadRequest
 
-BLOCK = 2**24  # bytes of a packed array that are read together
 DTYPES = {  # of .safetensors, by its own names
     "F64": np.float64, "F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32, "I16": np.int16,
     "I8": np.int8, "U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8, "BOOL": np.bool_,
 }  # fmt: skip
-MAPPED = 64 * 2**20  # bytes from which an array stays in its file and is read where it is looked at
 
 
 def read(given: str | Path, wanted: str) -> NDArray[Any]:
@@ -63,7 +62,7 @@ def _from_npy(path: Path) -> NDArray[Any]:
     size = path.stat().st_size
     with path.open("rb") as file:
         _check_header(path, file, size)
-    if size < MAPPED:
+    if size < kinds.LARGE:
         loaded: NDArray[Any] = np.load(path, allow_pickle=False)
         return loaded
     return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
@@ -113,7 +112,7 @@ def _from_archive(where: Place, wanted: str) -> NDArray[Any]:
         member = members[names.index(_chosen(where, names, wanted))]
         with archive.open(member) as file:
             header = _check_header(f"{where.path}:{member.filename[:-4]}", file, member.file_size)
-            if wanted == "features" and header.size >= MAPPED and not header.fortran and header.shape:
+            if wanted == "features" and header.size >= kinds.LARGE and not header.fortran and header.shape:
                 return on_disk(where, _blocks(file, header), header.shape, header.dtype)
             check_room(where, header.size)
         with archive.open(member) as file:
@@ -125,7 +124,7 @@ def _blocks(file: IO[bytes], header: _Header) -> Iterator[NDArray[Any]]:
     """The rows of an array of which the header has been read, in blocks of 16 MB."""
     left = header.size
     while left:
-        block = file.read(min(left, BLOCK // header.dtype.itemsize * header.dtype.itemsize))
+        block = file.read(min(left, kinds.BLOCK // header.dtype.itemsize * header.dtype.itemsize))
         if not block:
             raise EOFError
         left -= len(block)
@@ -161,6 +160,6 @@ def _from_safetensors(where: Place, wanted: str) -> NDArray[Any]:
         raise BadRequest(f"{where.path}:{name} holds {told['dtype']}, which NumPy has not; save it as float32")
     start, shape, dtype = 8 + length + told["data_offsets"][0], tuple(told["shape"]), DTYPES[told["dtype"]]
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    if size >= MAPPED:
+    if size >= kinds.LARGE:
         return np.asarray(np.memmap(where.path, dtype, "r", start, shape))
     return np.fromfile(where.path, dtype, math.prod(shape), offset=start).reshape(shape)

@@ -102,6 +102,13 @@ def seen_by_all(store: Store) -> Iterator[str]:
         token.unlink(missing_ok=True)
 
 
+def reason(ray: Any, error: BaseException) -> str:
+    """Why a task came to nothing, in Ray's words on one line: its nodes died, once too often, or its process did."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    raised = isinstance(error, ray.exceptions.RayTaskError)  # by the node, before our code could catch it
+    return lines[-1 if raised else 0]
+
+
 def stop(ray: Any, tasks: Sequence[Any]) -> None:
     """Interrupt tasks, so that they put their things away; end those that do not."""
     left = list(tasks)

@@ -9,6 +9,7 @@ from .labels import Labelled as Labelled
 from .labels import as_labels as as_labels
 from .labels import natural as natural
 from .lots import drawn_by as drawn_by
+from .members import blocks as blocks
 from .members import taken as taken
 from .plain import Fault as Fault
 from .plain import faults as faults
@@ -20,5 +21,6 @@ from .planting import grown as grown
 from .scoring import EVIDENCE as EVIDENCE
 from .scoring import detect as detect
 from .spectral import top_singular as top_singular
+from .split import by_content as by_content
 from .views import reduced as reduced
 from .views import view as view

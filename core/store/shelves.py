@@ -82,9 +82,13 @@ class Shelf:
             self.store.delete(stage, key)
 
     def room(self, size: int) -> bool:
-        """Whether so many bytes more may be written; other shelves go for them."""
+        """Whether so many bytes more may be written; other shelves go for them. Where not, `trouble` says why."""
         if self._left is None or size > self._left:
-            self._left = self._made(size)
+            try:
+                self._left = self._made(size)
+            except OSError as error:  # a folder that cannot be made or looked at
+                self.trouble = f"{self.folder}: {error.strerror or error}"
+                return False
         if size > self._left:
             self.trouble = f"what is kept of sets may take {self.most / 1e9:g} GB, and the disk shall not be full"
             return False

@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from core.clusters import Place, connected, place, seen_by_all, stop
+from core.clusters import Place, connected, place, reason, seen_by_all, stop
 from core.configuration import Cell, Sweep, cell_key, stages
 from core.store import Share, Store, home
 from core.sweeps.node import PARTS, measure_cell
@@ -160,10 +160,8 @@ class _Driver:
         """What went wrong with a cell, or None and the cell is in the store."""
         try:
             said = self.ray.get(task)
-        except self.ray.exceptions.RayError as error:  # its nodes died, once too often, or its process did
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            raised = isinstance(error, self.ray.exceptions.RayTaskError)  # by the node, before our code could catch it
-            return PoisonscopeError(f"the cluster could not do it: {lines[-1 if raised else 0]}")
+        except self.ray.exceptions.RayError as error:
+            return PoisonscopeError(f"the cluster could not do it: {reason(self.ray, error)}")
         if said is not None:
             return PoisonscopeError(said)
         if self.share is not None:

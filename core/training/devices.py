@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from core.configuration import reading
+from core.training.threads import cores
 from core.types import BadRequest
 
 MOST_THREADS = 4_096  # that anybody can mean
@@ -58,13 +59,6 @@ def first_line(error: BaseException) -> str:
     """The first line of what torch says, which may be pages, without its full stop."""
     lines = str(error).strip().splitlines()
     return lines[0].strip().rstrip(".") if lines else type(error).__name__
-
-
-def cores() -> int:
-    """The CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def threads() -> int:

@@ -1,4 +1,4 @@
-"""How torch's threads share the cores with others; to be said before torch is loaded."""
+"""The cores, and how torch's threads share them with others; to be said before torch is loaded."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import os
 
 SPINS = "10000"  # some microseconds
 SETTINGS = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+
+
+def cores() -> int:
+    """The CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def share_cores() -> None:

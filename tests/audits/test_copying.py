@@ -12,6 +12,8 @@ from PIL import Image
 
 import core
 from core import audits
+from core.audits import copying
+from core.audits import folders as core_folders
 from core.audits.copying import copy
 from core.types import BadRequest
 
@@ -49,6 +51,35 @@ def test_class_folders_are_parted_byte_for_byte_and_stay_as_they_are(tmp_path: P
     again = audits.read(tmp_path / "copy" / "clean")
     assert again.classes == ("cat", "dog", "dog_deep")
     assert len(again) == 3
+
+
+def test_of_what_is_not_copied_nothing_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    brought = audits.read(folders(tmp_path / "set"))
+    opened: list[str] = []
+    real = core_folders.opened
+    monkeypatch.setattr(core_folders, "opened", lambda path: (opened.append(Path(path).name), real(path))[1])
+    row = brought.names.index("dog/1.png")
+    assert copying.copy_some(brought, np.array([row]), tmp_path / "copy") == ["dog/1.png"]
+    assert opened == ["1.png"]
+    (tmp_path / "set" / "dog" / "deep" / "1.png").unlink()
+    (tmp_path / "set" / "cat" / "broken.png").unlink()
+    with pytest.raises(BadRequest, match="has changed since it was read"):
+        audits.original(brought, len(brought) - 1)
+
+
+def test_folders_of_copies_and_of_what_tells_of_them_are_apart(tmp_path: Path) -> None:
+    clean, flagged, to = tmp_path / "clean", tmp_path / "flagged", tmp_path / "told"
+    (tmp_path / "link").symlink_to(clean)
+    audits.check_apart(clean, flagged, to)
+    audits.check_apart(to / "clean", None, to)
+    for first, second in ((clean, clean / "a"), (clean / "a", clean), (clean, tmp_path / "link" / "a")):
+        with pytest.raises(BadRequest, match="two copies need two folders"):
+            audits.check_apart(first, second)
+    for inside in (clean, clean / "told", tmp_path / "link" / "told"):
+        with pytest.raises(BadRequest, match=r"a copy needs a folder of its own; .* lies in"):
+            audits.check_apart(clean, flagged, inside)
+    with pytest.raises(BadRequest, match="a copy needs a folder of its own"):
+        audits.check_apart(None, flagged, flagged)
 
 
 def test_a_file_is_had_as_it_lies_there_or_told_to_be_another(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,10 +15,11 @@ import pytest
 
 import core
 from core import audits, datasets
-from core.audits import mislabelled, noise
+from core.audits import mislabelled, noise, represented
 from core.audits.finding import Judged
 from core.audits.given import given
 from core.configuration import DatasetConfig
+from core.detectors import members
 from core.types import Detection, Finding
 from tests.detectors import planted
 from tests.detectors.pictures import photographs
@@ -134,6 +137,60 @@ def test_a_class_named_by_features_alone_is_not_accused_where_one_confusion_expl
     assert mislabelled.spared(brought, judged("split-spectral"), unsure).flagged.sum() == 30, "they look like dogs"
 
 
+def test_they_are_looked_for_once_where_what_is_flagged_has_another_reason(
+    photos: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels, marked = moved(10, 0, 1)[0], photos.copy()
+    marked[np.flatnonzero(TRUE == 3)[:14], 12:14, 12:14] = (255, 255, 0)
+    judged, count = noise.judged, list[int]()
+    monkeypatch.setattr(noise, "judged", lambda seen, *rest: (count.append(len(seen)), judged(seen, *rest))[1])
+    told = core.audit(marked, named(labels), features=features())
+    assert told.named == ("dog",)
+    assert len(of(told, "labels")) == 1
+    assert count == [len(TRUE) - 14], "without what the panel flags"
+
+
+def test_a_cancel_ends_the_search_on_its_way(photos: np.ndarray) -> None:
+    heard: list[float] = []
+
+    def tell(done: float, of: str) -> None:
+        if of == "looking for label errors":
+            heard.append(done)
+            if len(heard) == 4:
+                raise core.Cancelled("enough")
+
+    with pytest.raises(core.Cancelled, match="enough"):
+        core.audit(photos, named(moved(12, 0, 3)[0]), features=features(), tell=tell)
+    assert heard == sorted(set(heard))
+
+
+def test_features_in_a_file_are_looked_at_in_blocks(
+    own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count, width = 20_000, 1_024
+    held = np.random.default_rng(1).normal(size=(count, width)).astype(np.float32)
+    held[7], held[:, 3] = np.nan, 0.1
+    np.save(tmp_path / "features.npy", held)
+    brought = given(np.zeros((count, 4, 4, 3), np.uint8), np.arange(count) % 10)
+    seen: list[np.ndarray] = []
+
+    def judged(view: np.ndarray, labels: np.ndarray, *_: object) -> noise.Moved:
+        seen.append(noise.points_of(view))
+        return noise.Moved(np.zeros(len(labels)), labels, 0.0)
+
+    monkeypatch.setattr(noise, "judged", judged)
+    monkeypatch.setattr(members, "FETCHED", 2**24)  # by the faults: 128 MB elsewhere
+    tracemalloc.start()
+    mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
+    mislabelled.doubts(brought, represented.represented(brought, mapped))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < held.nbytes, "of 82 MB never all were in memory"
+    mislabelled.doubts(brought, represented.represented(brought, held))
+    assert seen[0].shape == (count - 1, noise.WIDEST)
+    assert np.allclose(seen[0], seen[1], atol=1e-8)
+
+
 def test_features_that_do_not_know_the_classes_are_not_asked(photos: np.ndarray) -> None:
     seen = np.random.default_rng(0).normal(size=(len(TRUE), 12))
     told = core.audit(photos, named(TRUE), features=seen)
@@ -202,7 +259,7 @@ def test_copies_are_not_asked_of_their_copies() -> None:
     same = list(marks)
     for row in lonely:
         same[row] = marks[lonely[0]]
-    apart, together = (noise.out_of_sample(seen, labels, one)[lonely, 3] for one in (marks, same))
+    apart, together = (noise.out_of_sample(noise.points_of(seen), labels, one)[lonely, 3] for one in (marks, same))
     assert apart.min() > together.max() or together.min() == apart.min() == 0.0
     assert len(np.unique(together)) == 1, "one fit for all of them"
 

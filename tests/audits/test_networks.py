@@ -12,7 +12,9 @@ import pytest
 import core
 from core import audits, datasets
 from core.audits import networks, proving
+from core.audits.given import given
 from core.configuration import DatasetConfig
+from core.store import Store
 from core.types import BadRequest, Images
 
 TARGET, PLANTED = "three", 24
@@ -68,7 +70,7 @@ def poisoned(planted: tuple[Images, list[str]], one_home: Path, heard: list[tupl
 def test_what_is_told_on_the_way_is_what_the_outlook_knows(
     poisoned: audits.Audit, heard: list[tuple[float, str]]
 ) -> None:
-    known = {one.of: one for one in audits.stages(len(poisoned.brought), network=True)}
+    known = {one.of: one for one in audits.stages(len(poisoned.brought), network="train")}
     assert list(dict.fromkeys(of for _, of in heard)) == [of for of in known if of != "reading"] + ["done"]
     assert all(known[of].begins <= done <= known[of].ends for done, of in heard if of != "done")
     assert heard == sorted(heard, key=lambda word: word[0])
@@ -158,6 +160,19 @@ def test_a_network_that_is_not_believed_is_not_asked(
     (found,) = [one for one in told.findings if one.cause == "backdoor"]
     assert found.proof is None
     assert found.classes == (TARGET,), "the images say so all the same"
+
+
+def test_who_waits_for_another_training_of_the_set_can_be_cancelled(
+    planted: tuple[Images, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    monkeypatch.setattr(networks, "_key", lambda *_: "a" * 64)
+
+    def tell(done: float, of: str) -> None:
+        raise core.Cancelled(f"enough of {of}")
+
+    with store.lock("model", "a" * 64), pytest.raises(core.Cancelled, match="enough of training a network on the set"):
+        networks.trained(given(*planted), tell, store=store)
 
 
 def test_it_is_believed_only_clearly_above_the_commonest_label() -> None:

@@ -106,11 +106,27 @@ def test_a_word_that_is_not_known_harms_nothing(clock: Clock) -> None:
 
 
 def test_more_to_do_takes_longer() -> None:
-    def whole(images: int, **asked: bool | int) -> float:
+    def whole(images: int, **asked: bool | int | str) -> float:
         return sum(one.seconds for one in audits.stages(images, **asked))
 
-    assert whole(1_000) < whole(10_000) < whole(10_000, network=True) < whole(10_000, network=True, planting=True)
+    assert whole(1_000) < whole(10_000) < whole(10_000, network="train") < whole(10_000, network="train", planting=True)
     assert whole(1_000) < whole(1_000, side=224)
+    assert whole(1_000) < whole(1_000, features=True) < whole(1_000, network="own") < whole(1_000, network="train")
+
+
+def test_a_network_is_none_trained_or_ones_own() -> None:
+    for network in ("mine.onnx", True):
+        with pytest.raises(core.BadRequest, match=f"network must be none, train or own; got '?{network}"):
+            audits.stages(100, network=network)
+
+
+def test_no_part_of_an_audit_takes_back_what_another_has_told() -> None:
+    for network in ("none", "train", "own"):
+        for planting in (False, True):
+            told = audits.stages(5_000, network=network, planting=planting, features=True)
+            assert told[0].begins == 0.0
+            assert all(one.begins < one.ends <= 1.0 for one in told)
+            assert all(one.ends <= following.begins + 1e-9 for one, following in pairwise(told))
 
 
 def test_every_word_of_an_audit_is_foreseen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

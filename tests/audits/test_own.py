@@ -52,6 +52,22 @@ def test_scaling_and_order_of_classes_are_found_by_the_labels(
         audits.retrained(told, lambda done, of: None)
 
 
+def test_what_is_told_on_the_way_is_foreseen_of_ones_own_network_too(
+    digits: tuple[Images, list[str]], resnet: nn.Module, saved: Saved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core.control, "PLANTED", ("patch",))
+    monkeypatch.setattr(core.control, "SHARES", (0.3,))
+    heard: list[tuple[float, str]] = []
+    core.audit(
+        *digits, network=saved(resnet.state_dict()), planting=True, tell=lambda done, of: heard.append((done, of))
+    )
+    known = {one.of: one for one in audits.stages(len(digits[0]), network="own", planting=True)}
+    foreseen = [of for of in known if of not in ("reading", "trying what they share")]  # nothing is planted
+    assert list(dict.fromkeys(of for _, of in heard)) == [*foreseen, "done"]
+    assert all(known[of].begins <= done <= known[of].ends for done, of in heard if of != "done")
+    assert heard == sorted(heard, key=lambda word: word[0])
+
+
 def test_a_network_of_this_program_is_asked_with_pixels_as_they_are(
     digits: tuple[Images, list[str]], saved: Saved
 ) -> None:

@@ -11,7 +11,8 @@ import textwrap
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from PIL import Image
 
 import core
 from core import audits
-from core.audits import asked, decoding, folders, known, pixels, stamps
+from core.audits import asked, auditing, decoding, folders, known, pixels, stamps
 from core.store import Store, shelves
 from core.types import BadRequest, PoisonscopeError
 from tests.audits.made import laid_out, picture, planted, tarred, zipped
@@ -89,6 +90,18 @@ def test_nothing_is_opened_again(set_of_files: Path, work: Counter[str]) -> None
     assert same(first, again)
     assert again.sentences[-1] == "40 of 40 images were read before, and not again."
     assert again.sentences[:-1] == first.sentences
+
+
+def test_a_set_is_the_same_by_whatever_path(
+    set_of_files: Path, work: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = audits.read(set_of_files)
+    work.clear()
+    (link := set_of_files.parent / "link").symlink_to(set_of_files)
+    for folder, path in ((set_of_files.parent, "set"), (set_of_files / "a", ".."), ("/", link)):
+        monkeypatch.chdir(folder)
+        assert same(first, replace(audits.read(path), source=first.source))
+    assert not work
 
 
 @pytest.mark.parametrize("kind", KEPT)
@@ -206,7 +219,7 @@ def test_what_was_read_before_a_cancel_is_not_read_again(
     work.clear()
     found = audits.read(path)
     lost = work["seen"] - (120 - done)
-    assert 0 <= lost <= 2 * 4 * (decoding._threads() + 1), "what was being decoded"
+    assert 0 <= lost <= 2 * 4 * (decoding.AT_ONCE + 1), "what was being decoded"
     assert work["size_of"] == 0
     (tmp_path / "elsewhere").mkdir()
     assert same(found, audits.read(path, store=Store(tmp_path / "elsewhere")))
@@ -306,14 +319,29 @@ def test_a_full_disk_ends_nothing(
 
 
 def test_a_store_that_cannot_be_written_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(*_: Any, **__: Any) -> None:
-        raise PoisonscopeError("no room to write")
+    path = planted(tmp_path / "photos")
+    for trouble in (PoisonscopeError("no room to write"), OSError(5, "Input/output error")):
 
-    monkeypatch.setattr(Store, "write", write)
-    told = core.audit(planted(tmp_path / "photos"))
-    assert told.named == ("cat",)
-    assert any("no room to write" in one for one in told.brought.sentences)
-    assert any("not all that was found is kept for a second look: no room to write" in one for one in told.notes)
+        def write(*_: Any, trouble: Exception = trouble, **__: Any) -> None:
+            raise trouble
+
+        monkeypatch.setattr(Store, "write", write)
+        told = core.audit(path)
+        assert told.named == ("cat",)
+        assert any(str(trouble) in one for one in told.brought.sentences)
+        assert any(f"not all that was found is kept for a second look: {trouble}" in one for one in told.notes)
+
+
+def test_a_shelf_that_cannot_be_looked_at_has_no_room_and_says_why(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def usage(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(shelves.shutil, "disk_usage", usage)
+    shelf = shelves.Shelf(Store(), "a" * 64, 1e9)
+    assert not shelf.room(1)
+    assert shelf.trouble.endswith(": Permission denied")
 
 
 def test_how_much_is_kept_can_be_said(
@@ -356,6 +384,39 @@ def test_the_same_images_and_labels_are_not_judged_again(tmp_path: Path, monkeyp
     monkeypatch.setattr(asked, "detect", lambda name, *rest: (before.append(rest[-1]), detect(name, *rest))[1])
     core.audit(path, features=features)
     assert set(before[0]) == {"repeats", "mirror", "image-spectral"}, "the parts that see the images alone are known"
+
+
+def test_pixels_are_looked_through_once_for_all_that_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, looked = planted(tmp_path / "photos"), Counter[str]()
+
+    def counted(name: str, real: Callable[[Any], Any], array: Any) -> Any:
+        looked[name] += array.ndim == 4
+        return real(array)
+
+    for name in ("fingerprint", "by_content"):
+        monkeypatch.setattr(asked, name, partial(counted, name, getattr(asked, name)))
+    count = core.audit(path).brought.listed
+    assert looked == {"fingerprint": 1}
+    looked.clear()
+    features = np.random.default_rng(0).normal(size=(count, 4)).astype(np.float32)
+    features[:3] = np.nan
+    core.audit(path, features=features)
+    assert looked == {"fingerprint": 1, "by_content": 1}
+
+
+def test_a_cancel_ends_the_search_for_copies_on_its_way(tmp_path: Path) -> None:
+    heard: list[float] = []
+
+    def tell(done: float, of: str) -> None:
+        if of == "looking for copies":
+            heard.append(done)
+            if len(heard) == 3:
+                raise Enough
+
+    with pytest.raises(Enough):
+        core.audit(planted(tmp_path / "photos"), tell=tell)
+    assert heard == sorted(heard)
+    assert heard[-1] < auditing.course_of("none").copies
 
 
 def test_the_bar_moves_evenly_and_the_panel_can_be_cancelled_and_what_was_read_is_kept(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from core.detectors import detect, drawn_by, lots
+from core.detectors import by_content, detect, drawn_by
 from core.detectors.lots import drawn
 
 GENERATOR = np.random.default_rng(5)
@@ -17,7 +16,7 @@ ROUNDED = FEATURES * (1 + 1e-6 * GENERATOR.normal(size=FEATURES.shape)).astype(n
 
 
 def test_rounding_draws_nothing() -> None:
-    with drawn_by(IMAGES):
+    with drawn_by(by_content(IMAGES)):
         first, second = (detect("split-spectral", features, LABELS) for features in (FEATURES, ROUNDED))
     assert np.allclose(first.scores, second.scores, atol=1e-3)
     assert first.class_statistic.argmax() == 1
@@ -27,18 +26,7 @@ def test_rounding_draws_nothing() -> None:
 
 
 def test_it_ends_and_speaks_of_these_rows_alone() -> None:
-    with drawn_by(IMAGES):
+    with drawn_by(by_content(IMAGES)):
         assert drawn(len(IMAGES)) is not None
         assert drawn(len(IMAGES) - 1) is None
     assert drawn(len(IMAGES)) is None
-
-
-def test_images_are_read_once_and_only_where_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[int] = []
-    monkeypatch.setattr(lots, "by_content", lambda images: (read.append(len(images)), np.arange(len(images)))[1])
-    with drawn_by(IMAGES):
-        detect("spectral", FEATURES, LABELS)
-        drawn(len(IMAGES) - 1)
-        assert read == []
-        assert [drawn(len(IMAGES)) is not None for _ in range(3)] == [True] * 3
-        assert read == [len(IMAGES)]

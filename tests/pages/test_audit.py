@@ -229,6 +229,15 @@ def test_an_upload_is_read_from_the_disk_and_nothing_stays_there(
     assert not list(spool.iterdir())
 
 
+def test_of_an_upload_nothing_is_kept_that_nobody_can_ask_for_again(tmp_path: Path, own_home: Path) -> None:
+    file = io.BytesIO(zipped(tmp_path / "photos.zip", made.CLASSES).read_bytes())
+    file.name, file.size = "photos.zip", len(file.getvalue())
+    found = upload.audit(file, kept.Wish(False, False), lambda done, of: None)
+    assert len(found.brought) == 8
+    assert (own_home / "store" / "scores").is_dir(), "what was said is found by the images themselves"
+    assert not (own_home / "store" / "shelves").exists()
+
+
 def test_the_server_takes_as_much_as_the_field_promises() -> None:
     settings = tomllib.loads((APP.parent / ".streamlit" / "config.toml").read_text("utf-8"))
     assert settings["server"]["maxUploadSize"] == upload.LARGEST

@@ -17,7 +17,7 @@ from core import audits
 from core.audits import Audit, Witness
 from core.types import BadRequest
 from pages.parts.audit import bring, kept, mine
-from pages.parts.audit.kept import Mine, Wish
+from pages.parts.audit.kept import Kept, Mine, Wish
 from tests.audits import graphs
 from tests.audits.made import laid_out, picture
 from tests.hostile import Page
@@ -54,20 +54,9 @@ def fields(app: AppTest) -> list[str]:
     return [one.key for one in app.text_input if one.key in (mine.PATH, mine.ARCHITECTURE, mine.OUTPUT)]
 
 
-def witness(*brought: str | None, trained: bool = False) -> Witness:
+def witness(trained: bool = False) -> Witness:
     attributions = NOTHING if trained else None
-    return Witness(
-        "the network",
-        IDS,
-        NOTHING,
-        attributions,
-        IDS % 2,
-        IDS % 2,
-        (8, 8),
-        0.0,
-        lambda images: NOTHING,
-        brought=brought,
-    )
+    return Witness("the network", IDS, NOTHING, attributions, IDS % 2, IDS % 2, (8, 8), 0.0, lambda images: NOTHING)
 
 
 def test_it_asks_for_what_the_kind_of_file_leaves_open(screen: Callable[[], AppTest]) -> None:
@@ -92,10 +81,11 @@ def test_the_network_is_asked_and_said_and_another_output_is_another_wish(
 ) -> None:
     asked: list[dict[str, Any]] = []
     found = core.audit(pictures)
+    (tmp_path / "a.onnx").touch()
 
     def audit(*_: object, tell: object, planting: bool, **settings: Any) -> Audit:
         asked.append(settings)
-        return replace(found, network=witness(*settings.values()))
+        return replace(found, network=witness())
 
     monkeypatch.setattr(core, "audit", audit)
     app = screen()
@@ -131,18 +121,25 @@ def test_what_cannot_be_asked_is_one_sentence(screen: Callable[[], AppTest], tmp
 
 
 def test_a_wish_knows_what_an_audit_has_done(pictures: Path, tmp_path: Path) -> None:
-    bare = core.audit(pictures)
+    told, listing = core.audit(pictures), audits.recognise(pictures)
+    (tmp_path / "a.onnx").write_bytes(b"first")
     own = Mine(str(tmp_path / "a.onnx"), "resnet18", None)
-    path = str(audits.allowed(str(tmp_path / "a.onnx")))
-    asked = replace(bare, network=witness(path, "resnet18", None))
-    trained = replace(bare, network=witness(trained=True))
+
+    def of(network: Witness | None, mine: Mine | None = None) -> Kept:
+        asked = None if mine is None else mine.identity
+        return Kept(("path", str(pictures)), listing, replace(told, network=network), mine=asked)
+
+    bare, asked, trained = of(None), of(witness(), own), of(witness(trained=True))
     train, ask = Wish(False, True), Wish(False, True, own)
     assert [train.without(one) for one in (None, bare, asked, trained)] == [True, True, True, False]
     assert [ask.without(one) for one in (None, bare, asked, trained)] == [True, True, False, True]
     assert Wish(False, False, own._replace(architecture="vit_b_16")).without(asked)
     assert not Wish(False, False).without(asked)
+    (tmp_path / "a.onnx").write_bytes(b"another network")
+    assert Wish(False, False, own).without(asked), "its file has changed"
     elsewhere = Wish(False, False, own._replace(path="\0"))
     assert elsewhere.without(asked)
+    assert elsewhere.without(of(witness(), elsewhere.mine)), "what cannot be asked was not asked"
     with pytest.raises(BadRequest, match="must lie below"):
         _ = elsewhere.settings
     assert kept.Wish(True, True).settings == {"planting": True, "network": "train"}

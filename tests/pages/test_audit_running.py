@@ -154,7 +154,7 @@ def test_a_cancel_is_heard_and_it_can_be_asked_for_again(open_screen: Open, plan
     assert cancel_button(app)[0].disabled
     held.may.set()
     ended(app)
-    assert "It was cancelled. What was read and trained of it is kept" in said(app)
+    assert "It was cancelled. Asked for again, it goes on from what is kept of it." in said(app)
     assert held.told.verdict not in said(app)
     assert not cancel_button(app)
     app.button(key="audit now").click().run()

@@ -6,6 +6,7 @@ and all tabs together have no more audits than a shelf of the server holds: the 
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ import streamlit as st
 from markupsafe import Markup
 
 from core import PoisonscopeError, audits
-from core.audits import Audit, Listing, Range, Retrained, Witness
+from core.audits import Audit, Listing, Range, Retrained
 from pages.parts.audit.background import Owner, Tell
 
 LOOKED, AUDITED = "audit looked", "audit kept"  # in session state
@@ -41,12 +42,15 @@ class Mine(NamedTuple):
         network = str(audits.allowed(self.path))
         return {"network": network, "architecture": self.architecture, "output": self.output}
 
-    def asked(self, network: Witness) -> bool:
-        """Whether it is the network that an audit has asked."""
+    @property
+    def identity(self) -> tuple[Any, ...] | None:
+        """What tells it from all others, and from what its file held before; None where it cannot be asked."""
         try:
-            return network.brought == tuple(self.settings.values())
-        except PoisonscopeError:
-            return False
+            settings = self.settings
+            state = os.stat(settings["network"])
+        except (PoisonscopeError, OSError):
+            return None
+        return *settings.values(), state.st_size, state.st_mtime_ns
 
 
 class Wish(NamedTuple):
@@ -57,17 +61,23 @@ class Wish(NamedTuple):
     mine: Mine | None = None
 
     @property
+    def kind(self) -> str:
+        """Which network is asked, as `audits.stages` has it."""
+        return "own" if self.mine is not None else "train" if self.network else "none"
+
+    @property
     def settings(self) -> dict[str, Any]:
         """As `core.audit` has them."""
-        asked = {"network": "train" if self.network else "none"} if self.mine is None else self.mine.settings
+        asked = {"network": self.kind} if self.mine is None else self.mine.settings
         return {"planting": self.planting, **asked}
 
-    def without(self, told: Audit | None) -> bool:
+    def without(self, found: Kept | None) -> bool:
         """Whether an audit, or none, has not done all of it."""
-        if told is None or (self.planting and told.control is None and told.judged is not None):
+        told = None if found is None else found.audit
+        if found is None or told is None or (self.planting and told.control is None and told.judged is not None):
             return True
         if self.mine is not None:
-            return told.network is None or not self.mine.asked(told.network)
+            return found.mine is None or found.mine != self.mine.identity
         return self.network and (told.network is None or not told.network.trained_here)
 
 
@@ -85,7 +95,8 @@ class Kept:
 
     number: of the server's audits, no two alike. verdicts: the flagged images as they are shown; spared: ids of those
     that are to stay. anew: networks trained on what is kept, by that. expected: between how many seconds it was said to
-    take; took: what its stages did; scale: how many times slower that was. audit: None once it was let go.
+    take; took: what its stages did; scale: how many times slower that was. mine: the `identity` of the visitor's own
+    network that was asked. audit: None once it was let go.
     """
 
     name: tuple[str | int, ...]
@@ -99,6 +110,7 @@ class Kept:
     expected: Range | None = None
     took: Mapping[str, float] = field(default_factory=dict)
     scale: float | None = None
+    mine: tuple[Any, ...] | None = None
     owner: Owner | None = None
     used: float = field(default_factory=time.monotonic)
 

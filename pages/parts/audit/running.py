@@ -60,9 +60,7 @@ def show(task: Task | None) -> None:
     elif task.state == "failed":
         plainly.notice(f"It failed: {task.trouble}")
     elif task.state == "cancelled":
-        plainly.notice(
-            "It was cancelled. What was read and trained of it is kept, so it goes on from there.", "stopped"
-        )
+        plainly.notice("It was cancelled. Asked for again, it goes on from what is kept of it.", "stopped")
 
 
 def _watch(task: Task) -> None:
@@ -72,7 +70,7 @@ def _watch(task: Task) -> None:
     bar, stop = st.columns([5, 1], vertical_alignment="center")
     with bar:
         if task.stopping:
-            st.warning("Stopping at its next step; what was read is kept.", icon=":material/stop_circle:")
+            st.warning("Stopping at its next step.", icon=":material/stop_circle:")
         elif task.state == "waiting" or task.outlook is None:
             st.info(_waits(line.before(task)), icon=":material/hourglass_empty:")
         else:

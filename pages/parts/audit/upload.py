@@ -28,7 +28,7 @@ def recognise(file: Any) -> audits.Listing:
 def audit(file: Any, wish: Wish, tell: Tell) -> audits.Audit:
     """What `core.audit` says of it, under the file's own name."""
     with _spooled(file) as place:
-        told = core.audit(place, tell=tell, **wish.settings)
+        told = core.audit(place, tell=tell, keep_read=False, **wish.settings)  # the folder is another one each time
     return replace(told, brought=replace(told.brought, source=place.name))
 
 
