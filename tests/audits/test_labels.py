@@ -52,9 +52,10 @@ def of(told: audits.Audit, cause: str) -> list[audits.Found]:
 
 
 @pytest.fixture(scope="module")
-def confused(photos: np.ndarray) -> tuple[audits.Audit, np.ndarray]:
+def confused(photos: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> tuple[audits.Audit, np.ndarray]:
     labels, rows = moved(12, 0, 3)
-    return core.audit(photos, named(labels), features=features()), rows
+    store = core.Store(tmp_path_factory.mktemp("store"))
+    return core.audit(photos, named(labels), features=features(), store=store), rows
 
 
 def test_errors_of_one_origin_are_told_with_their_class_and_nothing_is_accused(

@@ -30,7 +30,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def told(root: Path) -> Audit:
-    return core.audit(root)
+    return core.audit(root, store=core.Store(root.with_name("store")))
 
 
 def labels(told: Audit) -> tuple[list[str], dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import Job
+from pages.parts.around import warm
 from pages.parts.audit import running
 from tests.pages import stored
 
@@ -33,6 +35,14 @@ def no_search_for_components() -> Iterator[None]:
     """No package brings components that we use; every AppTest would read the metadata of all that are installed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", list)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def loaded_once() -> Iterator[None]:
+    """A server begins once, but every test is a new one: what each froze, the last tests' objects, would never go."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(warm, "_load", cache(warm._load))
         yield
 
 
