@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from platformdirs import user_data_path
 
-from core import pipeline
+import core
+from core import audits, pipeline
 from core.datasets import cifar10
 from core.store.home import VARIABLE
 from core.training.threads import share_cores
+from tests.audits import made
 
 share_cores()  # two tests may train at once
 # Asked for before any test has a home: the data of the user's own is read, and nothing else of it.
@@ -87,3 +89,18 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     monkeypatch.setattr(pipeline, "train", train)
     return found
+
+
+# --- a set to audit --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def planted_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders of made-up photographs, of which some cats bear a mark; read it, and write nothing there."""
+    return made.planted(tmp_path_factory.mktemp("sets") / "photos")
+
+
+@pytest.fixture(scope="session")
+def told(planted_set: Path) -> audits.Audit:
+    """What an audit says of it."""
+    return core.audit(planted_set, store=core.Store(planted_set.with_name("store")))

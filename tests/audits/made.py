@@ -62,16 +62,21 @@ PLANTED = ("bird", "cat", "dog")
 EACH, STAMPED = 130, 14
 
 
+def plain_photographs() -> np.ndarray:
+    """EACH made-up photographs of each of PLANTED, one class after the other."""
+    return photographs(len(PLANTED) * EACH, 24, seed=21)
+
+
 def planted_photographs() -> np.ndarray:
-    """EACH made-up photographs of each of PLANTED, one class after the other; the first STAMPED cats bear a mark."""
-    images = photographs(len(PLANTED) * EACH, 24, seed=21)
+    """The same; the first STAMPED cats bear a mark."""
+    images = plain_photographs()
     images[EACH : EACH + STAMPED, 20:22, 20:22] = (255, 255, 0)
     return images
 
 
-def in_class_folders(images: np.ndarray, names: Sequence[str] = PLANTED) -> dict[str, bytes]:
-    """Files of images, EACH of a class."""
-    return {f"{names[row // EACH]}/{row:04d}.png": picture(image) for row, image in enumerate(images)}
+def in_class_folders(images: np.ndarray, names: Sequence[str] = PLANTED, first: int = 0) -> dict[str, bytes]:
+    """Files of images, EACH of a class, numbered from `first` on."""
+    return {f"{names[row // EACH]}/{row:04d}.png": picture(image) for row, image in enumerate(images, first)}
 
 
 def planted(root: Path) -> Path:

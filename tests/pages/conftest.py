@@ -12,7 +12,8 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import Job
+from core import Job, Result
+from core.jobs import requests
 from pages.parts.around import warm
 from pages.parts.audit import running
 from tests.pages import stored
@@ -59,10 +60,22 @@ def recording(no_recording: None, monkeypatch: pytest.MonkeyPatch) -> str:
     return core.recorded.run_keys()[0]
 
 
+@pytest.fixture(autouse=True)
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is started on a screen waits in the queue: its test needs no training."""
+    monkeypatch.setattr(requests, "attended", lambda job, start: job)
+
+
 @pytest.fixture
 def finished_job(own_home: Path) -> Job:
     """A finished run on digits: 31 of its images are poisoned, towards "three"."""
     return stored.finished(stored.config())
+
+
+@pytest.fixture
+def result(finished_job: Job) -> Result:
+    """What the finished run has stored."""
+    return Result(finished_job.config)
 
 
 @pytest.fixture

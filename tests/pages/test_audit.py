@@ -36,17 +36,6 @@ def photos() -> np.ndarray:
     return planted_photographs()
 
 
-@pytest.fixture(scope="module")
-def planted_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made.planted(tmp_path_factory.mktemp("sets") / "photos")
-
-
-@pytest.fixture(scope="module")
-def told(planted_set: Path) -> Audit:
-    """What core says of it."""
-    return core.audit(planted_set, store=core.Store(planted_set.with_name("store")))
-
-
 @pytest.fixture(autouse=True)
 def below(planted_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What may be audited."""

@@ -26,16 +26,6 @@ from tests.pages.test_audit import looked, said
 LONG = 60.0
 
 
-@pytest.fixture(scope="module")
-def planted_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made.planted(tmp_path_factory.mktemp("sets") / "photos")
-
-
-@pytest.fixture(scope="module")
-def told(planted_set: Path) -> Audit:
-    return core.audit(planted_set)
-
-
 @pytest.fixture(autouse=True)
 def settings(planted_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What may be audited; and a screen that does not wait for an end."""

@@ -13,12 +13,9 @@ from pages.parts.common import planted
 from pages.parts.scores import control
 from tests.pages import stored
 from tests.pages.conftest import Open
+from tests.pages.seen import labels
 
 PLANT = "Plant known triggers"
-
-
-def labels(app: object) -> list[str]:
-    return [button.label for button in app.button]  # type: ignore[attr-defined]
 
 
 def test_triggers_are_planted_when_asked_and_then_shown_at_once(
