@@ -170,7 +170,7 @@ def test_a_detector_scores_when_it_is_asked_and_its_figures_stay() -> None:
 
 
 def test_all_detectors_score_at_one_click() -> None:
-    job = stored.finished(stored.config(), weights=True)
+    job = stored.finished(stored.few(), weights=True)
     screen = fine(compare(job.key, OTHERS).button("score all").click().run())
     rows = table(screen, "Detector")
     assert rows["AUROC"].notna().all()
@@ -181,7 +181,7 @@ def test_all_detectors_score_at_one_click() -> None:
 
 
 def test_a_detector_that_cannot_score_says_why_and_the_others_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    job = stored.finished(stored.config())
+    job = stored.finished(stored.few())
     monkeypatch.setattr("core.results.result.detect", refuse_knn(core.detect))
     screen = fine(compare(job.key, OTHERS).button("score all").click().run())
     assert screen.warning[0].value == "knn: Too many images."

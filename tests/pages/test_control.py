@@ -21,7 +21,7 @@ PLANT = "Plant known triggers"
 def test_triggers_are_planted_when_asked_and_then_shown_at_once(
     own_home: Path, open_screen: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finished_job = stored.finished(stored.config(), weights=True)  # the panel asks the network, too
+    finished_job = stored.finished(stored.few(), weights=True)  # the panel asks the network, too
     monkeypatch.setattr(core.control, "PLANTED", ("patch", "sinusoid"))
     monkeypatch.setattr(core.control, "SHARES", (0.3, 0.05))
     app = open_screen("scores", run=finished_job.key, detector="panel")

@@ -126,7 +126,7 @@ def test_a_detector_without_its_evidence_says_so_and_leads_back(
 @pytest.mark.parametrize("detector", list(core.DETECTORS))
 def test_every_detector_scores_at_once(own_home: Path, open_screen, detector: str) -> None:
     finished_job = stored.finished(
-        stored.config(), weights=bool(core.DETECTORS[detector].needs or core.DETECTORS[detector].may)
+        stored.few(), weights=bool(core.DETECTORS[detector].needs or core.DETECTORS[detector].may)
     )
     app = open_screen("scores", run=finished_job.key)
     app.selectbox(key="detector picker").set_value(detector).run()
