@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -18,9 +19,11 @@ from core.types import BadRequest
 from pages.parts.audit import bring, kept, mine
 from pages.parts.audit.kept import Mine, Wish
 from tests.audits import graphs
-from tests.audits.made import laid_out, picture, witness
+from tests.audits.made import laid_out, picture
 from tests.hostile import Page
 from tests.pages.conftest import Open
+
+NOTHING, IDS = np.zeros((4, 1), np.float32), np.arange(4)
 
 
 @pytest.fixture
@@ -51,8 +54,20 @@ def fields(app: AppTest) -> list[str]:
     return [one.key for one in app.text_input if one.key in (mine.PATH, mine.ARCHITECTURE, mine.OUTPUT)]
 
 
-def own_network(*brought: str | None) -> Witness:
-    return witness("the network", trained=False, brought=brought)
+def witness(*brought: str | None, trained: bool = False) -> Witness:
+    attributions = NOTHING if trained else None
+    return Witness(
+        "the network",
+        IDS,
+        NOTHING,
+        attributions,
+        IDS % 2,
+        IDS % 2,
+        (8, 8),
+        0.0,
+        lambda images: NOTHING,
+        brought=brought,
+    )
 
 
 def test_it_asks_for_what_the_kind_of_file_leaves_open(screen: Callable[[], AppTest]) -> None:
@@ -80,7 +95,7 @@ def test_the_network_is_asked_and_said_and_another_output_is_another_wish(
 
     def audit(*_: object, tell: object, planting: bool, **settings: Any) -> Audit:
         asked.append(settings)
-        return replace(found, network=own_network(*settings.values()))
+        return replace(found, network=witness(*settings.values()))
 
     monkeypatch.setattr(core, "audit", audit)
     app = screen()
@@ -119,8 +134,8 @@ def test_a_wish_knows_what_an_audit_has_done(pictures: Path, tmp_path: Path) -> 
     bare = core.audit(pictures)
     own = Mine(str(tmp_path / "a.onnx"), "resnet18", None)
     path = str(audits.allowed(str(tmp_path / "a.onnx")))
-    asked = replace(bare, network=own_network(path, "resnet18", None))
-    trained = replace(bare, network=witness())
+    asked = replace(bare, network=witness(path, "resnet18", None))
+    trained = replace(bare, network=witness(trained=True))
     train, ask = Wish(False, True), Wish(False, True, own)
     assert [train.without(one) for one in (None, bare, asked, trained)] == [True, True, True, False]
     assert [ask.without(one) for one in (None, bare, asked, trained)] == [True, True, False, True]
