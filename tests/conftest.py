@@ -11,16 +11,28 @@ from typing import Any
 import pytest
 from platformdirs import user_data_path
 
-from core import pipeline
+import core
+from core import audits, pipeline
 from core.datasets import cifar10
 from core.store.home import VARIABLE
 from core.training.threads import share_cores
+from tests.audits import made
 
 share_cores()  # two tests may train at once
+# Asked for before any test has a home: the data of the user's own is read, and nothing else of it.
+USERS = Path(os.environ.get(VARIABLE) or user_data_path("poisonscope", appauthor=False))
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_data: fetches the real CIFAR-10 over the network")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def home_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A home for what several tests share: a fixture of a wider scope is made before a test has one of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(tmp_path_factory.mktemp("home")))
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -36,9 +48,8 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def cifar10_cache(request: pytest.FixtureRequest) -> Path:
     """The folder of the real CIFAR-10: the user's, if it is there, or one kept in pytest's cache."""
-    users = Path(os.environ.get(VARIABLE) or user_data_path("poisonscope", appauthor=False))
     with pytest.MonkeyPatch.context() as patch:
-        shared = users if (users / "data" / "cifar10").is_dir() else None
+        shared = USERS if (USERS / "data" / "cifar10").is_dir() else None
         if shared is not None:
             patch.setenv(VARIABLE, str(shared))
             shared = shared if cifar10.available() else None
@@ -78,3 +89,18 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     monkeypatch.setattr(pipeline, "train", train)
     return found
+
+
+# --- a set to audit --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def planted_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders of made-up photographs, of which some cats bear a mark; read it, and write nothing there."""
+    return made.planted(tmp_path_factory.mktemp("sets") / "photos")
+
+
+@pytest.fixture(scope="session")
+def told(planted_set: Path) -> audits.Audit:
+    """What an audit says of it."""
+    return core.audit(planted_set, store=core.Store(planted_set.with_name("store")))

@@ -266,14 +266,31 @@ def test_what_is_wrong_deep_in_a_large_parquet_file_is_said_with_its_rows(
     assert "all of one length, got several" in refusal(path)
 
 
-def test_safetensors_that_are_none_or_hold_what_numpy_has_not_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda whole: whole[:-9], "is damaged or cut short"),
+        (lambda whole: whole[:40], "must be a .npy, .npz, .safetensors or Parquet file"),
+        (lambda whole: whole.replace(b'"F32"', b'"F99"'), "is damaged or cut short"),
+        (lambda whole: told_otherwise(whole, dtype="BF16", shape=[700, 60]), "holds BF16, which NumPy has not"),
+    ],
+    ids=["cut short", "a piece of the header", "a type that is none", "a type of another's"],
+)
+def test_safetensors_that_are_none_or_hold_what_numpy_has_not_are_refused(
+    change: Callable[[bytes], bytes], words: str, tmp_path: Path
+) -> None:
     path = saved_as("safetensors", tmp_path)
-    content = path.read_bytes()
-    for altered in (content[:-9], content[:40], content.replace(b'"F32"', b'"F99"')):
-        path.write_bytes(altered)
-        assert "is damaged or cut short" in refusal(path) or "must be a .npy" in refusal(path)
-    path.write_bytes(content.replace(b'"shape":[700,30]', b'"shape":[700,60]').replace(b'"F32"', b'"BF16"', 1))
-    assert "BF16, which NumPy has not; save it as float32" in refusal(path) or "damaged" in refusal(path)
+    path.write_bytes(change(path.read_bytes()))
+    assert words in refusal(path)
+
+
+def told_otherwise(whole: bytes, **changes: object) -> bytes:
+    """A safetensors file whose header says something else of the features."""
+    end = 8 + int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8:end])
+    header["features"] |= changes
+    said = json.dumps(header).encode()
+    return len(said).to_bytes(8, "little") + said + whole[end:]
 
 
 def test_what_would_not_fit_is_refused_with_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,16 +24,12 @@ from core.training.start import Start
 from core.training.step import Batches, Course, Step
 from core.training.ways import Way
 from core.types import NOTES, BadRequest, Cancelled, Dataset, DeviceLost, Event, PoisonscopeError, ignore
-from tests.unable import REFUSES, SYNCHRONISES, Allocator, Tape, tape, without_bf16
+from tests.unable import RECORDING, REFUSES, SYNCHRONISES, Allocator, Tape, tape, without_bf16
 
 __all__ = ["tape"]
 
 CPU = torch.device("cpu")
 SIZE = 64  # of a batch
-RECORDING = (
-    "The steps are not replayed as a CUDA graph (recording it failed: CUDA error: operation not permitted when stream "
-    "is capturing). Each is launched by itself: that takes longer, and the figures are the same."
-)
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,14 +21,10 @@ from core.store import Store
 from core.sweeps import execution
 from core.training import devices
 from core.types import NOTES, Cancelled, DeviceLost, Event
-from tests.unable import SYNCHRONISES, Tape, tape
+from tests.unable import RECORDING, SYNCHRONISES, Tape, tape
 
 __all__ = ["tape"]
 
-NOTE = (
-    "The steps are not replayed as a CUDA graph (recording it failed: CUDA error: operation not permitted when stream "
-    "is capturing). Each is launched by itself: that takes longer, and the figures are the same."
-)
 # Five steps a training, of which the fourth would be recorded.
 NUMBERS = {"per_class": 10, "epochs": 1, "batch_size": 20, "precision": "fp32"}
 ASKED = ("run", "--dataset", "digits", "--trigger", "pattern", "--target", "three", "--detector", "spectral", "--here")
@@ -57,16 +52,16 @@ def config(**changes: Any) -> RunConfig:
 def test_a_run_keeps_what_its_trainings_noted(own_home: Path) -> None:
     store, heard = Store(), list[Event]()
     summary = pipeline.run(config(), store, heard.append, device="cpu")
-    assert summary[NOTES] == [NOTE]  # both trainings say the same
+    assert summary[NOTES] == [RECORDING]  # both trainings say the same
     assert summary["arithmetic"] == "float32"
     model = store.read("model", stages.model_key(config()))
     assert model is not None
-    assert list(model.document[NOTES]) == [NOTE]
+    assert list(model.document[NOTES]) == [RECORDING]
     told = [event for event in heard if NOTES in event.data]
     assert [event.stage for event in told] == ["train", "retrain"]
     assert all(0 <= event.data["overall"] <= 1 for event in told)
     page = report.html(Result(config()), truth=True, verdicts=())
-    assert f"<td>{NOTE}</td>" in page
+    assert f"<td>{RECORDING}</td>" in page
     assert "<td>float32</td>" in page
 
 
@@ -102,12 +97,12 @@ def test_the_command_line_says_it_once(own_home: Path) -> None:
     numbers = [part for name, value in NUMBERS.items() for part in ("--training", f"{name}={value}")]
     computed = CliRunner().invoke(commands.app, [*ASKED, *numbers])
     assert computed.exit_code == 0, computed.output
-    assert _lines(computed.stderr).count(f"note: {NOTE}") == 1
-    assert NOTE not in computed.stdout
+    assert _lines(computed.stderr).count(f"note: {RECORDING}") == 1
+    assert RECORDING not in computed.stdout
     stored = CliRunner().invoke(commands.app, [*ASKED, *numbers])
     assert "from the store" in stored.stdout
-    assert _lines(stored.stdout).count(f"note: {NOTE}") == 1
-    assert NOTE not in stored.stderr
+    assert _lines(stored.stdout).count(f"note: {RECORDING}") == 1
+    assert RECORDING not in stored.stderr
 
 
 def _lines(text: str) -> list[str]:
@@ -125,7 +120,7 @@ def test_a_sweep_passes_on_what_its_trainings_note(own_home: Path) -> None:
     )  # fmt: skip
     heard: list[Event] = []
     execution.carry_out(sweep, Store(), heard.append, device="cpu")
-    assert [event.data[NOTES] for event in heard if NOTES in event.data] == [[NOTE]]
+    assert [event.data[NOTES] for event in heard if NOTES in event.data] == [[RECORDING]]
 
 
 @pytest.mark.usefixtures("unrecorded")
@@ -134,8 +129,8 @@ def test_an_audit_s_network_notes_it(own_home: Path) -> None:
     names = [data.class_names[label] for label in data.train_labels]
     for _ in range(2):  # the second time from the store
         told = core.audit(np.array(data.train_images), names, network="train")
-        assert NOTE in told.notes
-        assert audits.document(told)["notes"].count(NOTE) == 1
+        assert RECORDING in told.notes
+        assert audits.document(told)["notes"].count(RECORDING) == 1
 
 
 # --- the worker -------------------------------------------------------------------------------------------
@@ -190,10 +185,9 @@ def test_notes_of_a_job_reach_its_readers(own_home: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(requests, "attended", lambda job, start: job)
 
     def execute(kind: str, asked: Any, store: Store, watch: Any) -> None:
-        watch(Event("train", 0.0, "epoch 1 of 2", {NOTES: [NOTE], "overall": 0.0}))
+        watch(Event("train", 0.0, "epoch 1 of 2", {NOTES: [RECORDING], "overall": 0.0}))
         watch(Event("train", 0.5, "epoch 1 of 2", {"overall": 0.5}))
-        time.sleep(0.01)
 
     job = jobs.submit(config(), start=False)
     worker.work(0, execute)
-    assert [event.data[NOTES] for _, event in jobs.events(job.id) if NOTES in event.data] == [[NOTE]]
+    assert [event.data[NOTES] for _, event in jobs.events(job.id) if NOTES in event.data] == [[RECORDING]]

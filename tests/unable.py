@@ -15,6 +15,11 @@ from core.training import devices, graphs
 from core.training.graphs import Work
 
 SYNCHRONISES = "CUDA error: operation not permitted when stream is capturing\nCUDA kernel errors might be ...\n"
+# What a training says where each of its steps is launched by itself.
+RECORDING = (
+    "The steps are not replayed as a CUDA graph (recording it failed: CUDA error: operation not permitted when stream "
+    "is capturing). Each is launched by itself: that takes longer, and the figures are the same."
+)
 REFUSES = "CUDA out of memory. Tried to allocate 1.00 GiB. GPU 0 has a total capacity of 7.79 GiB"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from core.audits import Witness
 from tests.detectors.pictures import photographs
 
 
@@ -62,19 +63,30 @@ PLANTED = ("bird", "cat", "dog")
 EACH, STAMPED = 130, 14
 
 
+def plain_photographs() -> np.ndarray:
+    """EACH made-up photographs of each of PLANTED, one class after the other."""
+    return photographs(len(PLANTED) * EACH, 24, seed=21)
+
+
 def planted_photographs() -> np.ndarray:
-    """EACH made-up photographs of each of PLANTED, one class after the other; the first STAMPED cats bear a mark."""
-    images = photographs(len(PLANTED) * EACH, 24, seed=21)
+    """The same; the first STAMPED cats bear a mark."""
+    images = plain_photographs()
     images[EACH : EACH + STAMPED, 20:22, 20:22] = (255, 255, 0)
     return images
 
 
-def in_class_folders(images: np.ndarray, names: Sequence[str] = PLANTED) -> dict[str, bytes]:
-    """Files of images, EACH of a class."""
-    return {f"{names[row // EACH]}/{row:04d}.png": picture(image) for row, image in enumerate(images)}
+def in_class_folders(images: np.ndarray, names: Sequence[str] = PLANTED, first: int = 0) -> dict[str, bytes]:
+    """Files of images, EACH of a class, numbered from `first` on."""
+    return {f"{names[row // EACH]}/{row:04d}.png": picture(image) for row, image in enumerate(images, first)}
 
 
 def planted(root: Path) -> Path:
     """A folder of them, with a broken file and a picture that is there twice."""
     files = in_class_folders(planted_photographs())
     return laid_out(root, {**files, "dog/broken.png": b"\x89PNG and no more", "dog/again.png": files["dog/0300.png"]})
+
+
+def witness() -> Witness:
+    """What a network that was trained here says of four images, all of them rightly."""
+    ids, nothing = np.arange(4), np.zeros((4, 1), np.float32)
+    return Witness("a network", ids, nothing, nothing, ids, ids, (24, 24), 4.0, lambda images: nothing)

@@ -17,44 +17,29 @@ from core import audits
 from core.audits.copies import alike
 from core.store import Store
 from core.types import BadRequest
+from tests.audits import made
+from tests.audits.made import EACH, PLANTED, STAMPED, in_class_folders, laid_out
 from tests.detectors.pictures import photographs
 
-NAMES, SIZE, STAMPED = ("bird", "cat", "dog"), 130, 14
+LABELS = np.repeat(PLANTED, EACH).tolist()
 
 
 @pytest.fixture(scope="module")
 def photos() -> np.ndarray:
-    return photographs(len(NAMES) * SIZE, 24, seed=21)
+    """Those of which none is planted."""
+    return made.plain_photographs()
 
 
-def labels() -> list[str]:
-    return [name for name in NAMES for _ in range(SIZE)]
-
-
-def save(images: np.ndarray, names: list[str], folder: Path) -> None:
-    for row, (image, name) in enumerate(zip(images, names, strict=True)):
-        place = folder / name
-        place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(place / f"{row:04d}.png")
-
-
-def stamped(images: np.ndarray) -> np.ndarray:
-    marked = images.copy()
-    marked[SIZE : SIZE + STAMPED, 20:22, 20:22] = (255, 255, 0)  # of the cats
-    return marked
+@pytest.fixture(scope="module")
+def accused(tmp_path_factory: pytest.TempPathFactory) -> audits.Audit:
+    folder = tmp_path_factory.mktemp("set")
+    others = {"dog/broken.png": b"\x89PNG\r\n\x1a\n and no more", "dog/.DS_Store": b""}
+    laid_out(folder, in_class_folders(made.planted_photographs()) | others)
+    return core.audit(folder, store=Store(folder.with_name("store")))
 
 
 def causes(told: audits.Audit) -> list[str]:
     return [one.cause for one in told.findings]
-
-
-@pytest.fixture(scope="module")
-def accused(photos: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> audits.Audit:
-    folder = tmp_path_factory.mktemp("set")
-    save(stamped(photos), labels(), folder)
-    (folder / "dog" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
-    (folder / "dog" / ".DS_Store").write_bytes(b"")
-    return core.audit(folder, store=Store(folder.with_name("store")))  # a module's fixture has no home
 
 
 def test_a_planted_class_is_named_with_its_images_and_the_reason(accused: audits.Audit) -> None:
@@ -65,7 +50,7 @@ def test_a_planted_class_is_named_with_its_images_and_the_reason(accused: audits
     assert (first.cause, first.classes, first.place) == ("backdoor", ("cat",), (20, 20, 2, 2))
     assert first.p < 1e-4
     names = [accused.brought.names[row] for row in first.ids]
-    assert names == [f"cat/{row:04d}.png" for row in range(SIZE, SIZE + STAMPED)]
+    assert names == [f"cat/{row:04d}.png" for row in range(EACH, EACH + STAMPED)]
     assert all("repeats: the same colour #ffff00" in accused.reasons[row] for row in first.ids)
     rebuilt = accused.trigger(first)
     assert rebuilt is not None
@@ -73,7 +58,7 @@ def test_a_planted_class_is_named_with_its_images_and_the_reason(accused: audits
 
 
 def test_a_broken_file_is_told_and_nothing_else_is_lost(accused: audits.Audit) -> None:
-    assert len(accused.brought) == len(NAMES) * SIZE
+    assert len(accused.brought) == len(PLANTED) * EACH
     (broken,) = (one for one in accused.findings if one.cause == "unreadable")
     assert "dog/broken.png" in broken.sentence
     assert accused.brought.skipped
@@ -82,7 +67,7 @@ def test_a_broken_file_is_told_and_nothing_else_is_lost(accused: audits.Audit) -
 def test_one_object_holds_what_is_promised(accused: audits.Audit) -> None:
     told = json.loads(json.dumps(audits.document(accused), allow_nan=False))
     assert {"images", "classes", "unreadable", "findings", "named", "flagged", "seconds"} <= set(told)
-    assert (told["images"], told["classes"]) == (390, dict.fromkeys(NAMES, SIZE))
+    assert (told["images"], told["classes"]) == (390, dict.fromkeys(PLANTED, EACH))
     assert (told["unreadable"], told["named"], told["flagged"]) == (1, ["cat"], STAMPED)
     assert {one["cause"] for one in told["findings"]} <= set(audits.CAUSES)
     assert {"cause", "classes", "images", "p", "sentence"} <= set(told["findings"][0])
@@ -94,7 +79,7 @@ def test_what_is_written_agrees(accused: audits.Audit, tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(table.read_text())))
     assert list(rows[0]) == ["path", "label", "score", "flagged", "reason"]
     flagged = [row["path"] for row in rows if row["flagged"] == "True"]
-    assert flagged == [f"cat/{row:04d}.png" for row in range(SIZE, SIZE + STAMPED)]
+    assert flagged == [f"cat/{row:04d}.png" for row in range(EACH, EACH + STAMPED)]
     assert all(row["reason"] for row in rows if row["flagged"] == "True")
     assert sorted(keep.read_text().split("\n")[:-1] + flagged) == sorted(row["path"] for row in rows)
     page = report.read_text()
@@ -103,14 +88,15 @@ def test_what_is_written_agrees(accused: audits.Audit, tmp_path: Path) -> None:
 
 
 def test_arrays_say_the_same(photos: np.ndarray, accused: audits.Audit) -> None:
-    told = core.audit(stamped(photos), labels())
+    told = core.audit(made.planted_photographs(), LABELS)
     assert told.named == accused.named
     assert np.array_equal(told.flagged, accused.flagged)
 
 
 def test_copies_twins_leaks_and_blank_images_are_no_backdoor(photos: np.ndarray, tmp_path: Path) -> None:
-    save(photos[:-20], labels()[:-20], tmp_path / "train")
-    save(photos[-20:], labels()[-20:], tmp_path / "test")
+    last = len(photos) - 20
+    laid_out(tmp_path / "train", in_class_folders(photos[:last]))
+    laid_out(tmp_path / "test", in_class_folders(photos[last:], first=last))
     for copy in range(30):
         Image.fromarray(photos[0]).save(tmp_path / "train" / "bird" / f"copy {copy}.png")
     Image.fromarray(photos[1]).save(tmp_path / "train" / "dog" / "twin.png")
@@ -130,7 +116,7 @@ def test_copies_twins_leaks_and_blank_images_are_no_backdoor(photos: np.ndarray,
 def test_stamped_copies_beside_their_originals_are_twins_that_differ_in_one_place(photos: np.ndarray) -> None:
     copies = photos[:20].copy()
     copies[:, 18:22, 3:6] = (255, 0, 0)
-    told = core.audit(np.concatenate([photos, copies]), [*labels(), *["dog"] * 20])
+    told = core.audit(np.concatenate([photos, copies]), [*LABELS, *["dog"] * 20])
     (twins,) = (one for one in told.findings if one.cause == "twins")
     assert 15 <= int(twins.sentence.split()[0]) <= 20
     assert twins.place == (18, 3, 4, 3)
@@ -145,23 +131,22 @@ def test_small_classes_are_told_and_not_named(photos: np.ndarray) -> None:
 
 
 def test_images_without_a_label_have_no_score_and_are_kept(photos: np.ndarray) -> None:
-    told = core.audit(photos, [*labels()[:-10], *[None] * 10])
+    told = core.audit(photos, [*LABELS[:-10], *[None] * 10])
     assert np.isnan(told.judged.scores(len(photos))[-10:]).all()
     assert not told.flagged[-10:].any()
     assert audits.document(told)["unlabelled"] == 10
 
 
 def test_what_would_have_been_found(photos: np.ndarray) -> None:
-    told = core.audit(photos[:260], labels()[:260], planting=True)
+    told = core.audit(photos[:260], LABELS[:260], planting=True)
     assert told.named == ()
     assert told.control
     assert any("what would have been found" in said for said in audits.sentences(told))
-    assert audits.document(told)["control"][0]["label"] in NAMES
+    assert audits.document(told)["control"][0]["label"] in PLANTED
 
 
 def test_features_are_aligned_past_broken_files(photos: np.ndarray, tmp_path: Path) -> None:
-    save(photos, labels(), tmp_path)
-    (tmp_path / "bird" / "0000.png").write_bytes(b"broken")
+    laid_out(tmp_path, in_class_folders(photos) | {"bird/0000.png": b"broken"})
     features = np.random.default_rng(0).normal(size=(390, 6)).astype(np.float32)
     features[260:300, 2] += 15  # dogs
     told = core.audit(tmp_path, features=features)

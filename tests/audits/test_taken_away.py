@@ -23,16 +23,6 @@ from tests.audits import made
 from tests.audits.made import EACH, PLANTED, STAMPED, in_class_folders, laid_out, picture, zipped
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made.planted(tmp_path_factory.mktemp("sets") / "photos")
-
-
-@pytest.fixture(scope="module")
-def told(root: Path) -> Audit:
-    return core.audit(root)
-
-
 def labels(told: Audit) -> tuple[list[str], dict[str, Any]]:
     """Classes and labels, in nothing but the fields that FiftyOne's documentation has."""
     found = json.loads(audits.FILES["labels.json"](told))
@@ -43,7 +33,7 @@ def labels(told: Audit) -> tuple[list[str], dict[str, Any]]:
 # --- FiftyOne --------------------------------------------------------------------------------------------
 
 
-def test_labels_are_in_the_form_that_fiftyone_documents(root: Path, told: Audit) -> None:
+def test_labels_are_in_the_form_that_fiftyone_documents(planted_set: Path, told: Audit) -> None:
     """A target is a place in `classes`, in a dict with attributes; absolute paths need no copy of the pictures."""
     classes, entries = labels(told)
     assert classes == list(PLANTED)
@@ -52,12 +42,12 @@ def test_labels_are_in_the_form_that_fiftyone_documents(root: Path, told: Audit)
         assert Path(path).is_absolute()
         assert Path(path).is_file()
         assert set(entry) == {"label", "attributes"}
-        assert classes[entry["label"]] == Path(path).relative_to(root).parts[0]
+        assert classes[entry["label"]] == Path(path).relative_to(planted_set).parts[0]
         kinds = {name: type(value) for name, value in entry["attributes"].items() if name != "tags"}
         assert kinds == {"flagged": bool, "reason": str, "score": float, "rank": int}
     flagged = {Path(path).name for path, one in entries.items() if one["attributes"].get("tags") == ["flagged"]}
     assert flagged == {f"{row:04d}.png" for row in range(EACH, EACH + STAMPED)}
-    said = entries[str(root / "cat" / f"{EACH:04d}.png")]["attributes"]
+    said = entries[str(planted_set / "cat" / f"{EACH:04d}.png")]["attributes"]
     assert said["flagged"]
     assert said["reason"].startswith("repeats: ")
     table = pd.read_parquet(io.BytesIO(audits.FILES["audit.parquet"](told)))
@@ -110,7 +100,7 @@ def test_arrays_and_sets_without_labels_can_be_written(tmp_path: Path) -> None:
 # --- a folder of the flagged ------------------------------------------------------------------------------
 
 
-def test_the_flagged_lie_in_class_folders_and_a_table_says_why(root: Path, told: Audit, tmp_path: Path) -> None:
+def test_the_flagged_lie_in_class_folders_and_a_table_says_why(planted_set: Path, told: Audit, tmp_path: Path) -> None:
     said = audits.set_aside(told, tmp_path / "aside")
     assert said == f"14 flagged images are in {tmp_path / 'aside'}, and in flagged.csv why"
     files = {str(one.relative_to(tmp_path / "aside")) for one in (tmp_path / "aside").rglob("*") if one.is_file()}
@@ -119,15 +109,15 @@ def test_the_flagged_lie_in_class_folders_and_a_table_says_why(root: Path, told:
     assert table.columns.tolist() == ["file", "path", "label", "score", "reason"]
     assert table["score"].is_monotonic_decreasing
     for row in table.itertuples():
-        assert (tmp_path / "aside" / row.file).read_bytes() == (root / row.path).read_bytes()
+        assert (tmp_path / "aside" / row.file).read_bytes() == (planted_set / row.path).read_bytes()
         assert row.reason.startswith("repeats: ")
 
 
-def test_they_can_be_links_where_they_are_files(root: Path, told: Audit, tmp_path: Path) -> None:
+def test_they_can_be_links_where_they_are_files(planted_set: Path, told: Audit, tmp_path: Path) -> None:
     audits.set_aside(told, tmp_path / "aside", links=True)
     link = tmp_path / "aside" / "cat" / f"{EACH:04d}.png"
     assert link.is_symlink()
-    assert link.resolve() == (root / "cat" / link.name).resolve()
+    assert link.resolve() == (planted_set / "cat" / link.name).resolve()
     zipped(tmp_path / "set.zip", in_class_folders(made.planted_photographs()))
     with pytest.raises(BadRequest, match="links lead to files, and the images of this set"):
         audits.set_aside(core.audit(tmp_path / "set.zip"), tmp_path / "other", links=True)
@@ -148,10 +138,10 @@ def test_where_nothing_is_flagged_nothing_is_written(tmp_path: Path) -> None:
     assert not (tmp_path / "aside").exists()
 
 
-def test_where_it_cannot_be_it_says_so(root: Path, told: Audit, tmp_path: Path) -> None:
+def test_where_it_cannot_be_it_says_so(planted_set: Path, told: Audit, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thing").touch()
-    for to, words in ((tmp_path / "full", "holds something"), (root / "aside", "must not lie within the set")):
+    for to, words in ((tmp_path / "full", "holds something"), (planted_set / "aside", "must not lie within the set")):
         with pytest.raises(BadRequest, match=words):
             audits.set_aside(told, to)
     changed = laid_out(tmp_path / "set", in_class_folders(made.planted_photographs()))
@@ -161,14 +151,16 @@ def test_where_it_cannot_be_it_says_so(root: Path, told: Audit, tmp_path: Path) 
         audits.set_aside(other, tmp_path / "aside")
 
 
-def test_the_command_line_sets_them_aside(root: Path, tmp_path: Path) -> None:
+def test_the_command_line_sets_them_aside(planted_set: Path, tmp_path: Path) -> None:
     aside, clean = tmp_path / "aside", tmp_path / "clean"
-    command = ["audit", str(root), "--flagged", str(aside), "--clean", str(clean), "--links"]
+    command = ["audit", str(planted_set), "--flagged", str(aside), "--clean", str(clean), "--links"]
     ran = CliRunner().invoke(commands.app, command)
     assert ran.exit_code == 0, ran.output
     assert "14 flagged images are in" in " ".join(ran.output.split())
     assert len(list((aside / "cat").iterdir())) == len(list((clean / "quarantine" / "cat").iterdir())) == STAMPED
     for first, second in ((aside, aside / "deep"), (clean, clean)):
-        ran = CliRunner().invoke(commands.app, ["audit", str(root), "--flagged", str(first), "--clean", str(second)])
+        ran = CliRunner().invoke(
+            commands.app, ["audit", str(planted_set), "--flagged", str(first), "--clean", str(second)]
+        )
         assert ran.exit_code != 0
         assert "neither within the other" in str(ran.exception) or "neither within the other" in ran.output

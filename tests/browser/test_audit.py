@@ -126,9 +126,8 @@ def verdicts(page: Page, main: Locator, stamped: set[str]) -> list[str]:
     table = main.get_by_test_id("stDataFrame")
     table.scroll_into_view_if_needed()
     for spared in (1, 0):
-        table.click(position=TICK)
-        page.wait_for_timeout(1_000)  # the table tells of a tick a while after it, and a click meanwhile is lost
-        ways.settled(page)
+        with ways.answer(page):
+            table.click(position=TICK)
         kept = keep_list(page, main)
         assert len(stamped & set(kept)) == spared
     return kept

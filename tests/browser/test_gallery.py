@@ -14,43 +14,28 @@ from playwright.sync_api import Browser, Locator, Page, expect
 import core
 from core import Job
 from core.results.result import Result
-from core.store.home import VARIABLE
 from tests.browser import axe
+from tests.browser.conftest import AppServer
+from tests.browser.gallery import eventually, grid, most_suspicious, reviewed
+from tests.browser.ways import MINUTE
 from tests.pages import stored
-
-MINUTE = 60_000
 
 
 @pytest.fixture
-def job(app_server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Job]:
-    """A made-up run in the server's home; what a test says of its images goes with it."""
-    monkeypatch.setenv(VARIABLE, str(app_server.home))
-    made = stored.finished(stored.config())
-    yield made
-    for review in core.reviews.of(made.key):
-        core.reviews.judge(made.key, [review.image], None, review.reviewer)
-        core.reviews.annotate(made.key, review.image, "", review.reviewer)
-    core.jobs.delete(made.id)
+def job(app_server: AppServer) -> Iterator[Job]:
+    with reviewed(app_server.home, stored.config()) as made:
+        yield made
 
 
 @pytest.fixture
 def order(job: Job) -> list[int]:
-    """The flagged ids, the most suspicious first."""
-    result = Result(job.config)
-    ids = result.flagged.nonzero()[0]
-    return ids[(-result.detection().scores[ids]).argsort(kind="stable")].tolist()
+    return most_suspicious(job)
 
 
 def opened(page: Page, address: str) -> Locator:
     """The grid's tiles."""
     page.goto(address)
-    return drawn(page)
-
-
-def drawn(page: Page) -> Locator:
-    tiles = page.get_by_role("listbox").get_by_role("option")
-    expect(page.locator(".gallery[data-drawn]")).to_be_visible(timeout=MINUTE)
-    return tiles
+    return grid(page)
 
 
 def focused(tiles: Locator) -> int:
@@ -61,19 +46,6 @@ def verdict(tile: Locator, given: str) -> None:
     expect(tile).to_have_attribute("data-verdict", given)
     if given:
         expect(tile).to_have_attribute("aria-label", re.compile(f"verdict {given}$"))
-
-
-def kept(job: Job, reviewer: str) -> dict[int, str | None]:
-    return {one.image: one.verdict for one in core.reviews.of(job.key, reviewer)}
-
-
-def eventually(page: Page, job: Job, reviewer: str, wanted: dict[int, str]) -> None:
-    """The verdicts are in the database. The grid showed them at once; the server may first have to load torch."""
-    for _ in range(MINUTE // 100):
-        if kept(job, reviewer) == wanted:
-            return
-        page.wait_for_timeout(100)
-    assert kept(job, reviewer) == wanted
 
 
 def test_verdicts_by_key_survive_a_reload(page: Page, app_server, job: Job, order: list[int]) -> None:
@@ -94,12 +66,12 @@ def test_verdicts_by_key_survive_a_reload(page: Page, app_server, job: Job, orde
     expect(page.get_by_text(re.compile("agreement with the truth"))).to_be_visible(timeout=MINUTE)
     expect(tiles.nth(3)).to_be_focused()
     page.reload()
-    tiles = drawn(page)
+    tiles = grid(page)
     for place, given in enumerate(["poisoned", "clean", ""]):
         verdict(tiles.nth(place), given)
     opened(page, address.replace("Ada", "Bo"))
     expect(page.get_by_text("0 verdicts by Bo")).to_be_visible(timeout=MINUTE)
-    verdict(drawn(page).nth(0), "")
+    verdict(grid(page).nth(0), "")
 
 
 def test_no_verdict_is_lost_however_fast_they_come(page: Page, app_server, job: Job, order: list[int]) -> None:
@@ -111,7 +83,7 @@ def test_no_verdict_is_lost_however_fast_they_come(page: Page, app_server, job: 
     expect(page.get_by_text(re.compile(r"^25 to 48 of"))).to_be_visible(timeout=MINUTE)
     wanted = {id: "clean" if place % 2 else "poisoned" for place, id in enumerate(order[:24])}
     # What was pressed while the page turned was for no image.
-    assert {id: given for id, given in kept(job, "Fast").items() if id in order[:24]} == wanted
+    assert {id: given for id, given in core.reviews.verdicts(job.key, "Fast").items() if id in order[:24]} == wanted
 
 
 def test_verdicts_in_bulk(page: Page, app_server, job: Job, order: list[int]) -> None:
@@ -131,7 +103,7 @@ def test_verdicts_in_bulk(page: Page, app_server, job: Job, order: list[int]) ->
     expect(question).to_contain_text("Mark 96 images as clean? 5 of them have another verdict.")
     page.keyboard.press("Escape")
     expect(question).to_be_hidden()
-    assert kept(job, "Bulk") == wanted
+    assert core.reviews.verdicts(job.key, "Bulk") == wanted
     page.keyboard.press("c")
     expect(question.get_by_role("button", name="Only the 91 without one")).to_be_focused()
     page.keyboard.press("Enter")
@@ -200,7 +172,7 @@ def test_going_away_and_back_keeps_the_view(page: Page, app_server, job: Job, or
         page.get_by_role("link", name="How it works").first.click()
         expect(page.get_by_role("heading", name="How it works", exact=True).first).to_be_visible(timeout=MINUTE)
         way()
-        expect(drawn(page).first).to_have_attribute("data-id", str(order[96]), timeout=MINUTE)
+        expect(grid(page).first).to_have_attribute("data-id", str(order[96]), timeout=MINUTE)
         expect(page.get_by_role("textbox", name="Reviewer")).to_have_value("Ada")
         expect(page).to_have_url(re.compile("page=2"))
 

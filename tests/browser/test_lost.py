@@ -16,8 +16,8 @@ import core
 from core import jobs
 from core.store.home import VARIABLE
 from tests.browser import ways
+from tests.browser.ways import MINUTE
 
-MINUTE = 60_000
 PATIENCE = 200  # seconds; the machine may be busy
 
 

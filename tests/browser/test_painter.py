@@ -11,8 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from core.configuration import pictures
 from tests.browser.conftest import AppServer
-
-MINUTE = 60_000
+from tests.browser.ways import MINUTE
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser import ways
-
-MINUTE = 60_000
+from tests.browser.ways import MINUTE
 
 
 def heading(page: Page, begins: str) -> None:

@@ -13,10 +13,11 @@ from playwright.sync_api import Browser, Locator, Page, expect
 import core
 from core import Job
 from core.results.result import Result
-from core.store.home import VARIABLE
+from tests.browser.conftest import AppServer
+from tests.browser.gallery import eventually, grid, most_suspicious, reviewed
+from tests.browser.ways import MINUTE, settled
 from tests.pages import stored
 
-MINUTE = 60_000
 TRAINING = 4 * MINUTE  # a few seconds, but the machine may be busy
 PAGE, PAGES = 96, 4  # images on a page; 340 images of the cut
 JUDGED = 300
@@ -25,43 +26,17 @@ WORDS = {"p": "poisoned", "c": "clean", "u": "unsure"}
 
 
 @pytest.fixture
-def job(app_server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Job]:
-    """A made-up run whose cut takes 340 images; only what verdicts make of it is really trained, for one epoch."""
-    monkeypatch.setenv(VARIABLE, str(app_server.home))
-    made = stored.finished(stored.config(assumed_ratio=0.15, training={"epochs": 1}))
-    yield made
-    for name in {review.reviewer for review in core.reviews.of(made.key)}:
-        core.reviews.judge(made.key, core.reviews.verdicts(made.key, name), None, name)
-    for view in core.saved_views.of(made.key):
-        core.saved_views.forget(made.key, view.name)
-    core.jobs.delete(made.id)
+def job(app_server: AppServer) -> Iterator[Job]:
+    """A run whose cut takes 340 images; only what verdicts make of it is really trained, for one epoch."""
+    with reviewed(app_server.home, stored.config(assumed_ratio=0.15, training={"epochs": 1})) as made:
+        yield made
 
 
 @pytest.fixture
 def order(job: Job) -> list[int]:
-    """The flagged ids, the most suspicious first."""
-    result = Result(job.config)
-    ids = np.flatnonzero(result.flagged)
-    assert JUDGED < len(ids) <= PAGE * PAGES
-    return ids[np.argsort(-result.detection().scores[ids], kind="stable")].tolist()
-
-
-def grid(page: Page) -> Locator:
-    expect(page.locator(".gallery[data-drawn]")).to_be_visible(timeout=MINUTE)
-    return page.get_by_role("listbox").get_by_role("option")
-
-
-def eventually(page: Page, job: Job, wanted: dict[int, str]) -> None:
-    for _ in range(MINUTE // 100):
-        if core.reviews.verdicts(job.key, "Ada") == wanted:
-            return
-        page.wait_for_timeout(100)
-    assert core.reviews.verdicts(job.key, "Ada") == wanted
-
-
-def settled(page: Page) -> None:
-    page.wait_for_timeout(150)
-    expect(page.locator('[data-testid="stApp"][data-test-script-state="running"]')).to_have_count(0, timeout=MINUTE)
+    found = most_suspicious(job)
+    assert JUDGED < len(found) <= PAGE * PAGES
+    return found
 
 
 def figure(page: Page, name: str) -> Locator:
@@ -91,7 +66,7 @@ def judge(page: Page, job: Job, order: list[int]) -> dict[int, str]:
             expect(tiles.first).to_be_focused()
         page.keyboard.press(GIVEN[place % len(GIVEN)])
     said = {id: WORDS[GIVEN[place % len(GIVEN)]] for place, id in enumerate(order[:JUDGED])}
-    eventually(page, job, said)
+    eventually(page, job, "Ada", said)
     return said
 
 
@@ -103,7 +78,7 @@ def take_back(page: Page, job: Job, order: list[int], said: dict[int, str]) -> N
     undone = iter(order[JUDGED - 1 :: -1])
     for _ in range(7):
         del said[next(undone)]
-    eventually(page, job, said)
+    eventually(page, job, "Ada", said)
     expect(tiles.nth((JUDGED - 7) % PAGE)).to_be_focused()  # where the last one was taken back
     for way in ("button", "button", "key"):
         settled(page)
@@ -113,7 +88,7 @@ def take_back(page: Page, job: Job, order: list[int], said: dict[int, str]) -> N
             page.get_by_role("heading", name="Flagged images", exact=True).click()
             page.keyboard.press("ControlOrMeta+z")
         del said[next(undone)]
-        eventually(page, job, said)
+        eventually(page, job, "Ada", said)
 
 
 def all_at_once(page: Page, job: Job, order: list[int], said: dict[int, str]) -> None:
@@ -132,9 +107,9 @@ def all_at_once(page: Page, job: Job, order: list[int], said: dict[int, str]) ->
     page.keyboard.press("u")
     expect(question.get_by_role("button", name="Only the 50 without one")).to_be_focused()
     page.keyboard.press("Enter")
-    eventually(page, job, said | dict.fromkeys([id for id in shown if id not in said], "unsure"))
+    eventually(page, job, "Ada", said | dict.fromkeys([id for id in shown if id not in said], "unsure"))
     page.keyboard.press("ControlOrMeta+z")
-    eventually(page, job, said)
+    eventually(page, job, "Ada", said)
 
 
 def add_one(page: Page, job: Job, said: dict[int, str]) -> None:
@@ -149,7 +124,7 @@ def add_one(page: Page, job: Job, said: dict[int, str]) -> None:
     tiles.first.click()
     page.keyboard.press("p")
     said[first] = "poisoned"
-    eventually(page, job, said)
+    eventually(page, job, "Ada", said)
 
 
 def choose(page: Page, label: str, option: str) -> None:

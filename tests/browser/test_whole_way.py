@@ -11,8 +11,8 @@ from playwright.sync_api import Locator, Page, TimeoutError, expect
 from core import Job, jobs
 from core.results import recorded
 from core.store.home import VARIABLE
+from tests.browser.ways import MINUTE, settled
 
-MINUTE = 60_000
 TRAINING = 4 * MINUTE  # the machine may be busy
 
 
@@ -42,12 +42,6 @@ def type_number(page: Page, label: str, value: str) -> None:
     field.fill(value)
     field.press("Enter")
     settled(page)
-
-
-def settled(page: Page) -> None:
-    """Wait until the page has answered."""
-    page.wait_for_timeout(200)
-    expect(page.locator('[data-testid="stApp"][data-test-script-state="running"]')).to_have_count(0, timeout=MINUTE)
 
 
 def go(page: Page, screen: str) -> None:

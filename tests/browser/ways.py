@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -51,3 +53,19 @@ def settled(page: Page) -> None:
                   (chart) => !chart.offsetParent || chart.querySelector(".main-svg"))""",
         timeout=MINUTE,
     )
+
+
+@contextmanager
+def answer(page: Page) -> Iterator[None]:
+    """Wait until the script has run for what is done within, however late the page tells of it: tables take a while."""
+    settled(page)
+    page.evaluate(
+        """() => {
+             window.scriptBegan = false;
+             const seen = new MutationObserver(() => { window.scriptBegan = true; seen.disconnect(); });
+             seen.observe(document.querySelector("[data-testid=stApp]"), {attributeFilter: ["data-test-script-state"]});
+           }"""
+    )
+    yield
+    page.wait_for_function("() => window.scriptBegan", timeout=MINUTE)
+    settled(page)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import Job
+from core import Job, Result
+from core.jobs import requests
+from pages.parts.around import warm
 from pages.parts.audit import running
 from tests.pages import stored
 
@@ -36,6 +39,14 @@ def no_search_for_components() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def loaded_once() -> Iterator[None]:
+    """A server begins once, but every test is a new one: what each froze, the last tests' objects, would never go."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(warm, "_load", cache(warm._load))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def no_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No recorded run ships, so that a test sees only the runs that it made; see `recording`."""
@@ -49,10 +60,22 @@ def recording(no_recording: None, monkeypatch: pytest.MonkeyPatch) -> str:
     return core.recorded.run_keys()[0]
 
 
+@pytest.fixture(autouse=True)
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is started on a screen waits in the queue: its test needs no training."""
+    monkeypatch.setattr(requests, "attended", lambda job, start: job)
+
+
 @pytest.fixture
 def finished_job(own_home: Path) -> Job:
     """A finished run on digits: 31 of its images are poisoned, towards "three"."""
     return stored.finished(stored.config())
+
+
+@pytest.fixture
+def result(finished_job: Job) -> Result:
+    """What the finished run has stored."""
+    return Result(finished_job.config)
 
 
 @pytest.fixture

@@ -26,6 +26,11 @@ def config(**changes: object) -> RunConfig:
     return core.configure(**{**settings, **changes})  # type: ignore[arg-type]
 
 
+def few(**changes: object) -> RunConfig:
+    """The same run on 60 images a class, for what asks slow detectors."""
+    return config(**{"training": {"per_class": 60}, **changes})
+
+
 def gap_config(**changes: object) -> RunConfig:
     """The same run by whitened-spectral, cut at its own gap."""
     return config(**{"detector": "whitened-spectral", "cut": "gap", **changes})

@@ -18,19 +18,14 @@ from streamlit.testing.v1.element_tree import ButtonGroup
 import core
 from core import Job, jobs
 from core.configuration import pictures
-from core.jobs import ledger, requests
+from core.jobs import ledger
 from pages.parts.around import words
 from pages.parts.attack import presets
 from pages.parts.common import live
 from pages.parts.form import painter, preview
 from tests.pages import stored
 from tests.pages.conftest import Open
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is started here waits in the queue: a screen's test needs no training."""
-    monkeypatch.setattr(requests, "attended", lambda job, start: job)
+from tests.pages.seen import fine
 
 
 @pytest.fixture
@@ -41,11 +36,6 @@ def attack(open_screen: Open) -> Callable[..., AppTest]:
         return fine(open_screen("attack", **({"run": run[:16]} if run else {}), **address))
 
     return opened
-
-
-def fine(screen: AppTest) -> AppTest:
-    assert not screen.exception, screen.exception
-    return screen
 
 
 def named(screen: AppTest, name: str) -> str:

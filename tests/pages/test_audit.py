@@ -19,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import audits
-from core.audits import Audit, Retrained, Witness
+from core.audits import Audit, Retrained
 from core.audits.retraining import Tried
 from pages.parts.audit import bring, cards, cleaning, kept, upload
 from pages.parts.common import planted
@@ -34,17 +34,6 @@ CATS = slice(EACH, EACH + STAMPED)  # those that bear the mark
 @pytest.fixture(scope="module")
 def photos() -> np.ndarray:
     return planted_photographs()
-
-
-@pytest.fixture(scope="module")
-def planted_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made.planted(tmp_path_factory.mktemp("sets") / "photos")
-
-
-@pytest.fixture(scope="module")
-def told(planted_set: Path) -> Audit:
-    """What core says of it."""
-    return core.audit(planted_set, store=core.Store(planted_set.with_name("store")))
 
 
 @pytest.fixture(autouse=True)
@@ -393,13 +382,11 @@ def test_a_clean_set_has_no_verdicts_to_give(screen, photos: np.ndarray, tmp_pat
 def test_a_network_is_trained_when_asked_and_compared_with_one_of_what_is_kept(
     screen, planted_set: Path, told: Audit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nothing, ids = np.zeros((4, 1), np.float32), np.arange(4)
-    witness = Witness("a network", ids, nothing, nothing, ids, ids, (24, 24), 4.0, lambda images: nothing)
     asked: list[str] = []
 
     def audit(*_: object, network: str, **__: object) -> Audit:
         asked.append(network)
-        return replace(told, network=witness if network == "train" else None)
+        return replace(told, network=made.witness() if network == "train" else None)
 
     monkeypatch.setattr(core, "audit", audit)
     tried = (Tried(("cat",), 1_000, 0.98, 0.01),)

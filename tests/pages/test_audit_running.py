@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import BadRequest, audits
-from core.audits import Audit, Retrained, Witness
+from core.audits import Audit, Retrained
 from core.audits.retraining import Tried
 from pages.parts.audit import background, kept, running
 from pages.parts.audit.background import Owner
@@ -24,16 +24,6 @@ from tests.pages.conftest import Open
 from tests.pages.test_audit import looked, said
 
 LONG = 60.0
-
-
-@pytest.fixture(scope="module")
-def planted_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made.planted(tmp_path_factory.mktemp("sets") / "photos")
-
-
-@pytest.fixture(scope="module")
-def told(planted_set: Path) -> Audit:
-    return core.audit(planted_set)
 
 
 @pytest.fixture(autouse=True)
@@ -245,9 +235,7 @@ def test_what_was_let_go_says_so(open_screen: Open, planted_set: Path, held: Hel
 def test_a_training_on_what_is_kept_goes_on_and_can_be_cancelled(
     open_screen: Open, planted_set: Path, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nothing, ids = np.zeros((4, 1), np.float32), np.arange(4)
-    witness = Witness("a network", ids, nothing, nothing, ids, ids, (24, 24), 4.0, lambda images: nothing)
-    held.told = replace(held.told, network=witness)
+    held.told = replace(held.told, network=made.witness())
     held.may.set()
     app = looked(open_screen("audit"), planted_set)
     app.toggle(key="audit network").set_value(True).run()
@@ -283,9 +271,7 @@ def test_a_training_on_what_is_kept_goes_on_and_can_be_cancelled(
 def test_an_audit_and_a_training_may_wait_for_each_other(
     open_screen: Open, planted_set: Path, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nothing, ids = np.zeros((4, 1), np.float32), np.arange(4)
-    witness = Witness("a network", ids, nothing, nothing, ids, ids, (24, 24), 4.0, lambda images: nothing)
-    held.told = replace(held.told, network=witness)
+    held.told = replace(held.told, network=made.witness())
     held.may.set()
     app = looked(open_screen("audit"), planted_set)
     app.toggle(key="audit network").set_value(True).run()

@@ -238,8 +238,10 @@ def test_what_is_cancelled_leaves_nothing_of_an_upload(
 
 
 @pytest.fixture(scope="module")
-def told() -> Audit:
-    return core.audit(made.planted_photographs()[: 2 * made.EACH], np.repeat(made.PLANTED[:2], made.EACH))
+def told(tmp_path_factory: pytest.TempPathFactory) -> Audit:
+    names = np.repeat(made.PLANTED[:2], made.EACH)
+    store = core.Store(tmp_path_factory.mktemp("store"))
+    return core.audit(made.planted_photographs()[: 2 * made.EACH], names, store=store)
 
 
 def one_of(told: Audit, number: int, used: float) -> kept.Kept:

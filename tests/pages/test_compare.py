@@ -12,19 +12,14 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import Job, jobs
-from core.jobs import requests
 from core.jobs.ledger import change
 from pages.parts.around import cuts, words
 from pages.parts.compare import ledger, side_by_side
 from tests.pages import stored
+from tests.pages.seen import fine, labels, press, said, table
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 OTHERS, REPORT, BESIDE, RUNS = "Other filters", "The report", "Another run", "All runs"
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "attended", lambda job, start: job)
 
 
 def compare(run: str | None = None, show: str = "", **address: str) -> AppTest:
@@ -37,16 +32,6 @@ def compare(run: str | None = None, show: str = "", **address: str) -> AppTest:
     return fine(screen.run())
 
 
-def fine(screen: AppTest) -> AppTest:
-    assert not screen.exception, screen.exception
-    return screen
-
-
-def said(screen: AppTest) -> str:
-    kinds = (screen.markdown, screen.caption, screen.warning, screen.info)
-    return "\n".join(element.value for elements in kinds for element in elements)
-
-
 def asked(screen: AppTest, name: str) -> str:
     """What the address says: AppTest keeps a list of what came with it, and a word of what was set."""
     value = screen.query_params[name]
@@ -56,11 +41,6 @@ def asked(screen: AppTest, name: str) -> str:
 def bodies(screen: AppTest) -> list[str]:
     """What the screen holds as HTML of its own."""
     return [element.proto.body for element in screen.get("html")]
-
-
-def table(screen: AppTest, first_column: str) -> pd.DataFrame:
-    (found,) = [frame.value for frame in screen.dataframe if frame.value.columns[0] == first_column]
-    return found.set_index(first_column)
 
 
 def test_without_a_run_it_says_what_to_do() -> None:
@@ -190,7 +170,7 @@ def test_a_detector_scores_when_it_is_asked_and_its_figures_stay() -> None:
 
 
 def test_all_detectors_score_at_one_click() -> None:
-    job = stored.finished(stored.config(), weights=True)
+    job = stored.finished(stored.few(), weights=True)
     screen = fine(compare(job.key, OTHERS).button("score all").click().run())
     rows = table(screen, "Detector")
     assert rows["AUROC"].notna().all()
@@ -201,7 +181,7 @@ def test_all_detectors_score_at_one_click() -> None:
 
 
 def test_a_detector_that_cannot_score_says_why_and_the_others_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    job = stored.finished(stored.config())
+    job = stored.finished(stored.few())
     monkeypatch.setattr("core.results.result.detect", refuse_knn(core.detect))
     screen = fine(compare(job.key, OTHERS).button("score all").click().run())
     assert screen.warning[0].value == "knn: Too many images."
@@ -372,21 +352,12 @@ def ticked(monkeypatch: pytest.MonkeyPatch, *keys: str) -> Iterator[None]:
         yield
 
 
-def press(screen: AppTest, label: str) -> AppTest:
-    (button,) = [one for one in screen.button if one.label == label]
-    return fine(button.click().run())
-
-
-def labels(screen: AppTest) -> set[str]:
-    return {button.label for button in screen.button}
-
-
 def test_a_ticked_run_is_opened_pinned_and_renamed(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = five()
     with ticked(monkeypatch, runs[1].key):
         screen = compare(runs[0].key, RUNS)
-        assert {"Open", "Pin", "Delete …"} <= labels(screen)
-        assert not {"Cancel", "Resume", "Side by side"} & labels(screen)
+        assert {"Open", "Pin", "Delete …"} <= set(labels(screen))
+        assert not {"Cancel", "Resume", "Side by side"} & set(labels(screen))
         press(screen, "Pin")
         assert jobs.get(runs[1].id).pinned
         (name,) = [field for field in screen.text_input if field.label == "Name"]
@@ -410,7 +381,7 @@ def test_nothing_is_stopped_or_deleted_by_a_presenter(monkeypatch: pytest.Monkey
     runs = five()
     with ticked(monkeypatch, runs[2].key, runs[4].key):
         screen = compare(runs[0].key, RUNS, present="1")
-        assert not {"Cancel", "Resume", "Delete …"} & labels(screen)
+        assert not {"Cancel", "Resume", "Delete …"} & set(labels(screen))
         assert "Presenter mode" in said(screen)
     assert not [button for button in compare(runs[0].key, OTHERS, present="1").button if "Train" in button.label]
 
@@ -422,7 +393,7 @@ def test_deleting_asks_first_and_keeps_what_other_runs_may_share(monkeypatch: py
         assert "**Deleted**" in said(screen)
         assert "**Kept**" in said(screen)
         assert jobs.get(runs[1].id).status == "done"
-        assert {"Delete", "Keep"} <= labels(screen)
+        assert {"Delete", "Keep"} <= set(labels(screen))
     ledger.strike([runs[1]])  # AppTest answers no dialog
     assert runs[1].id not in [job.id for job in jobs.listing()]
     result = core.Result(runs[1].config)

@@ -13,18 +13,15 @@ from pages.parts.common import planted
 from pages.parts.scores import control
 from tests.pages import stored
 from tests.pages.conftest import Open
+from tests.pages.seen import labels
 
 PLANT = "Plant known triggers"
-
-
-def labels(app: object) -> list[str]:
-    return [button.label for button in app.button]  # type: ignore[attr-defined]
 
 
 def test_triggers_are_planted_when_asked_and_then_shown_at_once(
     own_home: Path, open_screen: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finished_job = stored.finished(stored.config(), weights=True)  # the panel asks the network, too
+    finished_job = stored.finished(stored.few(), weights=True)  # the panel asks the network, too
     monkeypatch.setattr(core.control, "PLANTED", ("patch", "sinusoid"))
     monkeypatch.setattr(core.control, "SHARES", (0.3, 0.05))
     app = open_screen("scores", run=finished_job.key, detector="panel")

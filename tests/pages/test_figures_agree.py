@@ -8,18 +8,12 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import Job
-from core.jobs import requests
 from core.results.result import Result
 from pages.parts.sensitivity import layers
 from tests.pages import stored
-from tests.pages.test_sensitivity import fine, said, table
+from tests.pages.seen import fine, said, table
 
 REFERENCES = ("random", "perfect")
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "attended", lambda job, start: job)
 
 
 # --- guessing and knowing --------------------------------------------------------------------------------

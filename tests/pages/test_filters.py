@@ -8,8 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from core import Job
 from core.results.result import Result
-from tests.pages.test_flagged import ids
-from tests.pages.test_sensitivity import fine, said
+from tests.pages.seen import fine, ids, said
 
 
 def chips(app: AppTest) -> dict[str, str]:

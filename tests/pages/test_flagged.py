@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import re
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,18 +21,9 @@ from pages.parts.around import cuts
 from pages.parts.flagged import detail
 from pages.parts.images import gallery
 from tests.pages import stored
+from tests.pages.seen import grid, ids
 
 ALL, HITS, FALSE, MISSED = "All flagged", "True positives ✕", "False positives ●", "Missed poisons ✕"
-
-
-def grid(app: AppTest) -> dict[str, Any]:
-    """What the gallery's component was given; nothing where there is none."""
-    boards = [board for board in app.get("bidi_component") if board.proto.component_name == "poisonscope_gallery"]
-    return json.loads(boards[0].proto.json) if boards else {"tiles": []}
-
-
-def ids(app: AppTest) -> list[int]:
-    return [tile["id"] for tile in grid(app)["tiles"]]
 
 
 def show(app: AppTest, kind: str) -> AppTest:
@@ -43,11 +32,6 @@ def show(app: AppTest, kind: str) -> AppTest:
 
 def html(app: AppTest) -> str:
     return "".join(element.proto.body for element in app.get("html"))
-
-
-@pytest.fixture
-def result(finished_job: Job) -> Result:
-    return Result(finished_job.config)
 
 
 def most_suspicious(result: Result, wanted: np.ndarray) -> list[int]:

@@ -10,24 +10,18 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import Job, Result, jobs
-from core.jobs import requests
 from pages.parts.around import words
 from pages.parts.common import asked
 from pages.parts.images import gallery
 from tests.pages import stored
 from tests.pages.conftest import Open
+from tests.pages.seen import fine
 
 CORNER = {"trigger": "pixel", "parameters": {"row": 1, "column": -2}}
 EVERYWHERE = dict(labels="all_to_all", cover_ratio=1.0, also=[CORNER], detector="whitened-spectral")
 CLEAN_LABEL = dict(trigger="sinusoid", labels="clean_label", ratio=0.4, placement="replace")
 VARIED = dict(trigger="adaptive-blend", cover_ratio=1.0)  # of which each training image has other pieces
 SCREENS = ("story", "attack", "scores", "flagged", "compare", "network", "try_it", "how")
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is started here waits in the queue."""
-    monkeypatch.setattr(requests, "attended", lambda job, start: job)
 
 
 @pytest.fixture
@@ -38,11 +32,6 @@ def opened(open_screen: Open) -> Callable[..., AppTest]:
         return fine(open_screen(screen, run=job.key[:16], **address))
 
     return open_it
-
-
-def fine(screen: AppTest) -> AppTest:
-    assert not screen.exception, screen.exception
-    return screen
 
 
 def text(screen: AppTest) -> str:

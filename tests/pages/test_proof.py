@@ -7,6 +7,7 @@ import pytest
 import core
 from core import Result
 from tests.pages.conftest import Open
+from tests.pages.seen import press
 
 REBUILD, ASK = "Rebuild the trigger", "Lay it on other images and ask the network"
 
@@ -17,10 +18,6 @@ def said(app: object) -> str:
 
 def drawn(app: object) -> str:
     return " ".join(str(one.proto.body) for one in app.get("html"))  # type: ignore[attr-defined]
-
-
-def press(app: object, label: str) -> None:
-    next(button for button in app.button if button.label == label).click().run()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("truth", ["1", "0"])

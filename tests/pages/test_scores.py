@@ -23,15 +23,12 @@ from pages.parts.around import cuts, plots, words
 from pages.parts.images import brush
 from pages.parts.scores import directions, panels, ranking
 from tests.pages import stored
+from tests.pages.seen import figures
 
 TELLING = re.compile(r"poison|✕|TPR|FPR|recall|precision|AUROC|ASR|benign ●|true positive", re.IGNORECASE)
 # The same for every run: the explanations, and the names of the components.
 SCREEN_WIDE_WORDS = ("What happens here", "Where does the SVD", *(panel.says[:20] for panel in panels.PANELS.values()))
 SCREEN_WIDE_WORDS += tuple(text[:20] for panel in panels.PANELS.values() for text in (panel.question, panel.answer))
-
-
-def figures(app: AppTest) -> dict[str, str]:
-    return {metric.label: metric.value for metric in app.metric}
 
 
 def expected(job: Job, cut: cuts.Cut) -> dict[str, str]:
@@ -129,7 +126,7 @@ def test_a_detector_without_its_evidence_says_so_and_leads_back(
 @pytest.mark.parametrize("detector", list(core.DETECTORS))
 def test_every_detector_scores_at_once(own_home: Path, open_screen, detector: str) -> None:
     finished_job = stored.finished(
-        stored.config(), weights=bool(core.DETECTORS[detector].needs or core.DETECTORS[detector].may)
+        stored.few(), weights=bool(core.DETECTORS[detector].needs or core.DETECTORS[detector].may)
     )
     app = open_screen("scores", run=finished_job.key)
     app.selectbox(key="detector picker").set_value(detector).run()

@@ -5,52 +5,22 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from streamlit.testing.v1 import AppTest
 
 import core
 from core import Job, jobs
 from core.evaluation import metrics
-from core.jobs import requests
 from core.results.result import Result
 from pages.parts.around import cuts
 from pages.parts.common import profiles
 from pages.parts.sensitivity import assumed, curves, layers, rivals
 from tests.pages import stored
+from tests.pages.seen import fine, labels, pictures, said, table, values
 
 ASSUMED, DETECTORS, LAYERS = "Assumed ε", "Detectors", "Layers"
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "attended", lambda job, start: job)
-
-
-def fine(app: AppTest) -> AppTest:
-    assert not app.exception, app.exception
-    return app
-
-
-def said(app: AppTest) -> str:
-    kinds = (app.markdown, app.caption, app.warning, app.info)
-    return "\n".join(element.value for elements in kinds for element in elements)
-
-
-def table(app: AppTest, first_column: str) -> pd.DataFrame:
-    (found,) = [frame.value for frame in app.dataframe if frame.value.columns[0] == first_column]
-    return found.set_index(first_column)
-
-
-def pictures(app: AppTest) -> list[dict[str, Any]]:
-    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
-
-
-def labels(app: AppTest) -> list[str]:
-    return [button.label for button in app.button]
 
 
 def filtered(job: Job, detector: str, assumed_ratio: float, multiplier: float = 1.5) -> metrics.Found:
@@ -117,15 +87,6 @@ def test_the_curves_go_through_the_run_s_own_point(finished_job: Job, open_scree
     assert values(lines["spectral"]["y"])[10] == left  # at 10%
     assert values(lines["spectral"]["y"])[0] == 31
     assert {trace["line"]["dash"] for name, trace in lines.items() if name != "this run"} == {"solid", "dot", "dashdot"}
-
-
-def values(given: Any) -> list[float]:
-    """A trace's values: plotly writes numpy arrays as base64."""
-    if isinstance(given, dict):
-        import base64
-
-        return np.frombuffer(base64.b64decode(given["bdata"]), given["dtype"]).tolist()
-    return list(given)
 
 
 def test_the_automatic_cut_is_a_star_and_a_row(gap_job: Job, open_screen) -> None:

@@ -12,19 +12,13 @@ from streamlit.testing.v1 import AppTest
 import core
 from core import BadRequest, Job, Store, jobs
 from core.configuration import grid
-from core.jobs import requests
 from core.sweeps import planning
 from core.sweeps.planning import Sweep
 from pages.parts.sensitivity import axes, sweep_list, sweep_metrics, sweep_pictures, sweep_runs
 from tests.pages import stored
-from tests.pages.test_sensitivity import fine, pictures, said, values
+from tests.pages.seen import fine, pictures, said, values
 
 SWEEPS = "Sweeps"
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "attended", lambda job, start: job)
 
 
 @pytest.fixture(autouse=True)

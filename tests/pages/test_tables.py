@@ -23,15 +23,11 @@ from core.jobs import ledger, requests
 from core.reproduction import outcomes, reproduce
 from core.reproduction.outcomes import Entry
 from pages.parts.tables import missing, report_csv, report_table
+from tests.pages.seen import labels, press, said
 
 SEEDS = 3
 PLANNED = 12 * SEEDS
 SHARE = dict(nat1=0.78, asr1=0.985, nat2=0.775, asr2=0.031)
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "attended", lambda job, start: job)
 
 
 @pytest.fixture(autouse=True)
@@ -75,11 +71,6 @@ def finish(entry: Entry, **figures: float) -> None:
     Store().write("run", entry.key, arrays={"flagged": np.zeros(3, bool)}, document=document)
 
 
-def said(screen: AppTest) -> str:
-    kinds = (screen.markdown, screen.caption, screen.warning, screen.info)
-    return "\n".join(element.value for elements in kinds for element in elements)
-
-
 def board(screen: AppTest) -> dict:
     """What the component that draws the tables was given."""
     (found,) = [one for one in screen.get("bidi_component") if one.proto.component_name == "poisonscope_report_table"]
@@ -104,17 +95,6 @@ def text(of: str) -> str:
 def lines(screen: AppTest, name: str) -> list[str]:
     """A row's seeds."""
     return re.findall(r"<tr class='seed'.*?</tr>", markup(screen, name))
-
-
-def labels(screen: AppTest) -> list[str]:
-    return [button.label for button in screen.button]
-
-
-def press(screen: AppTest, label: str) -> AppTest:
-    (button,) = [one for one in screen.button if one.label == label]
-    screen = button.click().run()
-    assert not screen.exception, screen.exception
-    return screen
 
 
 @pytest.fixture

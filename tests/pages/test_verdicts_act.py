@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -11,46 +10,17 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import Job
-from core.jobs import requests
 from core.results.result import Result
 from pages.parts.around import words
 from pages.parts.flagged import verdicts
 from pages.parts.images import gallery
 from tests.pages import stored
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "attended", lambda job, start: job)
-
-
-@pytest.fixture
-def result(finished_job: Job) -> Result:
-    return Result(finished_job.config)
+from tests.pages.seen import figures, grid, ids, press
 
 
 @pytest.fixture
 def flagged(result: Result) -> list[int]:
     return np.flatnonzero(result.flagged).tolist()
-
-
-def grid(app: AppTest) -> dict[str, Any]:
-    boards = [board for board in app.get("bidi_component") if board.proto.component_name == "poisonscope_gallery"]
-    return json.loads(boards[0].proto.json) if boards else {"tiles": []}
-
-
-def ids(app: AppTest) -> list[int]:
-    return [tile["id"] for tile in grid(app)["tiles"]]
-
-
-def figures(app: AppTest) -> dict[str, str]:
-    return {metric.label: metric.value for metric in app.metric}
-
-
-def press(app: AppTest, label: str) -> AppTest:
-    app = next(button for button in app.button if button.label == label).click().run()
-    assert not app.exception
-    return app
 
 
 def chips(app: AppTest) -> list[str]:
