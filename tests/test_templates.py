@@ -16,6 +16,7 @@ import core
 from core import Result
 from core.configuration import DATASETS, DETECTORS
 from core.results import Filters, Layer, markup, report, templates
+from pages.parts.around import pixels
 from pages.parts.around.templates import render
 from pages.parts.common import asked, filters
 from pages.parts.compare import before_after
@@ -140,9 +141,7 @@ DRAWN: dict[str, Callable[[], str]] = {
 WORDLESS: dict[str, Callable[[], str]] = {
     "hatching": lambda: templates.render("markup/patterns.html.jinja", colours={"poisoned": "#000"}),
     "the sketch": flow.sketch,
-    "cards of triggers": lambda: render(
-        "form/trigger_picker.html.jinja", side=8, pictures=[preview.as_address(PIXELS)]
-    ),
+    "cards of triggers": lambda: render("form/trigger_picker.html.jinja", side=8, pictures=[pixels.png(PIXELS)]),
     "figures": lambda: before_after.figures(
         dict.fromkeys(
             ("flagged", "poisons", "poisons_left", "clean_removed", "tpr", "fpr", "auroc", "average_precision"), 1

@@ -6,18 +6,15 @@ neighbours, and the network trained on that set. What is computed is kept by the
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import NamedTuple
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from PIL import Image
 
 import core
 from core import PoisonscopeError, Result
-from pages.parts.around import colours, words
+from pages.parts.around import colours, pixels, words
 from pages.parts.around.cuts import Scored
 from pages.parts.around.plots import figure_text
 from pages.parts.around.templates import render
@@ -118,18 +115,12 @@ def hottest(heat: Floats) -> str:
     return f"{down}, {across}"
 
 
-def figure(pixels: Pixels, caption: str, alt: str) -> dict[str, str]:
-    return dict(address=data_url(pixels), caption=caption, alt=alt)
+def figure(image: Pixels, caption: str, alt: str) -> dict[str, str]:
+    return dict(address=pixels.png(image), caption=caption, alt=alt)
 
 
 def _missing(caption: str = "") -> dict[str, str]:
     return dict(address="", caption=caption, alt=gallery.MISSING)
-
-
-def data_url(pixels: Pixels) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 # --- what the networks say -------------------------------------------------------------------------------
@@ -199,8 +190,8 @@ def near(result: Result, found: Scored, id: int, truth: bool) -> list[dict[str, 
         seen = gallery.thumbnail(result, found, int(other), truth)
         mark = "" if seen.poisoned is None else "✕ " if seen.poisoned else "○ " if seen.cover else "● "
         caption = f"{mark}{seen.label}, {distance:.3g}"
-        pixels = result.poisoned.images[other]
-        shown.append(figure(pixels, caption, seen.alt) if seen.pictured else _missing(caption))
+        image = result.poisoned.images[other]
+        shown.append(figure(image, caption, seen.alt) if seen.pictured else _missing(caption))
     return shown
 
 

@@ -1,4 +1,4 @@
-"""A page of thumbnails as one sprite, drawn by a component that keeps the selection; and images enlarged.
+"""A page of thumbnails as one sprite, drawn by a component that keeps the selection; and what differs in an image.
 
     id = gallery.show(result, found, ids, truth, key="brushed")
 
@@ -10,8 +10,6 @@ copies have the highest ids.
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from PIL import Image
 
 import core
 from core import PoisonscopeError, Result
-from pages.parts.around import presenter, words
+from pages.parts.around import pixels, presenter, words
 from pages.parts.around.cuts import Scored
 from pages.parts.around.plots import figure_text
 
@@ -32,7 +29,6 @@ Pixels = NDArray[np.uint8]
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-DETAIL = 224  # pixels, the side of an image in detail
 COLUMNS = 16  # thumbnails in a row of the sprite
 EDGE = 1  # pixels around each, of its own: where a zoom falls between pixels, no neighbour shows
 SIZE, PER_PAGE = 64, 96  # pixels, the side of a thumbnail on the screen; how many of them a page has
@@ -335,22 +331,8 @@ def sprite(result: Result, shown: Ids) -> str:
 
 @st.cache_data(max_entries=64, show_spinner=False)  # a page of 96 takes 230 kB
 def _sprite(run: str, ids: bytes, _result: Result, _rows: Ids) -> str:
-    images = np.pad(_result.poisoned.images[_rows], ((0, 0), (EDGE, EDGE), (EDGE, EDGE), (0, 0)), "edge")
-    cell = images.shape[1]
-    lines = -(-len(images) // COLUMNS)
-    sheet = np.zeros((lines * COLUMNS, *images.shape[1:]), np.uint8)
-    sheet[: len(images)] = images
-    sheet = sheet.reshape(lines, COLUMNS, cell, cell, 3).swapaxes(1, 2).reshape(lines * cell, COLUMNS * cell, 3)
-    buffer = io.BytesIO()
-    # Lossless, and for photographs both faster and a fifth smaller than PNG at level 1.
-    Image.fromarray(sheet).save(buffer, "WEBP", lossless=True, method=0, quality=0)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def enlarged(pixels: Pixels) -> Pixels:
-    """An image as large as the detail view wants it, every pixel a square."""
-    factor = max(1, DETAIL // pixels.shape[0])
-    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+    edges = ((0, 0), (EDGE, EDGE), (EDGE, EDGE), (0, 0))
+    return pixels.sprite(np.pad(_result.poisoned.images[_rows], edges, "edge"), COLUMNS)
 
 
 def difference(before: Pixels, after: Pixels) -> tuple[Pixels, float]:
