@@ -132,37 +132,36 @@ def ask(result: Result, id: int, truth: bool) -> list[Answers]:
     if truth:
         hatched = f"repeating-linear-gradient(45deg,{colours.POISONED} 0 3px,transparent 3px 4px)"
         kinds = [("poisoned", "Before the defence ✕", hatched), ("clean", "After the defence ●", colours.BENIGN)]
-    answers = []
-    for which, name, fill in kinds:
-        known = result.model_key(which), id, which
-        chances = _chances(*known, result)
-        if chances is None:
-            _chances.clear(*known)  # the network may be trained yet
-        else:
-            answers.append(Answers(name, chances, fill))
-    return answers
+    return [
+        Answers(name, _chances(result.model_key(which), id, which, result), fill)
+        for which, name, fill in kinds
+        if core.insight.stored(result, which)
+    ]
 
 
 @st.cache_data(max_entries=512, show_spinner="Asking the networks …")
-def _chances(model: str | None, id: int, which: str, _result: Result) -> Floats | None:
-    chances = core.insight.classify(_result, which, _result.poisoned.images[id : id + 1])
-    return None if chances is None else chances[0]
+def _chances(model: str | None, id: int, which: str, _result: Result) -> Floats:
+    return _answered(core.insight.classify(_result, which, _result.poisoned.images[id : id + 1]))[0]
 
 
 def looks(result: Result, id: int) -> Floats | None:
     """Which pixels speak for the image's label, in the network trained on this set, [h, w]; None where it is gone."""
-    known = result.model_key("poisoned"), id
-    heat = _heat(*known, result)
-    if heat is None:
-        _heat.clear(*known)
-    return heat
+    stored = core.insight.stored(result, "poisoned")
+    return _heat(result.model_key("poisoned"), id, result) if stored else None
 
 
 @st.cache_data(max_entries=256, show_spinner="Asking the networks …")
-def _heat(model: str | None, id: int, _result: Result) -> Floats | None:
+def _heat(model: str | None, id: int, _result: Result) -> Floats:
     image, label = _result.poisoned.images[id], int(_result.poisoned.labels[id])
     # Five times as fast as occlusion, and as clear on triggers of single pixels.
-    return core.insight.attention(_result, "poisoned", image, label, "gradient")
+    return _answered(core.insight.attention(_result, "poisoned", image, label, "gradient"))
+
+
+def _answered(found: Floats | None) -> Floats:
+    """What a network that is stored says; one that is removed at this moment must not be kept as saying nothing."""
+    if found is None:
+        raise PoisonscopeError("a network was removed while it was asked")
+    return found
 
 
 def bars(result: Result, answers: list[Answers]) -> list[tuple[str, list[tuple[float, str, str]]]]:
