@@ -22,6 +22,7 @@ from core.results.result import Result
 from pages.parts.around import cuts
 from pages.parts.flagged import detail
 from pages.parts.images import gallery
+from tests.hostile import Page
 from tests.pages import stored
 
 ALL, HITS, FALSE, MISSED = "All flagged", "True positives ✕", "False positives ●", "Missed poisons ✕"
@@ -335,7 +336,21 @@ def test_a_note_is_kept(finished_job: Job, open_screen) -> None:
     app.selectbox(key="verdict").set_value("with a note").run()
     assert ids(app) == [first]
     app = open_screen("flagged", run=finished_job.key, reviewer="Bo")
-    assert "Ada: no verdict (yellow corner)" in [caption.value for caption in app.caption]
+    assert any(Page(piece.proto.body).says("Ada: no verdict (yellow corner)") for piece in app.get("html"))
+
+
+def test_what_others_said_is_no_markdown_and_a_notes_field_tells_no_id(
+    finished_job: Job, result: Result, open_screen
+) -> None:
+    (first, *_) = most_suspicious(result, result.flagged)
+    core.reviews.annotate(finished_job.key, first, "![](http://example.org/x) <b>see</b>", "**Ada**")
+    app = open_screen("flagged", run=finished_job.key, reviewer="Bo", truth="0")
+    said = "**Ada**: no verdict (![](http://example.org/x) <b>see</b>)"
+    assert any(Page(piece.proto.body).says(said) for piece in app.get("html"))
+    assert not any("example.org" in part.value for part in [*app.caption, *app.markdown])
+    (field,) = [one for one in app.text_input if one.label == "Note"]
+    handle = int(core.export.handles(result)[first])
+    assert field.key == f"note {finished_job.key[:16]} Bo {handle}"
 
 
 @pytest.mark.parametrize("name", ["", "a\u202eb"])

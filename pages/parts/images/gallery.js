@@ -33,9 +33,8 @@ class Board {
     this.list.addEventListener("pointerover", (event) => this.tellOf(event));
     this.list.addEventListener("pointerleave", () => this.hush());
     this.bar.addEventListener("click", (event) => {
-      const { verdict, all, keys, undo } = event.target.closest("button")?.dataset ?? {};
+      const { verdict, all, keys } = event.target.closest("button")?.dataset ?? {};
       if (keys) this.showKeys(this.keys.hidden);
-      else if (undo) this.undo();
       else if (all) this.chooseAll();
       else if (verdict !== undefined) this.judge(verdict);
     });
@@ -84,7 +83,6 @@ class Board {
     this.bar.classList.toggle("judging", data.judging);
     if (this.told && this.at(this.told) < 0) this.hush();
     this.kept.chosen = new Set([...this.kept.chosen].filter((id) => this.at(id) >= 0));
-    this.bar.querySelector("[data-undo]").disabled = !data.undoable;
     if (this.asked && this.asked.ids.some((id) => this.at(id) < 0)) this.answer("none");
     const { back } = data; // where a verdict was taken back
     if (back && back.name === this.kept.name && back.number > (this.kept.back ?? 0)) {

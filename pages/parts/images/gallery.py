@@ -44,18 +44,18 @@ _HTML = """<div class="gallery">
 <button type="button" data-verdict="unsure">Unsure<kbd>U</kbd></button>
 <button type="button" data-verdict="">Clear<kbd>0</kbd></button>
 <button type="button" data-all="1" title="Ctrl A">Select page</button>
-<button type="button" data-undo="1" title="Ctrl Z" disabled>Undo</button>
 <button type="button" data-keys="1" aria-label="Keys and marks" aria-expanded="false"><kbd>?</kbd></button>
 <span class="progress"></span>
 <span class="said" role="status"></span>
 <span class="range"></span>
 </div>
 <div class="keys" hidden>
-<p><kbd>P</kbd> <kbd>C</kbd> <kbd>U</kbd> judge what is selected and go on; <kbd>0</kbd> takes a verdict back.</p>
+<p class="judges"><kbd>P</kbd> <kbd>C</kbd> <kbd>U</kbd> judge what is selected and go on;
+<kbd>0</kbd> takes a verdict back.</p>
 <p><kbd>←</kbd> <kbd>→</kbd> <kbd>↑</kbd> <kbd>↓</kbd> <kbd>Home</kbd> <kbd>End</kbd> go from image to image, and with
 <kbd>Shift</kbd> select all on the way. <kbd>Space</kbd> adds an image to the selection or takes it out of it,
 <kbd>Ctrl A</kbd> selects the page. <kbd>Page Down</kbd> <kbd>Page Up</kbd> turn it.</p>
-<p><kbd>Ctrl Z</kbd> takes the last verdicts back, step by step.</p>
+<p class="judges"><kbd>Ctrl Z</kbd> takes the last verdicts back, step by step.</p>
 <p>A line below an image is the truth, where it is shown: <i class="line poisoned">broken</i>, poisoned;
 <i class="line benign">solid</i>, benign. A frame is where the cut is contradicted: by the truth
 (<i class="poisoned">poisoned</i> but kept, <i class="benign">benign</i> but flagged) or by your
@@ -125,7 +125,6 @@ class Reviewing:
     verdicts: Mapping[int, str] = field(default_factory=dict)
     judge: Callable[[list[int], str, bool], None] = lambda ids, verdict, over: None
     undo: Callable[[], list[int]] = list
-    undoable: int = 0
 
 
 def show(result: Result, found: Scored, ids: Ids, truth: bool, *, key: str) -> int | None:
@@ -175,6 +174,9 @@ def board(
     verdicts = {} if reviewing is None else reviewing.verdicts
     judged = np.isin(ids, list(verdicts))
     book = f"{key} {core.run_key(result.config)[:16]} {truth} {'' if reviewing is None else reviewing.reviewer}"
+    # As the grid has it: what is selected does not outlast the page that it is on.
+    kept = [id for id in state.get("chosen", ()) if id in shown] if state.get("book") == book else []
+    state.update(book=book, chosen=kept if len(kept) > 1 else [])
 
     def hear() -> None:
         carry_out(st.session_state[key].get("board"), state, handles, reviewing, pager, pages)
@@ -196,7 +198,6 @@ def board(
                 "address": address,
                 "book": book,
                 "judging": reviewing is not None,
-                "undoable": 0 if reviewing is None else reviewing.undoable,
                 "back": state.get("back"),
                 "elsewhere": int(judged.sum() - judged[first : first + per_page].sum()),
                 "all": len(ids),
@@ -279,7 +280,7 @@ def carry_out(
 
 
 def chosen(key: str) -> list[int]:
-    """The ids that are selected in a grid where there are several."""
+    """The ids that are selected in a grid that was drawn, where there are several."""
     return list(st.session_state.get(f"{key} board", {}).get("chosen", ()))
 
 
