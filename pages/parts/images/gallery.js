@@ -130,11 +130,14 @@ class Board {
       this.root.style.setProperty("--down", `${(100 * rows * cell) / side}%`);
       if (this.shown !== sprite) this.picture.textContent = `.tile.pictured { background-image: url("${sprite}"); }`;
       this.shown = sprite;
-      for (const { element, facts, missing } of this.tiles) {
-        const x = part(facts.place % columns, columns);
-        const y = part(Math.floor(facts.place / columns), rows);
-        element.style.backgroundPosition = missing ? "" : `${x}% ${y}%`;
-        element.classList.toggle("pictured", !missing);
+      for (const tile of this.tiles) {
+        const x = part(tile.facts.place % columns, columns);
+        const y = part(Math.floor(tile.facts.place / columns), rows);
+        const place = tile.missing ? "" : `${x}% ${y}%`;
+        if (tile.place === place) continue; // most reruns change no picture
+        tile.place = place;
+        tile.element.style.backgroundPosition = place;
+        tile.element.classList.toggle("pictured", !tile.missing);
       }
       this.root.dataset.drawn = `${this.tiles.length} from ${this.tiles[0].id}`;
     };

@@ -319,7 +319,7 @@ def handles_of(result: Result, truth: bool) -> Ids:
     return np.arange(len(result.poisoned)) if truth else _handles(core.run_key(result.config), result)
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@st.cache_resource(max_entries=8, show_spinner=False)  # handed out as they are, not copied: nobody changes them
 def _handles(run: str, _result: Result) -> Ids:
     return core.export.handles(_result)
 
