@@ -16,12 +16,12 @@ import core
 from core import PoisonscopeError, Result
 from pages.parts.around import colours, pixels, words
 from pages.parts.around.cuts import Scored
+from pages.parts.around.pixels import Pixels
 from pages.parts.around.plots import figure_text
 from pages.parts.around.templates import render
 from pages.parts.common import findings
 from pages.parts.images import gallery
 
-Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 NEIGHBOURS = 8

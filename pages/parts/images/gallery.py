@@ -23,9 +23,9 @@ import core
 from core import PoisonscopeError, Result
 from pages.parts.around import pixels, presenter, words
 from pages.parts.around.cuts import Scored
+from pages.parts.around.pixels import Pixels
 from pages.parts.around.plots import figure_text
 
-Pixels = NDArray[np.uint8]
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
