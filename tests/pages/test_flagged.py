@@ -196,6 +196,7 @@ def test_the_detail_asks_the_networks(finished_job: Job, result: Result, open_sc
         heat[-1, -1] = 1
         return heat
 
+    monkeypatch.setattr(core.insight, "stored", lambda result, which: True)
     monkeypatch.setattr(core.insight, "classify", classify)
     monkeypatch.setattr(core.insight, "attention", attention)
     app = show(open_screen("flagged", run=finished_job.key), HITS)
@@ -220,6 +221,7 @@ def test_networks_that_cannot_be_asked_are_told(finished_job: Job, open_screen, 
     def refuse(*args: object) -> None:
         raise core.DamagedArtefact("the weights are damaged")
 
+    monkeypatch.setattr(core.insight, "stored", lambda result, which: True)
     monkeypatch.setattr(core.insight, "attention", refuse)
     app = open_screen("flagged", run=finished_job.key)
     assert not app.exception
