@@ -15,7 +15,7 @@ from markupsafe import Markup
 import core
 from core import Result
 from core.configuration import DATASETS, DETECTORS
-from core.results import Filters, Layer, markup, report, templates
+from core.results import Filters, Layer, Review, markup, report, templates
 from pages.parts.around import pixels
 from pages.parts.around.templates import render
 from pages.parts.common import asked, filters
@@ -46,6 +46,10 @@ FIGURES_OF_PROOF = [dict(address="data:,", alt=EVIL, caption=EVIL)]
 
 # What draws a template that takes words, by hand: each is given nothing but hostile ones.
 DRAWN: dict[str, Callable[[], str]] = {
+    "runs beside each other": lambda: render("compare/runs.html.jinja", runs=[("A", EVIL), ("B", EVIL)]),
+    "what others said": lambda: render(
+        "flagged/said.html.jinja", reviews=[Review(7, EVIL, None, EVIL, 0.0), Review(7, EVIL, "clean", "", 0.0)]
+    ),
     "a table": lambda: markup.table(["", EVIL], [(EVIL, EVIL)], EVIL),
     "a rebuilt trigger": lambda: render("common/proof.html.jinja", pictures=FIGURES_OF_PROOF),
     "a rebuilt trigger in a report": lambda: templates.render(
