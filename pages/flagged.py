@@ -138,7 +138,7 @@ def review(result: Result, found: Scored, flagged: Mask, truth: bool) -> None:
         look(result, found, flagged, chosen, book, truth)
     made = core.keeping.decided(flagged, {} if book is None else book.verdicts)
     staying.show(result, made, book is not None and bool(book.verdicts), truth)
-    taking.show(result, found, made, truth, chosen, gallery.chosen("grid"))
+    taking.show(result, found, made, truth, chosen, gallery.chosen("grid") if len(chosen) else [])
 
 
 def look(result: Result, found: Scored, flagged: Mask, chosen: Ids, book: verdicts.Book | None, truth: bool) -> None:
@@ -156,7 +156,7 @@ def look(result: Result, found: Scored, flagged: Mask, chosen: Ids, book: verdic
         )  # fmt: skip
     with right, st.container(key="detail"):
         detail.show(result, found, id, truth, bool(flagged[id]))
-        verdicts.note(book, id)
+        verdicts.note(book, id, int(gallery.handles_of(result, truth)[id]))
 
 
 def recall(result: Result) -> None:

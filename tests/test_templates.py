@@ -15,7 +15,8 @@ from markupsafe import Markup
 import core
 from core import Result
 from core.configuration import DATASETS, DETECTORS
-from core.results import Filters, Layer, markup, report, templates
+from core.results import Filters, Layer, Review, markup, report, templates
+from pages.parts.around import pixels
 from pages.parts.around.templates import render
 from pages.parts.common import asked, filters
 from pages.parts.compare import before_after
@@ -45,6 +46,10 @@ FIGURES_OF_PROOF = [dict(address="data:,", alt=EVIL, caption=EVIL)]
 
 # What draws a template that takes words, by hand: each is given nothing but hostile ones.
 DRAWN: dict[str, Callable[[], str]] = {
+    "runs beside each other": lambda: render("compare/runs.html.jinja", runs=[("A", EVIL), ("B", EVIL)]),
+    "what others said": lambda: render(
+        "flagged/said.html.jinja", reviews=[Review(7, EVIL, None, EVIL, 0.0), Review(7, EVIL, "clean", "", 0.0)]
+    ),
     "a table": lambda: markup.table(["", EVIL], [(EVIL, EVIL)], EVIL),
     "a rebuilt trigger": lambda: render("common/proof.html.jinja", pictures=FIGURES_OF_PROOF),
     "a rebuilt trigger in a report": lambda: templates.render(
@@ -140,9 +145,7 @@ DRAWN: dict[str, Callable[[], str]] = {
 WORDLESS: dict[str, Callable[[], str]] = {
     "hatching": lambda: templates.render("markup/patterns.html.jinja", colours={"poisoned": "#000"}),
     "the sketch": flow.sketch,
-    "cards of triggers": lambda: render(
-        "form/trigger_picker.html.jinja", side=8, pictures=[preview.as_address(PIXELS)]
-    ),
+    "cards of triggers": lambda: render("form/trigger_picker.html.jinja", side=8, pictures=[pixels.png(PIXELS)]),
     "figures": lambda: before_after.figures(
         dict.fromkeys(
             ("flagged", "poisons", "poisons_left", "clean_removed", "tpr", "fpr", "auroc", "average_precision"), 1

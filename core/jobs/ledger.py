@@ -144,11 +144,12 @@ def open_table(
     name: str, definition: str, *, write: bool = False, patience: float = 10.0
 ) -> Iterator[sqlite3.Connection]:
     """The ledger with a table for what people say of runs, which is made where it is missing."""
-    with open_ledger(patience=patience) as ledger:
-        known = ledger.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone()
-    if known is None:
-        with open_ledger(write=True, patience=patience) as ledger:
-            ledger.execute(f"CREATE TABLE IF NOT EXISTS {name} ({definition}) WITHOUT ROWID")
+    with open_ledger(write=write, patience=patience) as ledger:
+        if ledger.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone():
+            yield ledger
+            return
+    with open_ledger(write=True, patience=patience) as ledger:
+        ledger.execute(f"CREATE TABLE IF NOT EXISTS {name} ({definition}) WITHOUT ROWID")
     with open_ledger(write=write, patience=patience) as ledger:
         yield ledger
 

@@ -21,7 +21,8 @@ def home() -> Path:
     except RuntimeError as error:  # ~somebody who is unknown here
         raise BadRequest(f"{VARIABLE} cannot be {chosen!r}: {error}") from None
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():  # to look is quicker than to try, and every question to the ledger begins here
+            folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadRequest(f"{folder} cannot be the folder of data and results: {error.strerror or error}; "
                          f"set {VARIABLE} to one that can be written") from None  # fmt: skip

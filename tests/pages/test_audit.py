@@ -334,10 +334,9 @@ def test_a_flagged_image_is_shown_in_detail(
 ) -> None:
     once(monkeypatch, told)
     app = audited(looked(screen(), planted_set))
-    (menu,) = [one for one in app.selectbox if one.label == "In detail"]
+    assert not [piece for piece in pieces(app) if "ps-detail'" in piece], "nothing is opened unasked"
     row = int(np.flatnonzero(told.flagged)[-1])
-    menu.set_value(row).run()
-    assert not app.exception, app.exception
+    in_detail(app, row)
     (detail,) = [piece for piece in pieces(app) if "ps-detail'" in piece]
     words = Page(detail).texts
     assert told.brought.names[row] in words
@@ -350,8 +349,43 @@ def test_a_flagged_image_is_shown_in_detail(
     changed = replace(told, brought=replace(told.brought, digests=(b"",) * len(told.brought)))
     once(monkeypatch, changed)
     kept.shelf.clear()
-    again = audited(looked(screen(), planted_set))
+    again = in_detail(audited(looked(screen(), planted_set)), row)
     assert "has changed since it was read" in said(again)
+
+
+def in_detail(app: AppTest, row: int) -> AppTest:
+    (menu,) = [one for one in app.selectbox if one.label == "In detail"]
+    menu.set_value(row).run()
+    assert not app.exception, app.exception
+    return app
+
+
+def test_of_an_upload_what_a_network_sees_is_shown_in_detail(
+    screen, photos: np.ndarray, told: Audit, tmp_path: Path, monkeypatch
+) -> None:
+    once(monkeypatch, told)
+    app = screen(audit_from="Upload")
+    content = zipped(tmp_path / "photos.zip", in_class_folders(photos)).read_bytes()
+    app.file_uploader(key=bring.FILE).set_value(("photos.zip", content, "application/zip")).run()
+    row = int(np.flatnonzero(told.flagged)[-1])
+    app = in_detail(audited(app), row)
+    (detail,) = [piece for piece in pieces(app) if "ps-detail'" in piece]
+    assert not [piece for piece in pieces(app) if "role='alert'" in piece]
+    (seen,) = re.findall(r"data:image/png;base64,([^']+)'", detail)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(seen)))), told.brought.images[row])
+    assert Page(detail).says(told.brought.names[row])
+    assert not Page(detail).says("The file")
+
+
+def test_deep_paths_that_begin_alike_are_told_apart_in_the_menu(
+    screen, planted_set: Path, told: Audit, monkeypatch
+) -> None:
+    names = tuple(f"{'deep/' * 20}{name}" for name in told.brought.names)
+    once(monkeypatch, replace(told, brought=replace(told.brought, names=names)))
+    app = audited(looked(screen(), planted_set))
+    (menu,) = [one for one in app.selectbox if one.label == "In detail"]
+    flagged = int(told.flagged.sum())
+    assert len(set(menu.options)) == len(menu.options) == flagged
 
 
 def test_verdicts_belong_to_one_set_and_outlast_another_look_at_it(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -175,6 +177,48 @@ def test_what_goes_wrong_is_a_sentence(line: Line, error: Exception, words: str)
     line.add(after)
     assert after.wait(LONG), "and the next one is carried out"
     assert line.find(A_SET, ME) is after
+
+
+def test_an_outlook_that_cannot_be_had_is_a_failure_like_any_other(line: Line) -> None:
+    def none() -> Outlook:
+        raise BadRequest("the set is gone")
+
+    one = Task(A_SET, ME, lambda of: pytest.fail("it never began"), none)
+    line.add(one)
+    assert one.wait(LONG)
+    assert (one.state, one.trouble, one.outlook) == ("failed", "the set is gone", None)
+    after = task(lambda of: "found", ANOTHER)
+    line.add(after)
+    assert after.wait(LONG), "and the next one is carried out"
+    assert after.state == "done"
+
+
+def test_what_has_ended_holds_nothing_of_what_it_was_asked_with(line: Line) -> None:
+    class Held:
+        """An audit, say."""
+
+        def outlook(self) -> Outlook:
+            return outlook()
+
+        def work(self, of: Task) -> str:
+            return "found"
+
+    def asked() -> tuple[Task, weakref.ref[Held]]:
+        held = Held()
+        return Task(A_SET, ME, held.work, held.outlook), weakref.ref(held)
+
+    one, held = asked()
+    line.add(one)
+    assert one.wait(LONG)
+    gc.collect()
+    assert line.find(A_SET, ME) is one, "it is remembered"
+    assert held() is None
+    two, waited = asked()
+    two.cancel()
+    two.carry_out()
+    gc.collect()
+    assert two.state == "cancelled"
+    assert waited() is None
 
 
 def test_a_task_is_its_tabs_until_the_tab_is_gone(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from core import Job, jobs
 from core.jobs.ledger import change
 from pages.parts.around import cuts, words
 from pages.parts.compare import ledger, side_by_side
+from tests.hostile import Page
 from tests.pages import stored
 from tests.pages.seen import fine, labels, press, said, table
 
@@ -270,6 +271,22 @@ def test_what_differs_between_two_runs_stands_before_their_figures() -> None:
     assert rows.loc["#Pois left", ["A", "B"]].tolist() == [str(one["poisons_left"]), str(two["poisons_left"])]
     assert rows.loc["Clean removed", "B minus A"] == f"{two['clean_removed'] - one['clean_removed']:+,}"
     assert rows.loc["ASR1", "B minus A"] == "the same"
+
+
+def test_a_runs_name_is_no_markdown(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = stored.finished(stored.config()), stored.finished(stored.config(detector="whitened-spectral"))
+    name = "**loud** ![](http://example.org/x)"
+    core.jobs.rename(second.id, name)
+    screen = compare(first.key, BESIDE)
+    assert any(Page(body).says(name) for body in bodies(screen))
+    assert not any("example.org" in part.value for part in screen.markdown)
+    with ticked(monkeypatch, first.key, second.key):
+        screen = compare(first.key, RUNS)
+        (settings,) = [table.value for table in screen.table]
+        assert words.plain(f"2 · {name}") in settings.columns
+        press(screen, "Delete …")
+        assert any(Page(body).says(name) for body in bodies(screen))
+    assert not any("example.org" in part.value for part in screen.markdown)
 
 
 def test_the_second_run_is_the_one_that_the_link_names() -> None:

@@ -20,6 +20,7 @@ from core.results.result import Result
 from pages.parts.around import cuts
 from pages.parts.flagged import detail
 from pages.parts.images import gallery
+from tests.hostile import Page
 from tests.pages import stored
 from tests.pages.seen import grid, ids
 
@@ -179,6 +180,7 @@ def test_the_detail_asks_the_networks(finished_job: Job, result: Result, open_sc
         heat[-1, -1] = 1
         return heat
 
+    monkeypatch.setattr(core.insight, "stored", lambda result, which: True)
     monkeypatch.setattr(core.insight, "classify", classify)
     monkeypatch.setattr(core.insight, "attention", attention)
     app = show(open_screen("flagged", run=finished_job.key), HITS)
@@ -203,6 +205,7 @@ def test_networks_that_cannot_be_asked_are_told(finished_job: Job, open_screen, 
     def refuse(*args: object) -> None:
         raise core.DamagedArtefact("the weights are damaged")
 
+    monkeypatch.setattr(core.insight, "stored", lambda result, which: True)
     monkeypatch.setattr(core.insight, "attention", refuse)
     app = open_screen("flagged", run=finished_job.key)
     assert not app.exception
@@ -319,7 +322,21 @@ def test_a_note_is_kept(finished_job: Job, open_screen) -> None:
     app.selectbox(key="verdict").set_value("with a note").run()
     assert ids(app) == [first]
     app = open_screen("flagged", run=finished_job.key, reviewer="Bo")
-    assert "Ada: no verdict (yellow corner)" in [caption.value for caption in app.caption]
+    assert any(Page(piece.proto.body).says("Ada: no verdict (yellow corner)") for piece in app.get("html"))
+
+
+def test_what_others_said_is_no_markdown_and_a_notes_field_tells_no_id(
+    finished_job: Job, result: Result, open_screen
+) -> None:
+    (first, *_) = most_suspicious(result, result.flagged)
+    core.reviews.annotate(finished_job.key, first, "![](http://example.org/x) <b>see</b>", "**Ada**")
+    app = open_screen("flagged", run=finished_job.key, reviewer="Bo", truth="0")
+    said = "**Ada**: no verdict (![](http://example.org/x) <b>see</b>)"
+    assert any(Page(piece.proto.body).says(said) for piece in app.get("html"))
+    assert not any("example.org" in part.value for part in [*app.caption, *app.markdown])
+    (field,) = [one for one in app.text_input if one.label == "Note"]
+    handle = int(core.export.handles(result)[first])
+    assert field.key == f"note {finished_job.key[:16]} Bo {handle}"
 
 
 @pytest.mark.parametrize("name", ["", "a\u202eb"])

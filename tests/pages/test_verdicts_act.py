@@ -12,7 +12,7 @@ import core
 from core import Job
 from core.results.result import Result
 from pages.parts.around import words
-from pages.parts.flagged import verdicts
+from pages.parts.flagged import saved, verdicts
 from pages.parts.images import gallery
 from tests.pages import stored
 from tests.pages.seen import figures, grid, ids, press
@@ -103,7 +103,10 @@ def test_what_came_of_it_stands_beside_the_run_that_was_reviewed(
     app = open_screen("compare", run=reviewed.key, show="Another run")  # beside it, without being asked
     differs, figures_of = (table.value for table in app.table)
     assert differs["Setting"].tolist() == ["Reviewed"]
-    assert figures_of.set_index("Figure").loc["ASR2", ["A", "B"]].tolist() == ["20.1%", alone]
+    assert figures_of.set_index("Figure").loc["ASR2", ["A", "B"]].tolist() == [alone, "20.1%"]
+    assert figures_of.set_index("Figure").loc["ASR2", "B minus A"].startswith("+")  # from the cut to what came of it
+    (named,) = [piece.proto.body for piece in app.get("html") if f"{reviewed.config.removed_by}," in piece.proto.body]
+    assert named.index("<b>A</b>") < named.index("<b>B</b>") < named.index(reviewed.config.removed_by)
     runs = open_screen("compare", run=reviewed.key, show="All runs")
     listed = next(frame.value for frame in runs.dataframe if "Detector" in frame.value)
     assert {"spectral", reviewed.config.removed_by} <= set(listed["Detector"])
@@ -162,7 +165,6 @@ def test_verdicts_are_taken_back_step_by_step(finished_job: Job, result: Result,
     told = [{"ids": [1], "verdict": "clean"}, {"ids": [1, 2, 3], "verdict": "unsure", "over": True}]
     acts(None, reviewing, *told)
     assert core.reviews.verdicts(book.run, "Ada") == {1: "unsure", 2: "unsure", 3: "unsure"}
-    assert verdicts.reviewing(book).undoable == 2
     state = acts(None, reviewing, {"undo": True})
     assert core.reviews.verdicts(book.run, "Ada") == {1: "clean", 2: "poisoned"}
     assert state["back"] == {"name": "tab", "number": 1, "id": 1}
@@ -208,15 +210,41 @@ def test_what_the_cut_leaves_can_be_looked_at(
     assert chips(app) == ["Not flagged"]
 
 
+def views(app: AppTest) -> AppTest:
+    """With the menu of views open: what is in it is drawn then."""
+    app.session_state[saved.MENU] = True
+    app.run()
+    assert not app.exception
+    return app
+
+
+@pytest.mark.parametrize("name", ["name", "to open", "trouble"])
+def test_a_view_may_be_called_anything(finished_job: Job, open_screen, name: str) -> None:
+    core.saved_views.save(finished_job.key, name, {"label": "three"})
+    app = views(open_screen("flagged", run=finished_job.key))
+    assert chips(press(app, name)) == ["label three"]
+
+
+def test_views_are_read_where_somebody_looks_at_them(finished_job: Job, open_screen, monkeypatch) -> None:
+    asked: list[str] = []
+    known = core.saved_views.of
+    monkeypatch.setattr(core.saved_views, "of", lambda run: [asked.append(run), known(run)][1])
+    app = open_screen("flagged", run=finished_job.key)
+    assert not asked
+    views(app)
+    assert asked == [finished_job.key]
+
+
 def test_a_view_is_saved_by_name_and_opened_by_its_link(finished_job: Job, open_screen) -> None:
     asked = {"label": "three", "order": "lowest score", "score from": "2.5", "size": "64", "budget": "9"}
     app = open_screen("flagged", run=finished_job.key, reviewer="Ada", **asked)
     before = ids(app)
     assert before
+    app = views(app)
     app.text_input(key="view name").set_value("doubtful threes").run()
     app = press(app, "Save")
-    (saved,) = core.saved_views.of(finished_job.key)
-    assert saved.name == "doubtful threes"
+    (one,) = core.saved_views.of(finished_job.key)
+    assert one.name == "doubtful threes"
     assert app.code[0].value.endswith(f"run={finished_job.key[:16]}&view=doubtful%20threes&reviewer=Ada")
     other = open_screen("flagged", run=finished_job.key, view="doubtful threes")  # another browser
     assert not other.exception
@@ -231,7 +259,7 @@ def test_a_view_is_saved_by_name_and_opened_by_its_link(finished_job: Job, open_
 def test_a_view_is_opened_over_another_replaced_and_deleted(finished_job: Job, open_screen) -> None:
     core.saved_views.save(finished_job.key, "threes", {"label": "three"})
     app = open_screen("flagged", run=finished_job.key, label="five", verdict="not judged", page="2")
-    app = press(app, "threes")
+    app = press(views(app), "threes")
     assert chips(app) == ["label three"]
     app.selectbox(key="label").set_value("seven").run()
     app.text_input(key="view name").set_value("threes").run()
@@ -275,8 +303,8 @@ def test_a_view_that_was_tampered_with_is_passed_over(finished_job: Job, open_sc
 
 def test_a_names_markdown_is_not_carried_out(finished_job: Job, open_screen) -> None:
     core.saved_views.save(finished_job.key, "**loud** [x](http://example.org)", {"label": "three"})
-    app = open_screen("flagged", run=finished_job.key)
-    (label,) = [button.label for button in app.button if button.key and button.key.startswith("view ")]
+    app = views(open_screen("flagged", run=finished_job.key))
+    (label,) = [button.label for button in app.button if button.key and button.key.startswith("open view ")]
     assert "**loud**" not in label
     app = next(button for button in app.button if button.label == label).click().run()
     assert chips(app) == ["label three"]
@@ -287,14 +315,40 @@ def test_a_names_markdown_is_not_carried_out(finished_job: Job, open_screen) -> 
 
 def test_what_is_exported_is_chosen_by_what_is_there(finished_job: Job, open_screen) -> None:
     app = open_screen("flagged", run=finished_job.key, label="three")
-    (which,) = [one for one in app.segmented_control if one.label == "Which images"]
-    assert which.options[1:] == [f"The {len(ids(app))} filtered"]
-    which.set_value("filtered").run()
+    assert which(app).options[1:] == [f"The {len(ids(app))} filtered"]
+    which(app).set_value("filtered").run()
     empty = app.number_input(key="score from").set_value(1e9).run()
     assert not empty.exception
     assert ids(empty) == []
-    (which,) = [one for one in empty.segmented_control if one.label == "Which images"]
-    assert which.value == "all"
+    assert which(empty).value == "all"
+
+
+def test_what_was_chosen_and_is_out_of_sight_is_not_offered(finished_job: Job, open_screen) -> None:
+    app = open_screen("flagged", run=finished_job.key)
+    for leave in (
+        lambda: app.selectbox(key="show").set_value("True positives ✕"),
+        lambda: app.selectbox(key="show").set_value("Missed poisons ✕"),  # none: no grid at all
+        lambda: app.session_state.__setitem__("page", 2),
+        lambda: app.text_input(key="reviewer").set_value("Bo"),
+    ):
+        app.selectbox(key="show").set_value("All flagged")
+        app.session_state["page"] = 1
+        app.run()
+        benign = [tile["id"] for tile in grid(app)["tiles"] if tile["kind"] == "benign"][:2]
+        app.session_state["grid board"]["chosen"] = benign  # as carry_out keeps what the grid told
+        app.run()
+        assert which(app).options[-1] == "The 2 chosen"
+        which(app).set_value("chosen").run()
+        leave()
+        app.run()
+        assert not app.exception
+        assert "chosen" not in " ".join(which(app).options)
+        assert which(app).value == "all"
+
+
+def which(app: AppTest) -> Any:
+    (control,) = [one for one in app.segmented_control if one.label == "Which images"]
+    return control
 
 
 def test_the_benign_control_run_has_a_desk_too(open_screen) -> None:

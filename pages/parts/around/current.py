@@ -215,11 +215,20 @@ def _offer_choice() -> None:
 
 
 def _offer_patience(key: str, was_active: bool) -> None:
-    """How far a run is, drawn again while it goes; once it has ended, or is gone from the list, the page is."""
+    say_progress(looked_at_again(key, was_active), "What it found will stand here.")
+
+
+def looked_at_again(key: str, was_active: bool) -> Job:
+    """A run that is drawn again while it goes; once it has ended, or is gone from the list, the page is drawn."""
     job = core.jobs.named(key)
     if job is None or (was_active and not job.active):
         st.rerun()
-    st.info(f"{words.state(job)} What it found will stand here.", icon=words.icon(job))
+    return job
+
+
+def say_progress(job: Job, further: str) -> None:
+    """How far a run is that has not come to its end, and where to watch it or resume it."""
+    st.info(f"{words.state(job)} {further}", icon=words.icon(job))
     if job.status == "running":
         st.progress(job.fraction)
     st.page_link(

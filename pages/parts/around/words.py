@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -22,6 +22,8 @@ STATES = {
     "cancelled": ("was cancelled", ":material/cancel:"),
     "lost": ("was lost: its worker is gone", ":material/link_off:"),
 }
+
+Key = TypeVar("Key", bound=Hashable)
 
 LEAST = 10  # seconds, below which a time to wait is not told apart
 
@@ -199,7 +201,7 @@ def labels(jobs: Mapping[str, Job], blind: bool = False) -> dict[str, str]:
     return apart({key: label(job, blind) for key, job in jobs.items()}, {key: job.id for key, job in jobs.items()})
 
 
-def apart(lines: Mapping[str, str], numbers: Mapping[str, int | None]) -> dict[str, str]:
+def apart(lines: Mapping[Key, str], numbers: Mapping[Key, int | None]) -> dict[Key, str]:
     """The same lines, with a number behind those of which there are several."""
     often = Counter(lines.values())
     return {key: line if often[line] == 1 else f"{line} · no. {numbers[key]}" for key, line in lines.items()}

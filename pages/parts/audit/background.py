@@ -93,19 +93,21 @@ class Task:
         if self._cancelled.is_set():
             self._end("cancelled")
             return
-        self.outlook, self.state = self._outlook(), "running"
+        self.state = "running"
         try:
+            self.outlook = self._outlook()
             self.result = self._work(self)
             state = "done"
         except Exception as error:
             state = "cancelled" if self._cancelled.is_set() or isinstance(error, Cancelled) else "failed"
             if state == "failed":
                 self.trouble = _words(error)
-        self.outlook.close()
+        if self.outlook is not None:
+            self.outlook.close()
         self._end(state)
 
     def _end(self, state: str) -> None:
-        del self._work  # and what it holds
+        del self._work, self._outlook  # and what they hold: an audit, say
         self.state = state
         self._ended.set()
 

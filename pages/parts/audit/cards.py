@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from typing import Any
-
 import numpy as np
 import streamlit as st
 from markupsafe import Markup
 from numpy.typing import NDArray
-from PIL import Image
 
 import core
 from core import Rebuilt, audits
 from core.audits import Audit, Found
-from pages.parts.around import words
+from pages.parts.around import pixels, words
 from pages.parts.around.templates import render
 from pages.parts.audit.kept import Kept
-from pages.parts.common import findings, proof
+from pages.parts.common import findings
 
 CARDS = 24  # findings that are drawn; all are in the report
 REBUILT = 6  # of which so many have what their images share: each takes seconds
@@ -74,7 +69,7 @@ def shared(told: Audit, one: Found, rebuilt: Rebuilt) -> list[dict[str, str]]:
     rows = np.flatnonzero((told.brought.labels != label) & ~told.flagged)[:1]
     laid = rebuilt.apply(told.brought.images[rows])
     shown += [("Laid on another image", "An image of another class that bears it", image) for image in laid]
-    return [dict(caption=caption, alt=alt, address=proof.address(pixels)) for caption, alt, pixels in shown]
+    return [dict(caption=caption, alt=alt, address=pixels.png(image)) for caption, alt, image in shown]
 
 
 def thumbnail(told: Audit, row: int, like: str | None = None) -> dict[str, str]:
@@ -87,12 +82,8 @@ def thumbnail(told: Audit, row: int, like: str | None = None) -> dict[str, str]:
     return dict(name=audits.plain(name), whole=audits.plain(name, 400), address=_address(told.brought.images[row]))
 
 
-def _address(pixels: NDArray[np.uint8]) -> str:
+def _address(image: NDArray[np.uint8]) -> str:
     """As a data address: small images exactly, since what is planted may be one pixel."""
-    picture, how = Image.fromarray(pixels), dict[str, Any](lossless=True, quality=0, method=0)
-    if max(picture.size) > SHARP:
-        picture.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
-        how = {"quality": 85, "method": 0}
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", **how)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    if max(image.shape[:2]) <= SHARP:
+        return pixels.webp(image)
+    return pixels.lossy(pixels.reduced(image, SIDE))

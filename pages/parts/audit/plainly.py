@@ -15,7 +15,7 @@ LONGEST = 600  # characters of a sentence
 
 
 def notice(sentence: str, kind: str = "wrong") -> None:
-    """A sentence that is not to be missed. kind: wrong, planted, marked or nothing."""
+    """A sentence that is not to be missed. kind: wrong, stopped, planted, marked or nothing."""
     st.html(render("audit/notice.html.jinja", sentence=audits.plain(words.sentence(sentence), LONGEST), kind=kind))
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from plotly.colors import hex_to_rgb, sequential
 
 from core.results import REACTS, Filters, Layer
+from pages.parts.around.pixels import Pixels, png
 from pages.parts.around.templates import Markup, render
 from pages.parts.common.asked import Asked
 
-Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 LAYER_NAMES = {
@@ -97,10 +94,3 @@ def coloured(shares: Floats) -> Pixels:
     places = np.clip(shares, 0, 1) * (len(_COLOURS) - 1)
     channels = [np.interp(places, np.arange(len(_COLOURS)), _COLOURS[:, channel]) for channel in range(3)]
     return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
-
-
-def png(pixels: Pixels) -> str:
-    """An image as a data address."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

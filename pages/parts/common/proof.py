@@ -6,18 +6,15 @@ attacker's trigger, nor how the network answers to it.
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import Any
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from PIL import Image
 
 import core
 from core import PoisonscopeError, Rebuilt, Result
-from pages.parts.around import cuts, trouble, words
+from pages.parts.around import cuts, pixels, trouble, words
 from pages.parts.around.cuts import Scored
 from pages.parts.around.templates import render
 
@@ -76,7 +73,7 @@ def pictures(result: Result, rebuilt: Rebuilt, truth: bool) -> list[dict[str, st
     rows = np.flatnonzero(result.test_pictured)[:1]
     laid = rebuilt.apply(result.dataset.test_images[rows])
     shown += [("Laid on a test image", "A test image that bears the rebuilt trigger", image) for image in laid]
-    return [dict(caption=caption, alt=alt, address=address(pixels)) for caption, alt, pixels in shown]
+    return [dict(caption=caption, alt=alt, address=pixels.png(image)) for caption, alt, image in shown]
 
 
 def told(result: Result, rebuilt: Rebuilt, truth: bool) -> list[str]:
@@ -104,10 +101,3 @@ def _proof(result: Result, label: int, flagged: Mask, truth: bool, key: str) -> 
 
 def _stamped(result: Result, images: Any) -> Any:
     return core.triggers.apply_all(result.config.attack.triggers, images)
-
-
-def address(pixels: NDArray[np.uint8]) -> str:
-    """A picture as a data address, exactly."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

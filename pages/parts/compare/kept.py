@@ -1,16 +1,15 @@
-"""What Compare reads from the store once and then keeps: runs' figures, and what their networks answer."""
+"""What Compare reads from the store once and then keeps: what runs' networks answer."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 import core
-from core import Job, Result, metrics
+from core import Result, metrics
 
 Labels = NDArray[np.int64]
 
@@ -43,19 +42,3 @@ def quality(result: Result, which: str) -> metrics.Quality | None:
 def _answers(store: str, run: str, which: str, _result: Result) -> Answers | None:
     logits = _result.predictions(which)
     return None if logits is None else Answers(*(part.argmax(1) for part in logits))
-
-
-def summary(job: Job) -> dict[str, Any]:
-    """A finished run's figures, not to be changed; empty, and read again, where they are damaged or missing."""
-    try:
-        return _summary(str(core.home.home()), job.key, job.finished)
-    except LookupError:
-        return {}
-
-
-@lru_cache(maxsize=1000)  # a list asks for hundreds at once: st.cache_data would take longer than the reading
-def _summary(home: str, key: str, finished: float | None) -> dict[str, Any]:
-    artefact = core.Store().read("run", key)
-    if artefact is None:
-        raise LookupError(key)
-    return {name: value for name, value in artefact.document.items() if name != "config"}

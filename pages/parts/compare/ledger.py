@@ -18,7 +18,9 @@ import streamlit as st
 import core
 from core import Job, PoisonscopeError
 from pages.parts.around import current, presenter, trouble, words
-from pages.parts.compare import kept, side_by_side
+from pages.parts.around.templates import render
+from pages.parts.common import summaries
+from pages.parts.compare import side_by_side
 
 FIGURES = {
     "nat1": "Nat1",
@@ -167,7 +169,7 @@ def columns() -> dict[str, Any]:
 
 def _row(job: Job) -> dict[str, Any]:
     config = job.config
-    figures = kept.summary(job) if job.status == "done" else {}
+    figures = summaries.of(job.key, job.finished) if job.status == "done" else {}
     return {
         "Status": status(job),
         "Pin": "★" if job.pinned else "",
@@ -262,8 +264,7 @@ def _stop_or_resume(chosen: list[Job]) -> None:
 def _delete(chosen: list[Job], blind: bool) -> None:
     """Says what goes and what stays, and does it."""
     running = [job for job in chosen if job.status == "running"]
-    for job in chosen:
-        st.markdown(f"- {words.label(job, blind)}")
+    st.html(render("compare/runs.html.jinja", runs=[("•", words.label(job, blind)) for job in chosen]))
     if running:
         st.warning("A run that is at work cannot be deleted: cancel it first.", icon=":material/warning:")
     st.markdown(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -11,13 +11,24 @@ import streamlit as st
 import core
 from core import Job, Result
 from pages.parts.around import current, link, words
-from pages.parts.compare import before_after, kept
+from pages.parts.around.templates import render
+from pages.parts.common import summaries
+from pages.parts.compare import before_after
 
 PARAMETER = link.WITH
 NONE = "none"  # in the address where a person wants no second run
 SHARES = {"Nat1": "nat1", "ASR1": "asr1", "Nat2": "nat2", "ASR2": "asr2", "TPR": "tpr", "FPR": "fpr"}
 NUMBERS = {"Poisons": "poisons", "#Pois left": "poisons_left", "Clean removed": "clean_removed"}
 SCORES = {"AUROC": "auroc", "AP": "average_precision"}
+
+
+class Side(NamedTuple):
+    """One of two runs: which of them, what it is in words, its settings, and its figures (empty where damaged)."""
+
+    which: str
+    words: str
+    config: core.RunConfig
+    figures: dict[str, Any]
 
 
 def show(result: Result) -> None:
@@ -31,22 +42,29 @@ def show(result: Result) -> None:
     if other is None:
         st.caption("Choose a second run to see what differs, in settings and in what came of it.")
         return
-    mine, theirs = result.summary, kept.summary(other)
-    if not mine or not theirs:
+    this = f"{words.heading(result.config)} · {result.config.removed_by}, seed {result.config.seed}"
+    pair = [
+        Side("this run", this, result.config, result.summary or {}),
+        Side("the other run", words.label(other), other.config, summaries.of(other.key, other.finished)),
+    ]
+    if not all(side.figures for side in pair):
         st.warning("What was stored of the other run is damaged or missing: open it and run it again.")
         return
-    names = ("A: this run", "B: the other run")
-    own = f"{words.heading(result.config)} · {result.config.removed_by}, seed {result.config.seed}"
-    st.markdown(f"**A** {own}  \n**B** {words.label(other)}")
+    if other.config == result.config.base:  # what a review has changed is read from the run that it reviewed
+        pair.reverse()
+    sides = {f"{letter}: {side.which}": side for letter, side in zip("AB", pair, strict=True)}
+    st.html(render("compare/runs.html.jinja", runs=[(name[0], side.words) for name, side in sides.items()]))
     st.markdown("**What differs in the settings**")
-    differing(dict(zip(names, (result.config, other.config), strict=True)))
+    differing({name: side.config for name, side in sides.items()})
     st.markdown("**What came of it**")
-    st.table(compared(mine, theirs), hide_index=True, alt="Both runs' figures and the difference")
-    for place, name, found in zip(st.columns(2), names, (mine, theirs), strict=True):
+    st.table(compared(*(side.figures for side in pair)), hide_index=True, alt="Both runs' figures and the difference")
+    for place, (name, side) in zip(st.columns(2), sides.items(), strict=True):
         with place:
             st.markdown(f"**{name}**")
-            st.plotly_chart(before_after.rates(found), key=f"rates of {name[0]}", config={"displayModeBar": False},
-                            alt=f"{name}. {before_after.spoken(found)}")  # fmt: skip
+            st.plotly_chart(
+                before_after.rates(side.figures), key=f"rates of {name[0]}", config={"displayModeBar": False},
+                alt=f"{name}. {before_after.spoken(side.figures)}",
+            )  # fmt: skip
 
 
 def _pick(result: Result, others: dict[str, Job]) -> Job | None:
@@ -120,8 +138,8 @@ def compared(mine: dict[str, Any], theirs: dict[str, Any]) -> pd.DataFrame:
 def several(jobs: Sequence[Job]) -> None:
     """The figures of any number of runs, a column each, below what differs in their settings."""
     found = {f"{place} · {job.name or words.heading(job.config)}": job for place, job in enumerate(jobs, 1)}
-    differing({name: job.config for name, job in found.items()})
-    figures = _figures([kept.summary(job) for job in found.values()])
+    differing({words.plain(name): job.config for name, job in found.items()})  # a table's words are Markdown
+    figures = _figures([summaries.of(job.key, job.finished) for job in found.values()])
     rows = {name: [_write(name, value) for value in values] for name, values in figures.items()}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=list(found)).rename_axis("Figure").reset_index()
     st.dataframe(table, hide_index=True, height="content", alt="Figures of the chosen runs")

@@ -6,25 +6,22 @@ neighbours, and the network trained on that set. What is computed is kept by the
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import NamedTuple
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from PIL import Image
 
 import core
 from core import PoisonscopeError, Result
-from pages.parts.around import colours, words
+from pages.parts.around import colours, pixels, words
 from pages.parts.around.cuts import Scored
+from pages.parts.around.pixels import Pixels
 from pages.parts.around.plots import figure_text
 from pages.parts.around.templates import render
 from pages.parts.common import findings
 from pages.parts.images import gallery
 
-Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 NEIGHBOURS = 8
@@ -119,18 +116,12 @@ def hottest(heat: Floats) -> str:
     return f"{down}, {across}"
 
 
-def figure(pixels: Pixels, caption: str, alt: str) -> dict[str, str]:
-    return dict(address=data_url(pixels), caption=caption, alt=alt)
+def figure(image: Pixels, caption: str, alt: str) -> dict[str, str]:
+    return dict(address=pixels.png(image), caption=caption, alt=alt)
 
 
 def _missing(caption: str = "") -> dict[str, str]:
     return dict(address="", caption=caption, alt=gallery.MISSING)
-
-
-def data_url(pixels: Pixels) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 # --- what the networks say -------------------------------------------------------------------------------
@@ -140,41 +131,38 @@ def ask(result: Result, id: int, truth: bool) -> list[Answers]:
     """The networks' probabilities for the image as it stands in the training set."""
     kinds = [("poisoned", "Trained on this set", colours.REFERENCE)]
     if truth:
-        kinds = [
-            ("poisoned", "Before the defence ✕", colours.HATCHED),
-            ("clean", "After the defence ●", colours.BENIGN),
-        ]
-    answers = []
-    for which, name, fill in kinds:
-        known = result.model_key(which), id, which
-        chances = _chances(*known, result)
-        if chances is None:
-            _chances.clear(*known)  # the network may be trained yet
-        else:
-            answers.append(Answers(name, chances, fill))
-    return answers
+        before, after = "Before the defence ✕", "After the defence ●"
+        kinds = [("poisoned", before, colours.HATCHED), ("clean", after, colours.BENIGN)]
+    return [
+        Answers(name, _chances(result.model_key(which), id, which, result), fill)
+        for which, name, fill in kinds
+        if core.insight.stored(result, which)
+    ]
 
 
 @st.cache_data(max_entries=512, show_spinner="Asking the networks …")
-def _chances(model: str | None, id: int, which: str, _result: Result) -> Floats | None:
-    chances = core.insight.classify(_result, which, _result.poisoned.images[id : id + 1])
-    return None if chances is None else chances[0]
+def _chances(model: str | None, id: int, which: str, _result: Result) -> Floats:
+    return _answered(core.insight.classify(_result, which, _result.poisoned.images[id : id + 1]))[0]
 
 
 def looks(result: Result, id: int) -> Floats | None:
     """Which pixels speak for the image's label, in the network trained on this set, [h, w]; None where it is gone."""
-    known = result.model_key("poisoned"), id
-    heat = _heat(*known, result)
-    if heat is None:
-        _heat.clear(*known)
-    return heat
+    stored = core.insight.stored(result, "poisoned")
+    return _heat(result.model_key("poisoned"), id, result) if stored else None
 
 
 @st.cache_data(max_entries=256, show_spinner="Asking the networks …")
-def _heat(model: str | None, id: int, _result: Result) -> Floats | None:
+def _heat(model: str | None, id: int, _result: Result) -> Floats:
     image, label = _result.poisoned.images[id], int(_result.poisoned.labels[id])
     # Five times as fast as occlusion, and as clear on triggers of single pixels.
-    return core.insight.attention(_result, "poisoned", image, label, "gradient")
+    return _answered(core.insight.attention(_result, "poisoned", image, label, "gradient"))
+
+
+def _answered(found: Floats | None) -> Floats:
+    """What a network that is stored says; one that is removed at this moment must not be kept as saying nothing."""
+    if found is None:
+        raise PoisonscopeError("a network was removed while it was asked")
+    return found
 
 
 def bars(result: Result, answers: list[Answers]) -> list[tuple[str, list[tuple[float, str, str]]]]:
@@ -202,8 +190,8 @@ def near(result: Result, found: Scored, id: int, truth: bool) -> list[dict[str, 
         seen = gallery.thumbnail(result, found, int(other), truth)
         mark = "" if seen.poisoned is None else "✕ " if seen.poisoned else "○ " if seen.cover else "● "
         caption = f"{mark}{seen.label}, {distance:.3g}"
-        pixels = result.poisoned.images[other]
-        shown.append(figure(pixels, caption, seen.alt) if seen.pictured else _missing(caption))
+        image = result.poisoned.images[other]
+        shown.append(figure(image, caption, seen.alt) if seen.pictured else _missing(caption))
     return shown
 
 

@@ -17,7 +17,7 @@ from core.results.saved_views import SavedView
 from pages.parts.around import cuts, link, words
 
 PARAMETER = "view"  # in the address
-ASKED, TROUBLE = "view to open", "view trouble"  # in session state
+ASKED, TROUBLE, MENU = "view to open", "view trouble", "views"  # in session state
 TRUTH, CUT = "truth", ("detector", "budget", "scope")
 
 
@@ -56,26 +56,32 @@ def current(result: Result, usual: Mapping[str, Any]) -> dict[str, str]:
 
 
 def menu(result: Result, usual: Mapping[str, Any]) -> None:
-    """The saved views, a field to save this one, and the link of the one that is open."""
+    """The saved views, a field to save this one, and the link of the one that is open; read only where it is open."""
+    drawer = st.popover("Views", icon=":material/bookmark:", key=MENU, on_change="rerun")
+    if drawer.open:
+        with drawer:
+            _listed(result, usual)
+
+
+def _listed(result: Result, usual: Mapping[str, Any]) -> None:
     views, now = _stored(result), current(result, usual)
     opened = next((one.name for one in views if one.view == now), None)
-    with st.popover("Views", icon=":material/bookmark:"):
-        for one in views:
-            with st.container(horizontal=True, vertical_alignment="center"):
-                if st.button(
-                    words.plain(one.name), key=f"view {one.name}", disabled=one.name == opened, width="stretch",
-                    icon=":material/check:" if one.name == opened else ":material/bookmark:",
-                ):  # fmt: skip
-                    st.session_state[ASKED] = one.name
-                    st.rerun()
-                st.button(
-                    "Delete", key=f"forget view {one.name}", icon=":material/delete:", type="tertiary",
-                    on_click=_told(core.saved_views.forget), args=(core.reviews.desk(result.config), one.name),
-                )  # fmt: skip
-        if opened is not None:
-            st.caption("A link to it, for any browser that reaches this server:")
-            st.code(address(result, opened), language=None, wrap_lines=True)
-        _save(result, views, now)
+    for one in views:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if st.button(
+                words.plain(one.name), key=f"open view {one.name}", disabled=one.name == opened, width="stretch",
+                icon=":material/check:" if one.name == opened else ":material/bookmark:",
+            ):  # fmt: skip
+                st.session_state[ASKED] = one.name
+                st.rerun()
+            st.button(
+                "Delete", key=f"forget view {one.name}", icon=":material/delete:", type="tertiary",
+                on_click=_told(core.saved_views.forget), args=(core.reviews.desk(result.config), one.name),
+            )  # fmt: skip
+    if opened is not None:
+        st.caption("A link to it, for any browser that reaches this server:")
+        st.code(address(result, opened), language=None, wrap_lines=True)
+    _save(result, views, now)
 
 
 def address(result: Result, name: str) -> str:

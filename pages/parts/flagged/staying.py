@@ -9,11 +9,11 @@ import streamlit as st
 import core
 from core import BadRequest, Job, PoisonscopeError, Result, RunConfig
 from core.results.keeping import Decision
-from pages.parts.around import link, presenter, trouble, words
+from pages.parts.around import current, link, presenter, trouble, words
+from pages.parts.common import summaries
 
-ATTACK, COMPARE = "pages/attack.py", "pages/compare.py"
+COMPARE = "pages/compare.py"
 FAILURE = "retraining refused"  # in session state
-PATIENCE = 1.0  # seconds between two looks at a run that goes
 
 
 def show(result: Result, made: Decision, judged: bool, truth: bool) -> None:
@@ -34,21 +34,32 @@ def show(result: Result, made: Decision, judged: bool, truth: bool) -> None:
     )
     if presenter.on():  # trains nothing
         return
+    if not judged:
+        offer(result, made)
+        return
     try:
-        wanted = core.keeping.asked(result, made.keep)
+        wanted = _asked(str(result.store.folder), core.run_key(result.config), made.keep.tobytes(), result, made)
     except BadRequest as error:
         st.caption(f"Nothing to train on it: {words.sentence(str(error))}")
         return
     job = None if wanted == result.config.base else core.jobs.find(core.run_key(wanted), start=False)
-    offer(result, made, wanted, job, judged)
+    offer(result, made, wanted, job)
     if job is not None and job.status != "cancelled":
-        st.fragment(follow, run_every=PATIENCE if job.active else None)(result, job.key, job.active, truth)
+        every = current.PATIENCE if job.active else None
+        st.fragment(follow, run_every=every)(result, job.key, job.active, truth)
 
 
-def offer(result: Result, made: Decision, wanted: RunConfig, job: Job | None, judged: bool) -> None:
-    """The button, or why there is nothing to press it for."""
+@st.cache_data(max_entries=32, show_spinner=False)  # by a keep-list the reviewed run's own cut is read from the store
+def _asked(store: str, run: str, keep: bytes, _result: Result, _made: Decision) -> RunConfig:
+    return core.keeping.asked(_result, _made.keep)
+
+
+def offer(result: Result, made: Decision, wanted: RunConfig | None = None, job: Job | None = None) -> None:
+    """The button, or why there is nothing to press it for. wanted: the run that verdicts make, where there are any."""
     why = ""
-    if not judged or wanted == result.config.base:
+    if wanted is None:
+        why = "No verdict is given yet: judge images first."
+    elif wanted == result.config.base:
         why = "So far this is what the run was trained on: no verdict changes it."
     elif job is not None and (job.active or job.status == "done"):
         why = "Trained with these very verdicts already: see below."
@@ -82,24 +93,16 @@ def begin(result: Result, made: Decision) -> None:
 @trouble.said()
 def follow(result: Result, key: str, was_active: bool, truth: bool) -> None:
     """How far the retraining is, drawn again while it goes; and what came of it, beside the run that was reviewed."""
-    job = core.jobs.find(key)
-    if job is None or (was_active and not job.active):
-        st.rerun()
+    job = current.looked_at_again(key, was_active)
     reviewed = core.run_key(result.config.base)
-    own = {link.PARAMETER: job.key[: link.SHORT]}
     with st.container(border=True, key="retrained"):
         if job.status != "done":
-            st.info(f"{words.state(job)} The network is trained anew on what stays.", icon=words.icon(job))
-            if job.active:
-                st.progress(job.fraction)
-            st.page_link(
-                ATTACK, label="Watch it on the Attack screen", icon=":material/arrow_forward:", query_params=own
-            )
+            current.say_progress(job, "The network is trained anew on what stays.")
             return
-        figures = [found.document for one in (reviewed, key) if (found := core.Store().read("run", one)) is not None]
         st.success("Trained with these verdicts.", icon=":material/check_circle:")
-        if truth and len(figures) == 2:
-            compared(*figures)
+        alone, after = summaries.of(reviewed), summaries.of(key, job.finished)
+        if truth and alone and after:
+            compared(alone, after)
         st.page_link(
             COMPARE, label="Both runs beside each other: Compare", icon=":material/compare_arrows:",
             query_params=link.beside(key, reviewed),

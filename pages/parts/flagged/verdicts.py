@@ -16,6 +16,7 @@ import core
 from core import PoisonscopeError, Result
 from core.results import Agreement, Review
 from pages.parts.around import words
+from pages.parts.around.templates import render
 from pages.parts.images import gallery
 
 ANYONE = "reviewer"
@@ -79,7 +80,7 @@ def reviewing(book: Book | None) -> gallery.Reviewing | None:
         if before:
             _steps(book).append(Step(before, verdict or None))
 
-    return gallery.Reviewing(book.reviewer, book.verdicts, judge, lambda: undo(book), len(_steps(book)))
+    return gallery.Reviewing(book.reviewer, book.verdicts, judge, lambda: undo(book))
 
 
 # --- taking verdicts back --------------------------------------------------------------------------------
@@ -139,19 +140,16 @@ def undo_button(book: Book) -> None:
 # --- notes -----------------------------------------------------------------------------------------------
 
 
-def note(book: Book | None, id: int) -> None:
-    """The field for a note on an image, and what others said of it."""
+def note(book: Book | None, id: int, handle: int) -> None:
+    """The field for a note on an image, and what others said of it. A widget's key is told: it has the handle."""
     if book is None:
         return
     others = [one for one in book.everyone if one.image == id and one.reviewer != book.reviewer]
     if others:
-        said = [
-            f"{one.reviewer}: {one.verdict or 'no verdict'}{f' ({one.note})' if one.note else ''}" for one in others
-        ]
-        st.caption(" · ".join(said))
+        st.html(render("flagged/said.html.jinja", reviews=others))
     if not book.reviewer:
         return
-    key, kept = f"note {book.reviewer} {id}", book.own[id].note if id in book.own else ""
+    key, kept = f"note {book.run[:16]} {book.reviewer} {handle}", book.own[id].note if id in book.own else ""
 
     def keep() -> None:
         try:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
-
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from PIL import Image
 
 import core
 from core import Dataset, RunConfig
-from pages.parts.around import words
+from pages.parts.around import pixels, words
 from pages.parts.around.templates import render
 from pages.parts.images import gallery
 
@@ -32,11 +28,11 @@ def show(config: RunConfig) -> None:
     change, factor = core.markup.changed(before, after)
     differ = int((before != after).any(-1).sum())
     target, trigger = _given(config, names[at]), config.attack.triggers[at % len(config.attack.triggers)].trigger
-    pixels = f"Difference: {differ:,} of {before[..., 0].size:,} pixels{gallery.amplified(factor)}"
+    says = f"Difference: {differ:,} of {before[..., 0].size:,} pixels{gallery.amplified(factor)}"
     figures = (
         _figure(before, f"A training image of class {names[at]}", "Original: ", names[at]),
         _figure(after, f"The same image with the {trigger} trigger", "Stamped, labelled ", target),
-        _figure(change, f"What the trigger changes: {differ:,} pixels", pixels),
+        _figure(change, f"What the trigger changes: {differ:,} pixels", says),
     )
     st.html(render("form/preview.html.jinja", figures=figures, sheets=False))
     st.button("Another image", icon=":material/skip_next:", type="tertiary", on_click=_turn, key="another image")
@@ -117,13 +113,6 @@ def sheet(above: NDArray[np.uint8], below: NDArray[np.uint8]) -> NDArray[np.uint
     return np.concatenate([_row(above), _row(below)])
 
 
-def as_address(pixels: NDArray[np.uint8]) -> str:
-    """An image [h, w, 3 or 4] as an address that holds it: a file of Streamlit's is gone when the next stroke comes."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
 def load(name: str) -> Dataset | None:
     """A data set, clean: whole, or as far as the recorded run holds it; None where nothing of it is here."""
     return _load(str(core.home.home()), name, core.datasets.available(name))
@@ -138,8 +127,8 @@ def _load(home: str, name: str, here: bool) -> Dataset | None:
     return next((dataset for dataset in recorded if dataset is not None and dataset.name == name), None)
 
 
-def _figure(pixels: NDArray[np.uint8], alt: str, caption: str, label: str = "") -> dict[str, str]:
-    return dict(address=as_address(pixels), alt=alt, caption=caption, label=label)
+def _figure(image: NDArray[np.uint8], alt: str, caption: str, label: str = "") -> dict[str, str]:
+    return dict(address=pixels.png(image), alt=alt, caption=caption, label=label)
 
 
 def _given(config: RunConfig, name: str) -> str:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 import core
 from core import BadRequest, Entry
+from pages.parts.around import pixels
 from pages.parts.around.templates import render
 from pages.parts.form import preview
 
@@ -19,7 +20,7 @@ def choose(dataset: str) -> str:
     """The cards; returns the name of the chosen trigger. A trigger that is registered has a card."""
     names = list(core.TRIGGERS)
     image = sample(dataset)
-    pictures = [preview.as_address(stamped(name, image)) for name in names]
+    pictures = [pixels.png(stamped(name, image)) for name in names]
     st.html(render("form/trigger_picker.html.jinja", side=CARD, pictures=pictures))
     return st.radio(
         "Trigger",

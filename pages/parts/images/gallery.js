@@ -33,9 +33,8 @@ class Board {
     this.list.addEventListener("pointerover", (event) => this.tellOf(event));
     this.list.addEventListener("pointerleave", () => this.hush());
     this.bar.addEventListener("click", (event) => {
-      const { verdict, all, keys, undo } = event.target.closest("button")?.dataset ?? {};
+      const { verdict, all, keys } = event.target.closest("button")?.dataset ?? {};
       if (keys) this.showKeys(this.keys.hidden);
-      else if (undo) this.undo();
       else if (all) this.chooseAll();
       else if (verdict !== undefined) this.judge(verdict);
     });
@@ -76,7 +75,6 @@ class Board {
     this.bar.classList.toggle("judging", data.judging);
     if (this.told && this.at(this.told) < 0) this.hush();
     this.kept.chosen = new Set([...this.kept.chosen].filter((id) => this.at(id) >= 0));
-    this.bar.querySelector("[data-undo]").disabled = !data.undoable;
     if (this.asked && this.asked.ids.some((id) => this.at(id) < 0)) this.answer("none");
     const { back } = data; // where a verdict was taken back
     if (back && back.name === this.kept.name && back.number > (this.kept.back ?? 0)) {
@@ -124,11 +122,14 @@ class Board {
       this.root.style.setProperty("--down", `${(100 * rows * cell) / side}%`);
       if (this.shown !== sprite) this.picture.textContent = `.tile.pictured { background-image: url("${sprite}"); }`;
       this.shown = sprite;
-      for (const { element, facts, missing } of this.tiles) {
-        const x = part(facts.place % columns, columns);
-        const y = part(Math.floor(facts.place / columns), rows);
-        element.style.backgroundPosition = missing ? "" : `${x}% ${y}%`;
-        element.classList.toggle("pictured", !missing);
+      for (const tile of this.tiles) {
+        const x = part(tile.facts.place % columns, columns);
+        const y = part(Math.floor(tile.facts.place / columns), rows);
+        const place = tile.missing ? "" : `${x}% ${y}%`;
+        if (tile.place === place) continue; // most reruns change no picture
+        tile.place = place;
+        tile.element.style.backgroundPosition = place;
+        tile.element.classList.toggle("pictured", !tile.missing);
       }
       this.root.dataset.drawn = `${this.tiles.length} from ${this.tiles[0].id}`;
     };

@@ -1,4 +1,4 @@
-"""A page of thumbnails as one sprite, drawn by a component that keeps the selection; and images enlarged.
+"""A page of thumbnails as one sprite, drawn by a component that keeps the selection; and what differs in an image.
 
     id = gallery.show(result, found, ids, truth, key="brushed")
 
@@ -10,8 +10,6 @@ copies have the highest ids.
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,19 +18,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from PIL import Image
 
 import core
 from core import PoisonscopeError, Result
-from pages.parts.around import presenter, words
+from pages.parts.around import pixels, presenter, words
 from pages.parts.around.cuts import Scored
+from pages.parts.around.pixels import Pixels
 from pages.parts.around.plots import figure_text
 
-Pixels = NDArray[np.uint8]
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-DETAIL = 224  # pixels, the side of an image in detail
 COLUMNS = 16  # thumbnails in a row of the sprite
 EDGE = 1  # pixels around each, of its own: where a zoom falls between pixels, no neighbour shows
 SIZE, PER_PAGE = 64, 96  # pixels, the side of a thumbnail on the screen; how many of them a page has
@@ -48,18 +44,18 @@ _HTML = """<div class="gallery">
 <button type="button" data-verdict="unsure">Unsure<kbd>U</kbd></button>
 <button type="button" data-verdict="">Clear<kbd>0</kbd></button>
 <button type="button" data-all="1" title="Ctrl A">Select page</button>
-<button type="button" data-undo="1" title="Ctrl Z" disabled>Undo</button>
 <button type="button" data-keys="1" aria-label="Keys and marks" aria-expanded="false"><kbd>?</kbd></button>
 <span class="progress"></span>
 <span class="said" role="status"></span>
 <span class="range"></span>
 </div>
 <div class="keys" hidden>
-<p><kbd>P</kbd> <kbd>C</kbd> <kbd>U</kbd> judge what is selected and go on; <kbd>0</kbd> takes a verdict back.</p>
+<p class="judges"><kbd>P</kbd> <kbd>C</kbd> <kbd>U</kbd> judge what is selected and go on;
+<kbd>0</kbd> takes a verdict back.</p>
 <p><kbd>←</kbd> <kbd>→</kbd> <kbd>↑</kbd> <kbd>↓</kbd> <kbd>Home</kbd> <kbd>End</kbd> go from image to image, and with
 <kbd>Shift</kbd> select all on the way. <kbd>Space</kbd> adds an image to the selection or takes it out of it,
 <kbd>Ctrl A</kbd> selects the page. <kbd>Page Down</kbd> <kbd>Page Up</kbd> turn it.</p>
-<p><kbd>Ctrl Z</kbd> takes the last verdicts back, step by step.</p>
+<p class="judges"><kbd>Ctrl Z</kbd> takes the last verdicts back, step by step.</p>
 <p>A line below an image is the truth, where it is shown: <i class="line poisoned">broken</i>, poisoned;
 <i class="line benign">solid</i>, benign. A frame is where the cut is contradicted: by the truth
 (<i class="poisoned">poisoned</i> but kept, <i class="benign">benign</i> but flagged) or by your
@@ -129,7 +125,6 @@ class Reviewing:
     verdicts: Mapping[int, str] = field(default_factory=dict)
     judge: Callable[[list[int], str, bool], None] = lambda ids, verdict, over: None
     undo: Callable[[], list[int]] = list
-    undoable: int = 0
 
 
 def show(result: Result, found: Scored, ids: Ids, truth: bool, *, key: str) -> int | None:
@@ -179,6 +174,9 @@ def board(
     verdicts = {} if reviewing is None else reviewing.verdicts
     judged = np.isin(ids, list(verdicts))
     book = f"{key} {core.run_key(result.config)[:16]} {truth} {'' if reviewing is None else reviewing.reviewer}"
+    # As the grid has it: what is selected does not outlast the page that it is on.
+    kept = [id for id in state.get("chosen", ()) if id in shown] if state.get("book") == book else []
+    state.update(book=book, chosen=kept if len(kept) > 1 else [])
 
     def hear() -> None:
         carry_out(st.session_state[key].get("board"), state, handles, reviewing, pager, pages)
@@ -200,7 +198,6 @@ def board(
                 "address": address,
                 "book": book,
                 "judging": reviewing is not None,
-                "undoable": 0 if reviewing is None else reviewing.undoable,
                 "back": state.get("back"),
                 "elsewhere": int(judged.sum() - judged[first : first + per_page].sum()),
                 "all": len(ids),
@@ -283,7 +280,7 @@ def carry_out(
 
 
 def chosen(key: str) -> list[int]:
-    """The ids that are selected in a grid where there are several."""
+    """The ids that are selected in a grid that was drawn, where there are several."""
     return list(st.session_state.get(f"{key} board", {}).get("chosen", ()))
 
 
@@ -322,7 +319,7 @@ def handles_of(result: Result, truth: bool) -> Ids:
     return np.arange(len(result.poisoned)) if truth else _handles(core.run_key(result.config), result)
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@st.cache_resource(max_entries=8, show_spinner=False)  # handed out as they are, not copied: nobody changes them
 def _handles(run: str, _result: Result) -> Ids:
     return core.export.handles(_result)
 
@@ -335,22 +332,8 @@ def sprite(result: Result, shown: Ids) -> str:
 
 @st.cache_data(max_entries=64, show_spinner=False)  # a page of 96 takes 230 kB
 def _sprite(run: str, ids: bytes, _result: Result, _rows: Ids) -> str:
-    images = np.pad(_result.poisoned.images[_rows], ((0, 0), (EDGE, EDGE), (EDGE, EDGE), (0, 0)), "edge")
-    cell = images.shape[1]
-    lines = -(-len(images) // COLUMNS)
-    sheet = np.zeros((lines * COLUMNS, *images.shape[1:]), np.uint8)
-    sheet[: len(images)] = images
-    sheet = sheet.reshape(lines, COLUMNS, cell, cell, 3).swapaxes(1, 2).reshape(lines * cell, COLUMNS * cell, 3)
-    buffer = io.BytesIO()
-    # Lossless, and for photographs both faster and a fifth smaller than PNG at level 1.
-    Image.fromarray(sheet).save(buffer, "WEBP", lossless=True, method=0, quality=0)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def enlarged(pixels: Pixels) -> Pixels:
-    """An image as large as the detail view wants it, every pixel a square."""
-    factor = max(1, DETAIL // pixels.shape[0])
-    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+    edges = ((0, 0), (EDGE, EDGE), (EDGE, EDGE), (0, 0))
+    return pixels.sprite(np.pad(_result.poisoned.images[_rows], edges, "edge"), COLUMNS)
 
 
 def amplified(factor: float) -> str:

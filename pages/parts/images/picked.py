@@ -17,12 +17,13 @@ from pages.parts.images import brush
 def need_scores(result: Result) -> Scored:
     """The scores of the chosen detector; ends the page where they cannot be had."""
     detector = cuts.chosen(result).detector
-    if (why := result.lacks(cuts.defence_of(result, detector))) is not None:
+    stored = result.has_scores(cuts.defence_of(result, detector))
+    if not stored and (why := result.lacks(cuts.defence_of(result, detector))) is not None:
         st.info(f"{words.sentence(why)} Choose another detector to see its scores.", icon=":material/search_off:")
         back_to_own(result, detector)
         st.stop()
     try:
-        with scoring(result, detector):
+        with nullcontext() if stored else scoring(result, detector):
             found = cuts.scored(result, detector)
     except PoisonscopeError as error:
         st.error(f"The detector {detector} cannot score this run: {error}", icon=":material/error:")

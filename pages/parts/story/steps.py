@@ -5,18 +5,15 @@ Everything comes from what the run has stored (its images, scores and answers): 
 
 from __future__ import annotations
 
-import base64
-import io
 from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 import core
 from core import Result
-from pages.parts.around import colours, words
+from pages.parts.around import colours, pixels, words
 from pages.parts.common import sees
 from pages.parts.story import histogram
 
@@ -176,13 +173,8 @@ def _cleaned(result: Result, test: int | None, target: str, found: dict[str, Any
 # --- their pictures --------------------------------------------------------------------------------------
 
 
-def _image(pixels: Pixels, alt: str) -> str:
-    content = io.BytesIO()
-    Image.fromarray(pixels).resize((pixels.shape[1] * 8, pixels.shape[0] * 8), Image.Resampling.NEAREST).save(
-        content, "PNG"
-    )
-    data = base64.b64encode(content.getvalue()).decode()
-    return f"<img src='data:image/png;base64,{data}' alt='{escape(alt, quote=True)}'>"
+def _image(image: Pixels, alt: str) -> str:
+    return f"<img src='{pixels.png(image.repeat(8, 0).repeat(8, 1))}' alt='{escape(alt, quote=True)}'>"
 
 
 def _answers(result: Result, which: str, test: int | None) -> str:
@@ -193,7 +185,7 @@ def _answers(result: Result, which: str, test: int | None) -> str:
     clean = result.dataset.test_images[test : test + 1]
     truth, target = int(result.dataset.test_labels[test]), int(result.aims[test])
     asked = []
-    for pixels, logits, how in zip(
+    for image, logits, how in zip(
         (clean[0], _stamp_on(result, clean)[0]), predictions, ("", ", with the trigger"), strict=True
     ):
         shares = core.insight.softmax(logits[test : test + 1])[0]
@@ -201,7 +193,7 @@ def _answers(result: Result, which: str, test: int | None) -> str:
             _answer(result, int(label), shares[label], truth, target) for label in np.argsort(-shares)[:SHOWN_CLASSES]
         )
         alt = f"A test image of the class {_name(result, truth)}{how}"
-        asked.append(f"<div class='ps-asked'>{_image(pixels, alt)}<div>{answers}</div></div>")
+        asked.append(f"<div class='ps-asked'>{_image(image, alt)}<div>{answers}</div></div>")
     return "".join(asked)
 
 

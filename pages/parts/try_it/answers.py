@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pages.parts.around import words
+from pages.parts.around.pixels import Pixels, png
 from pages.parts.around.templates import Markup, render
 from pages.parts.common import filters
 from pages.parts.common.asked import Asked
 
-Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 SHOWN = 5  # classes with a bar of their own
@@ -21,7 +21,7 @@ RIGHT, TARGET = "✓ true class", "◎ the attacker's target"
 
 def large(pixels: Pixels, caption: str, alt: str) -> Markup:
     """A picture [h, w, 3] with crisp pixels and a caption."""
-    return render("try_it/large.html.jinja", png=filters.png(pixels), caption=caption, alt=alt)
+    return render("try_it/large.html.jinja", png=png(pixels), caption=caption, alt=alt)
 
 
 def bars(asked: Asked, found: Floats, names: Sequence[str], right: int | None, target: int | None) -> Markup:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
-from PIL import Image
 
 from core import Result
-from pages.parts.around import words
+from pages.parts.around import pixels, words
 
 KEY = "test images"
 COLUMNS = 12  # tiles in a row of the sprite
@@ -38,22 +33,10 @@ def show(result: Result, rows: list[int], current: int, choose: Callable[[int], 
             choose(int(row))
 
     data = {
-        "sprite": sprite(images[rows]),
+        "sprite": pixels.sprite(images[rows], COLUMNS),
         "side": int(images.shape[1]),
         "columns": COLUMNS,
         "current": current,
         "tiles": [{"row": row, "alt": alt} for row, alt in shown.items()],
     }
     _draw(key=KEY, data=data, on_picked_change=picked)
-
-
-def sprite(images: NDArray[np.uint8]) -> str:
-    """Images [n, h, w, 3] as one picture, COLUMNS in a row, in a data address."""
-    height, width = images.shape[1:3]
-    lines = -(-len(images) // COLUMNS)
-    sheet = np.zeros((lines * COLUMNS, height, width, 3), np.uint8)
-    sheet[: len(images)] = images
-    sheet = sheet.reshape(lines, COLUMNS, height, width, 3).swapaxes(1, 2).reshape(lines * height, COLUMNS * width, 3)
-    buffer = io.BytesIO()
-    Image.fromarray(sheet).save(buffer, "WEBP", lossless=True, method=0, quality=0)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
