@@ -46,6 +46,7 @@ FIGURES_OF_PROOF = [dict(address="data:,", alt=EVIL, caption=EVIL)]
 
 # What draws a template that takes words, by hand: each is given nothing but hostile ones.
 DRAWN: dict[str, Callable[[], str]] = {
+    "a run's line": lambda: render("around/header.html.jinja", name=EVIL, facts=EVIL, blind=True),
     "runs beside each other": lambda: render("compare/runs.html.jinja", runs=[("A", EVIL), ("B", EVIL)]),
     "what others said": lambda: render(
         "flagged/said.html.jinja", reviews=[Review(7, EVIL, None, EVIL, 0.0), Review(7, EVIL, "clean", "", 0.0)]

@@ -23,7 +23,6 @@ import core
 from core import PoisonscopeError, Result
 from pages.parts.around import pixels, presenter, words
 from pages.parts.around.cuts import Scored
-from pages.parts.around.pixels import Pixels
 from pages.parts.around.plots import figure_text
 
 Ids = NDArray[np.int64]
