@@ -216,12 +216,17 @@ def headline(job: Job, above: bool) -> None:
     found = result.summary
     noted.show(noted.stored(found))
     with st.container(horizontal=True):
-        for name, value in (
-            ("ASR, before → after", f"{words.share(found['asr1'])} → {words.share(found['asr2'])}"),
-            ("Nat, before → after", f"{words.share(found['nat1'])} → {words.share(found['nat2'])}"),
-            (f"#Pois left of {found['poisons']:,}", f"{found['poisons_left']:,}"),
-        ):
-            st.metric(name, value, width="content")
+        for name in ("ASR", "Nat"):
+            one, (before, after) = words.figure(name), (found[f"{name.lower()}{number}"] for number in (1, 2))
+            st.metric(
+                f"{one.name}, before → after", f"{one.write(before)} → {one.write(after)}", one.change(before, after),
+                delta_color="inverse" if one.good == "lower" else "normal", delta_description=one.better,
+                help=one.says, width="content",
+            )  # fmt: skip
+        left = words.figure("#Pois left")
+        st.metric(
+            f"{left.label} of {found['poisons']:,}", left.write(found["poisons_left"]), help=left.says, width="content"
+        )
     link = {current.PARAMETER: job.key[: current.SHORT]}
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(

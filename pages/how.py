@@ -193,29 +193,16 @@ def course(known: Result) -> str:
     )
 
 
-# Each metric's name in the run's summary, and how it is written.
-FIGURES = {
-    "Nat1": ("nat1", words.share),
-    "ASR1": ("asr1", words.share),
-    "#Pois left": ("poisons_left", "{:,}".format),
-    "Clean removed": ("clean_removed", "{:,}".format),
-    "TPR": ("tpr", words.share),
-    "FPR": ("fpr", words.share),
-    "Precision": ("precision", words.share),
-    "AUROC": ("auroc", words.score),
-    "AP": ("average_precision", words.score),
-    "Nat2": ("nat2", words.share),
-    "ASR2": ("asr2", words.share),
-}
+METRICS = ("Nat1", "ASR1", "#Pois left", "Clean removed", "TPR", "FPR", "Precision", "AUROC", "AP", "Nat2", "ASR2")
 
 
 def metrics(known: Result | None) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Heads and rows of the table of metrics, in the order in which a run measures them."""
-    rows = [(name, words.sentence(words.explain(name))) for name in FIGURES]
+    rows = [(words.figure(name).name, words.sentence(words.explain(name))) for name in METRICS]
     if known is None:
         return ("What it says",), rows
     found = known.summary or {}
-    values = [write(found[key]) for key, write in FIGURES.values()]
+    values = [words.figure(name).write(found[words.FIGURES[name]]) for name in METRICS]
     return ("What it says", "This run"), [(*row, value) for row, value in zip(rows, values, strict=True)]
 
 
@@ -266,7 +253,7 @@ def lead(screen: str, label: str, icon: str) -> None:
 
 def glossary() -> None:
     st.header(QUESTIONS["glossary"], anchor="glossary")
-    measured = [(name, meaning) for name, meaning in words.COLUMNS.items() if not name.isdigit()]
+    measured = [(words.figure(name).name, words.explain(name)) for name in words.FIGURES]
     st.html(flow.definitions([*explained.GLOSSARY, *measured]))
 
 

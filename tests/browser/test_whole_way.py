@@ -108,7 +108,7 @@ def look(page: Page, job: Job) -> None:
         page.wait_for_url(re.compile(rf"/{screen.lower()}\?run={job.key[:16]}"))
         expect(page.get_by_text("No run is chosen yet")).to_have_count(0)
         expect(page.get_by_test_id("stException")).to_have_count(0)
-    expect(page.get_by_text("ASR, before → after")).to_be_visible()
+    expect(page.get_by_text("Backdoor success (ASR), before → after")).to_be_visible()
     page.get_by_role("tab", name="Other filters").click()
     expect(page.get_by_text(re.compile(r"The defender assumed ε = 15 poisoned images"))).to_be_visible(timeout=MINUTE)
     settled(page)
@@ -121,7 +121,7 @@ def come_back(page: Page, url: str, job: Job) -> None:
     page.goto(link)
     for _ in range(2):
         expect(heading(page, "Compare")).to_be_visible(timeout=MINUTE)
-        expect(page.get_by_text("ASR, before → after")).to_be_visible()
+        expect(page.get_by_text("Backdoor success (ASR), before → after")).to_be_visible()
         expect(page.get_by_text("Pattern → eight, 20% of the class", exact=True)).to_be_visible()
         assert page.url == link
         page.reload()

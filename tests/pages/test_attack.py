@@ -179,9 +179,9 @@ def test_a_stored_run_opens_at_once(attack) -> None:
     fine(screen.button("start").click().run())
     assert "From the store, no training." in said(screen)
     assert [(metric.label, metric.value) for metric in screen.metric] == [
-        ("ASR, before → after", "89.8% → 4.9%"),
-        ("Nat, before → after", "94.9% → 93.9%"),
-        ("#Pois left of 31", str(core.Result(job.config).summary["poisons_left"])),
+        ("Backdoor success (ASR), before → after", "89.8% → 4.9%"),
+        ("Accuracy (Nat), before → after", "94.9% → 93.9%"),
+        ("Poison left ↓ of 31", str(core.Result(job.config).summary["poisons_left"])),
     ]
 
 

@@ -34,31 +34,38 @@ STAGES = {
     "evaluate again": "Measure again",
 }
 
-COLUMNS = {
-    "Nat": "natural accuracy: share of clean test images that are classified right",
-    "ASR": "attack success rate: share of triggered test images, of every class but the target, "
-    "that are classified as the target; all-to-all, of all that are classified as the class after their own",
-    "1": "before the defence: the network trained on the poisoned set",
-    "2": "after the defence: the network trained from scratch on what the filter left",
-    "#Pois left": "poisoned images that are still in the training set after the filter",
-    "Ratio": "number of poisoned images as a share of the clean target class, or of the whole set",
-    "TPR": "true positive rate, recall: share of the poisoned images, of all classes together, that were removed",
-    "FPR": "false positive rate: share of the clean images, of all classes together, that were removed",
-    "Precision": "share of the removed images that were poisoned",
-    "Clean removed": "clean images that the filter took for poison: the price of the defence",
-    "AUROC": "chance that a poisoned image scores higher than a clean one of the target class; 0.5 is guessing, "
-    "1 is perfect. No budget touches it. All-to-all, the mean over the classes",
-    "AP": "average precision: precision over all cuts through the target class's ranking; no budget touches it. "
-    "All-to-all, the mean over the classes",
-    "Covers removed": "images that carry the trigger and their true label: not poison, but made by the attacker",
-    "TPR at 1% FPR": "share of the poisoned images that score above all but 1% of the clean ones of the target class",
-    "Spectral gap": "leading singular value of a class's centred representations over the next one",
+# The columns of tables, by the field's short names, and what core.figures calls them.
+FIGURES = {
+    "Nat": "nat",
+    "ASR": "asr",
+    "Nat1": "nat1",
+    "ASR1": "asr1",
+    "Poisons": "poisons",
+    "#Pois left": "poisons_left",
+    "Clean removed": "clean_removed",
+    "Nat2": "nat2",
+    "ASR2": "asr2",
+    "TPR": "tpr",
+    "FPR": "fpr",
+    "Precision": "precision",
+    "Flagged": "flagged",
+    "AUROC": "auroc",
+    "AP": "average_precision",
+    "TPR at 1% FPR": "tpr_at_1",
+    "Covers removed": "covers_removed",
+    "Spectral gap": "gap",
 }
+FORMATS = {"share": "%.1f%%", "count": "localized", "score": "%.3f", "times": "%.2f"}  # shares as percentages
+
+
+def figure(column: str) -> core.figures.Figure:
+    """The figure of a column: its names, meaning, direction and rounding."""
+    return core.figures.FIGURES[FIGURES[column]]
 
 
 def share(value: float | None, digits: int = 1) -> str:
     """A share in [0, 1] as a percentage; a dash where it is not defined."""
-    return "—" if value is None else f"{100 * value:.{digits}f}%"
+    return core.figures.share(value, digits)
 
 
 def exact(value: float) -> str:
@@ -73,7 +80,7 @@ def plain(text: str) -> str:
 
 def score(value: float | None) -> str:
     """AUROC or average precision, as the field writes them."""
-    return "—" if value is None else f"{value:.3f}"
+    return core.figures.FIGURES["auroc"].write(value)
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
@@ -234,18 +241,27 @@ def heading(config: RunConfig) -> str:
 
 
 def explain(column: str) -> str:
-    """What a column means; Nat1 is Nat before the defence."""
-    if column in COLUMNS:
-        return COLUMNS[column]
-    return f"{COLUMNS[column[:-1]]}; {column[-1]} = {COLUMNS[column[-1]]}"
+    """What a column means, and which way is good."""
+    return figure(column).says
+
+
+def glossary() -> str:
+    """Every column's plain name and meaning, as a list in Markdown."""
+    return "\n".join(f"- **{figure(name).name}**: {figure(name).says}" for name in FIGURES)
 
 
 def columns() -> dict[str, Any]:
-    """A table's columns with what each means, for st.dataframe; shares come as percentages (see `percent`)."""
-    formats = dict.fromkeys(("Nat1", "ASR1", "Nat2", "ASR2", "TPR", "FPR", "Precision"), "%.1f%%")
-    formats["TPR at 1% FPR"] = "%.1f%%"
-    formats |= {"AUROC": "%.3f", "AP": "%.3f", "#Pois left": "localized", "Clean removed": "localized"}
-    return {name: st.column_config.NumberColumn(format=format, help=explain(name)) for name, format in formats.items()}
+    """A table's columns by their plain names, with what each means; shares come as percentages (see `percent`)."""
+    return {
+        name: st.column_config.NumberColumn(one.label, format=FORMATS[one.unit], help=one.says)
+        for name, one in ((name, figure(name)) for name in FIGURES)
+    }
+
+
+def cell(column: str, of: Any) -> float | None:
+    """A column's figure of a filter's decision (core.metrics.Found) as a table takes it: shares as percentages."""
+    value = getattr(of, FIGURES[column])
+    return percent(value) if figure(column).unit == "share" else value
 
 
 def percent(value: float | None) -> float | None:
