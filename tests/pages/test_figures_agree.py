@@ -254,6 +254,27 @@ def test_a_seed_of_the_tables_has_the_figures_of_the_run_that_it_leads_to(record
     assert [printed.plain(cell) for cell in re.findall(r"<a [^>]*>.*?</a>", seed)][1:5] == expected
 
 
+def test_a_benign_reference_that_comes_later_comes_to_every_screen_and_to_the_report(own_home, open_screen) -> None:
+    wanted = stored.config()
+    job = stored.finished(wanted)
+
+    def told() -> list[bool]:
+        quality = Result(wanted).quality("benign")
+        rate = "a benign network" if quality is None else FIGURES["benign_asr"].write(quality.asr)
+        story = printed.bodies(fine(open_screen("story", run=job.key)))
+        compare = said(fine(open_screen("compare", run=job.key, show="Other filters")))
+        page = core.report.html(Result(wanted))
+        return [
+            f"never met poison: {rate}" in story,
+            f"takes **{rate}**" in compare,
+            f"a benign network, never poisoned: it takes {rate}" in page,
+        ]
+
+    assert told() == [False, False, False]
+    stored.benign(wanted)
+    assert told() == [True, True, True]
+
+
 # --- rounding --------------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ import streamlit as st
 
 import core
 from core import Job, RunConfig
+from pages.parts.around import refusals
 
 STATES = {
     "queued": ("waits in the queue", ":material/hourglass_empty:"),
@@ -276,13 +277,8 @@ def sentence(message: str) -> str:
 
 
 def refusal(error: Exception) -> str:
-    """What a form's settings were refused for, each by the words of its field: label_smoothing is Label smoothing."""
-
-    def field(found: re.Match[str]) -> str:
-        place = f", value {int(found[3]) + 1}" if found[3] else ""
-        return f"{found[1]}{found[2].replace('_', ' ').capitalize()}{place}: "
-
-    return sentence(re.sub(r"(^|; )([a-z_]+)(?:\.(\d+))?: ", field, str(error)))
+    """What a form's settings were refused for, each by its name and in its unit there."""
+    return refusals.told(error)
 
 
 def training(config: RunConfig) -> str:
