@@ -12,7 +12,7 @@ from pages.parts.common import noted, others, proof, sections
 from pages.parts.compare import before_after, benign, confusion, kept, ledger, side_by_side
 
 HARDLY_LEARNED = 0.5
-BY_CLASS, FILTERS, REPORT, RUNS = "By class", "Other filters", "The report", "All runs"
+BY_CLASS, FILTERS, REPORT, RUNS = "By class", "Other filters", "The report", link.ALL_RUNS
 BESIDE = link.ANOTHER_RUN
 PROOF = "The trigger"
 TABS = "show"  # the open tab's name in the address

@@ -12,7 +12,7 @@ import streamlit as st
 
 import core
 from core import DefenceConfig, Result
-from pages.parts.around import current, cuts, presenter, shell, words
+from pages.parts.around import current, cuts, link, presenter, shell, words
 from pages.parts.common import others, sees
 from pages.parts.how import explained, flow
 
@@ -87,7 +87,7 @@ def lanes(found: dict[str, Any] | None, detected: DefenceConfig | None) -> list[
         step("Clean images", "A training set with honest labels.", "", "Story"),
         step("Stamp a trigger", "A small mark or a faint change, on some images.", "attack", "Attack"),
         step(title, how, "attack", "Attack", says["stamped"]),
-        step("Train", "Any network, cross-entropy, as usual.", "attack", "Attack: the curves", says["trained"]),
+        step("Train", "Any network, cross-entropy, as usual.", "attack", "Attack: the curves", says["trained"], link.CURVES),
         step("The fooled network", "Right on clean images, led by the trigger.", "try_it", "Try it", says["fooled"]),
     ]  # fmt: skip
     defended = [
@@ -169,7 +169,7 @@ def training(known: Result | None) -> None:
     ask("learning")
     if known is not None:
         st.markdown(course(known), width=WIDTH)
-    lead("attack", "Loss, Nat and ASR by epoch, on the Attack screen", ":material/show_chart:")
+    lead("attack", "Loss, Nat and ASR by epoch, on the Attack screen", ":material/show_chart:", opens=link.CURVES)
     ask("metrics", explained.METRICS)
     st.html(flow.table(QUESTIONS["metrics"], *metrics(known)))
     ask("why-learning", explained.MACHINE_LEARNING)
@@ -247,8 +247,10 @@ def removed(known: Result) -> str:
     )
 
 
-def lead(screen: str, label: str, icon: str) -> None:
-    st.page_link(f"pages/{screen}.py", label=label, icon=icon)
+def lead(screen: str, label: str, icon: str, opens: str = "") -> None:
+    """A link to a screen that shows the current run; opens: the part of it that is asked for."""
+    run = {link.PARAMETER: link.named()} if link.named() else {}
+    st.page_link(f"pages/{screen}.py", label=label, icon=icon, query_params=run | ({link.OPEN: opens} if opens else {}))
 
 
 def glossary() -> None:

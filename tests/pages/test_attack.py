@@ -194,9 +194,9 @@ def test_a_link_brings_the_run_and_its_settings(attack) -> None:
     assert screen.selectbox("digits.source").value == "one"
     assert screen.number_input("digits.quick.epochs").value == 3
     assert "Pixel from one → eight, 10% of the class" in [element.value for element in screen.subheader]
-    assert "settings have been changed" not in said(screen)
+    assert "the form describes another one" not in said(screen)
     fine(screen.number_input("ratio").set_value(12.0).run())
-    assert "settings have been changed" in said(screen)
+    assert "These are this run's figures; the form describes another one" in said(screen)
 
 
 def test_a_failed_run_shows_why_and_resumes(attack) -> None:
@@ -272,7 +272,7 @@ def test_the_cut_outlives_a_change_of_page_and_a_preset_sets_it_back(attack) -> 
 def test_a_link_to_a_run_that_was_cut_at_the_gap_fills_the_form_with_that_run(attack, unused: dict) -> None:
     screen = attack(stored.finished(stored.gap_config(**unused)).key)
     assert picker(screen, "cut").value == "gap"
-    assert "settings have been changed" not in said(screen)
+    assert "the form describes another one" not in said(screen)
     assert "opens at once" in said(screen)
 
 
@@ -685,3 +685,23 @@ def test_it_stands_beside_the_figures_afterwards(attack, open_screen: Open) -> N
     for screen in ("attack", "story", "compare"):
         assert "ps-noted" not in shown_html(fine(open_screen(screen, run=without.key[:16])))
         assert "<li>CUDA does not work here" in shown_html(fine(open_screen(screen, run=job.key[:16])))
+
+
+# ---------------------------------------------------------------- what is said once, and in step
+
+
+def test_the_clean_control_says_once_that_nothing_is_poisoned(attack) -> None:
+    screen = fine(attack().number_input("ratio").set_value(0.0).run())
+    assert "0.0%" not in said(screen)
+    assert "0 poisoned" not in said(screen)
+    assert [info.value for info in screen.info if "clean control" in info.value] == [
+        "Nothing is poisoned: this is the clean control. A good detector finds nothing."
+    ]
+
+
+def test_a_recipe_says_of_how_many_images_in_one_place_alone(attack) -> None:
+    screen = attack()
+    assert screen.selectbox("dataset").value == "digits"
+    assert "`whitened_cnn` · all images" in said(screen)
+    assert "2,000" not in said(screen)
+    assert all(" of each class" not in recipe.summary for recipe in core.RECIPES.values())

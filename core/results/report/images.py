@@ -26,9 +26,13 @@ def attack(result: Result, found: dict[str, Any]) -> Markup:
     """What the attacker did, with real images: clean, stamped, and the difference."""
     whole = "set of target classes" if result.config.attack.everywhere else "target class"
     extent = (
-        f"{count(found['count'], 'poisoned image')}: {share(found['of_clean_target'])} of the clean {whole}, "
-        f"{share(found['of_poisoned_target'])} of the poisoned {whole}, "
-        f"{share(found['of_training_set'], 2)} of the whole training set{covers(found)}."
+        "Nothing was poisoned. So would the trigger have looked:"
+        if not found["count"]
+        else (
+            f"{count(found['count'], 'poisoned image')}: {share(found['of_clean_target'])} of the clean {whole}, "
+            f"{share(found['of_poisoned_target'])} of the poisoned {whole}, "
+            f"{share(found['of_training_set'], 2)} of the whole training set{covers(found)}."
+        )
     )
     return render("report/attack.html.jinja", extent=extent, examples=[_example(result, row) for row in _shown(result)])
 

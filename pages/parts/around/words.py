@@ -158,6 +158,8 @@ def ratio(config: RunConfig) -> str:
 
 def other_share(dataset: str, labels: str, target: str, ratio: float, ratio_of: str) -> str:
     """A ratio of the target class as one of the whole set, and the other way round; benchmarks mean the whole set."""
+    if not ratio:
+        return "Nothing is poisoned."
     if labels == "all_to_all":
         return "Of every class the same share, so it is that of the whole set, too."
     sizes = core.DATASETS[dataset].facts["class_sizes"]
@@ -223,6 +225,8 @@ def icon(job: Job) -> str:
 
 def extent(found: core.poison.Extent, config: RunConfig) -> str:
     """The count of poisoned images and all three shares of it, and the covers beside them."""
+    if not found.count and not found.covers:
+        return "**nothing is poisoned**: the clean control"
     clean, poisoned = "the clean target class", "the poisoned target class"
     if config.attack.everywhere:
         clean, poisoned = "the clean classes together", "the poisoned classes together"
