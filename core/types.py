@@ -32,13 +32,13 @@ class PoisonscopeError(Exception):
 class Problem(NamedTuple):
     """One setting that does not fit, for who tells it in words and units of their own.
 
-    name: the setting's own, without the groups that it stands in; index: which of its values, None where it is one.
+    name: the setting's own, without the groups that it stands in; place: which of its values, None where it is one.
     must: what it has to be, as "must be true or false". limits: its range, by ge, gt, le and lt; empty where it is not
     out of one. given: what was got; missing where nothing was.
     """
 
     name: str
-    index: int | None
+    place: int | None
     must: str
     limits: Mapping[str, float]
     given: Any

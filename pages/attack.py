@@ -8,7 +8,7 @@ from core import BadRequest, DataUnavailable, Job, PoisonscopeError, RunConfig
 from pages.parts.around import current, cuts, link, presenter, shell, words
 from pages.parts.attack import presets
 from pages.parts.common import live, noted
-from pages.parts.form import preview, settings
+from pages.parts.form import fear, preview, settings
 
 ASKED = "how often a link asked for the curves"  # in session state
 WATCHED, STARTED = "run that this tab watches", "run that this tab started last, and how many it started"
@@ -110,12 +110,15 @@ def ask() -> tuple[RunConfig | None, str]:
     with st.container(border=True):
         st.subheader("Defender")
         defence = settings.defence()
+        feared = st.empty()
     try:
         config = core.configure(dataset=dataset, **attack, **training, **defence)
         check(config)
     except BadRequest as error:
         return None, words.refusal(error)
     numbers.markdown(words.training(config))
+    if config.defence.cut == "budget":
+        feared.caption(fear.told(config))
     return config, ""
 
 

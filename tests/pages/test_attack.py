@@ -236,10 +236,10 @@ def test_a_detector_that_sees_the_gap_can_be_cut_there_and_then_nothing_is_assum
     assert not any(group.key == "cut" for group in screen.get("button_group"))
     fine(screen.selectbox("detector").set_value("whitened-spectral").run())
     assert picker(screen, "cut").value == "budget"
-    assert {"Assumed ratio in %", "Budget, in multiples of ε"} <= asked_for(screen)
+    assert {"How much poison do I fear? In % of a class", "Budget, in multiples of ε"} <= asked_for(screen)
     fine(screen.number_input("assumed_ratio").set_value(5.0).run())
     fine(picker(screen, "cut").set_value("gap").run())
-    assert not {"Assumed ratio in %", "Budget, in multiples of ε"} & asked_for(screen)
+    assert not {"How much poison do I fear? In % of a class", "Budget, in multiples of ε"} & asked_for(screen)
     assert "no assumed ratio is needed" in said(screen)
     assert "ε" not in said(screen)
     fine(screen.button("start").click().run())
@@ -247,7 +247,7 @@ def test_a_detector_that_sees_the_gap_can_be_cut_there_and_then_nothing_is_assum
     gap = dict(detector="whitened-spectral", cut="gap")
     assert job.config == core.configure(dataset="digits", trigger="pattern", target="three", **gap)
     fine(screen.selectbox("detector").set_value("spectral").run())
-    assert {"Assumed ratio in %", "Budget, in multiples of ε"} <= asked_for(screen)
+    assert {"How much poison do I fear? In % of a class", "Budget, in multiples of ε"} <= asked_for(screen)
     assert screen.number_input("assumed_ratio").value == 5.0
     fine(screen.button("start").click().run())
     assert jobs.listing()[0].config.defence == core.DefenceConfig(assumed_ratio=0.05)
@@ -260,7 +260,7 @@ def test_the_cut_outlives_a_change_of_page_and_a_preset_sets_it_back(attack) -> 
     fine(screen.switch_page("pages/how.py").run())
     fine(screen.switch_page("pages/attack.py").run())
     assert picker(screen, "cut").value == "gap"
-    assert "Assumed ratio in %" not in asked_for(screen)
+    assert "How much poison do I fear? In % of a class" not in asked_for(screen)
     fine(screen.button("preset hard").click().run())
     assert picker(screen, "cut").value == "budget"
     assert named(screen, "preset") == "hard"

@@ -19,7 +19,7 @@ import streamlit as st
 
 import core
 from core import Job, PoisonscopeError, Result
-from pages.parts.around import cuts, presenter, words
+from pages.parts.around import cuts, glossary, presenter, tour, words
 from pages.parts.around.link import ALL_RUNS, OPEN, PARAMETER, SHORT, named
 
 ATTACK, COMPARE = "pages/attack.py", "pages/compare.py"
@@ -164,6 +164,8 @@ def picker() -> None:
     )
     if job is not None:  # the box has room for a run's beginning
         st.sidebar.caption(words.facts(job, blind))
+    glossary.button()
+    tour.show()
 
 
 def _remember(short: str | None) -> None:

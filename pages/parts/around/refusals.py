@@ -47,7 +47,7 @@ def told(error: Exception) -> str:
 
 def _sentence(problem: Problem) -> str:
     one = setting(problem.name)
-    place = "" if problem.index is None else f", value {problem.index + 1},"
+    place = "" if problem.place is None else f", value {problem.place + 1},"
     must = _between(problem.limits, one) if problem.limits else problem.must
     got = "" if problem.missing else f"; got {_given(problem.given, one)}"
     return _closed(f"{one.name}{place} {must}{got}")

@@ -24,6 +24,8 @@ STATES = {
     "lost": ("was lost: its worker is gone", ":material/link_off:"),
 }
 
+RECOMMENDED = "panel"  # the detector for who knows none: it asks several that look at different things
+
 LEAST = 10  # seconds, below which a time to wait is not told apart
 
 STAGES = {
@@ -167,6 +169,11 @@ def other_share(dataset: str, labels: str, target: str, ratio: float, ratio_of: 
     if ratio_of == "target_class":
         return f"{100 * ratio:g}% of the target class = {100 * ratio * of_set:.3g}% of the whole set."
     return f"{100 * ratio:g}% of the whole set = {100 * ratio / of_set:.3g}% of the target class."
+
+
+def detector(name: str) -> str:
+    """A detector by its name; the recommended one is marked as such."""
+    return f"{name} (recommended)" if name == RECOMMENDED else name
 
 
 def given(config: RunConfig, label: int) -> str:

@@ -54,11 +54,6 @@ def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> 
     return render("how/table.html.jinja", caption=caption, heads=heads, rows=drawn)
 
 
-def definitions(entries: Iterable[tuple[str, str]]) -> Markup:
-    """Words and what they mean, in as many columns as fit."""
-    return render("how/definitions.html.jinja", entries=entries)
-
-
 def sketch() -> Markup:
     """One label's representations as points in a plane: most in a cloud, the poisoned ones apart along v."""
     generator = np.random.default_rng(3)
