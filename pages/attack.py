@@ -59,6 +59,7 @@ def main() -> None:
         ready = describe(config, trouble)
         start(config if ready else None)
         if config is not None:
+            preview.show(config)
             with st.expander("Eight more images", icon=":material/grid_view:"):
                 preview.sheets(config)
     with top if watched() else st.container():
@@ -135,7 +136,7 @@ def extent(config: RunConfig) -> core.poison.Extent:
 
 
 def describe(config: RunConfig | None, trouble: str) -> bool:
-    """How the images look, and what the request means; whether it can start."""
+    """What the request means, and whether it can start."""
     dataset = st.session_state["dataset"]
     here = core.datasets.available(dataset)
     if not here:
@@ -143,7 +144,6 @@ def describe(config: RunConfig | None, trouble: str) -> bool:
     if config is None:
         st.error(trouble, icon=":material/block:")
         return False
-    preview.show(config)
     cached = announce(config)
     if presenter.on() and not cached:
         st.info("Presenting: nothing is trained. Choose a run that is stored already.", icon=":material/co_present:")
@@ -241,7 +241,7 @@ def headline(job: Job, above: bool) -> None:
         st.success(f"Done in {words.duration(result.summary['seconds'])}.", icon=":material/check_circle:")
     found = result.summary
     noted.show(noted.stored(found))
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, gap="large"):
         for name in ("ASR", "Nat"):
             one, (before, after) = words.figure(name), (found[f"{name.lower()}{number}"] for number in (1, 2))
             st.metric(
