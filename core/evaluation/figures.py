@@ -120,7 +120,7 @@ FIGURES: Mapping[str, Figure] = {
     "asr": ASR,
     "nat1": _at(NAT, "1"),
     "asr1": _at(ASR, "1"),
-    "poisons": Figure("Poisoned", "", "poisoned images in the training set before the filter", "count", ""),
+    "poisons": Figure("Poisoned images", "", "poisoned images in the training set before the filter", "count", ""),
     "auroc": Figure(
         "Ranking", "AUROC",
         "chance that a poisoned image scores higher than a clean one of the target class, whatever the cut; 0.5 is "

@@ -437,7 +437,7 @@ def test_two_ticked_runs_open_side_by_side_and_their_figures_stand_below(monkeyp
         screen = compare(runs[0].key, RUNS)
         (figures,) = [frame.value for frame in screen.dataframe if frame.value.columns[0] == "Figure"]
         assert figures.columns[2] == "2 · The one to show"
-        assert figures.set_index("Figure").loc["Poisoned"].tolist() == ["31", "31"]
+        assert figures.set_index("Figure").loc["Poisoned images"].tolist() == ["31", "31"]
         press(screen, "Side by side")
     assert asked(screen, "run") == runs[1].key[:16]
     assert asked(screen, "with") == runs[0].key[:16]

@@ -65,4 +65,4 @@ def _show() -> None:
         st.html(render("around/glossary.html.jinja", entries=found))
     else:
         st.caption("No term has all of these words.")
-    st.page_link("pages/how.py", label="All questions answered: How it works", icon=":material/schema:")
+    st.caption("The questions behind the words are answered on *How it works*.")
