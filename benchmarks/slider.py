@@ -134,7 +134,7 @@ WATCH_GALLERY = """() => { window.psDone = new Promise((resolve) => {
 }); }"""
 
 
-FIGURES, CUT, LEGEND = "[data-testid=stMetricValue]", ".cut b", ".legend"
+FIGURES, CUT, LEGEND = ":is(.ps-heroes, .ps-beside)", ".cut b", ".legend"
 
 
 def measure(address: str, run: str) -> dict[str, list[float]]:
@@ -170,7 +170,7 @@ def take(
 
 def opened(page: Page, address: str) -> None:
     page.goto(address)
-    page.get_by_text("TPR (recall)").wait_for(timeout=120_000)
+    page.get_by_text("Poison found (TPR)").wait_for(timeout=120_000)
     page.locator(".histogram .bar").first.wait_for(timeout=60_000)
     page.wait_for_timeout(3000)
 
@@ -233,7 +233,7 @@ def by_whole(page: Page) -> Iterator[float]:
     page.mouse.up()
     switch = page.get_by_test_id("stCheckbox").filter(has_text="Show the truth").locator("label")
     while True:
-        yield timed(page, switch.click, [LEGEND, "[data-testid=stMetricLabel]"])
+        yield timed(page, switch.click, [LEGEND, ".ps-heroes dt"])
 
 
 def by_filter(page: Page) -> Iterator[float]:

@@ -44,6 +44,7 @@ from .evaluation import Control as Control
 from .evaluation import Rebuilt as Rebuilt
 from .evaluation import Transplant as Transplant
 from .evaluation import control as control
+from .evaluation import figures as figures
 from .evaluation import filter as filter
 from .evaluation import metrics as metrics
 from .evaluation import rebuilt as rebuilt

@@ -7,9 +7,9 @@ A sample's *id* is its row in the poisoned training set: `images[i]`, `labels[i]
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,28 @@ class PoisonscopeError(Exception):
     """Anything that the user can act on; the message says what, what is allowed and what was got."""
 
 
+class Problem(NamedTuple):
+    """One setting that does not fit, for who tells it in words and units of their own.
+
+    name: the setting's own, without the groups that it stands in; place: which of its values, None where it is one.
+    must: what it has to be, as "must be true or false". limits: its range, by ge, gt, le and lt; empty where it is not
+    out of one. given: what was got; missing where nothing was.
+    """
+
+    name: str
+    place: int | None
+    must: str
+    limits: Mapping[str, float]
+    given: Any
+    missing: bool = False
+
+
 class BadRequest(PoisonscopeError, ValueError):
-    """A request that cannot be carried out; raised before anything starts."""
+    """A request that cannot be carried out; raised before anything starts. problems: the settings that it is about."""
+
+    def __init__(self, *told: object, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(*told)
+        self.problems = tuple(problems)
 
 
 class DataUnavailable(PoisonscopeError):

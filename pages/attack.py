@@ -5,23 +5,39 @@ import streamlit as st
 
 import core
 from core import BadRequest, DataUnavailable, Job, PoisonscopeError, RunConfig
-from pages.parts.around import current, cuts, presenter, shell, words
+from pages.parts.around import current, cuts, link, presenter, shell, words
 from pages.parts.attack import presets
 from pages.parts.common import live, noted
-from pages.parts.form import preview, settings
+from pages.parts.form import fear, preview, settings
 
+ASKED = "how often a link asked for the curves"  # in session state
 WATCHED, STARTED = "run that this tab watches", "run that this tab started last, and how many it started"
 
-# The page may be scrolled down to the Start button: once a run, the browser is asked to show where it stands.
+# The page may be scrolled down to the form: once a run, the browser is asked to show where it stands. A link to the
+# curves scrolls to them, and once more when what stands above them has come to its height.
 _JS = """let shown = "";
 export default ({ parentElement, data }) => {
-  if (!data || data === shown) return;
-  shown = data;
+  if (!data || data.once === shown) return;
+  shown = data.once;
   const host = parentElement.host ?? parentElement;
-  const scroller = host.closest("[data-testid=stMain]");
-  (scroller ?? window).scrollTo({ top: 0 });
+  const show = () => host.scrollIntoView({ block: "start" });
+  if (data.here) {
+    show();
+    setTimeout(show, 500);
+  } else {
+    (host.closest("[data-testid=stMain]") ?? window).scrollTo({ top: 0 });
+  }
 };"""
 _reveal = st.components.v2.component("poisonscope_reveal", html="<i></i>", js=_JS)
+# Beside the form, what it means and Start stay in sight; in a low window they scroll by themselves.
+_STYLE = """<style>
+[class*="st-key-reveal"] {scroll-margin-top: 7rem;}
+@media (min-width: 1101px) {
+  [data-testid="stColumn"]:has(> [data-testid="stVerticalBlock"] .st-key-meaning) {
+    position: sticky; align-self: flex-start;
+    --above: calc(var(--ps-top, 56px) + var(--ps-head, 0px) + 8px); top: var(--above);
+    max-height: calc(100vh - var(--above) - 8px); overflow-y: auto; scrollbar-width: thin;}
+}</style>"""
 
 
 def main() -> None:
@@ -38,12 +54,15 @@ def main() -> None:
     presets.settle(config)
     with cards:
         presets.show()
-    with right:
+    with right, st.container(key="meaning"):
+        st.html(_STYLE)
         ready = describe(config, trouble)
         start(config if ready else None)
         if config is not None:
-            preview.sheets(config)
-    with top if watched() else right:
+            preview.show(config)
+            with st.expander("Eight more images", icon=":material/grid_view:"):
+                preview.sheets(config)
+    with top if watched() else st.container():
         follow(config)
 
 
@@ -92,12 +111,15 @@ def ask() -> tuple[RunConfig | None, str]:
     with st.container(border=True):
         st.subheader("Defender")
         defence = settings.defence()
+        feared = st.empty()
     try:
         config = core.configure(dataset=dataset, **attack, **training, **defence)
         check(config)
     except BadRequest as error:
         return None, words.refusal(error)
     numbers.markdown(words.training(config))
+    if config.defence.cut == "budget":
+        feared.caption(fear.told(config))
     return config, ""
 
 
@@ -114,7 +136,7 @@ def extent(config: RunConfig) -> core.poison.Extent:
 
 
 def describe(config: RunConfig | None, trouble: str) -> bool:
-    """How the images look, and what the request means; whether it can start."""
+    """What the request means, and whether it can start."""
     dataset = st.session_state["dataset"]
     here = core.datasets.available(dataset)
     if not here:
@@ -122,7 +144,6 @@ def describe(config: RunConfig | None, trouble: str) -> bool:
     if config is None:
         st.error(trouble, icon=":material/block:")
         return False
-    preview.show(config)
     cached = announce(config)
     if presenter.on() and not cached:
         st.info("Presenting: nothing is trained. Choose a run that is stored already.", icon=":material/co_present:")
@@ -150,9 +171,10 @@ def offer_data(dataset: str) -> None:
 
 def announce(config: RunConfig) -> bool:
     """What this request means: the count and its shares, the time it takes. Returns whether it is stored."""
-    st.markdown(words.extent(extent(config), config))
     if config.attack.ratio == 0:
         st.info("Nothing is poisoned: this is the clean control. A good detector finds nothing.")
+    else:
+        st.markdown(words.extent(extent(config), config))
     if config.training.flip or config.training.crop:
         st.caption(words.augmentation(config))
     expected = core.estimate(config)
@@ -192,14 +214,18 @@ def follow(config: RunConfig | None) -> None:
         st.divider()
     st.subheader(words.heading(job.config))
     if config is not None and config != job.config.base:
-        st.caption("The settings have been changed since: this is the run that was started, not the one described.")
+        st.caption("These are this run's figures; the form describes another one.")
     if job.status == "done":
         headline(job, above)
-    live.show(job, wide=above)
+    if st.query_params.pop(link.OPEN, None) == link.CURVES:
+        st.session_state[ASKED] = st.session_state.get(ASKED, 0) + 1
+    if asked := st.session_state.get(ASKED):
+        _reveal(data={"once": f"{job.key} {asked}", "here": True}, key="reveal curves")
+    live.show(job, wide=True)
     if above:
         key, times = st.session_state.get(STARTED, ("", 0))
         if key == job.key:
-            _reveal(data=f"{key} {times}", key="reveal")
+            _reveal(data={"once": f"{key} {times}", "here": False}, key="reveal")
         st.divider()
 
 
@@ -215,20 +241,25 @@ def headline(job: Job, above: bool) -> None:
         st.success(f"Done in {words.duration(result.summary['seconds'])}.", icon=":material/check_circle:")
     found = result.summary
     noted.show(noted.stored(found))
-    with st.container(horizontal=True):
-        for name, value in (
-            ("ASR, before → after", f"{words.share(found['asr1'])} → {words.share(found['asr2'])}"),
-            ("Nat, before → after", f"{words.share(found['nat1'])} → {words.share(found['nat2'])}"),
-            (f"#Pois left of {found['poisons']:,}", f"{found['poisons_left']:,}"),
-        ):
-            st.metric(name, value, width="content")
-    link = {current.PARAMETER: job.key[: current.SHORT]}
+    with st.container(horizontal=True, gap="large"):
+        for name in ("ASR", "Nat"):
+            one, (before, after) = words.figure(name), (found[f"{name.lower()}{number}"] for number in (1, 2))
+            st.metric(
+                f"{one.name}, before → after", f"{one.write(before)} → {one.write(after)}", one.change(before, after),
+                delta_color="inverse" if one.good == "lower" else "normal", delta_description=one.better,
+                help=one.says, width="content",
+            )  # fmt: skip
+        left = words.figure("#Pois left")
+        st.metric(
+            f"{left.label} of {found['poisons']:,}", left.write(found["poisons_left"]), help=left.says, width="content"
+        )
+    here = {current.PARAMETER: job.key[: current.SHORT]}
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(
-            "pages/scores.py", label="See how it was found: Scores", icon=":material/bar_chart:", query_params=link
+            "pages/scores.py", label="See how it was found: Scores", icon=":material/bar_chart:", query_params=here
         )
         st.page_link(
-            "pages/compare.py", label="Before and after: Compare", icon=":material/compare_arrows:", query_params=link
+            "pages/compare.py", label="Before and after: Compare", icon=":material/compare_arrows:", query_params=here
         )
         if above and st.button("Another attack", icon=":material/tune:", key="another attack"):
             st.session_state[WATCHED] = None

@@ -12,7 +12,7 @@ from pages.parts.common import noted, others, proof, sections
 from pages.parts.compare import before_after, benign, confusion, kept, ledger, side_by_side
 
 HARDLY_LEARNED = 0.5
-BY_CLASS, FILTERS, REPORT, RUNS = "By class", "Other filters", "The report", "All runs"
+BY_CLASS, FILTERS, REPORT, RUNS = "By class", "Other filters", "The report", link.ALL_RUNS
 BESIDE = link.ANOTHER_RUN
 PROOF = "The trigger"
 TABS = "show"  # the open tab's name in the address
@@ -105,15 +105,16 @@ def numbers(config: RunConfig, found: dict[str, Any]) -> None:
     """Before and after in large figures, each with what it says."""
     asr, nat = st.columns(2)
     says = f"of the triggered test images are taken for {words.aimed(config)}"
-    change(asr, "ASR", found["asr1"], found["asr2"], "inverse", says)
-    change(nat, "Nat", found["nat1"], found["nat2"], "normal", "of the clean test images are classified right")
+    change(asr, "ASR", found["asr1"], found["asr2"], says)
+    change(nat, "Nat", found["nat1"], found["nat2"], "of the clean test images are classified right")
 
 
-def change(place: Any, name: str, before: float, after: float, good: str, says: str) -> None:
+def change(place: Any, name: str, before: float, after: float, says: str) -> None:
+    one = words.figure(name)
     place.metric(
-        f"{name}, before → after", f"{words.share(before)} → {words.share(after)}",
-        f"{100 * (after - before):+.1f} points", delta_color=good, delta_description=says, help=words.explain(name),
-        border=True,
+        f"{one.name}, before → after", f"{one.write(before)} → {one.write(after)}", one.change(before, after),
+        delta_color="inverse" if one.good == "lower" else "normal", delta_description=f"{says}; {one.better}",
+        help=one.says, border=True,
     )  # fmt: skip
 
 
@@ -205,16 +206,15 @@ def report(config: core.RunConfig, found: dict[str, Any]) -> None:
         )
     heads = ("Nat1", "ASR1", "#Pois left", "Nat2", "ASR2")
     table = pd.DataFrame.from_dict(rows, orient="index", columns=heads).rename_axis("").reset_index()
-    help = {name: st.column_config.TextColumn(help=words.explain(name)) for name in heads}
+    help = {name: st.column_config.TextColumn(words.figure(name).label, help=words.explain(name)) for name in heads}
     st.dataframe(table, hide_index=True, column_config=help, alt="This run, the report, and our measurement")
     st.caption(" ".join(said))
 
 
 def _written(name: str, value: float, spread: float | None = None) -> str:
-    """A figure as the report's tables write it, with its spread where it was measured more than once."""
-    if name == "poisons_left":
-        return f"{value:,g}" if spread is None else f"{value:.1f} ± {spread:.1f}"
-    return f"{100 * value:.1f}%" if spread is None else f"{100 * value:.1f} ± {100 * spread:.1f}%"
+    """A figure as every screen writes it; with its spread where it was measured more than once."""
+    one = core.figures.FIGURES[name]
+    return one.write(value) if spread is None else core.figures.mean(one, value, spread)
 
 
 def all_runs() -> None:
@@ -231,7 +231,7 @@ def beside(one: Job, other: Job) -> None:
 
 def glossary() -> None:
     with st.expander("What every column means"):
-        st.markdown("\n".join(f"- **{name}**: {meaning}" for name, meaning in words.COLUMNS.items()))
+        st.markdown(words.glossary())
 
 
 shell.ensure()

@@ -12,7 +12,8 @@ import streamlit as st
 
 import core
 from core import DefenceConfig, Result
-from pages.parts.around import current, cuts, presenter, shell, words
+from pages.parts.around import current, cuts, glossary, link, presenter, shell, tour, words
+from pages.parts.around.templates import render
 from pages.parts.common import others, sees
 from pages.parts.how import explained, flow
 
@@ -34,6 +35,8 @@ def main() -> None:
     known = result if truth and result is not None else None
     if result is not None:
         cuts.chosen(result)  # stands in the address from here on, and so in the chart's links
+    st.markdown(explained.HURT, width=WIDTH)
+    tour.again()
     about(result, truth)
     st.html(flow.chart(lanes(known.summary if known else None, result.config.defence if result else None), query()))
     st.caption("Each box leads to the screen on which it can be seen.")
@@ -41,7 +44,7 @@ def main() -> None:
     attack(known)
     training(known)
     table = defence(known)
-    glossary()
+    terms()
     sources()
     if known is not None:  # last: where a detector is asked to score, the page stands already
         with table:
@@ -87,7 +90,10 @@ def lanes(found: dict[str, Any] | None, detected: DefenceConfig | None) -> list[
         step("Clean images", "A training set with honest labels.", "", "Story"),
         step("Stamp a trigger", "A small mark or a faint change, on some images.", "attack", "Attack"),
         step(title, how, "attack", "Attack", says["stamped"]),
-        step("Train", "Any network, cross-entropy, as usual.", "attack", "Attack: the curves", says["trained"]),
+        step(
+            "Train", "Any network, cross-entropy, as usual.", "attack", "Attack: the curves", says["trained"],
+            link.CURVES,
+        ),
         step("The fooled network", "Right on clean images, led by the trigger.", "try_it", "Try it", says["fooled"]),
     ]  # fmt: skip
     defended = [
@@ -169,7 +175,7 @@ def training(known: Result | None) -> None:
     ask("learning")
     if known is not None:
         st.markdown(course(known), width=WIDTH)
-    lead("attack", "Loss, Nat and ASR by epoch, on the Attack screen", ":material/show_chart:")
+    lead("attack", "Loss, Nat and ASR by epoch, on the Attack screen", ":material/show_chart:", opens=link.CURVES)
     ask("metrics", explained.METRICS)
     st.html(flow.table(QUESTIONS["metrics"], *metrics(known)))
     ask("why-learning", explained.MACHINE_LEARNING)
@@ -193,29 +199,16 @@ def course(known: Result) -> str:
     )
 
 
-# Each metric's name in the run's summary, and how it is written.
-FIGURES = {
-    "Nat1": ("nat1", words.share),
-    "ASR1": ("asr1", words.share),
-    "#Pois left": ("poisons_left", "{:,}".format),
-    "Clean removed": ("clean_removed", "{:,}".format),
-    "TPR": ("tpr", words.share),
-    "FPR": ("fpr", words.share),
-    "Precision": ("precision", words.share),
-    "AUROC": ("auroc", words.score),
-    "AP": ("average_precision", words.score),
-    "Nat2": ("nat2", words.share),
-    "ASR2": ("asr2", words.share),
-}
+METRICS = ("Nat1", "ASR1", "#Pois left", "Clean removed", "TPR", "FPR", "Precision", "AUROC", "AP", "Nat2", "ASR2")
 
 
 def metrics(known: Result | None) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Heads and rows of the table of metrics, in the order in which a run measures them."""
-    rows = [(name, words.sentence(words.explain(name))) for name in FIGURES]
+    rows = [(words.figure(name).name, words.sentence(words.explain(name))) for name in METRICS]
     if known is None:
         return ("What it says",), rows
     found = known.summary or {}
-    values = [write(found[key]) for key, write in FIGURES.values()]
+    values = [words.figure(name).write(found[words.FIGURES[name]]) for name in METRICS]
     return ("What it says", "This run"), [(*row, value) for row, value in zip(rows, values, strict=True)]
 
 
@@ -231,9 +224,10 @@ def augmented(known: Result) -> str:
 def defence(known: Result | None) -> Any:
     """The answers on the defence; returns the place for the table of detectors."""
     st.header("The defence")
-    ask("svd", explained.SVD)
-    ask("why", explained.WHY_IT_HELPS)
+    ask("svd")
     st.html(flow.sketch())
+    st.markdown(explained.SVD, width=WIDTH)
+    ask("why", explained.WHY_IT_HELPS)
     ask("outlier", explained.OUTLIER)
     lead("scores", "Scores, spectrum, directions: the Scores screen", ":material/bar_chart:")
     ask("removing", explained.REMOVING)
@@ -260,14 +254,15 @@ def removed(known: Result) -> str:
     )
 
 
-def lead(screen: str, label: str, icon: str) -> None:
-    st.page_link(f"pages/{screen}.py", label=label, icon=icon)
+def lead(screen: str, label: str, icon: str, opens: str = "") -> None:
+    """A link to a screen that shows the current run; opens: the part of it that is asked for."""
+    run = {link.PARAMETER: link.named()} if link.named() else {}
+    st.page_link(f"pages/{screen}.py", label=label, icon=icon, query_params=run | ({link.OPEN: opens} if opens else {}))
 
 
-def glossary() -> None:
+def terms() -> None:
     st.header(QUESTIONS["glossary"], anchor="glossary")
-    measured = [(name, meaning) for name, meaning in words.COLUMNS.items() if not name.isdigit()]
-    st.html(flow.definitions([*explained.GLOSSARY, *measured]))
+    st.html(render("around/glossary.html.jinja", entries=glossary.entries()))
 
 
 def sources() -> None:

@@ -63,7 +63,7 @@ def sweeps(result: Result) -> None:
 
 def glossary() -> None:
     with st.expander("What every figure means"):
-        st.markdown("\n".join(f"- **{name}**: {meaning}" for name, meaning in words.COLUMNS.items()))
+        st.markdown(words.glossary())
 
 
 shell.ensure()

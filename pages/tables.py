@@ -26,14 +26,14 @@ BESIDE = {
     "report": "what the report's tables have: ResNet-18 on all 50,000 images; the run is one",
     "ours": "the mean over the seeds that are finished, ± their standard deviation where there are several; below "
     "it how far that is from the report's, by ▲ or ▼, a number and a bar, or ≈ where it is within the spread",
-    "random": "#Pois left by a filter that removes as many images by lot",
-    "perfect": "#Pois left by a filter of the same budget that knows the truth",
+    "random": "poison left by a filter that removes as many images by lot",
+    "perfect": "poison left by a filter of the same budget that knows the truth",
     "benign": "how often a network that never met poison gives the target class for the same triggered images: the "
     "rate to which ASR2 should fall",
 }
 HOW_TO_READ = (
-    "A click opens a row to its seeds; a seed's figure opens that run on Compare, its #Pois left on Scores. As shares "
-    "of the target class, the report's 5% and 10% are 250 and 500 poisoned images."
+    "A click opens a row to its seeds; a seed's figure opens that run on Compare, the poison that it left on Scores. "
+    "As shares of the target class, the report's 5% and 10% are 250 and 500 poisoned images."
 )
 
 
@@ -174,9 +174,10 @@ def glance(rows: Sequence[TableRow]) -> None:
     over = (
         f"in {words.count(len(there), 'row')} of {len(rows)}" if len(there) < len(rows) else f"in all {len(rows)} rows"
     )
+    published, asr = max(row.row.asr2 for row in there), words.figure("ASR2").name
     figures = [
-        (f"#Pois left {over}, report → ours", f"{sum(row.row.poisons_left for row in there):,} → {left:,.1f}"),
-        ("Highest ASR2, report → ours", f"{words.share(max(row.row.asr2 for row in there))} → {words.share(worst)}"),
+        (f"Poison left {over}, report → ours", f"{sum(row.row.poisons_left for row in there):,} → {left:,.1f}"),
+        (f"Highest {asr}, report → ours", f"{words.share(published)} → {words.share(worst)}"),
     ]
     if len(benign) == len(there):
         figures.append(("Benign network, highest", words.share(max(benign))))
@@ -190,7 +191,7 @@ def why(rows: Sequence[TableRow]) -> None:
         for figure, reason in row.differs().items():
             reasons[figure].setdefault(reason, []).append(report_words.name_of(row).replace("-", " ") + "%")
     said = [
-        f"- **{HEADS[figure]}** ({among(names, len(rows))}): {words.sentence(reason)}"
+        f"- **{words.figure(HEADS[figure]).name}** ({among(names, len(rows))}): {words.sentence(reason)}"
         for figure, found in reasons.items()
         for reason, names in found.items()
     ]
@@ -231,7 +232,7 @@ def _encoded(make, rows: Sequence[TableRow]) -> bytes:
 
 def explanations() -> None:
     with st.expander("What every column means"):
-        figures = [(head, words.explain(head)) for head in HEADS.values()]
+        figures = [(words.figure(head).name, words.explain(head)) for head in HEADS.values()]
         st.markdown("\n".join(f"- **{name}**: {meaning}" for name, meaning in (*figures, *BESIDE.items())))
 
 

@@ -84,7 +84,10 @@ def test_headings_come_in_order_under_one_title(result: Result, truth: bool) -> 
 
 def test_its_figures_are_those_of_the_store(result: Result) -> None:
     text, found = report.html(result), result.summary
-    for name, before, after in (("ASR", "asr1", "asr2"), ("Nat", "nat1", "nat2")):
+    for name, before, after in (
+        ("Backdoor success (ASR) ↓", "asr1", "asr2"),
+        ("Accuracy (Nat) ↑", "nat1", "nat2"),
+    ):
         row = f"<th scope='row'>{name}</th><td>{100 * found[before]:.1f}%</td><td>{100 * found[after]:.1f}%</td>"
         assert row in text
     assert f"{found['references']['random']['poisons_left']:,}" in text

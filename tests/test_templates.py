@@ -62,7 +62,10 @@ DRAWN: dict[str, Callable[[], str]] = {
     "a picture": lambda: markup.picture(PIXELS, EVIL, 8),
     "the flow": lambda: flow.chart([("attack", EVIL, [STEP])], EVIL),
     "words in a table": lambda: flow.table(EVIL, [EVIL, EVIL], [(EVIL, EVIL, EVIL)]),
-    "definitions": lambda: flow.definitions([(EVIL, EVIL)]),
+    "glossary": lambda: render("around/glossary.html.jinja", entries=[(EVIL, EVIL)]),
+    "the figures of a cut": lambda: render(
+        "scores/decision.html.jinja", heroes=[(EVIL, EVIL, EVIL, EVIL)], beside=[(EVIL, EVIL, EVIL)]
+    ),
     "ROC": lambda: ranking.roc(CURVES, 1, 2, 2, 4, EVIL),
     "precision and recall": lambda: ranking.precision_recall(CURVES, 1, 2, 2, 4, EVIL),
     "a mark": lambda: budget.mark(3, 10, EVIL),

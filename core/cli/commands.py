@@ -26,6 +26,7 @@ from core.configuration import (
     reading,
     stages,
 )
+from core.evaluation.figures import FIGURES
 from core.store import Store, in_words, writing
 from core.types import NOTES, BadRequest, DataUnavailable, PoisonscopeError
 
@@ -197,12 +198,13 @@ def _tell(answer: dict[str, Any]) -> None:
     table = Table(title="from the store" if answer["cached"] else f"computed in {answer['seconds']:.0f} s")
     for column in ("", "before", "after"):
         table.add_column(column, justify="left" if not column else "right")
-    for name, figure in (("accuracy on clean images (Nat)", "nat"), ("attack success rate (ASR)", "asr")):
-        table.add_row(name, f"{answer[figure + '1']:.2%}", f"{answer[figure + '2']:.2%}")
-    table.add_row("poisoned images in the training set", str(answer["poisons"]), str(answer["poisons_left"]))
+    for name in ("nat", "asr"):
+        one = FIGURES[name]
+        table.add_row(one.label, one.write(answer[f"{name}1"]), one.write(answer[f"{name}2"]))
+    table.add_row("Poisoned images in the training set", f"{answer['poisons']:,}", f"{answer['poisons_left']:,}")
     out.print(table)
-    ranked = "" if answer["auroc"] is None else f"; AUROC {answer['auroc']:.4f}"
-    out.print(f"{answer['clean_removed']} clean images removed with them{ranked}; run {answer['run'][:12]}")
+    rest = ", ".join(f"{FIGURES[name].name} {FIGURES[name].write(answer[name])}" for name in ("clean_removed", "auroc"))
+    out.print(f"{rest}; run {answer['run'][:12]}")
     for note in answer.get(NOTES, ()) if answer["cached"] else ():  # else it was told on the way
         out.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
 

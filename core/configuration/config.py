@@ -6,15 +6,17 @@ what will happen, and its canonical JSON is what the stage keys are made of.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from numbers import Integral
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from core.configuration.reading import shortened, shown, whole
 from core.configuration.registry import DATASETS, DETECTORS, MODELS, TRIGGERS
-from core.types import BadRequest
+from core.types import BadRequest, Problem
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 MOST_TRIGGERS = 8
@@ -322,34 +324,72 @@ _SAYS = {
 }
 _SHARES = ("ratio", "assumed_ratio", "peak", "milestones", "label_smoothing")  # the fields of type Share
 _OUT_OF_RANGE = ("greater_than_equal", "less_than_equal")
+_BOUNDS = (*_OUT_OF_RANGE, "greater_than", "less_than")
+
+
+def _limits(annotation: Any, metadata: Iterable[Any] = ()) -> dict[str, float]:
+    """The ends of a setting's range, by ge, gt, le and lt, however deep they stand in its type."""
+    found: dict[str, float] = {}
+    for one in (*metadata, *getattr(annotation, "__metadata__", ())):
+        found |= _limits(None, one.metadata) if isinstance(one, FieldInfo) else {}
+        found |= {end: bound for end in ("ge", "gt", "le", "lt") if (bound := getattr(one, end, None)) is not None}
+    for inner in () if get_origin(annotation) is Literal else get_args(annotation):
+        found |= _limits(inner)
+    return found
+
+
+# The ranges of all settings that have one; no two settings of the same name have different ones.
+LIMITS: Mapping[str, Mapping[str, float]] = {
+    name: limits
+    for model in (DatasetConfig, AttackConfig, TrainingConfig, DefenceConfig, RunConfig)
+    for name, field in model.model_fields.items()
+    if (limits := _limits(field.annotation, field.metadata))
+}
 
 
 def explain(error: ValidationError) -> BadRequest:
     """pydantic's findings as one message: field, what is wrong, and what was got."""
-    lines: dict[str, None] = {}  # an ordered set: a union tells of each of its members
+    told: dict[str, tuple[Problem, ...]] = {}  # in order, and each once: a union tells of each of its members
     every = error.errors(include_url=False)
     for found in every:
-        place = found["loc"]
+        place, given = found["loc"], found["input"]
         if found["type"] == "too_short" and any(other["loc"][:-1] == place for other in every):
             continue  # it is short only of what is told of anyway
         cause = found.get("ctx", {}).get("error")
         if isinstance(cause, BadRequest):
-            lines[str(cause)] = None
+            told[str(cause)] = cause.problems
         elif found["type"] == "missing":
-            lines[f"{_dotted(place)}: is missing"] = None
+            told[f"{_dotted(place)}: is missing"] = (_problem(place, "is missing", {}, None, missing=True),)
         elif place and place[-1] in ("int", "float", "bool", "str"):
             says = "must be a finite number, a word, or true or false"
-            lines[f"{_dotted(place[:-1])}: {says}, got {shown(found['input'])}"] = None
+            told[f"{_dotted(place[:-1])}: {says}, got {shown(given)}"] = (_problem(place[:-1], says, {}, given),)
         else:
-            lines[f"{_dotted(place)}: {_says(found)}, got {shown(found['input'])}"] = None
-    told = [*lines][:MOST_FINDINGS]
-    return BadRequest("; ".join([*told, f"and {len(lines) - len(told):,} more"] if len(lines) > len(told) else told))
+            limits = LIMITS.get(_name(place), {}) if found["type"] in _BOUNDS else {}
+            told[f"{_dotted(place)}: {_says(found)}, got {shown(given)}"] = (
+                _problem(place, _says(found), limits, given),
+            )
+    lines = [*told][:MOST_FINDINGS]
+    problems = [problem for line in lines for problem in told[line]] if all(told[line] for line in lines) else []
+    if len(told) > len(lines):
+        lines, problems = [*lines, f"and {len(told) - len(lines):,} more"], []
+    return BadRequest("; ".join(lines), problems=problems)
+
+
+def _problem(
+    place: tuple[int | str, ...], must: str, limits: Mapping[str, float], given: Any, *, missing: bool = False
+) -> Problem:
+    index = place[-1] if place and isinstance(place[-1], int) else None
+    return Problem(_name(place) or "request", index, must, limits, given, missing)
+
+
+def _name(place: tuple[int | str, ...]) -> str:
+    """The setting at a place, without the groups that it stands in."""
+    return next((part for part in reversed(place) if isinstance(part, str)), "")
 
 
 def _says(found: ErrorDetails) -> str:
     """What is wrong; of a share also how it is written, since people think of shares in percent."""
-    name = next((part for part in reversed(found["loc"]) if isinstance(part, str)), "")
-    if name in _SHARES and found["type"] in _OUT_OF_RANGE:
+    if _name(found["loc"]) in _SHARES and found["type"] in _OUT_OF_RANGE:
         return "must be a share from 0 to 1 (5% is 0.05)"
     context = {key: _number(value) for key, value in found.get("ctx", {}).items()}
     return _SAYS.get(found["type"], "is not what belongs here").format_map(context)

@@ -226,7 +226,8 @@ def _cells(written: str) -> tuple[Cell, ...]:
                 found.append(Cell(point, seed, configure(**_settings(sweep, point, seed))))
             except BadRequest as error:
                 where = shortened(", ".join(f"{axis} {value}" for axis, value in point.items()))
-                raise BadRequest(f"at {where}: {error}" if where else str(error)) from None
+                told = f"at {where}: {error}" if where else str(error)
+                raise BadRequest(told, problems=error.problems) from None
     return tuple(found)
 
 

@@ -48,7 +48,7 @@ _EXACT = "fp32"
 
 RECIPES: dict[str, Recipe] = {
     "quick": Recipe(
-        "two CPU cores: 2,000 images of each class, a small network",
+        "two CPU cores: a small network",
         per_class=2_000,
         numbers=dict(
             _WHITENED,

@@ -21,11 +21,17 @@ import numpy as np
 
 from core.configuration import pictures
 from core.configuration.reading import shown
-from core.types import BadRequest
+from core.types import BadRequest, Problem
 
 Value = int | float | bool | str
 
 MOST_INTEGER = 2**53  # that a float holds exactly
+_TYPES = {
+    int: "must be a whole number",
+    float: "must be a number",
+    bool: "must be true or false",
+    str: "must be text",
+}
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -54,9 +60,9 @@ class Parameter:
         if kind is int and isinstance(value, float) and value.is_integer():
             value = int(value)
         if type(value) is not kind:
-            raise BadRequest(f"{name} must be of type {kind.__name__}, got {shown(value)}")
+            raise self._refused(name, value, f"must be of type {kind.__name__}", _TYPES[kind])
         if self.colour and not _COLOUR.fullmatch(str(value)):
-            raise BadRequest(f"{name} must be a colour such as #ffffff, got {shown(value)}")
+            raise self._refused(name, value, "must be a colour such as #ffffff")
         if self.picture:
             return pictures.canonical(str(value))
         if isinstance(value, str):
@@ -64,8 +70,16 @@ class Parameter:
         low = -math.inf if self.low is None else self.low
         high = math.inf if self.high is None else self.high
         if not low <= value <= high:  # also catches NaN
-            raise BadRequest(f"{name} must lie in [{low:g}, {high:g}], got {shown(value)}")
+            limits = {end: bound for end, bound in (("ge", low), ("le", high)) if math.isfinite(bound)}
+            raise self._refused(name, value, f"must lie in [{low:g}, {high:g}]", limits=limits)
         return value
+
+    def _refused(
+        self, name: str, value: Any, must: str, plainly: str = "", limits: Mapping[str, float] | None = None
+    ) -> BadRequest:
+        """A value refused; plainly: the same for who does not program."""
+        problem = Problem(name, None, plainly or must, limits or {}, value)
+        return BadRequest(f"{name} {must}, got {shown(value)}", problems=[problem])
 
 
 @dataclass(frozen=True)

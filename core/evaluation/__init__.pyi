@@ -1,4 +1,5 @@
 from . import control as control
+from . import figures as figures
 from . import filter as filter
 from . import metrics as metrics
 from . import rebuilt as rebuilt

@@ -49,6 +49,9 @@ FLAGS = [
     "--disable-sync",
 ]
 
+# Who comes for the first time is offered the tour, above the screen; these tests know the screens (but one's own).
+TOUR_OVER = """localStorage.getItem("poisonscope tour") ?? localStorage.setItem("poisonscope tour", '{"done": true}')"""
+
 # Opened at a page's own address, Streamlit looks for its server below that address first, then at the root.
 STREAMLIT_PROBE = re.compile(r"//[^/]+/.+/_stcore/(health|host-config)$")
 
@@ -193,6 +196,7 @@ def window(browser: Browser) -> Iterator[BrowserContext]:
 def page(request: pytest.FixtureRequest, window: BrowserContext, app_server: AppServer) -> Iterator[Page]:
     """A fresh tab of 1440 by 900, without cookies or storage; no error may reach its console."""
     page = window.new_page()
+    page.add_init_script(TOUR_OVER)
     errors: list[str] = []
 
     def note(message: ConsoleMessage) -> None:

@@ -12,9 +12,10 @@ from plotly.offline import get_plotlyjs
 from pages.parts.common import live
 from tests.browser import ways
 
-# Metrics of which something lies outside its own box, or the window's.
-_CUT = """() => [...document.querySelectorAll("[data-testid=stMetric]")].flatMap((metric) =>
-  [...metric.querySelectorAll("[data-testid=stMetricValue], [data-testid=stMetricValue] *")].filter((part) =>
+# Figures of which something lies outside its own box, or the window's.
+_FIGURE = "[data-testid=stMetric], .ps-heroes > div, .ps-beside > div"
+_CUT = """(figures) => [...document.querySelectorAll(figures)].flatMap((metric) =>
+  [...metric.querySelectorAll("[data-testid=stMetricValue], [data-testid=stMetricValue] *, dt, dd")].filter((part) =>
     part.scrollWidth > part.clientWidth + 1 && getComputedStyle(part).overflowX !== "visible"
     || part.getBoundingClientRect().right > innerWidth).map(() => metric.innerText))"""
 
@@ -32,11 +33,11 @@ def test_no_metric_is_cut_off(page: Page, app_server, screen: str) -> None:
         page.get_by_role("button", name="Start").click()
         page.get_by_text("From the store").wait_for()
         ways.settled(page)
-    assert page.get_by_test_id("stMetric").count() >= 2
+    assert page.locator(_FIGURE).count() >= 2
     for width, height in ((1440, 900), (1280, 720), (820, 1180), (390, 844)):
         page.set_viewport_size({"width": width, "height": height})
         ways.settled(page)
-        assert page.evaluate(_CUT) == [], width
+        assert page.evaluate(_CUT, _FIGURE) == [], width
 
 
 ENDS = {

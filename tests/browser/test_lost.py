@@ -38,11 +38,11 @@ def test_a_killed_worker_is_told_and_resumed_and_a_waiting_screen_becomes_the_fi
     ways.by_sidebar(page, "scores")
     expect(waiting).to_be_visible(timeout=MINUTE)
     expect(main).to_have_text("Scores")
-    expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=PATIENCE * 1000)
+    expect(page.locator(".ps-heroes")).to_be_visible(timeout=PATIENCE * 1000)
     expect(waiting).to_have_count(0)
     expect(main).to_have_text("Scores")
     ways.by_sidebar(page, "attack")
-    expect(page.get_by_text("#Pois left of 12")).to_be_visible(timeout=MINUTE)
+    expect(page.get_by_text("Poison left ↓ of 12")).to_be_visible(timeout=MINUTE)
     assert jobs.get(job.id).attempts == 2
     jobs.delete(job.id)  # the server is shared with other tests
 

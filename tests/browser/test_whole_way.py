@@ -90,7 +90,7 @@ def watch(page: Page, job: Job) -> None:
     """Progress while it runs, then curves and headline without a click."""
     expect(page.get_by_text("Train on the poisoned set")).to_be_visible(timeout=MINUTE)
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
-    expect(page.get_by_text("#Pois left of 29")).to_be_visible(timeout=TRAINING)
+    expect(page.get_by_text("Poison left ↓ of 29")).to_be_visible(timeout=TRAINING)
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
     expect(page.locator(".js-plotly-plot")).to_have_count(2)
 
@@ -102,7 +102,7 @@ def look(page: Page, job: Job) -> None:
         page.wait_for_url(re.compile(rf"/{screen.lower()}\?run={job.key[:16]}"))
         expect(page.get_by_text("No run is chosen yet")).to_have_count(0)
         expect(page.get_by_test_id("stException")).to_have_count(0)
-    expect(page.get_by_text("ASR, before → after")).to_be_visible()
+    expect(page.get_by_text("Backdoor success (ASR), before → after")).to_be_visible()
     page.get_by_role("tab", name="Other filters").click()
     expect(page.get_by_text(re.compile(r"The defender assumed ε = 15 poisoned images"))).to_be_visible(timeout=MINUTE)
     settled(page)
@@ -115,7 +115,7 @@ def come_back(page: Page, url: str, job: Job) -> None:
     page.goto(link)
     for _ in range(2):
         expect(heading(page, "Compare")).to_be_visible(timeout=MINUTE)
-        expect(page.get_by_text("ASR, before → after")).to_be_visible()
+        expect(page.get_by_text("Backdoor success (ASR), before → after")).to_be_visible()
         expect(page.get_by_text("Pattern → eight, 20% of the class", exact=True)).to_be_visible()
         assert page.url == link
         page.reload()
@@ -127,6 +127,6 @@ def start_again(page: Page, job: Job, ledger) -> None:
     expect(page.get_by_text("opens at once")).to_be_visible()
     page.get_by_role("button", name="Start").click()
     settled(page)
-    expect(page.get_by_text("#Pois left of 29")).to_be_visible()
+    expect(page.get_by_text("Poison left ↓ of 29")).to_be_visible()
     (again,) = ledger()
     assert (again.id, again.attempts) == (job.id, 1)

@@ -115,7 +115,7 @@ def test_every_number_of_the_recipe_is_shown_and_can_be_changed(attack) -> None:
 def test_every_registered_name_and_parameter_has_a_widget(attack) -> None:
     screen = attack()
     assert screen.radio("trigger").options == list(core.TRIGGERS)
-    assert screen.selectbox("detector").options == list(core.DETECTORS)
+    assert {option.split()[0] for option in screen.selectbox("detector").options} == set(core.DETECTORS)
     for name, entry in core.TRIGGERS.items():
         fine(screen.radio("trigger").set_value(name).run())
         for parameter in entry.parameters:
@@ -169,9 +169,9 @@ def test_a_stored_run_opens_at_once(attack) -> None:
     fine(screen.button("start").click().run())
     assert "From the store, no training." in said(screen)
     assert [(metric.label, metric.value) for metric in screen.metric] == [
-        ("ASR, before → after", "89.8% → 4.9%"),
-        ("Nat, before → after", "94.9% → 93.9%"),
-        ("#Pois left of 31", str(core.Result(job.config).summary["poisons_left"])),
+        ("Backdoor success (ASR), before → after", "89.8% → 4.9%"),
+        ("Accuracy (Nat), before → after", "94.9% → 93.9%"),
+        ("Poison left ↓ of 31", str(core.Result(job.config).summary["poisons_left"])),
     ]
 
 
@@ -184,9 +184,9 @@ def test_a_link_brings_the_run_and_its_settings(attack) -> None:
     assert screen.selectbox("digits.source").value == "one"
     assert screen.number_input("digits.quick.epochs").value == 3
     assert "Pixel from one → eight, 10% of the class" in [element.value for element in screen.subheader]
-    assert "settings have been changed" not in said(screen)
+    assert "the form describes another one" not in said(screen)
     fine(screen.number_input("ratio").set_value(12.0).run())
-    assert "settings have been changed" in said(screen)
+    assert "These are this run's figures; the form describes another one" in said(screen)
 
 
 def test_a_failed_run_shows_why_and_resumes(attack) -> None:
@@ -226,10 +226,10 @@ def test_a_detector_that_sees_the_gap_can_be_cut_there_and_then_nothing_is_assum
     assert not any(group.key == "cut" for group in screen.get("button_group"))
     fine(screen.selectbox("detector").set_value("whitened-spectral").run())
     assert picker(screen, "cut").value == "budget"
-    assert {"Assumed ratio in %", "Budget, in multiples of ε"} <= asked_for(screen)
+    assert {"How much poison do I fear? In % of a class", "Budget, in multiples of ε"} <= asked_for(screen)
     fine(screen.number_input("assumed_ratio").set_value(5.0).run())
     fine(picker(screen, "cut").set_value("gap").run())
-    assert not {"Assumed ratio in %", "Budget, in multiples of ε"} & asked_for(screen)
+    assert not {"How much poison do I fear? In % of a class", "Budget, in multiples of ε"} & asked_for(screen)
     assert "no assumed ratio is needed" in said(screen)
     assert "ε" not in said(screen)
     fine(screen.button("start").click().run())
@@ -237,7 +237,7 @@ def test_a_detector_that_sees_the_gap_can_be_cut_there_and_then_nothing_is_assum
     gap = dict(detector="whitened-spectral", cut="gap")
     assert job.config == core.configure(dataset="digits", trigger="pattern", target="three", **gap)
     fine(screen.selectbox("detector").set_value("spectral").run())
-    assert {"Assumed ratio in %", "Budget, in multiples of ε"} <= asked_for(screen)
+    assert {"How much poison do I fear? In % of a class", "Budget, in multiples of ε"} <= asked_for(screen)
     assert screen.number_input("assumed_ratio").value == 5.0
     fine(screen.button("start").click().run())
     assert jobs.listing()[0].config.defence == core.DefenceConfig(assumed_ratio=0.05)
@@ -250,7 +250,7 @@ def test_the_cut_outlives_a_change_of_page_and_a_preset_sets_it_back(attack) -> 
     fine(screen.switch_page("pages/how.py").run())
     fine(screen.switch_page("pages/attack.py").run())
     assert picker(screen, "cut").value == "gap"
-    assert "Assumed ratio in %" not in asked_for(screen)
+    assert "How much poison do I fear? In % of a class" not in asked_for(screen)
     fine(screen.button("preset hard").click().run())
     assert picker(screen, "cut").value == "budget"
     assert named(screen, "preset") == "hard"
@@ -262,7 +262,7 @@ def test_the_cut_outlives_a_change_of_page_and_a_preset_sets_it_back(attack) -> 
 def test_a_link_to_a_run_that_was_cut_at_the_gap_fills_the_form_with_that_run(attack, unused: dict) -> None:
     screen = attack(stored.finished(stored.gap_config(**unused)).key)
     assert picker(screen, "cut").value == "gap"
-    assert "settings have been changed" not in said(screen)
+    assert "the form describes another one" not in said(screen)
     assert "opens at once" in said(screen)
 
 
@@ -675,3 +675,23 @@ def test_it_stands_beside_the_figures_afterwards(attack, open_screen: Open) -> N
     for screen in ("attack", "story", "compare"):
         assert "ps-noted" not in shown_html(fine(open_screen(screen, run=without.key[:16])))
         assert "<li>CUDA does not work here" in shown_html(fine(open_screen(screen, run=job.key[:16])))
+
+
+# ---------------------------------------------------------------- what is said once, and in step
+
+
+def test_the_clean_control_says_once_that_nothing_is_poisoned(attack) -> None:
+    screen = fine(attack().number_input("ratio").set_value(0.0).run())
+    assert "0.0%" not in said(screen)
+    assert "0 poisoned" not in said(screen)
+    assert [info.value for info in screen.info if "clean control" in info.value] == [
+        "Nothing is poisoned: this is the clean control. A good detector finds nothing."
+    ]
+
+
+def test_a_recipe_says_of_how_many_images_in_one_place_alone(attack) -> None:
+    screen = attack()
+    assert screen.selectbox("dataset").value == "digits"
+    assert "`whitened_cnn` · all images" in said(screen)
+    assert "2,000" not in said(screen)
+    assert all(" of each class" not in recipe.summary for recipe in core.RECIPES.values())

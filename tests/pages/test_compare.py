@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
@@ -64,17 +65,16 @@ def test_the_figures_are_those_of_the_store() -> None:
     found = core.Result(job.config).summary
     screen = compare(job.key)
     shown = {metric.label: (metric.value, metric.delta) for metric in screen.metric}
-    points = 100 * (found["asr2"] - found["asr1"])
-    assert shown["ASR, before → after"] == (
-        f"{100 * found['asr1']:.1f}% → {100 * found['asr2']:.1f}%",
-        f"{points:+.1f} points",
-    )
+    asr = words.figure("ASR")
+    before, after = asr.write(found["asr1"]), asr.write(found["asr2"])
+    points = Decimal(after.rstrip("%")) - Decimal(before.rstrip("%"))
+    assert shown["Backdoor success (ASR), before → after"] == (f"{before} → {after}", f"{points:+} points")
     (cards,) = [text for text in bodies(screen) if "ps-figures" in text]
     for name, value in (
-        ("#Pois left", f"{found['poisons_left']}"),
-        ("Clean removed", f"{found['clean_removed']}"),
-        ("TPR", f"{100 * found['tpr']:.1f}%"),
-        ("AUROC", f"{found['auroc']:.3f}"),
+        ("Poison left", f"{found['poisons_left']}"),
+        ("Clean lost", f"{found['clean_removed']}"),
+        ("Poison found (TPR)", f"{100 * found['tpr']:.1f}%"),
+        ("Ranking (AUROC)", f"{found['auroc']:.3f}"),
     ):
         assert f"<dt>{name}</dt><dd class='ps-value'>{value}</dd>" in cards
 
@@ -268,9 +268,9 @@ def test_what_differs_between_two_runs_stands_before_their_figures() -> None:
     assert settings["Setting"].tolist() == ["Detector", "Detector's threshold", "Removed from"]
     one, two = (core.Result(job.config).summary for job in (first, second))
     rows = figures.set_index("Figure")
-    assert rows.loc["#Pois left", ["A", "B"]].tolist() == [str(one["poisons_left"]), str(two["poisons_left"])]
-    assert rows.loc["Clean removed", "B minus A"] == f"{two['clean_removed'] - one['clean_removed']:+,}"
-    assert rows.loc["ASR1", "B minus A"] == "the same"
+    assert rows.loc["Poison left ↓", ["A", "B"]].tolist() == [str(one["poisons_left"]), str(two["poisons_left"])]
+    assert rows.loc["Clean lost ↓", "B minus A"] == f"{two['clean_removed'] - one['clean_removed']:+,}"
+    assert rows.loc["Backdoor success before (ASR1) ↓", "B minus A"] == "the same"
 
 
 def test_a_runs_name_is_no_markdown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,7 +316,7 @@ def test_all_runs_stand_in_the_table_newest_first() -> None:
     rows = table(compare(first.key, RUNS), "Status")
     assert rows["Run"].tolist() == [second.key[:16], first.key[:16]]
     assert rows["Trigger"].tolist() == ["pixel", "pattern"]
-    assert rows.loc["✓ done", "ASR1"] == pytest.approx(core.Result(first.config).summary["asr1"])
+    assert rows.loc["✓ done", "ASR1"] == pytest.approx(100 * core.Result(first.config).summary["asr1"])
     assert pd.isna(rows.loc["◷ queued", "ASR1"])
 
 
@@ -425,7 +425,7 @@ def test_two_ticked_runs_open_side_by_side_and_their_figures_stand_below(monkeyp
         screen = compare(runs[0].key, RUNS)
         (figures,) = [frame.value for frame in screen.dataframe if frame.value.columns[0] == "Figure"]
         assert figures.columns[2] == "2 · The one to show"
-        assert figures.set_index("Figure").loc["Poisons"].tolist() == ["31", "31"]
+        assert figures.set_index("Figure").loc["Poisoned images"].tolist() == ["31", "31"]
         press(screen, "Side by side")
     assert asked(screen, "run") == runs[1].key[:16]
     assert asked(screen, "with") == runs[0].key[:16]

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import Job, Result
-from pages.parts.around import shell, words
+from pages.parts.around import glossary, shell, words
 from pages.parts.how import explained
 
 
@@ -50,7 +50,7 @@ def test_every_listed_question_has_a_heading_of_its_own(finished_job: Job, open_
 def test_what_the_audience_asked_is_answered_without_a_run(open_screen, own_home) -> None:
     shown = text(open_screen("how")).replace("\\'", "'")
     asked = ["SVD", "outlier", "BadNet", "adversarial", "Cross-entropy", "augmentation", "ratio", "machine learning"]
-    named = [name for name, _ in explained.GLOSSARY] + [title for _, title, _ in explained.SOURCES]
+    named = [name for name, _ in glossary.TERMS] + [title for _, title, _ in explained.SOURCES]
     missing = [word for word in (*asked, *named, *core.DETECTORS) if word not in shown]
     assert not missing
 

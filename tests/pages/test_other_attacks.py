@@ -13,7 +13,7 @@ from core import Job, Result, jobs
 from pages.parts.around import words
 from pages.parts.common import asked
 from pages.parts.images import gallery
-from tests.pages import stored
+from tests.pages import printed, stored
 from tests.pages.conftest import Open
 from tests.pages.seen import fine
 
@@ -99,10 +99,10 @@ def test_covers_are_named_as_such_and_only_with_the_truth(opened) -> None:
     job = stored.finished(stored.config(**EVERYWHERE))
     truth = Result(job.config).poisoned.truth
     screen = opened("scores", job)
-    told = {metric.label: metric.value for metric in screen.metric}
+    told = printed.definitions(printed.bodies(screen))
     assert told["Covers removed"].endswith(f" of {int(truth.covers.sum())}")
     blind = opened("scores", job, truth="0")
-    assert "over" not in " ".join(metric.label for metric in blind.metric)
+    assert "over" not in " ".join(printed.definitions(printed.bodies(blind)))
     screen = opened("flagged", job)
     assert "Flagged covers ○" in screen.selectbox("show").options
     usual = opened("flagged", stored.finished(stored.config()))

@@ -22,13 +22,16 @@ from core.results.result import Result
 from pages.parts.around import cuts, plots, words
 from pages.parts.images import brush
 from pages.parts.scores import directions, panels, ranking
-from tests.pages import stored
-from tests.pages.seen import figures
+from tests.pages import printed, stored
 
 TELLING = re.compile(r"poison|✕|TPR|FPR|recall|precision|AUROC|ASR|benign ●|true positive", re.IGNORECASE)
 # The same for every run: the explanations, and the names of the components.
 SCREEN_WIDE_WORDS = ("What happens here", "Where does the SVD", *(panel.says[:20] for panel in panels.PANELS.values()))
 SCREEN_WIDE_WORDS += tuple(text[:20] for panel in panels.PANELS.values() for text in (panel.question, panel.answer))
+
+
+def figures(app: AppTest) -> dict[str, str]:
+    return printed.definitions("".join(body for body in printed.bodies(app).split("<style>") if "ps-heroes" in body))
 
 
 def expected(job: Job, cut: cuts.Cut) -> dict[str, str]:
@@ -44,18 +47,15 @@ def expected(job: Job, cut: cuts.Cut) -> dict[str, str]:
     found = core.metrics.found(flagged, truth)
     ranking = core.metrics.ranking(detection.scores, labels, truth, job.config.attack.target)
 
-    def share(value: float | None) -> str:
-        return words.share(None) if value is None else f"{100 * value:.1f}%"
-
     return {
-        "TPR (recall)": share(found.tpr),
-        "FPR": share(found.fpr),
-        "Precision": share(found.precision),
-        "#Pois left": f"{found.poisons_left} of {found.poisons}",
+        "Poison left": f"{found.poisons_left} of {found.poisons}",
+        "Clean lost": f"{found.clean_removed:,} of {len(truth) - found.poisons:,}",
+        "Poison found (TPR)": words.share(found.tpr),
+        "Clean share lost (FPR)": words.share(found.fpr),
+        "Rightly flagged (precision)": words.share(found.precision),
         "Flagged": f"{found.flagged:,}",
-        "Clean removed": f"{found.clean_removed:,}",
-        "AUROC": words.score(ranking.auroc),
-        "AP": words.score(ranking.average_precision),
+        "Ranking (AUROC)": words.score(ranking.auroc),
+        "Average precision (AP)": words.score(ranking.average_precision),
     }
 
 
@@ -93,8 +93,8 @@ def test_slider_and_number_move_together_and_the_figures_with_them(finished_job:
     assert app.slider(key="budget slider").value == 0
     largest = app.slider(key="budget slider").max
     app.slider(key="budget slider").set_value(largest).run()
-    assert figures(app)["TPR (recall)"] == "100.0%"
-    assert figures(app)["FPR"] == "100.0%"
+    assert figures(app)["Poison found (TPR)"] == "100.0%"
+    assert figures(app)["Clean share lost (FPR)"] == "100.0%"
 
 
 def test_back_to_the_usual_budget(finished_job: Job, open_screen) -> None:
@@ -232,7 +232,7 @@ def test_the_usual_budget_is_named_where_the_run_was_cut_at_the_gap(gap_job: Job
 
 def test_blind_review_tells_nothing_at_the_gap_either(gap_job: Job, open_screen) -> None:
     app = open_screen("scores", run=gap_job.key, truth="0")
-    assert set(figures(app)) == {"Flagged", "Of all images", "Classes cut"}
+    assert set(figures(app)) == {"Flagged", "Classes cut", "Of all images"}
     assert TELLING.search(drawn_text(app).replace("names the poisoned class", "")) is None  # what every run is told
 
 
@@ -258,7 +258,7 @@ def test_blind_review_tells_nothing(finished_job: Job, open_screen) -> None:
     assert r"\"poisoned\"" in drawn_text(seen)  # a kind of bar, in what the histogram is sent
     app = open_screen("scores", run=finished_job.key, truth="0")
     assert app.toggle(key="truth switch").value is False
-    assert set(figures(app)) == {"Flagged", "Of all images", "Classes cut"}
+    assert set(figures(app)) == {"Flagged", "Classes cut", "Of all images"}
     assert not app.dataframe
     for plot in ("singular values", "scatter", "ROC and precision", "reference filters"):
         app = open_screen("scores", run=finished_job.key, truth="0", plot=plot, brush="3,0,1e9")
@@ -266,7 +266,7 @@ def test_blind_review_tells_nothing(finished_job: Job, open_screen) -> None:
         told = TELLING.search(drawn_text(app))
         assert told is None, drawn_text(app)[max(0, told.start() - 200) : told.end() + 100]
     app.toggle(key="truth switch").set_value(True).run()
-    assert "TPR (recall)" in figures(app)
+    assert "Poison found (TPR)" in figures(app)
     assert "truth" not in app.query_params
 
 
@@ -373,7 +373,7 @@ def test_a_clean_set_has_nothing_to_find(own_home, open_screen) -> None:
     app = open_screen("scores", run=job.key)
     assert not app.exception
     assert any("nothing found" in info.value for info in app.info)
-    assert figures(app)["TPR (recall)"] == figures(app)["AUROC"] == "—"
+    assert figures(app)["Poison found (TPR)"] == figures(app)["Ranking (AUROC)"] == "—"
     assert figures(app)["Flagged"] == "0"
 
 

@@ -22,6 +22,7 @@ from core.cli import commands
 from core.jobs import ledger, requests
 from core.reproduction import outcomes, reproduce
 from core.reproduction.outcomes import Entry
+from pages.parts.around import words
 from pages.parts.tables import missing, report_csv, report_table
 from tests.pages.seen import labels, press, said
 
@@ -324,17 +325,20 @@ def test_why_it_differs_stands_once_for_all_rows_and_only_for_what_differs(table
     rows = outcomes.table(planned())
     reasons = set(rows[0].differs().values())
     screen = tables()
-    (list_of_reasons,) = [one.value for one in screen.markdown if one.value.startswith("- **Nat1** (all 12 rows)")]
+    (list_of_reasons,) = [
+        one.value for one in screen.markdown if one.value.startswith("- **Accuracy before (Nat1)** (all 12 rows)")
+    ]
     assert reasons
     assert all(list_of_reasons.count(reason[1:].rstrip(".")) >= 1 for reason in reasons)
-    assert "**ASR2**" not in list_of_reasons
-    assert "#Pois left" not in list_of_reasons
+    assert "ASR2" not in list_of_reasons
+    assert "Poison left" not in list_of_reasons
 
 
 def test_every_column_is_explained(tables) -> None:
     screen = tables()
     explained = screen.expander[0].markdown[0].value
-    shown = {one.head for one in report_table.columns([])} | {"benign", *report_table.HEADS.values()}
+    heads = (words.figure(head).name for head in report_table.HEADS.values())
+    shown = {one.head for one in report_table.columns([])} | {"benign", *heads}
     assert all(f"- **{name}**: " in explained for name in shown)
 
 

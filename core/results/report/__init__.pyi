@@ -4,7 +4,6 @@ from .images import THUMBNAILS as THUMBNAILS
 from .page import Verdicts as Verdicts
 from .page import html as html
 from .page import verdicts_of as verdicts_of
-from .words import MEANINGS as MEANINGS
 from .words import gap_cut as gap_cut
 from .words import reviewed_cut as reviewed_cut
 from .words import settings as settings

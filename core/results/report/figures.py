@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from core.attack import aim
 from core.configuration import RunConfig, class_names
+from core.evaluation.figures import FIGURES, mean, share
 from core.results import markup, reference
-from core.results.report.words import MEANINGS, score, share
 from core.results.result import Result
 from core.results.templates import render
+
+SORTED_OUT = ("flagged", "poisons_left", "clean_removed", "tpr", "fpr", "precision")  # what the filter did
+RANKED = ("auroc", "average_precision")  # what the scores are worth without any budget
 
 
 def confusion(answers: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
@@ -31,19 +34,15 @@ def targets_of(result: Result) -> int | list[int]:
 def rates(result: Result, found: dict[str, Any]) -> Markup:
     """Nat and ASR before and after, as a picture and as a table with every row explained."""
     benign = result.quality("benign")
-    rows = {"ASR": (found["asr1"], found["asr2"]), "Nat": (found["nat1"], found["nat2"])}
-    marks = None if benign is None else {"ASR": benign.asr, "Nat": benign.nat}
+    rows = {FIGURES[name].name: (found[f"{name}1"], found[f"{name}2"]) for name in ("asr", "nat")}
+    marks = None if benign is None else {FIGURES["asr"].name: benign.asr, FIGURES["nat"].name: benign.nat}
     alt = "; ".join(f"{name} {share(before)} before and {share(after)} after" for name, (before, after) in rows.items())
     table = [
-        ("ASR", share(found["asr1"]), share(found["asr2"]), MEANINGS["ASR"]),
-        ("Nat", share(found["nat1"]), share(found["nat2"]), MEANINGS["Nat"]),
-        ("Poisoned images", f"{found['poisons']:,}", f"{found['poisons_left']:,}", MEANINGS["#Pois left"]),
-        ("Clean removed", "", f"{found['clean_removed']:,}", MEANINGS["Clean removed"]),
-        ("TPR", "", share(found["tpr"]), MEANINGS["TPR"]),
-        ("FPR", "", share(found["fpr"]), MEANINGS["FPR"]),
-        ("AUROC", score(found["auroc"]), "", MEANINGS["AUROC"]),
-        ("AP", score(found["average_precision"]), "", MEANINGS["AP"]),
-    ]
+        *((FIGURES[name].label, *(FIGURES[name].write(found[f"{name}{n}"]) for n in (1, 2)), FIGURES[name].meaning)
+          for name in ("asr", "nat")),
+        *((FIGURES[name].label, "", FIGURES[name].write(found[name]), FIGURES[name].meaning) for name in SORTED_OUT),
+        *((FIGURES[name].label, FIGURES[name].write(found[name]), "", FIGURES[name].meaning) for name in RANKED),
+    ]  # fmt: skip
     return render(
         "report/rates.html.jinja", picture=markup.dumbbells(rows, alt, marks),
         table=markup.table(("", "before", "after", "what it says"), table, "The run's figures"),
@@ -76,16 +75,12 @@ def answers(result: Result, found: dict[str, Any], truth: bool) -> Markup:
 
 def filters(config: RunConfig, found: dict[str, Any]) -> Markup:
     """The run's filter beside one that draws lots and one that knows the truth."""
+    beside = ("poisons_left", "clean_removed", "tpr", "fpr", "precision")
     rows = [
-        (
-            f"{name} filter",
-            f"{one['poisons_left']:,}",
-            f"{one['clean_removed']:,}",
-            *(share(one[figure]) for figure in ("tpr", "fpr", "precision")),
-        )
+        (f"{name} filter", *(FIGURES[figure].write(one[figure]) for figure in beside))
         for name, one in {"this": found, **found["references"]}.items()
     ]
-    heads = ("", "#Pois left", "Clean removed", "TPR", "FPR", "Precision")
+    heads = ("", *(FIGURES[figure].label for figure in beside))
     return render(
         "report/filters.html.jinja", gap=config.defence.cut == "gap",
         table=markup.table(heads, rows, "Three filters that remove as many images"),
@@ -94,7 +89,7 @@ def filters(config: RunConfig, found: dict[str, Any]) -> Markup:
 
 def published(config: RunConfig, found: dict[str, Any]) -> Markup:
     """The report's row beside this run's, and our own measurement of the same setting; empty where there is neither."""
-    heads = ("", "Nat1", "ASR1", "#Pois left", "Nat2", "ASR2")
+    heads = ("", *(FIGURES[name].name for name in reference.FIGURES))
     theirs, measured = reference.row(config), reference.measured(config)
     if theirs is None and measured is None:
         return Markup()
@@ -102,12 +97,7 @@ def published(config: RunConfig, found: dict[str, Any]) -> Markup:
     if theirs is not None:
         rows.append(("the report", *_columns(theirs._asdict())))
     if measured is not None:
-        cells = (
-            f"{measured.mean[name]:.1f} ± {measured.spread[name]:.1f}"
-            if name == "poisons_left"
-            else f"{100 * measured.mean[name]:.1f} ± {100 * measured.spread[name]:.1f}%"
-            for name in reference.FIGURES
-        )
+        cells = (mean(FIGURES[name], measured.mean[name], measured.spread[name]) for name in reference.FIGURES)
         rows.append((f"recipe quick, {measured.runs} seeds", *cells))
     return render(
         "report/published.html.jinja", poisons=f"{found['poisons']:,}", measured=measured,
@@ -117,5 +107,4 @@ def published(config: RunConfig, found: dict[str, Any]) -> Markup:
 
 
 def _columns(one: Mapping[str, Any]) -> tuple[str, ...]:
-    left = f"{one['poisons_left']:,}"
-    return share(one["nat1"]), share(one["asr1"]), left, share(one["nat2"]), share(one["asr2"])
+    return tuple(FIGURES[name].write(one[name]) for name in reference.FIGURES)

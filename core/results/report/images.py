@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from core.attack import aim, sources
 from core.configuration import RunConfig
+from core.evaluation.figures import share
 from core.results import markup
-from core.results.report.words import count, covers, share
+from core.results.report.words import count, covers
 from core.results.result import Result, triggered_images
 from core.results.templates import render
 from core.types import Detection, Images, Mask
@@ -25,9 +26,13 @@ def attack(result: Result, found: dict[str, Any]) -> Markup:
     """What the attacker did, with real images: clean, stamped, and the difference."""
     whole = "set of target classes" if result.config.attack.everywhere else "target class"
     extent = (
-        f"{count(found['count'], 'poisoned image')}: {share(found['of_clean_target'])} of the clean {whole}, "
-        f"{share(found['of_poisoned_target'])} of the poisoned {whole}, "
-        f"{100 * found['of_training_set']:.2f}% of the whole training set{covers(found)}."
+        "Nothing was poisoned. So would the trigger have looked:"
+        if not found["count"]
+        else (
+            f"{count(found['count'], 'poisoned image')}: {share(found['of_clean_target'])} of the clean {whole}, "
+            f"{share(found['of_poisoned_target'])} of the poisoned {whole}, "
+            f"{share(found['of_training_set'], 2)} of the whole training set{covers(found)}."
+        )
     )
     return render("report/attack.html.jinja", extent=extent, examples=[_example(result, row) for row in _shown(result)])
 

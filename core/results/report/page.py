@@ -11,6 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from core.configuration import MODELS, RunConfig, stages
+from core.evaluation.figures import share
 from core.results import markup, reviews
 from core.results.report import figures, histograms, images, proof, words
 from core.results.result import Result
@@ -66,7 +67,7 @@ def _head(result: Result, found: dict[str, Any], truth: bool) -> Markup:
         removed=removed, target=config.target_name,
         stood=f"{words.count(found['poisons'], 'image')} with {_trigger(config)} and the label {_label(config)}",
         covers=words.covers(found), left=found["poisons_left"] or "none",
-        asr1=words.share(found["asr1"]), asr2=words.share(found["asr2"]),
+        asr1=share(found["asr1"]), asr2=share(found["asr2"]),
     )  # fmt: skip
 
 

@@ -12,22 +12,6 @@ from core.results.result import Result
 
 LONGEST = 60  # characters of a setting that is written out
 
-# What each figure says, in as few words as stand beside it.
-MEANINGS = {
-    "Nat": "natural accuracy: share of the clean test images that the network gets right",
-    "ASR": "attack success rate: share of the triggered test images, of every class but the target, "
-    "that the network takes for the target class; all-to-all, of all that it takes for the class after their own",
-    "Poisons": "poisoned images in the training set before the filter",
-    "#Pois left": "poisoned images still in the training set after the filter",
-    "Clean removed": "clean images that the filter took for poison: the price of the defence",
-    "TPR": "share of the poisoned images that were removed",
-    "FPR": "share of the clean images that were removed",
-    "Precision": "share of the removed images that were poisoned",
-    "AUROC": "chance that a poisoned image scores above a clean one of the target class; 1 is perfect, 0.5 guessing; "
-    "of several target classes the mean",
-    "AP": "average precision over all cuts through the target class's ranking; 1 is perfect; of several the mean",
-}
-
 # The settings of a training that need more than their own name.
 TRAINING = {
     "model": "Network",
@@ -203,16 +187,6 @@ def plain(value: Any) -> str:
     if isinstance(value, str) and len(value) > LONGEST:  # a trigger of one's own, as base64
         return f"picture {hashlib.sha256(value.encode()).hexdigest()[:8]}"
     return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
-
-
-def share(value: float | None) -> str:
-    """A share in [0, 1] in percent."""
-    return "—" if value is None else f"{100 * value:.1f}%"
-
-
-def score(value: float | None) -> str:
-    """A figure of a ranking."""
-    return "—" if value is None else f"{value:.4f}"
 
 
 def count(number: int, noun: str) -> str:

@@ -12,14 +12,17 @@ and gets it, or the page ends there with what is missing and what to do about it
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import streamlit as st
 
 import core
 from core import Job, PoisonscopeError, Result
-from pages.parts.around import cuts, presenter, words
-from pages.parts.around.link import PARAMETER, SHORT, named
+from pages.parts.around import cuts, glossary, presenter, tour, words
+from pages.parts.around.link import ALL_RUNS, OPEN, PARAMETER, SHORT, named
 
-ATTACK = "pages/attack.py"
+ATTACK, COMPARE = "pages/attack.py", "pages/compare.py"
 _SCREEN = "run's screen"  # in session state: where the address was completed last
 PATIENCE = 1.0  # seconds between two looks at a run that is waited for
 
@@ -159,6 +162,8 @@ def picker() -> None:
         on_change=lambda: _remember(st.session_state["picked run"]),
         help="All runs, newest first. The address of this page names the chosen one: share it as a link.",
     )
+    glossary.button()
+    tour.show()
 
 
 def _remember(short: str | None) -> None:
@@ -211,7 +216,8 @@ def _offer_choice() -> None:
         st.warning(f"No run here is called `{named()}`: it was deleted, or made on another machine.")
     else:
         st.info("No run is chosen yet. Start one on the Attack screen, or choose a finished one in the sidebar.")
-    st.page_link(ATTACK, label="Go to the Attack screen", icon=":material/arrow_forward:")
+    with _ways_out():
+        st.page_link(ATTACK, label="Start a run: Attack", icon=":material/arrow_forward:", query_params={})
 
 
 def _offer_patience(key: str, was_active: bool) -> None:
@@ -231,9 +237,26 @@ def say_progress(job: Job, further: str) -> None:
     st.info(f"{words.state(job)} {further}", icon=words.icon(job))
     if job.status == "running":
         st.progress(job.fraction)
-    st.page_link(
-        ATTACK,
-        label="Watch it on the Attack screen" if job.active else "See what happened, and resume it",
-        icon=":material/arrow_forward:",
-        query_params={PARAMETER: job.key[:SHORT]},
-    )
+    with _ways_out():
+        st.page_link(
+            ATTACK,
+            label="Watch it on the Attack screen" if job.active else "See what happened, and resume it",
+            icon=":material/arrow_forward:",
+            query_params={PARAMETER: job.key[:SHORT]},
+        )
+
+
+@contextmanager
+def _ways_out() -> Iterator[None]:
+    """Beside what a screen offers: the recorded run on this screen, and the list of all runs."""
+    recorded, found = recorded_key(), runs()
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        yield
+        if recorded and not recorded.startswith(named() or "no run"):
+            st.button(
+                "Show the recorded run", icon=":material/history:", type="tertiary", key="recorded run",
+                on_click=lambda: _remember(recorded[:SHORT]),
+            )  # fmt: skip
+        if found:
+            query = {OPEN: ALL_RUNS}
+            st.page_link(COMPARE, label="All runs", icon=":material/list:", query_params=query)

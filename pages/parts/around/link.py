@@ -14,6 +14,8 @@ def named() -> str:
 
 
 OPEN = "open"  # a tab that a link from another screen opens
+ALL_RUNS = "All runs"  # of Compare: the tab with the list
+CURVES = "the curves"  # of Attack: where its trainings are drawn
 WITH, ANOTHER_RUN = "with", "Another run"  # of Compare: the second run, and the tab that has both
 
 

@@ -13,6 +13,7 @@ import streamlit as st
 
 import core
 from core import Job, RunConfig
+from pages.parts.around import refusals
 
 STATES = {
     "queued": ("waits in the queue", ":material/hourglass_empty:"),
@@ -25,6 +26,8 @@ STATES = {
 
 Key = TypeVar("Key", bound=Hashable)
 
+RECOMMENDED = "panel"  # the detector for who knows none: it asks several that look at different things
+
 LEAST = 10  # seconds, below which a time to wait is not told apart
 
 STAGES = {
@@ -36,31 +39,38 @@ STAGES = {
     "evaluate again": "Measure again",
 }
 
-COLUMNS = {
-    "Nat": "natural accuracy: share of clean test images that are classified right",
-    "ASR": "attack success rate: share of triggered test images, of every class but the target, "
-    "that are classified as the target; all-to-all, of all that are classified as the class after their own",
-    "1": "before the defence: the network trained on the poisoned set",
-    "2": "after the defence: the network trained from scratch on what the filter left",
-    "#Pois left": "poisoned images that are still in the training set after the filter",
-    "Ratio": "number of poisoned images as a share of the clean target class, or of the whole set",
-    "TPR": "true positive rate, recall: share of the poisoned images, of all classes together, that were removed",
-    "FPR": "false positive rate: share of the clean images, of all classes together, that were removed",
-    "Precision": "share of the removed images that were poisoned",
-    "Clean removed": "clean images that the filter took for poison: the price of the defence",
-    "AUROC": "chance that a poisoned image scores higher than a clean one of the target class; 0.5 is guessing, "
-    "1 is perfect. No budget touches it. All-to-all, the mean over the classes",
-    "AP": "average precision: precision over all cuts through the target class's ranking; no budget touches it. "
-    "All-to-all, the mean over the classes",
-    "Covers removed": "images that carry the trigger and their true label: not poison, but made by the attacker",
-    "TPR at 1% FPR": "share of the poisoned images that score above all but 1% of the clean ones of the target class",
-    "Spectral gap": "leading singular value of a class's centred representations over the next one",
+# The columns of tables, by the field's short names, and what core.figures calls them.
+FIGURES = {
+    "Nat": "nat",
+    "ASR": "asr",
+    "Nat1": "nat1",
+    "ASR1": "asr1",
+    "Poisons": "poisons",
+    "#Pois left": "poisons_left",
+    "Clean removed": "clean_removed",
+    "Nat2": "nat2",
+    "ASR2": "asr2",
+    "TPR": "tpr",
+    "FPR": "fpr",
+    "Precision": "precision",
+    "Flagged": "flagged",
+    "AUROC": "auroc",
+    "AP": "average_precision",
+    "TPR at 1% FPR": "tpr_at_1",
+    "Covers removed": "covers_removed",
+    "Spectral gap": "gap",
 }
+FORMATS = {"share": "%.1f%%", "count": "localized", "score": "%.3f", "times": "%.2f"}  # shares as percentages
+
+
+def figure(column: str) -> core.figures.Figure:
+    """The figure of a column: its names, meaning, direction and rounding."""
+    return core.figures.FIGURES[FIGURES[column]]
 
 
 def share(value: float | None, digits: int = 1) -> str:
     """A share in [0, 1] as a percentage; a dash where it is not defined."""
-    return "—" if value is None else f"{100 * value:.{digits}f}%"
+    return core.figures.share(value, digits)
 
 
 def exact(value: float) -> str:
@@ -75,7 +85,7 @@ def plain(text: str) -> str:
 
 def score(value: float | None) -> str:
     """AUROC or average precision, as the field writes them."""
-    return "—" if value is None else f"{value:.3f}"
+    return core.figures.FIGURES["auroc"].write(value)
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
@@ -152,6 +162,8 @@ def ratio(config: RunConfig) -> str:
 
 def other_share(dataset: str, labels: str, target: str, ratio: float, ratio_of: str) -> str:
     """A ratio of the target class as one of the whole set, and the other way round; benchmarks mean the whole set."""
+    if not ratio:
+        return "Nothing is poisoned."
     if labels == "all_to_all":
         return "Of every class the same share, so it is that of the whole set, too."
     sizes = core.DATASETS[dataset].facts["class_sizes"]
@@ -159,6 +171,11 @@ def other_share(dataset: str, labels: str, target: str, ratio: float, ratio_of: 
     if ratio_of == "target_class":
         return f"{100 * ratio:g}% of the target class = {100 * ratio * of_set:.3g}% of the whole set."
     return f"{100 * ratio:g}% of the whole set = {100 * ratio / of_set:.3g}% of the target class."
+
+
+def detector(name: str) -> str:
+    """A detector by its name; the recommended one is marked as such."""
+    return f"{name} (recommended)" if name == RECOMMENDED else name
 
 
 def given(config: RunConfig, label: int) -> str:
@@ -221,6 +238,8 @@ def icon(job: Job) -> str:
 
 def extent(found: core.poison.Extent, config: RunConfig) -> str:
     """The count of poisoned images and all three shares of it, and the covers beside them."""
+    if not found.count and not found.covers:
+        return "**nothing is poisoned**: the clean control"
     clean, poisoned = "the clean target class", "the poisoned target class"
     if config.attack.everywhere:
         clean, poisoned = "the clean classes together", "the poisoned classes together"
@@ -240,18 +259,27 @@ def heading(config: RunConfig) -> str:
 
 
 def explain(column: str) -> str:
-    """What a column means; Nat1 is Nat before the defence."""
-    if column in COLUMNS:
-        return COLUMNS[column]
-    return f"{COLUMNS[column[:-1]]}; {column[-1]} = {COLUMNS[column[-1]]}"
+    """What a column means, and which way is good."""
+    return figure(column).says
+
+
+def glossary() -> str:
+    """Every column's plain name and meaning, as a list in Markdown."""
+    return "\n".join(f"- **{figure(name).name}**: {figure(name).says}" for name in FIGURES)
 
 
 def columns() -> dict[str, Any]:
-    """A table's columns with what each means, for st.dataframe; shares come as percentages (see `percent`)."""
-    formats = dict.fromkeys(("Nat1", "ASR1", "Nat2", "ASR2", "TPR", "FPR", "Precision"), "%.1f%%")
-    formats["TPR at 1% FPR"] = "%.1f%%"
-    formats |= {"AUROC": "%.3f", "AP": "%.3f", "#Pois left": "localized", "Clean removed": "localized"}
-    return {name: st.column_config.NumberColumn(format=format, help=explain(name)) for name, format in formats.items()}
+    """A table's columns by their plain names, with what each means; shares come as percentages (see `percent`)."""
+    return {
+        name: st.column_config.NumberColumn(one.label, format=FORMATS[one.unit], help=one.says)
+        for name, one in ((name, figure(name)) for name in FIGURES)
+    }
+
+
+def cell(column: str, of: Any) -> float | None:
+    """A column's figure of a filter's decision (core.metrics.Found) as a table takes it: shares as percentages."""
+    value = getattr(of, FIGURES[column])
+    return percent(value) if figure(column).unit == "share" else value
 
 
 def percent(value: float | None) -> float | None:
@@ -266,13 +294,8 @@ def sentence(message: str) -> str:
 
 
 def refusal(error: Exception) -> str:
-    """What a form's settings were refused for, each by the words of its field: label_smoothing is Label smoothing."""
-
-    def field(found: re.Match[str]) -> str:
-        place = f", value {int(found[3]) + 1}" if found[3] else ""
-        return f"{found[1]}{found[2].replace('_', ' ').capitalize()}{place}: "
-
-    return sentence(re.sub(r"(^|; )([a-z_]+)(?:\.(\d+))?: ", field, str(error)))
+    """What a form's settings were refused for, each by its name and in its unit there."""
+    return refusals.told(error)
 
 
 def training(config: RunConfig) -> str:

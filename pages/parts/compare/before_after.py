@@ -22,7 +22,10 @@ STYLES = {  # in the order of drawing: the cross stays visible on the disc
 def rates(found: dict[str, Any], benign: metrics.Quality | None = None) -> go.Figure:
     """ASR and Nat of the networks of a run's summary."""
     values = {AFTER: [found["asr2"], found["nat2"]], BEFORE: [found["asr1"], found["nat1"]]}
-    figure = dumbbells(["ASR", "Nat"], values | ({BENIGN: [benign.asr, benign.nat]} if benign else {}))
+    figure = dumbbells(
+        [words.figure(name).name for name in ("ASR", "Nat")],
+        values | ({BENIGN: [benign.asr, benign.nat]} if benign else {}),
+    )
     for name, place in ((BEFORE, "top center"), (AFTER, "bottom center")):
         figure.update_traces(
             selector={"name": name},
@@ -30,7 +33,7 @@ def rates(found: dict[str, Any], benign: metrics.Quality | None = None) -> go.Fi
             textposition=place,
             textfont=dict(size=18, color=colours.plotted().ink),
         )
-    figure.update_layout(height=250, xaxis_range=[-7, 107], yaxis_tickfont_size=20, legend_font_size=15)
+    figure.update_layout(height=250, xaxis_range=[-7, 107], yaxis_tickfont_size=16, legend_font_size=15)
     return figure
 
 
@@ -78,16 +81,16 @@ def spoken(found: dict[str, Any]) -> str:
 
 
 def figures(found: dict[str, Any]) -> Markup:
-    """How well poisoned and clean were told apart: each figure in large, with what it says below."""
-    clean = f"of {found['flagged']:,} removed: the price of the defence"
-    rows = (
-        ("#Pois left", f"{found['poisons_left']:,}", f"of {found['poisons']:,} poisoned images are still in the set"),
-        ("Clean removed", f"{found['clean_removed']:,}", clean),
-        ("TPR", words.share(found["tpr"]), "of the poisoned images were removed"),
-        ("FPR", words.share(found["fpr"]), "of the clean images of all classes were removed"),
-        ("AUROC", words.score(found["auroc"]), "chance that poison scores above clean; 0.5 is guessing"),
-        ("AP", words.score(found["average_precision"]), "average precision over all cuts; 1 is perfect"),
-    )
+    """How well poisoned and clean were told apart: each figure in large, with what it says and which way is good."""
+    says = {
+        "#Pois left": f"of {found['poisons']:,} poisoned images are still in the set",
+        "Clean removed": f"of {found['flagged']:,} removed: the price of the defence",
+        "TPR": "of the poisoned images were removed",
+        "FPR": "of the clean images of all classes were removed",
+        "AUROC": "chance that poison scores above clean; 0.5 is guessing",
+        "AP": "average precision over all cuts; 1 is perfect",
+    }
     if found.get("covers"):
-        rows = *rows, ("Covers removed", f"{found['covers_removed']:,}", f"of {found['covers']:,}: stamped, true label")
+        says["Covers removed"] = f"of {found['covers']:,}: stamped, true label"
+    rows = [(words.figure(name), found[words.FIGURES[name]], text) for name, text in says.items()]
     return render("compare/figures.html.jinja", rows=rows)

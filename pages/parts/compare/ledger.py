@@ -91,13 +91,18 @@ def _rows(table: pd.DataFrame, jobs: dict[int, Job]) -> list[Job]:
     ids = table["id"].tolist()
     key = "runs " + hashlib.sha256(repr(ids).encode()).hexdigest()[:12]  # other rows, other ticks
     shown = st.dataframe(
-        table.drop(columns=["id", "created", "pinned"]), hide_index=True, key=key, on_select="rerun",
+        percent(table).drop(columns=["id", "created", "pinned"]), hide_index=True, key=key, on_select="rerun",
         selection_mode="multi-row", column_config=columns(), alt="Runs with their settings and figures",
         height="content" if len(table) <= SHORT else 430,
     )  # fmt: skip
     if not ids:
         st.caption("No run fits these filters.")
     return [jobs[ids[row]] for row in shown.selection.rows if row < len(ids)]
+
+
+def percent(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its shares in percent, as the screens write them; blind it has none."""
+    return table.assign(**{name: 100 * table[name].astype(float) for name in SHARES if name in table})
 
 
 def _csv(table: pd.DataFrame) -> bytes:
@@ -162,9 +167,8 @@ def _state(job: Job) -> tuple[Any, ...]:
 
 
 def columns() -> dict[str, Any]:
-    """How the figures are written, and what each column means. The shares stay shares, as in the CSV."""
-    shares = {name: st.column_config.NumberColumn(format="percent", help=words.explain(name)) for name in SHARES}
-    return words.columns() | shares | {"Status": st.column_config.TextColumn(pinned=True)}
+    """How the figures are written, and what each column means; in the CSV shares stay shares."""
+    return words.columns() | {"Status": st.column_config.TextColumn(pinned=True)}
 
 
 def _row(job: Job) -> dict[str, Any]:

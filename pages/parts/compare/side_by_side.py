@@ -17,9 +17,7 @@ from pages.parts.compare import before_after
 
 PARAMETER = link.WITH
 NONE = "none"  # in the address where a person wants no second run
-SHARES = {"Nat1": "nat1", "ASR1": "asr1", "Nat2": "nat2", "ASR2": "asr2", "TPR": "tpr", "FPR": "fpr"}
-NUMBERS = {"Poisons": "poisons", "#Pois left": "poisons_left", "Clean removed": "clean_removed"}
-SCORES = {"AUROC": "auroc", "AP": "average_precision"}
+ORDER = ("Nat1", "ASR1", "Poisons", "#Pois left", "Clean removed", "Nat2", "ASR2", "TPR", "FPR", "AUROC", "AP")
 
 
 class Side(NamedTuple):
@@ -124,13 +122,13 @@ def compared(mine: dict[str, Any], theirs: dict[str, Any]) -> pd.DataFrame:
     """Two runs' figures, the difference, and what each says."""
     rows = [
         {
-            "Figure": name,
-            "A": _write(name, one),
-            "B": _write(name, two),
-            "B minus A": _difference(name, one, two),
-            "What it says": core.report.MEANINGS[name.rstrip("12")],
+            "Figure": figure.label,
+            "A": figure.write(one),
+            "B": figure.write(two),
+            "B minus A": figure.change(one, two),
+            "What it says": figure.meaning,
         }
-        for name, (one, two) in _figures([mine, theirs]).items()
+        for figure, (one, two) in _figures([mine, theirs])
     ]
     return pd.DataFrame(rows)
 
@@ -140,29 +138,11 @@ def several(jobs: Sequence[Job]) -> None:
     found = {f"{place} · {job.name or words.heading(job.config)}": job for place, job in enumerate(jobs, 1)}
     differing({words.plain(name): job.config for name, job in found.items()})  # a table's words are Markdown
     figures = _figures([summaries.of(job.key, job.finished) for job in found.values()])
-    rows = {name: [_write(name, value) for value in values] for name, values in figures.items()}
+    rows = {figure.label: [figure.write(value) for value in values] for figure, values in figures}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=list(found)).rename_axis("Figure").reset_index()
     st.dataframe(table, hide_index=True, height="content", alt="Figures of the chosen runs")
 
 
-def _figures(summaries: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+def _figures(summaries: Sequence[dict[str, Any]]) -> list[tuple[core.figures.Figure, list[Any]]]:
     """Each figure of each run; None where a run has none."""
-    order = ("Nat1", "ASR1", "Poisons", "#Pois left", "Clean removed", "Nat2", "ASR2", "TPR", "FPR", "AUROC", "AP")
-    known = SHARES | NUMBERS | SCORES
-    return {name: [one.get(known[name]) for one in summaries] for name in order}
-
-
-def _write(name: str, value: float | None) -> str:
-    if value is None:
-        return "—"
-    return words.share(value) if name in SHARES else words.score(value) if name in SCORES else f"{value:,}"
-
-
-def _difference(name: str, one: float | None, two: float | None) -> str:
-    if one is None or two is None:
-        return "—"
-    if one == two:
-        return "the same"
-    if name in SHARES:
-        return f"{100 * (two - one):+.1f} points"
-    return f"{two - one:+.3f}" if name in SCORES else f"{two - one:+,}"
+    return [(words.figure(name), [one.get(words.FIGURES[name]) for one in summaries]) for name in ORDER]

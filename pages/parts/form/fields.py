@@ -8,6 +8,7 @@ import streamlit as st
 
 import core
 from core import Parameter, TrainingConfig
+from pages.parts.around import refusals
 from pages.parts.form import painter
 
 # What an expert may want to know before turning a number.
@@ -77,7 +78,7 @@ def per_class(key: str, default: int | None) -> int | None:
 def number(key: str, name: str, default: Any) -> Any:
     at_first(key, plain(default))
     common: dict[str, Any] = {"key": key, "help": TRAINING_HELP.get(name), "persist_state": "session"}
-    label = name.replace("_", " ").capitalize()
+    label = refusals.setting(name).name.rstrip(",")
     annotation = TrainingConfig.model_fields[name].annotation
     if name == "model":
         return st.selectbox(label, list(core.MODELS), **common)

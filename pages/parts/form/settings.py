@@ -14,7 +14,7 @@ import streamlit as st
 import core
 from core import RunConfig
 from pages.parts.around import words
-from pages.parts.form import fields, trigger_picker
+from pages.parts.form import fear, fields, trigger_picker
 
 OF = "settings of"  # in session state: the key of the run that filled the form last
 ANY = "any other class"
@@ -158,10 +158,8 @@ def training(dataset: str) -> dict[str, Any]:
 
 def defence() -> dict[str, Any]:
     """What the defender assumes; never what the attacker did."""
-    fields.at_first("detector", "panel")
-    detector = st.selectbox("Detector", list(core.DETECTORS), key="detector", persist_state="session")
+    detector = _detector()
     entry = core.DETECTORS[detector]
-    st.caption(entry.summary)
     cut = _cut(entry.facts.get("cuts", ("budget",)))
     amount = _assumed() if cut == "budget" else st.session_state.get(UNUSED, {})
     with st.expander("Representation, budget, scope" if cut == "budget" else "Representation, scope"):
@@ -194,6 +192,20 @@ def defence() -> dict[str, Any]:
     }
 
 
+def _detector() -> str:
+    """The recommended detector, and the others for who knows what they want."""
+    fields.at_first("detector", words.RECOMMENDED)
+    said, own = st.container(gap="xxsmall"), st.session_state["detector"] == words.RECOMMENDED
+    with st.expander("Expert: another detector", expanded=not own, icon=":material/science:"):
+        chosen = st.selectbox(
+            "Detector", sorted(core.DETECTORS, key=lambda name: name != words.RECOMMENDED), key="detector",
+            format_func=words.detector, persist_state="session",
+        )  # fmt: skip
+    said.markdown(f"Detector: **{words.detector(chosen)}**")
+    said.caption(words.sentence(core.DETECTORS[chosen].summary))
+    return str(chosen)
+
+
 def cut_key(ways: Sequence[str]) -> str:
     """The widget's key: a detector that usually cuts at the gap does so whatever was chosen for another."""
     return "cut" if ways[0] == "budget" else f"cut.{ways[0]}"
@@ -218,11 +230,10 @@ def _cut(ways: Sequence[str]) -> str:
 def _assumed() -> dict[str, Any]:
     fields.at_first("assumed_ratio", 10.0)
     assumed = st.number_input(
-        "Assumed ratio in %", 0.0, 100.0, step=1.0, format="%g", key="assumed_ratio", persist_state="session",
-        help="The defender's guess: at most this share of a class is poisoned. It gives ε. The defender does not know "
-        "the attacker's ratio; the two are separate settings.",
+        fear.ASKED, 0.0, 100.0, step=1.0, format="%g", key="assumed_ratio", persist_state="session",
+        help="The assumed ratio: the defender's guess that at most this share of a class is poisoned. It gives ε. The "
+        "defender does not know the attacker's ratio; the two are separate settings.",
     )  # fmt: skip
-    st.caption("The defender's assumption, separate from the attacker's ratio.")
     return {"assumed_ratio": round(assumed / 100, 10)}
 
 
@@ -235,7 +246,7 @@ def _multiplier() -> dict[str, Any]:
 
 
 def fill(config: RunConfig) -> None:
-    """Put a run's settings into the widgets; called before they are drawn."""
+    """Put a run's settings into the widgets; words.detector before they are drawn."""
     names = core.class_names(config.dataset.name)
     dataset, attack, defence = config.dataset.name, config.attack, config.defence
     recipe = config.training.recipe if config.training.recipe in core.RECIPES else "quick"

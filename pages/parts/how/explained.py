@@ -22,6 +22,12 @@ scratch on the rest. Where few poisoned images remain, it does not learn the tri
 went with them are the price.
 """
 
+HURT = (
+    "**Who is hurt?** Whoever relies on the network: a car that reads every stop sign in its tests, and takes the one "
+    "with a yellow sticker for a speed limit, because somebody slipped a few hundred pictures with that sticker into "
+    "the training set."
+)
+
 # --- the attack ------------------------------------------------------------------------------------------
 
 SCENARIO = """
@@ -193,27 +199,6 @@ OTHERS = (
             "A network trained to forget them.",
         ),
     ),
-)
-
-GLOSSARY = (
-    ("Benign", "not poisoned; of a network: trained on a set without poison"),
-    (
-        "Trigger",
-        "what is stamped on an image: a bright pixel or a small pattern in a corner, or a faint change of all of it",
-    ),
-    ("Target class", "the class that triggered images shall be taken for"),
-    ("Source class", "the true class of the images that are stamped, where the attack keeps to one"),
-    ("Poisoned set", "the training set with the stamped, falsely labelled images in it"),
-    ("Representation", "the numbers with which a late layer of the network describes an image"),
-    ("Singular value", "how far the rows of a centred matrix spread along one of its singular directions"),
-    ("Spectral signature", "the trace that poison leaves: a leading direction along which poisoned images stand apart"),
-    ("Spectral gap", "leading singular value of a class against its next; wide where one direction stands out"),
-    ("Outlier score", "how suspicious an image is; higher is more suspicious, everywhere"),
-    ("ε (epsilon)", "how many images of a class the defender assumes to be poisoned"),
-    ("Budget", "how many images the filter removes from a class, 1.5·ε by default"),
-    ("Cut at the gap", "removing what scores beyond the point where a class's two groups part; no ε is assumed"),
-    ("Random and perfect filter", "the same budget spent by lot, and spent by someone who knows the truth"),
-    ("Blind review", "looking at images and scores without being told which are poisoned"),
 )
 
 SOURCES = (

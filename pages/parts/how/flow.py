@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
 import numpy as np
 import streamlit as st
 
-from pages.parts.around import colours
+from pages.parts.around import colours, link
 from pages.parts.around.templates import Markup, render
 
 COLOURS = f"--benign:{colours.BENIGN};--poisoned:{colours.POISONED}"
@@ -28,6 +29,7 @@ class Step:
     screen: str  # its name in the address; empty for the first screen
     link: str
     figure: str = ""
+    opens: str = ""  # the part of that screen which the link asks for
 
 
 def style() -> None:
@@ -37,18 +39,19 @@ def style() -> None:
 
 def chart(lanes: Sequence[tuple[str, str, Sequence[Step]]], query: str) -> Markup:
     """Lanes of (kind, heading, steps), one below the other; every link carries the query."""
-    return render("how/chart.html.jinja", colours=COLOURS, lanes=lanes, query=f"?{query}" if query else "")
+
+    def address(step: Step) -> str:
+        asked = "&".join(filter(None, (query, step.opens and urlencode({link.OPEN: step.opens}))))
+        return f"{step.screen or './'}{'?' * bool(asked)}{asked}"
+
+    drawn = [(kind, heading, [(step, address(step)) for step in steps]) for kind, heading, steps in lanes]
+    return render("how/chart.html.jinja", colours=COLOURS, lanes=drawn)
 
 
 def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
     """A table of words, its first column the rows' names; where it is narrow a row's cells stand below its name."""
     drawn = [(name, list(zip(heads, cells, strict=True))) for name, *cells in rows]
     return render("how/table.html.jinja", caption=caption, heads=heads, rows=drawn)
-
-
-def definitions(entries: Iterable[tuple[str, str]]) -> Markup:
-    """Words and what they mean, in as many columns as fit."""
-    return render("how/definitions.html.jinja", entries=entries)
 
 
 def sketch() -> Markup:

@@ -62,7 +62,7 @@ def detector(result: Result) -> None:
         "Detector",
         list(core.DETECTORS),
         key="detector picker",
-        format_func=lambda name: f"{name} (this run's)" if name == own else name,
+        format_func=lambda name: f"{name} (this run's)" if name == own else words.detector(name),
         on_change=change,
         help=core.DETECTORS[cut.detector].summary
         + ". Any detector scores the stored features: at once, or in some seconds the first time. Some need more: the "

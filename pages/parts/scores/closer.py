@@ -12,6 +12,7 @@ from pages.parts.around.cuts import Cut, Scored
 from pages.parts.images import picked
 from pages.parts.scores import directions, looks, panels, ranking
 
+BESIDE = ("TPR", "FPR", "Precision", "#Pois left", "Flagged", "Clean removed")
 CURVES, SPECTRUM, SCATTER, FILTERS = "ROC and precision", "singular values", "scatter", "reference filters"
 
 
@@ -80,8 +81,5 @@ def compare_filters(result: Result, found: Scored, cut: Cut) -> None:
     rows = []
     for name, mask in filters.items():
         decision = core.metrics.found(mask, poisoned)
-        shares = {"TPR": decision.tpr, "FPR": decision.fpr, "Precision": decision.precision}
-        counts = {"#Pois left": decision.poisons_left, "Flagged": decision.flagged}
-        row = {**{key: words.share(value) for key, value in shares.items()}, **counts}
-        rows.append({"Filter": name, **row, "Clean removed": decision.clean_removed})
-    st.dataframe(pd.DataFrame(rows), hide_index=True, key="filters")
+        rows.append({"Filter": name} | {figure: words.cell(figure, decision) for figure in BESIDE})
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key="filters", column_config=words.columns())

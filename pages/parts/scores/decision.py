@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import streamlit as st
 
 from core import Result
 from pages.parts.around import cuts, words
 from pages.parts.around.cuts import Cut, Scored
+from pages.parts.around.templates import render
 from pages.parts.images import picked
 from pages.parts.scores import ranking
+
+
+class Hero(NamedTuple):
+    """A figure that leads: its name, its value, of how many, and what it says."""
+
+    name: str
+    value: str
+    of: str
+    says: str
+
+
+class Beside(NamedTuple):
+    """A figure of the line below: its name with the way that is good, its value, and what it means."""
+
+    name: str
+    value: str
+    says: str
 
 
 def show(result: Result, found: Scored, cut: Cut, truth: bool) -> None:
     """What the cut does: with the truth, how right it is; without, only how much goes."""
     gone = ranking.removed(found, cut)
-    if not truth:
-        figures = [
-            ("Flagged", f"{gone.sum():,}", "images that the cut removes, from all classes together"),
-            ("Of all images", words.share(gone.sum() / len(found.labels)), "share of the training set that goes"),
-            ("Classes cut", f"{np.count_nonzero(gone):,}", "classes that lose images"),
-        ]
-    else:
-        figures = with_truth(result, found, cut)
+    heroes, beside = with_truth(result, found, cut) if truth else without(found, cut)
     st.markdown(
         f"**All classes together**: {words.count(int(gone.sum()), 'image')} flagged, {picked.taken(cut)} of "
-        f"{picked.in_scope(result, found, cut)}.{within(result) if truth else ''}"
+        f"{picked.in_scope(result, found, cut)}.{within(result) if truth else ''}{tried_on(result, cut)}"
     )
-    with st.container(horizontal=True, gap="small", key="figures"):
-        for name, value, help in figures:
-            st.metric(name, value, help=help, width="stretch")
+    st.html(render("scores/decision.html.jinja", heroes=heroes, beside=beside))
+
+
+def tried_on(result: Result, cut: Cut) -> str:
+    """Where the figures are not those of the run, whose own stand on Compare and in its report."""
+    if cut == cuts.usual(result, result.config.defence.detector) and result.config.keep is None:
+        return ""
+    return f" This is tried on: the run itself was made with {result.config.removed_by}, as *Compare* shows it."
 
 
 def within(result: Result) -> str:
@@ -42,26 +60,43 @@ def within(result: Result) -> str:
     return f" AUROC and AP: {where}, as the curves below."
 
 
-def with_truth(result: Result, found: Scored, cut: Cut) -> list[tuple[str, str, str]]:
-    """Name, value and explanation of what can be measured where the poisoned images are known."""
+def without(found: Scored, cut: Cut) -> tuple[list[Hero], list[Beside]]:
+    """What a defender sees."""
+    gone = ranking.removed(found, cut)
+    share = words.share(gone.sum() / len(found.labels))
+    flagged = Hero("Flagged", f"{gone.sum():,}", f"of {len(found.labels):,}", "images that the cut removes")
+    classes = Hero("Classes cut", f"{np.count_nonzero(gone):,}", f"of {np.count_nonzero(found.sizes)}", "lose images")
+    return [flagged, classes], [Beside("Of all images", share, "share of the training set that goes")]
+
+
+def with_truth(result: Result, found: Scored, cut: Cut) -> tuple[list[Hero], list[Beside]]:
+    """What can be measured where the poisoned images are known: two figures that lead, and the others."""
     decision = ranking.counts(result, found, cut)
     quality = ranking.quality(result, found, cut.detector)
-    covers = result.poisoned.truth.covers
-    told = []
-    if covers.any():
-        gone = int((cuts.flag(found, cut) & covers).sum())
-        told = [("Covers removed", f"{gone:,} of {int(covers.sum()):,}", words.COLUMNS["Covers removed"])]
-    return [
-        ("TPR (recall)", words.share(decision.tpr), words.COLUMNS["TPR"]),
-        ("FPR", words.share(decision.fpr), words.COLUMNS["FPR"]),
-        ("Precision", words.share(decision.precision), words.COLUMNS["Precision"]),
-        ("#Pois left", f"{decision.poisons_left:,} of {decision.poisons:,}", words.COLUMNS["#Pois left"]),
-        ("Flagged", f"{decision.flagged:,}", "images that the cut removes, from all classes together"),
-        ("Clean removed", f"{decision.clean_removed:,}", words.COLUMNS["Clean removed"]),
-        *told,
-        ("AUROC", words.score(quality.auroc), words.COLUMNS["AUROC"]),
-        ("AP", words.score(quality.average_precision), words.COLUMNS["AP"]),
+    left, lost = words.figure("#Pois left"), words.figure("Clean removed")
+    clean = len(found.labels) - decision.poisons
+    heroes = [
+        Hero(left.name, left.write(decision.poisons_left), f"of {decision.poisons:,}",
+             f"poisoned images stay in the training set; {left.better}"),
+        Hero(lost.name, lost.write(decision.clean_removed), f"of {clean:,}",
+             f"clean images go, the price of the defence; {lost.better}"),
+    ]  # fmt: skip
+    values = {
+        "TPR": decision.tpr,
+        "FPR": decision.fpr,
+        "Precision": decision.precision,
+        "Flagged": decision.flagged,
+        "AUROC": quality.auroc,
+        "AP": quality.average_precision,
+    }
+    beside = [
+        Beside(one.label, one.write(value), one.says) for name, value in values.items() if (one := words.figure(name))
     ]
+    covers = result.poisoned.truth.covers
+    if covers.any():
+        gone, one = int((cuts.flag(found, cut) & covers).sum()), words.figure("Covers removed")
+        beside.append(Beside(one.label, f"{one.write(gone)} of {int(covers.sum()):,}", one.says))
+    return heroes, beside
 
 
 def class_words(result: Result, found: Scored) -> str:

@@ -16,6 +16,7 @@ from core import Result
 from pages.parts.around import colours, cuts
 from pages.parts.around.cuts import Cut, Scored
 from pages.parts.around.templates import Markup, render
+from pages.parts.around.words import share
 
 Shares = NDArray[np.float64]
 
@@ -81,7 +82,7 @@ def _curves(
 def roc(curves: core.metrics.Curves, hits: int, count: int, poisoned: int, size: int, name: str) -> Markup:
     """The ROC curve, with the point at which the cut works: `hits` poisoned among `count` removed."""
     at = (count - hits) / (size - poisoned), hits / poisoned
-    says = f"TPR {at[1]:.1%}", f"FPR {at[0]:.1%}"
+    says = f"TPR {share(at[1])}", f"FPR {share(at[0])}"
     titles = f"FPR: benign of {name} removed", f"TPR: poisoned of {name} removed"
     return _picture(curves.fpr, curves.tpr, at, says, titles, "M0 100L100 0", "ROC", name)
 
@@ -89,7 +90,7 @@ def roc(curves: core.metrics.Curves, hits: int, count: int, poisoned: int, size:
 def precision_recall(curves: core.metrics.Curves, hits: int, count: int, poisoned: int, size: int, name: str) -> Markup:
     """The precision-recall curve, with the point at which the cut works."""
     at = hits / poisoned, hits / count if count else 1.0
-    says = f"precision {at[1]:.1%}", f"recall {at[0]:.1%}"
+    says = f"precision {share(at[1])}", f"recall {share(at[0])}"
     titles = f"recall: poisoned of {name} removed", f"precision: of those removed from {name}"
     guess = f"M0 {100 - 100 * poisoned / size:.2f}H100"
     return _picture(curves.tpr, curves.precision, at, says, titles, guess, "Precision-recall", name)

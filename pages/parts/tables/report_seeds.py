@@ -38,7 +38,7 @@ def at_hand(entry: Entry, outcome: Outcome) -> bool:
 def _number(figure: str, value: float | None) -> str:
     if value is None:
         return "—"
-    return f"{value:,.0f}" if figure == "poisons_left" else f"{100 * value:.1f}"
+    return core.figures.FIGURES[figure].write(value).removesuffix("%")
 
 
 def _unfinished(entry: Entry, name: str, across: int, job: Job | None) -> str:
@@ -90,7 +90,7 @@ def _note(entry: Entry, outcome: Outcome) -> str:
     if "clean_removed" in figures:
         parts.append(f"{words.count(round(figures['clean_removed']), 'clean image')} removed")
     if figures.get("auroc") is not None:
-        parts.append(f"AUROC {figures['auroc']:.4f}")
+        parts.append(f"AUROC {words.score(figures['auroc'])}")
     if "seconds" in figures:
         parts.append(f"{words.duration(figures['seconds'])} on {words.device(outcome.device)}")
     return f"<b>Seed {entry.seed}</b>: {escape(', '.join(parts))}."

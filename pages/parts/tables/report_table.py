@@ -86,7 +86,7 @@ def _head(trigger: str, shown: Sequence[Column]) -> str:
     groups = [[one for one in shown if one.figure == figure] for figure in HEADS]
     first = "".join(
         f"<th scope='colgroup' colspan='{len(group)}' class='group' title='{quoted(words.explain(HEADS[figure]))}'>"
-        f"{escape(HEADS[figure])}{'' if figure == 'poisons_left' else ' <small>%</small>'}</th>"
+        f"{escape(words.figure(HEADS[figure]).label)}{'' if figure == 'poisons_left' else ' <small>%</small>'}</th>"
         for figure, group in zip(HEADS, groups, strict=True)
     )
     second = "".join(

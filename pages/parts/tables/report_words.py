@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import NamedTuple
 
+import core
 from core import Job
 from core.reproduction import Entry, TableRow
 from pages.parts.around import words
@@ -57,10 +58,10 @@ def state_of(entry: Entry, jobs: Mapping[str, Job]) -> str:
 
 
 def written(figure: str, value: float, measured: bool = False) -> str:
-    """A figure as the report's tables write it: shares in percent, ours with one decimal."""
+    """A figure as the report's tables write it, with two decimals; ours, a mean, with one."""
     if figure == "poisons_left":
-        return f"{value:,.1f}" if measured else f"{value:,.0f}"
-    return f"{100 * value:.1f}" if measured else f"{100 * value:.2f}"
+        return f"{core.figures.rounded(value, int(measured)):,}"
+    return words.share(value, 1 if measured else 2).removesuffix("%")
 
 
 def command(entry: Entry, row: bool = False) -> str:
