@@ -25,7 +25,8 @@ TOLD = {  # by screen: the slide that tells what it shows
 _BARE = """<style>
 [data-testid="stHeader"] {display: none;}
 [data-testid="stMainBlockContainer"] {padding-top: 2rem; padding-bottom: 3rem;}
-.st-key-presenter {position: fixed; right: .8rem; bottom: .4rem; width: auto !important; z-index: 99;}
+.st-key-presenter {position: fixed; right: 1rem; bottom: .9vh; height: 4.2vh; justify-content: center;
+  width: auto !important; z-index: 99;}
 </style>"""
 
 

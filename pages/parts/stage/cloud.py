@@ -21,7 +21,7 @@ from pages.parts.story import histogram, pictures
 
 DOTS = 420  # at most
 ACROSS, DOWN = 24, 10  # of the images that it begins with
-BINS = 64  # of the axis, in which marks lie upon each other
+BINS = 110  # of the axis, in which marks lie upon each other
 HIGHEST, STEP = 88.0, 3.4  # percent of the height: the highest pile at most, and from one mark to the next
 EDGE = 0.01  # of the images on each side of the plane that may lie on its edge
 TICKS = 6
@@ -86,23 +86,23 @@ def _plane(result: Result, members: Ids, ids: Ids) -> Floats | None:
 
 def _marks(poisoned: NDArray[np.bool_], plane: Floats | None, along: Floats) -> list[tuple[str, str]]:
     """Each mark's kind and its places, as the variables that stage.css moves it by."""
-    piles = _piles(along)
+    bins = np.minimum((along / 100 * BINS).astype(int), BINS - 1)
+    piles, across = _piles(bins), 100 * (bins + 0.5) / BINS
     marks = []
     for at in range(len(along)):
         grid = (at * 7) % (ACROSS * DOWN)  # any cell: the images there are examples
         places = {
             "gx": 100 * (grid % ACROSS + 0.5) / ACROSS, "gy": 100 - 100 * (grid // ACROSS + 0.5) / DOWN,
             "px": along[at] if plane is None else plane[at, 0], "py": 0.0 if plane is None else plane[at, 1],
-            "x": along[at], "y": piles[at],
+            "ax": along[at], "x": across[at], "y": piles[at],
         }  # fmt: skip
         marks.append(("pd" if poisoned[at] else "bd", ";".join(f"--{k}:{v:.1f}" for k, v in places.items())))
     return marks
 
 
-def _piles(along: Floats) -> Floats:
-    """How high each mark lies where marks on one place of the axis lie upon each other, in percent, [n]."""
-    bins = np.minimum((along / 100 * BINS).astype(int), BINS - 1)
-    place = np.zeros(len(along))
+def _piles(bins: NDArray[np.int64]) -> Floats:
+    """How high each mark lies where marks in one bin lie upon each other, in percent, [n]."""
+    place = np.zeros(len(bins))
     for bin in np.unique(bins):
         inside = np.flatnonzero(bins == bin)
         place[inside] = np.arange(len(inside))

@@ -43,7 +43,7 @@ def other(facts: Facts) -> Side | None:
     ]
     if fit:
         return max(fit)[2]
-    return None if facts.control else _guess(facts)
+    return None if facts.control or not facts.found["flagged"] else _guess(facts)
 
 
 def side(config: RunConfig, found: dict[str, Any], what: str) -> Side:
@@ -80,7 +80,8 @@ def _guess(facts: Facts) -> Side:
 
 def claim(facts: Facts, beside: Side | None) -> str:
     if beside is None:
-        return "Nothing was planted here, so no defence could fail"
+        planted = "Nothing was removed: at that budget no filter finds any"
+        return "Nothing was planted here, so no defence could fail" if facts.control else planted
     stay = f"{beside.left:,} of {beside.poisons:,} poisoned images stay{beside.works}"
     if beside.asr2 is None:
         return f"{beside.title}: {stay}"
@@ -90,10 +91,10 @@ def claim(facts: Facts, beside: Side | None) -> str:
     return f"{begin} against {beside.title}: {stay}"
 
 
-def figure(beside: Side | None) -> tuple[str, str]:
+def figure(facts: Facts, beside: Side | None) -> tuple[str, str]:
     """The large figure, and what it counts."""
     if beside is None:
-        return "0", "poisoned images"
+        return f"{facts.found['poisons_left']:,}", "poisoned images left"
     if beside.asr2 is None:
         return f"{beside.left:,}", f"of {beside.poisons:,} poisoned images left by {beside.title.lower()}"
     return words.share(beside.asr2), f"attack success rate after {beside.title}, which left {beside.left:,} images"
@@ -101,7 +102,7 @@ def figure(beside: Side | None) -> tuple[str, str]:
 
 def notes(facts: Facts, beside: Side | None) -> tuple[str, ...]:
     if beside is None:
-        return ("A control shows what a defence does when there is nothing to find.",)
+        return ("A defence is judged by both: what it finds, and what it does when there is nothing to find.",)
     if beside.asr2 is not None and beside.left and beside.asr2 >= known.GONE:
         return (f"{words.count(beside.left, 'poisoned image')} that stayed are enough for the backdoor to come back.",
                 f"On the right: {beside.what}.")  # fmt: skip

@@ -8,6 +8,7 @@ const CHANNEL = "poisonscope stage";
 const BEGAN = "poisonscope stage began"; // in sessionStorage: when the talk began
 const SLIDE = "slide"; // of <html>'s data
 const DARK = "stageDark";
+const AGAIN = 300; // milliseconds
 const OPEN = "keysOpen"; // keys.js leaves Escape to us then
 
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -22,7 +23,7 @@ function open() {
   const root = document.documentElement;
   const channel = new BroadcastChannel(CHANNEL);
   let deck = null;
-  let at = 1;
+  let at = 0; // 0 while there is no deck
 
   const last = () => deck.data.names.length;
   const named = () => Number(new URL(location.href).searchParams.get(deck.data.step)) || 1;
@@ -59,11 +60,16 @@ function open() {
     );
   };
 
-  const go = (to) => {
-    at = Math.min(Math.max(to, 1), last());
+  const write = () => {
+    if (!deck || named() === at) return;
     const url = new URL(location.href);
     url.searchParams.set(deck.data.step, String(at));
     history.replaceState(history.state, "", url.href);
+  };
+
+  const go = (to) => {
+    at = Math.min(Math.max(to, 1), last());
+    write();
     show(false);
     draw();
     tell();
@@ -110,7 +116,7 @@ function open() {
   };
 
   window.addEventListener("poisonscope:key", ({ detail }) => deck && press(detail));
-  window.addEventListener("popstate", () => deck && ((at = named()), draw(), tell()));
+  window.addEventListener("popstate", () => deck && ((at = Math.min(named(), last())), draw(), tell()));
   window.addEventListener(
     "keydown",
     (event) => {
@@ -134,17 +140,22 @@ function open() {
     tell();
   };
 
+  setInterval(write, AGAIN); // an answer of the script writes the address as the script last knew it
+
   return {
     mount(mine) {
       deck = mine;
-      at = Math.min(Math.max(named(), 1), last());
+      at = Math.min(Math.max(at || named(), 1), last());
       draw();
       tell();
     },
     leave(mine) {
-      if (deck !== mine) return;
-      deck = null;
-      for (const name of [SLIDE, DARK, OPEN]) delete root.dataset[name];
+      setTimeout(() => {
+        if (deck !== mine) return; // it was only drawn anew
+        deck = null;
+        at = 0;
+        for (const name of [SLIDE, DARK, OPEN]) delete root.dataset[name];
+      });
     },
   };
 }

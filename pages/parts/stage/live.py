@@ -132,7 +132,7 @@ def ready(config: RunConfig) -> dict[str, Any]:
     expected = core.estimate(config)
     wait = st.session_state.get(TROUBLE) or (
         "Stored already: it opens at once." if expected.cached
-        else f"Takes {words.expected(expected.seconds, expected.measured)}."
+        else f"{_named(config)}. Takes {words.expected(expected.seconds, expected.measured)}."
     )  # fmt: skip
     sides = tuple(core.DATASETS[config.dataset.name].facts["image_shape"][:2])
     grey = core.proofs.looks(lambda images: core.triggers.apply_all(config.attack.triggers, images), sides)
@@ -143,9 +143,9 @@ def ready(config: RunConfig) -> dict[str, Any]:
         "kind": "",
     }
     return {
-        "claim": f"Ready to be trained before your eyes: {_named(config)}",
+        "claim": f"Next, before your eyes: {_attack(config)}",
         "rail": _rail(config, None),
-        "picture": render("stage/images.html.jinja", images=[image]),
+        "picture": _trigger(config, "the trigger"),
         "figures": _figures({}),
         "wait": wait,
         "button": Button("start", "Start", "L"),
@@ -168,7 +168,13 @@ def going(job: Job) -> dict[str, Any]:
 
 def _named(config: RunConfig) -> str:
     seed = f", seed {config.seed}" if config.seed else ""
-    return f"{words.heading(config)}, {config.dataset.name}, {config.removed_by}{seed}"
+    return f"{words.ratio(config)}, {config.training.recipe}, {config.removed_by}{seed}"
+
+
+def _attack(config: RunConfig) -> str:
+    if not config.attack.ratio:
+        return f"nothing planted in {config.dataset.name}, the clean control"
+    return f"{config.attack.title} → {config.target_name}, on {config.dataset.name}"
 
 
 def _claim(job: Job, result: Result) -> str:
@@ -178,7 +184,7 @@ def _claim(job: Job, result: Result) -> str:
         return f"This run {words.STATES[job.status][0]}: that happens on a stage"
     if job.status == "cancelled":
         return "This run was cancelled; what it had finished is kept"
-    return f"Live: {_named(job.config)}"
+    return f"Live: {_attack(job.config)}"
 
 
 def _rail(config: RunConfig, job: Job | None) -> list[tuple[str, str, str, str]]:
@@ -242,9 +248,14 @@ def _picture(job: Job, result: Result) -> Markup | str:
     if result.has_scores() or job.status == "done":
         known = str(result.store.folder), job.key, job.finished
         return _histogram(*known, result)
-    if job.active:
-        return "The scores stand here as soon as every image has one, while the second network is still trained."
-    return ""
+    return _trigger(job.config, "scores follow, half-way" if job.active else "the trigger")
+
+
+def _trigger(config: RunConfig, caption: str) -> Markup:
+    sides = tuple(core.DATASETS[config.dataset.name].facts["image_shape"][:2])
+    grey = core.proofs.looks(lambda images: core.triggers.apply_all(config.attack.triggers, images), sides)
+    image = {"address": pictures.address(grey), "alt": "The trigger on plain grey", "caption": caption, "kind": ""}
+    return render("stage/images.html.jinja", images=[image])
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -211,7 +211,7 @@ def beside(facts: Facts) -> Slide:
     """A defence that failed beside one that did not."""
     other = contrast.other(facts)
     return Slide(
-        "The other side", contrast.claim(facts, other), contrast.draw(facts, other), *contrast.figure(other),
+        "The other side", contrast.claim(facts, other), contrast.draw(facts, other), *contrast.figure(facts, other),
         contrast.notes(facts, other), ("pages/tables.py", "Tables"),
     )  # fmt: skip
 
