@@ -138,7 +138,7 @@ def test_a_detector_without_an_svd_is_not_told_as_one(open_screen: Open) -> None
 def test_a_detector_of_the_images_shows_no_representations(open_screen: Open) -> None:
     job = stored.finished(stored.config(detector="mirror"))
     app = opened(open_screen, job)
-    assert "what the network makes of them" not in html(app)
+    assert "their representations, in a plane" not in html(app)
     assert unescape(sees.SEES["mirror"].looks.rstrip(".").lower()) in unescape(html(app))
 
 

@@ -83,7 +83,7 @@ def step() -> int:
 
 
 def frame(path: str) -> None:
-    """What is around a screen that stands alone: the way out. `path` is the screen's; another than the Story ends here."""
+    """What is around a screen that stands alone: the way out. `path` is the screen's; any but the Story's ends here."""
     if notes():
         return
     if path != STORY:

@@ -1,7 +1,7 @@
 """The picture that moves: the images of a class, their representations in a plane, and one axis, the detector's score.
 
-Every mark is one image, or one in so many, drawn evenly from the ranking. The motion is CSS (stage.css), begins when the
-slide is shown, and is left out for who prefers none; what it ends in is the whole picture.
+Every mark is one image, or one in so many, drawn evenly from the ranking. The motion is CSS (stage.css), begins when
+the slide is shown, and is left out for who prefers none; what it ends in is the whole picture.
 """
 
 from __future__ import annotations
@@ -54,9 +54,10 @@ def cloud(result: Result, name: str) -> Cloud | None:
     where = sees.of(result.config.defence)
     picture = render(
         "stage/cloud.html.jinja",
-        marks=_marks(poisoned[ids], plane, along), images=_mosaic(result, members), plane=plane is not None, every=every,
+        marks=_marks(poisoned[ids], plane, along), images=_mosaic(result, members), plane=plane is not None,
+        every=every, steps=_steps(name, plane is not None, where), poisoned=poisoned[ids].any(),
         cut=100 * float(axis.share(gone.min())) if gone.size else None, ticks=histogram.ticks(axis, TICKS),
-        scale="log" if axis.log else "linear", steps=_steps(name, plane is not None, where), poisoned=poisoned[ids].any(),
+        scale="log" if axis.log else "linear",
         says=_spoken(name, len(members), int(poisoned[members].sum())), axis=result.config.defence.detector,
     )  # fmt: skip
     return Cloud(picture, every)
@@ -123,8 +124,8 @@ def _mosaic(result: Result, members: Ids) -> str | None:
 
 def _steps(name: str, plane: bool, seen: sees.Sees) -> list[str]:
     """What is shown one after the other."""
-    middle = ["what the network makes of them, in two dimensions"] if plane else [seen.looks.rstrip(".").lower()]
-    return [f"the images labelled {name}", *middle, "one axis: the score", "the cut"]
+    middle = ["their representations, in a plane"] if plane else [seen.looks.rstrip(".").lower()]
+    return [f"the images labelled {name}", *middle, "one axis, the score", "the cut"]
 
 
 def _spoken(name: str, count: int, poisons: int) -> str:

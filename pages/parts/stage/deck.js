@@ -111,7 +111,7 @@ function open() {
     else if (key === "PageDown" || key === "ArrowRight") act("forth");
     else if (key === "n") notes();
     else if (key === "?") act("keys");
-    else if (key === "l") document.querySelector(`[data-slide="${at}"] [data-stage-do=start]`)?.click();
+    else if (key === "l") document.querySelector(`.ps-slide[data-slide="${at}"] [data-stage-do=start]`)?.click();
     else go(Number(key));
   };
 

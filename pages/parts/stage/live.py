@@ -134,14 +134,6 @@ def ready(config: RunConfig) -> dict[str, Any]:
         "Stored already: it opens at once." if expected.cached
         else f"{_named(config)}. Takes {words.expected(expected.seconds, expected.measured)}."
     )  # fmt: skip
-    sides = tuple(core.DATASETS[config.dataset.name].facts["image_shape"][:2])
-    grey = core.proofs.looks(lambda images: core.triggers.apply_all(config.attack.triggers, images), sides)
-    image = {
-        "address": pictures.address(grey),
-        "alt": "The trigger on plain grey",
-        "caption": "the trigger",
-        "kind": "",
-    }
     return {
         "claim": f"Next, before your eyes: {_attack(config)}",
         "rail": _rail(config, None),
