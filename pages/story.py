@@ -43,7 +43,7 @@ def whole(result: Result, told: list[steps.Step]) -> None:
     noted.show(noted.stored(result.summary))
     proof.own(result, truth=True)
     st.subheader("Look closer at this run")
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="small"):
         for path, title, icon in (screen for screen in shell.SCREENS[2:] if screen[1] not in shell.NO_RUN):
             st.page_link(path, label=title, icon=icon, query_params=address())
 

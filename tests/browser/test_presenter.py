@@ -25,7 +25,7 @@ _BEYOND = """() => {
   const found = [], page = document.scrollingElement;
   for (const one of [page, ...document.querySelectorAll(".ps-slide")])
     if (one.scrollHeight > one.clientHeight + 1 || one.scrollWidth > one.clientWidth + 1)
-      found.push(`${one.localName} ${one.scrollWidth} by ${one.scrollHeight} in ${one.clientWidth} by ${one.clientHeight}`);
+      found.push(`${one.localName}: ${[one.scrollWidth, one.scrollHeight]} in ${[one.clientWidth, one.clientHeight]}`);
   if (page.scrollHeight > innerHeight) found.push(`page ${page.scrollHeight} > ${innerHeight}`);
   for (const one of document.querySelectorAll(".ps-slide *, .ps-deck *, [class*=st-key-stage-link] *")) {
     const {right, bottom, width} = one.getBoundingClientRect();

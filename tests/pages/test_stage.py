@@ -1,4 +1,4 @@
-"""The slides of presenter mode: for each kind of run sentences that are true of it, and the run that is started live."""
+"""The slides of presenter mode: for each kind of run sentences that are true of it; the run that is trained live."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def test_a_failed_defence_of_the_same_attack_stands_beside_it(open_screen: Open,
     beside = Result(core.recorded.runs()[1][1]).summary
     assert beside["asr2"] > 0.9
     assert claims(app)[6] == (
-        f"The same attack against spectral: {beside['poisons_left']} of 200 poisoned images stay, and the trigger works "
-        f"on {words.share(beside['asr2'])}"
+        f"The same attack against spectral: {beside['poisons_left']} of 200 poisoned images stay, and the trigger "
+        f"works on {words.share(beside['asr2'])}"
     )
     assert figures(app)[6] == words.share(beside["asr2"])
 
@@ -138,7 +138,7 @@ def test_a_detector_without_an_svd_is_not_told_as_one(open_screen: Open) -> None
 def test_a_detector_of_the_images_shows_no_representations(open_screen: Open) -> None:
     job = stored.finished(stored.config(detector="mirror"))
     app = opened(open_screen, job)
-    assert "their representations, in a plane" not in html(app)
+    assert "representations, in a plane" not in html(app)
     assert unescape(sees.SEES["mirror"].looks.rstrip(".").lower()) in unescape(html(app))
 
 

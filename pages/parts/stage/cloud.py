@@ -124,7 +124,7 @@ def _mosaic(result: Result, members: Ids) -> str | None:
 
 def _steps(name: str, plane: bool, seen: sees.Sees) -> list[str]:
     """What is shown one after the other."""
-    middle = ["their representations, in a plane"] if plane else [seen.looks.rstrip(".").lower()]
+    middle = ["representations, in a plane"] if plane else [seen.looks.rstrip(".").lower()]
     return [f"the images labelled {name}", *middle, "one axis, the score", "the cut"]
 
 

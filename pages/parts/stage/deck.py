@@ -68,6 +68,6 @@ def style() -> str:
     seen = ",".join(f'html[data-slide="{n}"] [data-slide="{n}"]' for n in numbers)
     linked = ",".join(f'html[data-slide="{n}"] .st-key-stage-link-{n}' for n in numbers)
     return Template((_HERE / "stage.css").read_text("utf-8")).substitute(
-        benign=colours.BENIGN, poisoned=colours.POISONED, reference=colours.REFERENCE, seen=seen, linked=linked,
+        benign=colours.BENIGN, poisoned=colours.POISONED, reference=colours.REFERENCE, hatched=colours.HATCHED, seen=seen, linked=linked,
         first=f'html:not([data-slide]) .ps-slide[data-slide="{presenter.step()}"]',
     )  # fmt: skip

@@ -50,12 +50,12 @@ def backdoor(facts: Facts) -> Slide:
         claim = f"{found['poisons']:,} of {size:,} training images are poisoned"
     return Slide(
         "A backdoor", claim, _pair(facts), words.share(found["of_training_set"]),
-        "of the training set is poisoned. On the road it would be a sticker on a stop sign: a car that reads signs with "
-        "such a network drives on.",
+        "of the training set is poisoned. On the road it would be a sticker on a stop sign: a car that reads signs "
+        "with such a network drives on.",
         (
             "A network that is trained on images which others collected learns what they put in.",
             "Who is hurt: whoever trusts its answers. The network is right on clean images, so nobody notices.",
-            f"This run: {words.heading(facts.config)}, data set {facts.config.dataset.name}, {facts.config.removed_by}.",
+            f"This run: {words.heading(facts.config)}, {facts.config.dataset.name}, {facts.config.removed_by}.",
         ),
     )  # fmt: skip
 

@@ -20,9 +20,8 @@ _STYLE = f"""<style>
 .ps-story {{display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 9.8rem), 1fr)); gap: .65rem;}}
 .ps-story article {{margin: 0; padding: .75rem .8rem; border: 1px solid rgba(128,128,128,.4); border-radius: .7rem;
   display: flex; flex-direction: column; gap: .5rem;}}
-.ps-story h2 {{font-size: .97rem; line-height: 1.25; margin: 0; padding: 0;}}
-.ps-story p {{margin: 0; line-height: 1.4;}}
-.ps-story p {{font-size: .9rem;}}
+.ps-story article h2 {{font-size: .97rem; line-height: 1.25; margin: 0; padding: 0;}}
+.ps-story p {{margin: 0; font-size: .9rem; line-height: 1.4;}}
 .ps-show {{height: 10.2rem; display: flex; flex-direction: column; justify-content: center; gap: .5rem;}}
 .ps-show img {{image-rendering: pixelated; border-radius: .3rem; display: block;}}
 .ps-show > img {{width: 10rem; max-width: 100%; aspect-ratio: 1;}}
@@ -108,7 +107,8 @@ def _stamp(result: Result, source: int | None, found: dict[str, Any]) -> Step:
     if attack.labels == "clean_label":
         says = f"Its label <b>{escape(given)}</b> is true, and stays: only images of that class are stamped. "
     return Step(
-        2, "The same, stamped", pictures.image(result.poisoned.images[source], f"The same image with {trigger} trigger"),
+        2, "The same, stamped",
+        pictures.image(result.poisoned.images[source], f"The same image with {trigger} trigger"),
         f"{found['poisons']:,}", f"images get {trigger} trigger: {words.ratio(result.config)}{whose}",
         f"{says}Nobody looks at {len(result.poisoned):,} images one by one.",
     )  # fmt: skip
@@ -127,7 +127,7 @@ def _with_trigger(found: dict[str, Any], target: str) -> str:
     """What the trigger does, as far as it does (HTML)."""
     if found["asr1"] >= WORKS:
         return f"With the trigger it says <b>{escape(target)}</b>, whatever is in the picture."
-    return f"The trigger makes it say <b>{escape(target)}</b> now and then, and no more."
+    return f"The trigger does not decide it: that often it says <b>{escape(target)}</b>, and no more."
 
 
 def _aimed(result: Result) -> str:
