@@ -5,10 +5,11 @@ import streamlit as st
 
 import core
 from core import BadRequest, DataUnavailable, Job, PoisonscopeError, RunConfig
-from pages.parts.around import current, cuts, presenter, shell, words
+from pages.parts.around import current, cuts, shell, words
 from pages.parts.attack import presets
 from pages.parts.common import live, noted
 from pages.parts.form import preview, settings
+from pages.parts.stage import live as stage
 
 WATCHED, STARTED = "run that this tab watches", "run that this tab started last, and how many it started"
 
@@ -41,6 +42,7 @@ def main() -> None:
     with right:
         ready = describe(config, trouble)
         start(config if ready else None)
+        stage.offer(config if ready else None)
         if config is not None:
             preview.sheets(config)
     with top if watched() else right:
@@ -123,10 +125,7 @@ def describe(config: RunConfig | None, trouble: str) -> bool:
         st.error(trouble, icon=":material/block:")
         return False
     preview.show(config)
-    cached = announce(config)
-    if presenter.on() and not cached:
-        st.info("Presenting: nothing is trained. Choose a run that is stored already.", icon=":material/co_present:")
-    return cached or (here and not presenter.on())
+    return announce(config) or here
 
 
 def offer_data(dataset: str) -> None:
@@ -137,7 +136,7 @@ def offer_data(dataset: str) -> None:
         "which needs no download.",
         icon=":material/cloud_download:",
     )
-    if presenter.on() or not st.button(f"Fetch {dataset}", icon=":material/download:"):
+    if not st.button(f"Fetch {dataset}", icon=":material/download:"):
         return
     bar = st.progress(0.0, "Asking its sources …")
     try:

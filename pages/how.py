@@ -12,7 +12,7 @@ import streamlit as st
 
 import core
 from core import DefenceConfig, Result
-from pages.parts.around import current, cuts, presenter, shell, words
+from pages.parts.around import current, cuts, shell, words
 from pages.parts.common import others, sees
 from pages.parts.how import explained, flow
 
@@ -59,8 +59,7 @@ def about(result: Result | None, truth: bool) -> None:
 
 def query() -> str:
     """The part of the address that the chart's links keep, so that they open the same run in the same way."""
-    kept = {name: st.query_params[name] for name in CARRIED if name in st.query_params}
-    return urlencode(kept | ({presenter.PARAMETER: "1"} if presenter.on() else {}))
+    return urlencode({name: st.query_params[name] for name in CARRIED if name in st.query_params})
 
 
 def lanes(found: dict[str, Any] | None, detected: DefenceConfig | None) -> list[tuple[str, str, list[flow.Step]]]:

@@ -227,16 +227,6 @@ def test_a_detector_that_cannot_score_is_not_offered_and_says_why(finished_job: 
     assert "Loss-isolation reads the losses of the training, and none were kept" in said(app)
 
 
-def test_a_presenter_cannot_start_what_is_missing(finished_job: Job, open_screen) -> None:
-    result = Result(finished_job.config)
-    result.store.delete("features", result.features_key)
-    app = fine(open_screen("sensitivity", run=finished_job.key, part=DETECTORS, present="1"))
-    assert "Run again" not in labels(app)
-    assert "What was stored of the representations is damaged or missing" in said(app)
-    app = fine(open_screen("sensitivity", run=finished_job.key, part=DETECTORS))
-    assert "Run again" in labels(app)
-
-
 def test_what_one_run_assumes_is_forgotten_with_it(own_home, open_screen) -> None:
     one, other = (stored.finished(stored.config(assumed_ratio=share)) for share in (0.1, 0.3))
     app = fine(open_screen("sensitivity", run=one.key, assumed="25"))

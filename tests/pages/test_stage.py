@@ -177,7 +177,8 @@ def test_the_marks_are_drawn_evenly_from_the_ranking() -> None:
     ids = cloud.sample(members, poisoned, np.linspace(0, 1, 2000)[7:1007], 10)
     assert len(ids) == 100
     assert poisoned[ids - 7].sum() == 10
-    assert ids.max() == 1006 and ids.min() < 17  # both ends of the ranking
+    assert ids.max() == 1006  # both ends of the ranking
+    assert ids.min() < 17
 
 
 def test_marks_of_one_bin_lie_upon_each_other() -> None:
@@ -197,7 +198,8 @@ def test_the_motion_is_left_out_for_who_prefers_none(open_screen: Open, finished
 def test_the_speakers_notes_have_every_slide(open_screen: Open, finished_job: Job) -> None:
     app = open_screen("story", run=finished_job.key[:16], notes="1")
     assert len(claims(app)) == presenter.SLIDES
-    assert "Next: " in html(app) and "The last slide." in html(app)
+    assert "Next: " in html(app)
+    assert "The last slide." in html(app)
     assert not app.sidebar.toggle
     assert "present" not in app.query_params
 
@@ -227,10 +229,18 @@ def test_a_link_to_another_screen_opens_the_slide_that_tells_it(
     assert finished_job.key.startswith(app.query_params["run"])
 
 
+def test_a_damaged_run_offers_no_training_to_a_presenter(open_screen: Open, finished_job: Job) -> None:
+    core.Store().delete("run", finished_job.key)
+    app = opened(open_screen, finished_job)
+    assert not app.exception
+    assert "damaged or missing" in app.info[0].value
+    assert [button.key for button in app.button] == [presenter.LEAVE]
+
+
 def test_leaving_ends_the_mode_on_the_story(open_screen: Open, finished_job: Job) -> None:
     app = opened(open_screen, finished_job, step="4")
     app.button(key=presenter.LEAVE).click().run()
-    assert "present" not in app.query_params and "step" not in app.query_params
+    assert not {"present", "step"} & set(app.query_params)
     assert app.title[0].value == "See a backdoor in a training set"
 
 

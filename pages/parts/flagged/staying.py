@@ -9,7 +9,7 @@ import streamlit as st
 import core
 from core import BadRequest, Job, PoisonscopeError, Result, RunConfig
 from core.results.keeping import Decision
-from pages.parts.around import link, presenter, trouble, words
+from pages.parts.around import link, trouble, words
 
 ATTACK, COMPARE = "pages/attack.py", "pages/compare.py"
 FAILURE = "retraining refused"  # in session state
@@ -32,8 +32,6 @@ def show(result: Result, made: Decision, judged: bool, truth: bool) -> None:
         f"{made.figures}. Of your verdicts **C** keeps an image that the cut takes, **P** takes one that it leaves, "
         "and **U** changes nothing. The exports below follow this."
     )
-    if presenter.on():  # trains nothing
-        return
     try:
         wanted = core.keeping.asked(result, made.keep)
     except BadRequest as error:

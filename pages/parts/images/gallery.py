@@ -24,7 +24,7 @@ from PIL import Image
 
 import core
 from core import PoisonscopeError, Result
-from pages.parts.around import presenter, words
+from pages.parts.around import words
 from pages.parts.around.cuts import Scored
 from pages.parts.around.plots import figure_text
 
@@ -196,7 +196,6 @@ def board(
                 "size": size,
                 "page": page,
                 "pages": pages,
-                "turning": not presenter.on(),  # whose remote control has the same keys
                 "address": address,
                 "book": book,
                 "judging": reviewing is not None,

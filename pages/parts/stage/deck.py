@@ -48,7 +48,8 @@ def show(result: Result) -> None:
     keys.bind("deck", {}, PASSED)
     if asked in ASKS:
         ASKS[asked](result)
-    st.html(f"<style>{style()}</style>{render('stage/slide.html.jinja', slides=slides)}")
+    st.html("\n".join(["<style>", style(), "</style>"]))
+    st.html(render("stage/slide.html.jinja", slides=slides))
     live.show(result)
     for number, slide in enumerate(slides, 1):
         if slide.screen is not None:
@@ -68,6 +69,7 @@ def style() -> str:
     seen = ",".join(f'html[data-slide="{n}"] [data-slide="{n}"]' for n in numbers)
     linked = ",".join(f'html[data-slide="{n}"] .st-key-stage-link-{n}' for n in numbers)
     return Template((_HERE / "stage.css").read_text("utf-8")).substitute(
-        benign=colours.BENIGN, poisoned=colours.POISONED, reference=colours.REFERENCE, hatched=colours.HATCHED, seen=seen, linked=linked,
+        benign=colours.BENIGN, poisoned=colours.POISONED, reference=colours.REFERENCE,
+        hatched=colours.HATCHED, seen=seen, linked=linked,
         first=f'html:not([data-slide]) .ps-slide[data-slide="{presenter.step()}"]',
     )  # fmt: skip

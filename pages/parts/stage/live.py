@@ -45,6 +45,17 @@ def arm(config: RunConfig) -> None:
     st.query_params.pop(presenter.LIVE, None)
 
 
+def offer(config: RunConfig | None) -> None:
+    """On the Attack screen: keep a request for the stage; None where it cannot be started."""
+    if st.button(
+        "Arm for the stage", icon=":material/co_present:", width="stretch", disabled=config is None, key="arm",
+        help="Presenter mode has it on its last slide, in this tab, and starts it when you press L.",
+    ) and config is not None:  # fmt: skip
+        arm(config)
+    if config is not None and st.session_state.get(ARMED) == config.model_dump_json():
+        st.caption("Armed: presenter mode starts it on its last slide, by L.")
+
+
 def armed(result: Result) -> RunConfig:
     """The run that one key starts."""
     chosen = st.session_state.get(ARMED)
@@ -210,13 +221,13 @@ def _wait(job: Job) -> str:
     return words.sentence(job.error or words.STATES[job.status][0])
 
 
-def _figures(known: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+def _figures(known: dict[str, Any]) -> list[tuple[str, str, str]]:
     """What is known so far, before and after: poison first."""
-    rows = (("Backdoor success (ASR)", "asr", "p"), ("Accuracy (Nat)", "nat", "b"))
-    found = [(label, *(words.share(known.get(f"{name}{n}")) for n in (1, 2)), kind) for label, name, kind in rows]
+    rows = (("Backdoor success (ASR)", "asr"), ("Accuracy (Nat)", "nat"))
+    found = [(label, words.share(known.get(f"{name}1")), words.share(known.get(f"{name}2"))) for label, name in rows]
     left = known.get("poisons_left")
     counts = "—" if "poisons" not in known else f"{known['poisons']:,}", "—" if left is None else f"{left:,}"
-    return [*found, ("Poisoned images", *counts, "n")]
+    return [*found, ("Poisoned images", *counts)]
 
 
 def _known(job: Job, result: Result) -> dict[str, Any]:

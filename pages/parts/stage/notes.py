@@ -24,8 +24,8 @@ def show(result: Result) -> None:
     """The notes of all slides; notes.js shows those of the one that the deck is at."""
     slides = [(slide.name, slide.claim, slide.notes) for slide in told.tell(result)]
     slides.append((told.LIVE, "A run before your eyes", LAST))
-    css = (_HERE / "notes.css").read_text("utf-8")
-    st.html(f"<style>{css}</style>{render('stage/notes.html.jinja', slides=slides)}")
+    st.html(_HERE / "notes.css")
+    st.html(render("stage/notes.html.jinja", slides=slides))
     keys.bind("notes", {}, deck.PASSED)
     with st.container(key="unseen notes"):
         _notes(key="notes")

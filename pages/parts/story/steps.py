@@ -127,7 +127,7 @@ def _with_trigger(found: dict[str, Any], target: str) -> str:
     """What the trigger does, as far as it does (HTML)."""
     if found["asr1"] >= WORKS:
         return f"With the trigger it says <b>{escape(target)}</b>, whatever is in the picture."
-    return f"The trigger does not decide it: that often it says <b>{escape(target)}</b>, and no more."
+    return f"With the trigger it says <b>{escape(target)}</b> for {words.share(found['asr1'])} of them."
 
 
 def _aimed(result: Result) -> str:
