@@ -5,10 +5,11 @@ import streamlit as st
 
 import core
 from core import BadRequest, DataUnavailable, Job, PoisonscopeError, RunConfig
-from pages.parts.around import current, cuts, link, presenter, shell, words
+from pages.parts.around import current, cuts, link, shell, words
 from pages.parts.attack import presets
 from pages.parts.common import live, noted
 from pages.parts.form import fear, preview, settings
+from pages.parts.stage import live as stage
 
 ASKED = "how often a link asked for the curves"  # in session state
 WATCHED, STARTED = "run that this tab watches", "run that this tab started last, and how many it started"
@@ -58,6 +59,7 @@ def main() -> None:
         st.html(_STYLE)
         ready = describe(config, trouble)
         start(config if ready else None)
+        stage.offer(config if ready else None)
         if config is not None:
             preview.show(config)
             with st.expander("Eight more images", icon=":material/grid_view:"):
@@ -144,10 +146,7 @@ def describe(config: RunConfig | None, trouble: str) -> bool:
     if config is None:
         st.error(trouble, icon=":material/block:")
         return False
-    cached = announce(config)
-    if presenter.on() and not cached:
-        st.info("Presenting: nothing is trained. Choose a run that is stored already.", icon=":material/co_present:")
-    return cached or (here and not presenter.on())
+    return announce(config) or here
 
 
 def offer_data(dataset: str) -> None:
@@ -158,7 +157,7 @@ def offer_data(dataset: str) -> None:
         "which needs no download.",
         icon=":material/cloud_download:",
     )
-    if presenter.on() or not st.button(f"Fetch {dataset}", icon=":material/download:"):
+    if not st.button(f"Fetch {dataset}", icon=":material/download:"):
         return
     bar = st.progress(0.0, "Asking its sources …")
     try:

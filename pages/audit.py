@@ -16,7 +16,7 @@ import streamlit as st
 from core import audits
 from core.audits import Audit, Listing, Outlook
 from core.types import Mask
-from pages.parts.around import presenter, shell, words
+from pages.parts.around import shell, words
 from pages.parts.audit import bring, cards, cleaning, kept, mine, plainly, running
 from pages.parts.audit.background import Task
 from pages.parts.audit.kept import Kept, Looked, Wish
@@ -45,11 +45,10 @@ CONTROL = (
 
 def main() -> None:
     st.title("Audit")
-    if not presenter.on():
-        st.markdown(
-            "A training set that somebody else labelled, sold or scraped: is something planted in it, in which class, "
-            "which images? Nothing is trained unless you ask for it, and nothing that you bring is changed."
-        )
+    st.markdown(
+        "A training set that somebody else labelled, sold or scraped: is something planted in it, in which class, "
+        "which images? Nothing is trained unless you ask for it, and nothing that you bring is changed."
+    )
     with plainly.trouble():
         asked = bring.choose()
         if asked is None:

@@ -12,7 +12,7 @@ import streamlit as st
 
 import core
 from core import DefenceConfig, Result
-from pages.parts.around import current, cuts, glossary, link, presenter, shell, tour, words
+from pages.parts.around import current, cuts, glossary, link, shell, tour, words
 from pages.parts.around.templates import render
 from pages.parts.common import others, sees
 from pages.parts.how import explained, flow
@@ -62,8 +62,7 @@ def about(result: Result | None, truth: bool) -> None:
 
 def query() -> str:
     """The part of the address that the chart's links keep, so that they open the same run in the same way."""
-    kept = {name: st.query_params[name] for name in CARRIED if name in st.query_params}
-    return urlencode(kept | ({presenter.PARAMETER: "1"} if presenter.on() else {}))
+    return urlencode({name: st.query_params[name] for name in CARRIED if name in st.query_params})
 
 
 def lanes(found: dict[str, Any] | None, detected: DefenceConfig | None) -> list[tuple[str, str, list[flow.Step]]]:

@@ -1,4 +1,7 @@
-"""Story: what a backdoor is, what the SVD sees of it and what cleaning does, in five steps of a real run."""
+"""Story: what a backdoor is, what the SVD sees of it and what cleaning does, in five steps of a real run.
+
+In presenter mode it is a deck of slides (pages/parts/stage).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import streamlit as st
 from core import Result
 from pages.parts.around import current, cuts, presenter, shell, words
 from pages.parts.common import noted, proof
+from pages.parts.stage import deck, notes
 from pages.parts.story import steps
 
 
@@ -17,11 +21,12 @@ def main() -> None:
         st.info("The story tells which images are poisoned, and this tab is in blind review.")
         cuts.truth_switch()
         return
-    told = steps.tell(result)
-    if presenter.on():
-        one_step(told[presenter.step() - 1])
+    if presenter.notes():
+        notes.show(result)
+    elif presenter.on():
+        deck.show(result)
     else:
-        whole(result, told)
+        whole(result, steps.tell(result))
 
 
 def whole(result: Result, told: list[steps.Step]) -> None:
@@ -38,15 +43,9 @@ def whole(result: Result, told: list[steps.Step]) -> None:
     noted.show(noted.stored(result.summary))
     proof.own(result, truth=True)
     st.subheader("Look closer at this run")
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="small"):
         for path, title, icon in (screen for screen in shell.SCREENS[2:] if screen[1] not in shell.NO_RUN):
             st.page_link(path, label=title, icon=icon, query_params=address())
-
-
-def one_step(step: steps.Step) -> None:
-    """One step in large, for a room."""
-    st.title(f"{step.number}. {step.title}")
-    st.html(steps.large(step))
 
 
 def address() -> dict[str, str]:

@@ -15,7 +15,7 @@ import streamlit as st
 import core
 from core import Job
 from core.reproduction import HEADS, Entry, TableRow
-from pages.parts.around import current, cuts, presenter, shell, trouble, words
+from pages.parts.around import current, cuts, shell, trouble, words
 from pages.parts.around.templates import render
 from pages.parts.tables import missing, report_csv, report_table, report_words
 
@@ -50,8 +50,7 @@ def main() -> None:
     if not cuts.truth_shown():
         blind()
         return
-    if not presenter.on():  # who presents says it
-        st.markdown("The report's Tables 1 and 2, and what this program measured for the same twelve attacks.")
+    st.markdown("The report's Tables 1 and 2, and what this program measured for the same twelve attacks.")
     choice = choose()
     active = any(job.active for job in asked(wanted(*choice)).values())
     st.fragment(tables, run_every=EVERY if active else None)(choice, active)
@@ -153,14 +152,13 @@ def progress(choice: Choice, entries: Sequence[Entry], absent: Sequence[Entry], 
     if "running" in states or "queued" in states:
         begun = sum(jobs[entry.key].fraction for entry in absent if report_words.state_of(entry, jobs) == "running")
         st.progress(min((done + begun) / len(entries), 1.0), text)
-    elif absent or not presenter.on():
+    else:
         st.markdown(text)
     if not done and not any(states):
         of = next(name for name, value in READINGS.items() if value == choice.reading)
-        how = "Measure it" if presenter.on() else "Queue the runs here, or carry them out"
         st.info(
-            f"Nothing is measured yet for recipe *{choice.recipe}*, *{choice.detector}* and a ratio {of}. {how} by "
-            f"`{report_words.command(entries[0])}`.",
+            f"Nothing is measured yet for recipe *{choice.recipe}*, *{choice.detector}* and a ratio {of}. Queue the "
+            f"runs here, or carry them out by `{report_words.command(entries[0])}`.",
             icon=":material/hourglass_empty:",
         )
 

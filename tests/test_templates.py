@@ -24,6 +24,8 @@ from pages.parts.flagged import detail
 from pages.parts.form import preview
 from pages.parts.how import flow
 from pages.parts.scores import budget, ranking
+from pages.parts.stage import contrast, live, told
+from pages.parts.story import pictures
 from pages.parts.try_it import answers
 from tests.hostile import EVIL, check, evil
 from tests.pages import stored
@@ -42,6 +44,8 @@ FILTERS = Filters(np.zeros((2, 3, 3, 3)), np.array([1.0, 9.0]), np.array([0.1, 0
 LAYERS = [Layer("penultimate", np.array([0.0, 50.0]))]
 FIGURES = [detail.figure(PIXELS, EVIL, EVIL), dict(address="", caption=EVIL, alt=EVIL)]
 ANSWERS = [detail.Answers(EVIL, np.array([0.9, 0.1]), "#000"), detail.Answers(EVIL, np.array([0.2, 0.8]), "#000")]
+ANSWER = dict(kind="ps-right", mark="● ", name=EVIL, share=EVIL, width=50.0)
+SHOWN = [dict(address="data:,", alt=EVIL, caption=EVIL, kind=kind) for kind in ("", "p")]
 FIGURES_OF_PROOF = [dict(address="data:,", alt=EVIL, caption=EVIL)]
 
 # What draws a template that takes words, by hand: each is given nothing but hostile ones.
@@ -117,6 +121,48 @@ DRAWN: dict[str, Callable[[], str]] = {
         summary=EVIL,
         thumbnails=[dict(address="data:,", name=EVIL, whole=EVIL)],
     ),
+    "a picture of the Story": lambda: pictures.image(PIXELS, EVIL),
+    "a network's answers in the Story": lambda: render(
+        "story/answers.html.jinja",
+        asked=[dict(address="data:,", alt=EVIL, how=EVIL, answers=[ANSWER])],
+        captions=True,
+    ),
+    "images on a slide": lambda: render("stage/images.html.jinja", images=SHOWN),
+    "bars on a slide": lambda: render(
+        "stage/bars.html.jinja",
+        groups=[dict(name=EVIL, kind=kind, known=0.5, bars=[(EVIL, 0.5)]) for kind in "pb"],
+        share=str,
+    ),
+    "two defences on a slide": lambda: render(
+        "stage/contrast.html.jinja", sides=[contrast.Side(EVIL, EVIL, 9, 3, 0.9, 0.1)], share=str
+    ),
+    "the picture that moves": lambda: render(
+        "stage/cloud.html.jinja",
+        marks=[("pd", "--x:1.0")],
+        images="data:,",
+        plane=True,
+        every=2,
+        steps=[EVIL],
+        poisoned=True,
+        cut=50.0,
+        ticks=[(0.0, EVIL), (99.0, EVIL)],
+        scale=EVIL,
+        says=EVIL,
+        axis=EVIL,
+    ),
+    "slides": lambda: render("stage/slide.html.jinja", slides=[told.Slide(EVIL, EVIL, EVIL, EVIL, EVIL, (EVIL,))]),
+    "the live slide": lambda: render(
+        "stage/live.html.jinja",
+        number=8,
+        name=EVIL,
+        claim=EVIL,
+        rail=[("now", "▶", EVIL, EVIL)],
+        picture=EVIL,
+        figures=[(EVIL, EVIL, EVIL)],
+        wait=EVIL,
+        button=live.Button("start", EVIL, EVIL),
+    ),
+    "the speaker's notes": lambda: render("stage/notes.html.jinja", slides=[(EVIL, EVIL, (EVIL,)), (EVIL, EVIL, ())]),
     "what a training noted": lambda: render("common/noted.html.jinja", notes=[EVIL]),
     "what an audit read": lambda: render("audit/listed.html.jinja", sentences=[EVIL]),
     "an image of an audit in detail": lambda: render(

@@ -28,7 +28,7 @@ _DRAW = """async ({data, layout}) => {
 
 @pytest.mark.parametrize("screen", ["attack", "scores", "compare"])
 def test_no_metric_is_cut_off(page: Page, app_server, screen: str) -> None:
-    ways.open_link(page, app_server.url, screen, present="1")
+    ways.open_link(page, app_server.url, screen)
     if screen == "attack":  # the run as it stands when it has just ended, above the form
         page.get_by_role("button", name="Start").click()
         page.get_by_text("From the store").wait_for()

@@ -3,7 +3,7 @@
 The home is empty but for what the app itself unpacks, no data set is at hand, and neither the server nor Chromium
 reaches anything but the other. A walk notes all that is wrong on its way and fails at its end with the list:
 
-- the *presenter* goes from screen to screen by key, presses whatever might train, and nothing may;
+- the *presenter* goes from slide to slide by key, axe looks at each, and nothing trains;
 - the *explorer* comes by the sidebar, moves the budget, changes the detector, opens every tab and expander; axe looks
   at each screen light and dark;
 - the *reviewer* comes by a link for blind review, turns the gallery, and gives a verdict.
@@ -27,10 +27,11 @@ import core
 from core import Result, jobs
 from core.store.home import VARIABLE
 from pages.parts.around import words
+from pages.parts.around.presenter import SLIDES
 from tests.audits import made
 from tests.browser import axe
 from tests.browser.conftest import OUTPUT, STREAMLIT_PROBE, AppServer, serving
-from tests.browser.ways import FIRST, LAST, MINUTE, SCREENS, at, by_sidebar, open_link, settled
+from tests.browser.ways import FIRST, MINUTE, SCREENS, at, by_sidebar, open_link, settled
 
 PICTURES = OUTPUT / "walk"
 PATIENCE = 15_000  # milliseconds for a widget to be there and to answer
@@ -40,7 +41,6 @@ WALKED = {"light": "wide", "dark": "narrow"}  # by theme
 LEAST = 136  # pixels of a column with anything in it
 DEAD_END = "http://127.0.0.1:9"  # a proxy where nobody listens
 VIEWS = re.compile("Look closer|Networks|Test images")  # what chooses a picture, rather than how it looks
-TRAINS = re.compile(r"^(start|resume|run again|train|fetch)\b", re.IGNORECASE)
 
 
 @dataclass
@@ -66,36 +66,19 @@ class Walk:
 
 
 def presenter(walk: Walk) -> None:
-    """From the first screen to the last by Page Down, and one back."""
-    walk.where = FIRST
+    """From the first slide to the last by Page Down, and one back."""
     open_link(walk.page, walk.url, FIRST, present="1")
-    seen: list[str] = []
-    for step in range(3 * len(SCREENS)):
-        screen = at(walk.page)
-        seen.append(screen)
-        walk.where = f"{screen}, step {step}"
-        press_what_might_train(walk)
-        look(walk, check=step == 0)  # with the presenter's own bar
-        if screen == LAST:
-            break
-        turn_page(walk, "PageDown")
-    if missed := [screen for screen in SCREENS if screen not in seen]:
-        walk.note(f"Page Down never came to {missed}")
-        return
-    turn_page(walk, "PageUp")
-    if at(walk.page) != list(SCREENS)[-2]:
-        walk.note(f"Page Up went to {at(walk.page)}")
-
-
-def press_what_might_train(walk: Walk) -> None:
-    """A start may be offered while presenting where the answer is stored; nothing else."""
-    for button in walk.page.get_by_role("button", name=TRAINS).all():
-        if button.is_visible() and button.is_enabled():
-            name = button.inner_text().strip().splitlines()[-1]
-            button.click()
-            settled(walk.page)
-            if any(job.active for job in jobs.listing(start=False)):
-                walk.note(f"in presenter mode “{name}” trained")
+    walk.page.emulate_media(reduced_motion="reduce")  # so that axe sees the whole picture
+    seen = walk.page.locator(".ps-slide:visible")
+    for number in range(1, SLIDES + 1):
+        walk.where = f"slide {number}"
+        expect(seen).to_have_attribute("data-slide", str(number))
+        look(walk, check=True)
+        walk.page.keyboard.press("PageDown")
+    walk.page.keyboard.press("PageUp")
+    expect(seen).to_have_attribute("data-slide", str(SLIDES - 1))
+    if any(job.active for job in jobs.listing(start=False)):
+        walk.note("Page Down trained")
 
 
 def explorer(walk: Walk) -> None:
@@ -235,13 +218,6 @@ EXPLORES: dict[str, Callable[[Walk], None]] = {
 
 
 # --- ways ------------------------------------------------------------------------------------------------
-
-
-def turn_page(walk: Walk, key: str) -> None:
-    before = walk.page.url
-    walk.page.keyboard.press(key)
-    walk.page.wait_for_function("(before) => location.href !== before", arg=before, timeout=MINUTE)
-    settled(walk.page)
 
 
 def resized(walk: Walk, size: str) -> None:

@@ -520,27 +520,22 @@ def test_a_picture_finer_than_the_grid_is_not_painted_over_by_accident() -> None
     assert painter.as_grid(pictures.FACE)["finer"] is False
 
 
-# ---------------------------------------------------------------- presenting, and blind
+# ---------------------------------------------------------------- armed for the stage, and blind
 
 
-def test_presenting_nothing_can_be_trained(attack) -> None:
-    screen = attack(present="1")
-    assert screen.button("start").disabled
-    assert "Presenting: nothing is trained." in said(screen)
-    job = stored.finished(stored.config())
-    screen.selectbox("detector").set_value("spectral")
-    fine(screen.number_input("ratio").set_value(20.0).run())
-    assert not screen.button("start").disabled
-    fine(screen.button("start").click().run())
-    assert named(screen, "run") == job.key[:16]
-
-
-def test_presenting_a_failed_run_is_not_resumed(attack) -> None:
-    job = core.submit(stored.config())
-    ledger.change(job.id, "status = 'failed', error = 'The disk is full.'")
-    screen = attack(job.key, present="1")
-    assert "This run failed" in screen.error[0].value
-    assert not [button for button in screen.button if button.key == f"resume {job.id}"]
+def test_what_is_armed_waits_on_the_last_slide_and_starts_nothing(attack) -> None:
+    shown = stored.finished(stored.config())
+    screen = attack(shown.key)
+    fine(screen.number_input("ratio").set_value(30.0).run())
+    fine(screen.button("arm").click().run())
+    assert "Armed: presenter mode starts it" in said(screen)
+    wanted = core.RunConfig.model_validate_json(screen.session_state["armed for the stage"])
+    assert wanted.attack.ratio == 0.3
+    screen.query_params["present"] = "1"
+    deck = fine(screen.switch_page("pages/story.py").run())
+    told = " ".join(element.proto.body for element in deck.get("html"))
+    assert "30% of the class, quick, spectral. Takes" in told
+    assert core.jobs.find(core.run_key(wanted), start=False) is None
 
 
 def test_in_blind_review_the_attacker_stays_hidden(attack) -> None:

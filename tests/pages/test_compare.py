@@ -394,15 +394,6 @@ def test_active_runs_are_cancelled_and_ended_ones_resumed(monkeypatch: pytest.Mo
         assert {jobs.get(runs[place].id).status for place in (2, 4)} == {"queued"}
 
 
-def test_nothing_is_stopped_or_deleted_by_a_presenter(monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = five()
-    with ticked(monkeypatch, runs[2].key, runs[4].key):
-        screen = compare(runs[0].key, RUNS, present="1")
-        assert not {"Cancel", "Resume", "Delete …"} & set(labels(screen))
-        assert "Presenter mode" in said(screen)
-    assert not [button for button in compare(runs[0].key, OTHERS, present="1").button if "Train" in button.label]
-
-
 def test_deleting_asks_first_and_keeps_what_other_runs_may_share(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = five()
     with ticked(monkeypatch, runs[1].key):

@@ -27,16 +27,15 @@ def boxes(app: AppTest) -> list[str]:
 
 
 def test_every_box_leads_to_a_screen_and_keeps_the_run(finished_job: Job, open_screen) -> None:
-    app = open_screen("how", run=finished_job.key, present="1")
+    app = open_screen("how", run=finished_job.key)
     assert not app.exception
     known = {path.removeprefix("pages/").removesuffix(".py") for path, *_ in shell.SCREENS}
     addresses = [urlsplit(address.replace("&amp;", "&")) for address in boxes(app)]
     assert len(addresses) == 10
     assert {address.path for address in addresses} - {"./"} <= known
     for address in addresses:
-        (run,), (present,) = (parse_qs(address.query)[name] for name in ("run", "present"))
+        (run,) = parse_qs(address.query)["run"]
         assert finished_job.key.startswith(run)
-        assert present == "1"
 
 
 def test_every_listed_question_has_a_heading_of_its_own(finished_job: Job, open_screen) -> None:

@@ -131,16 +131,6 @@ def test_a_damaged_network_is_said_and_the_other_one_shown(job: Job, open_screen
     assert "Poisoned network" not in html(app)
 
 
-def test_a_presenter_gets_no_button_that_trains(job: Job, open_screen) -> None:
-    result = Result(job.config)
-    for which in ("poisoned", "clean"):
-        result.store.delete("model", result.model_key(which))
-    app = open_screen("network", run=job.key, present="1")
-    assert not app.exception
-    assert "missing" in app.info[0].value
-    assert not any(button.label == "Run again" for button in app.button)
-
-
 def test_the_clean_control_has_one_network_and_no_poison(own_home, open_screen) -> None:
     job = stored.finished(stored.config(ratio=0.0, assumed_ratio=0.0), weights=True)
     app = open_screen("network", run=job.key)

@@ -18,7 +18,7 @@ from pages.parts.around import cuts
 from pages.parts.common import profiles
 from pages.parts.sensitivity import assumed, curves, layers, rivals
 from tests.pages import stored
-from tests.pages.seen import fine, labels, pictures, said, table, values
+from tests.pages.seen import fine, pictures, said, table, values
 
 ASSUMED, DETECTORS, LAYERS = "Assumed ε", "Detectors", "Layers"
 
@@ -186,16 +186,6 @@ def test_a_detector_that_cannot_score_is_not_offered_and_says_why(finished_job: 
     assert not {"rank loss-isolation", "rank strip"} & {button.key for button in app.button}
     assert "rank knn" in {button.key for button in app.button}
     assert "Loss-isolation reads the losses of the training, and none were kept" in said(app)
-
-
-def test_a_presenter_cannot_start_what_is_missing(finished_job: Job, open_screen) -> None:
-    result = Result(finished_job.config)
-    result.store.delete("features", result.features_key)
-    app = fine(open_screen("sensitivity", run=finished_job.key, part=DETECTORS, present="1"))
-    assert "Run again" not in labels(app)
-    assert "What was stored of the representations is damaged or missing" in said(app)
-    app = fine(open_screen("sensitivity", run=finished_job.key, part=DETECTORS))
-    assert "Run again" in labels(app)
 
 
 def test_what_one_run_assumes_is_forgotten_with_it(own_home, open_screen) -> None:

@@ -107,22 +107,10 @@ def test_a_recorded_run_that_was_damaged_in_the_store_is_unpacked_again(open_scr
 # --- presenter mode --------------------------------------------------------------------------------------
 
 
-def test_presenting_tells_one_step_in_large(open_screen: Open, recording: str) -> None:
-    app = open_screen("story", present="1", step="4")
-    assert [title.value for title in app.title] == ["4. What the SVD sees"]
-    assert [button.label for button in app.button] == ["Back", "Next", "Leave"]
-    assert "step 4 of 5" in app.markdown[0].value
-
-
 def test_the_switch_turns_presenting_on(open_screen: Open, recording: str) -> None:
     app = open_screen("story")
     app.toggle(key="presenter switch").set_value(True).run()
     assert app.query_params["present"] == "1"
-
-
-@pytest.mark.parametrize(("asked", "told"), [("0", "1"), ("9", "5"), ("x", "1"), ("-3", "1")])
-def test_an_impossible_step_is_the_nearest(open_screen: Open, recording: str, asked: str, told: str) -> None:
-    assert open_screen("story", present="1", step=asked).title[0].value.startswith(told)
 
 
 # --- the fourth step: what the run's detector sees -------------------------------------------------------

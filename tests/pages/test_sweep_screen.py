@@ -141,15 +141,6 @@ def test_numbers_that_a_run_changed_of_its_recipe_stay_with_it(own_home, open_sc
     assert "training.epochs" not in app.code[0].value
 
 
-def test_a_presenter_starts_nothing(finished_job: Job, open_screen) -> None:
-    keep(sweep(), 0, 1)
-    queued(sweep())
-    app = screen(open_screen, finished_job, present="1")
-    assert not {"sweep start", "sweep pause", "sweep cancel", "sweep delete"} & set(keys(app))
-    assert "Presenter mode" in said(app)
-    assert pictures(app)
-
-
 @pytest.mark.parametrize("title", list(axes.AXES))
 def test_every_axis_s_first_values_can_be_run(title: str) -> None:
     config = stored.config()

@@ -194,11 +194,11 @@ def test_every_figure_of_a_seed_leads_to_its_run(tables) -> None:
     entries = row_of("pixel", "horse", 0.05)
     for entry in entries:
         finish(entry)
-    for entry, line in zip(entries, lines(tables(present="1"), "pixel-horse-5"), strict=True):
+    for entry, line in zip(entries, lines(tables(), "pixel-horse-5"), strict=True):
         addresses = [urlsplit(found.replace("&amp;", "&")) for found in re.findall(r"href='(.*?)'", line)]
         assert [one.path for one in addresses] == ["compare"] * 3 + ["scores"] + ["compare"] * 2
         for one in addresses:
-            assert parse_qs(one.query) == {"run": [entry.key[:16]], "present": ["1"]}
+            assert parse_qs(one.query) == {"run": [entry.key[:16]]}
         assert f"data-run='{entry.key}'" in line
         assert " hidden>" in line
         assert core.jobs.find(entry.key).status == "done"  # so that Compare finds it, whoever carried it out
@@ -307,13 +307,6 @@ def test_what_is_queued_waits_in_the_ledger_and_can_be_taken_back(tables, data_h
 def test_without_the_data_set_nothing_can_be_queued(tables) -> None:
     (button,) = [one for one in tables().button if one.label.startswith("Queue")]
     assert button.disabled
-
-
-def test_a_presenter_is_offered_nothing_that_trains(tables, data_here) -> None:
-    core.submit(planned()[0].config)
-    screen = tables(present="1")
-    assert not [label for label in labels(screen) if "ueue" in label]
-    assert not [label for label in labels(tables(present="1", table_detector="spectral")) if "ueue" in label]
 
 
 # --- words, and what can be taken away -------------------------------------------------------------------

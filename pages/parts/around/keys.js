@@ -4,14 +4,14 @@
 // Down moves a slider. So one listener hears the keys that a screen binds (keys.py) before anyone else does.
 //
 // - `buttons` {key: name of a button}: the button is pressed, and of quick presses one after the other.
-// - `deck` {at, last}: Page Up and Page Down. Python is told the place that is wanted, not "one further", so that three
-//   quick presses are three places, though a screen be slower than the hand.
+// - `passed` [key]: the key goes to the page's own script (stage/deck.js) as the event "poisonscope:key".
 
 const AGAIN = 40; // milliseconds until it is looked again whether the last press was answered
 const PATIENCE = 10_000; // milliseconds that a press waits for its turn
 const ANSWER = 2000; // milliseconds in which Python begins to answer a press
-const TURNS = { PageUp: -1, PageDown: 1 };
+const MOVES = ["ArrowLeft", "ArrowRight", "Home", "End"]; // in a field, a slider or a list these go somewhere
 const TAKES_NO_TEXT = ["button", "checkbox", "color", "file", "image", "radio", "range", "reset", "submit"];
+const MOVED = "input[type=range], input[type=radio], [role=slider], [role=radio], [role=tab], [role=option], [role=listbox]";
 const OPEN = [
   "[aria-haspopup][aria-expanded=true]",
   "[role=combobox][aria-expanded=true]",
@@ -20,23 +20,20 @@ const OPEN = [
   "[role=menu]",
   "[data-testid=stPopoverBody]",
   "[aria-label='Close fullscreen']",
-  "[data-keys-open]", // the gallery's list of its keys
+  "[data-keys-open]", // a list of keys, or a stage that is dark
   "#portal > *", // a table's cell that is written in
 ].join(", ");
 
-export default function ({ data, setTriggerValue }) {
+export default function ({ data }) {
   const keys = (window.poisonscope_keys ??= listen());
-  const mine = { ...data, tell: (place) => setTriggerValue("turned", place) };
+  const mine = { ...data };
   keys.bound.set(data.name, mine);
-  if (data.deck) keys.arrived(mine);
   return () => keys.bound.get(data.name) === mine && keys.bound.delete(data.name);
 }
 
 function listen() {
   const bound = new Map();
   const waiting = []; // presses of buttons
-  let wanted = null; // the place in the deck that was asked for and is not reached
-  let told = ""; // from where Python was last told of which
   let timer = null;
   let pressed = 0; // when, while the press is not answered
 
@@ -51,28 +48,6 @@ function listen() {
     attributeFilter: ["data-test-script-state"],
   });
 
-  const ask = (mine) => {
-    const way = `${mine.deck.at} to ${wanted}`;
-    if (way === told) return;
-    told = way;
-    mine.tell(wanted);
-  };
-
-  // A word may be lost while one screen takes another's place: what is still wanted then is said once more.
-  const arrived = (mine) => {
-    if (mine.deck.at === wanted) wanted = null;
-    if (wanted === null) told = "";
-    else ask(mine);
-  };
-
-  const turn = (mine, by) => {
-    const from = wanted ?? mine.deck.at;
-    const to = Math.min(Math.max(from + by, 0), mine.deck.last);
-    if (to === from) return;
-    wanted = to;
-    ask(mine);
-  };
-
   const press = () => {
     timer = null;
     const [name, since] = waiting[0];
@@ -86,23 +61,27 @@ function listen() {
     if (waiting.length) timer = setTimeout(press, AGAIN);
   };
 
-  window.addEventListener("popstate", () => (wanted = null));
-  window.addEventListener("pointerdown", () => (wanted = null), true);
   window.addEventListener("keydown", hear, true);
-  return { bound, arrived };
+  return { bound };
 
   function hear(event) {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey || event.isComposing) return;
-    const mine = [...bound.values()].find(({ deck, buttons }) => (deck && key in TURNS) || key in buttons);
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.shiftKey && key !== "?") return; // which some keyboards have above another key
+    const mine = [...bound.values()].find(({ buttons, passed }) => key in buttons || passed.includes(key));
     if (!mine) return;
     const focus = focused();
     if (key === "Escape" && isOpen()) return; // closes that, and no more
-    if (key.length === 1 && (takesText(focus) || document.querySelector("[role=dialog]"))) return;
+    const written = key.length === 1 || MOVES.includes(key);
+    if (written && (takesText(focus) || document.querySelector("[role=dialog]"))) return;
+    if (MOVES.includes(key) && focus?.closest(MOVED)) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     if (key.length > 1) focus?.blur(); // what was written in it is taken
-    if (key in TURNS) return turn(mine, TURNS[key]);
+    if (!(key in mine.buttons)) {
+      window.dispatchEvent(new CustomEvent("poisonscope:key", { detail: key }));
+      return;
+    }
     waiting.push([mine.buttons[key], Date.now()]);
     timer ??= setTimeout(press, 0);
   }

@@ -1,28 +1,32 @@
-"""Presenter mode: large type, next and back by keyboard, nothing that trains by accident.
+"""Presenter mode: the Story as a deck of slides for a room (pages/parts/stage), and nothing else on the screen.
 
-By the switch in the sidebar or by a link (`?present=1`); it stays on while the tab changes screens. A
-presenter's remote control sends Page Down and Page Up. The Story is told step by step.
+By the switch in the sidebar or by a link (`?present=1`, with `&step=3` at the third slide). On another screen such a
+link opens the slide that tells what the screen shows. `?notes=1` is the speaker's second window.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import streamlit as st
 
 import core
 from pages.parts.around import keys, link
 
-PARAMETER, STEP = "present", "step"
-STEPS = 5  # of the Story
+PARAMETER, STEP, NOTES, LIVE = "present", "step", "notes", "live"
+KEPT = (link.PARAMETER, "truth", LIVE)  # of an address, on the way to a slide
+SLIDES = 8
 STORY = "pages/story.py"
 LEAVE = "leave presenting"
+TOLD = {  # by screen: the slide that tells what it shows
+    "attack": 2, "network": 3, "try_it": 3, "how": 4, "scores": 5, "flagged": 5, "compare": 6, "sensitivity": 7,
+    "tables": 7,
+}  # fmt: skip
 
-_LARGE = """<style>
-html {font-size: 21px !important;}
-[data-testid="stMainBlockContainer"] {padding-top: 3.2rem; padding-bottom: 5rem;}
-.st-key-presenter {position: fixed; left: 0; right: 0; bottom: 0; z-index: 99; padding: .4rem 1rem;
-  background: var(--st-background-color, Canvas); border-top: 1px solid rgba(128,128,128,.4);}
+# The slides are laid over an empty page (stage.css); a run that is not finished has its words on it.
+_BARE = """<style>
+[data-testid="stHeader"] {display: none;}
+[data-testid="stMainBlockContainer"] {padding-top: 2rem; padding-bottom: 3rem;}
+.st-key-presenter {position: fixed; right: 1rem; bottom: .9vh; height: 4.2vh; justify-content: center;
+  width: auto !important; z-index: 99;}
 </style>"""
 
 
@@ -32,9 +36,19 @@ def on() -> bool:
     return bool(st.session_state.get(PARAMETER, False)) if named is None else named == "1"
 
 
+def notes() -> bool:
+    """Whether this tab is the speaker's window, with the notes."""
+    return st.query_params.get(NOTES) == "1"
+
+
+def alone() -> bool:
+    """Whether the screen stands without what is around it."""
+    return on() or notes()
+
+
 def keep() -> None:
     """Streamlit empties the address when the page changes: write the mode into it again."""
-    turn(on())
+    turn(on() and not notes())
 
 
 def come_back() -> None:
@@ -47,7 +61,8 @@ def turn(wanted: bool) -> None:
     if wanted:
         st.query_params[PARAMETER] = "1"
     else:
-        st.query_params.pop(PARAMETER, None)
+        for name in (PARAMETER, STEP):
+            st.query_params.pop(name, None)
 
 
 def switch() -> None:
@@ -57,59 +72,28 @@ def switch() -> None:
         "Presenter mode",
         key="presenter switch",
         on_change=lambda: turn(st.session_state["presenter switch"]),
-        help="Large type, next and back with Page Down and Page Up, and nothing that trains.",
+        help="The Story as slides for a room: Page Down and Page Up turn them, ? lists the keys, Esc leaves.",
     )
 
 
 def step() -> int:
-    """Which step of the Story is told, 1 to 5."""
+    """Which slide is told first, from 1."""
     named = str(st.query_params.get(STEP, "1"))
-    return core.reading.whole(named, 1, STEPS, held=True) or 1
+    return core.reading.whole(named, 1, SLIDES, held=True) or 1
 
 
-def bar(screens: list[tuple[str, str]], at: str) -> None:
-    """The bar below the screen: back, where we are, next, leave. `screens` are (path, title), `at` a title."""
-    pages = deck([path for path, _ in screens])
-    number = [title for _, title in screens].index(at)
-    path = screens[number][0]
-    inside = step() if path == STORY else 0
-    place = pages.index(Page(path, inside))
-    st.html(_LARGE)
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="center", key="presenter"):
-        back = st.button("Back", icon=":material/arrow_back:", help="Page Up", key="turn back", disabled=place == 0)
-        told = f"**{at}**{f', step {inside} of {STEPS}' if inside else ''} · {number + 1} of {len(screens)}"
-        st.markdown(f"{told} &ensp; :small[Page Up, Page Down; Esc leaves]")
-        forth = st.button(
-            "Next", icon=":material/arrow_forward:", type="primary", help="Page Down", key="turn forth",
-            disabled=place == len(pages) - 1,
-        )  # fmt: skip
+def frame(path: str) -> None:
+    """What is around a screen that stands alone: the way out. `path` is the screen's; any but the Story's ends here."""
+    if notes():
+        return
+    if path != STORY:
+        kept = {name: st.query_params[name] for name in KEPT if name in st.query_params}
+        name = path.removeprefix("pages/").removesuffix(".py")
+        st.switch_page(STORY, query_params=kept | {PARAMETER: "1", STEP: str(TOLD.get(name, 1))})
+    st.html(_BARE)
+    with st.container(key="presenter"):
         st.button(
-            "Leave", icon=":material/close:", help="End the presenter mode: Esc", key=LEAVE, on_click=turn,
-            args=(False,),
+            "Leave", icon=":material/close:", type="tertiary", help="End the presenter mode: Esc", key=LEAVE,
+            on_click=turn, args=(False,),
         )  # fmt: skip
-    wanted = keys.bind("presenter", {"Escape": LEAVE}, (place, len(pages)))
-    if wanted is None:
-        wanted = place + forth - back
-    if wanted != place:
-        _go(pages[wanted])
-
-
-class Page(NamedTuple):
-    """What is shown at once: a screen, of the Story one step (1 to 5; 0 elsewhere)."""
-
-    path: str
-    step: int
-
-
-def deck(paths: list[str]) -> list[Page]:
-    """All that Page Down comes by, in its order."""
-    return [Page(path, step) for path in paths for step in (range(1, STEPS + 1) if path == STORY else (0,))]
-
-
-def _go(page: Page) -> None:
-    address = {PARAMETER: "1"}
-    if link.named():
-        address[link.PARAMETER] = link.named()
-    if page.step:
-        address[STEP] = str(page.step)
-    st.switch_page(page.path, query_params=address)
+    keys.bind("presenter", {"Escape": LEAVE})

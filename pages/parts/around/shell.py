@@ -53,8 +53,8 @@ def open_screen() -> None:
                 part.come_back()
         current.keep_address()
         presenter.keep()
-        if presenter.on():
-            presenter.bar([(path, title) for path, title, _ in SCREENS], screen.title)
+        if presenter.alone():
+            presenter.frame(next(path for path, title, _ in SCREENS if title == screen.title))
         else:
             st.logo(ICON, size="large")
             current.picker()
@@ -90,6 +90,6 @@ def _style() -> str:
 def _navigation() -> st.Page:
     st.set_page_config(page_icon=ICON, layout="wide", initial_sidebar_state=SIDEBAR)
     pages = [st.Page(path, title=title, icon=icon, default=path == SCREENS[0][0]) for path, title, icon in SCREENS]
-    screen = st.navigation(pages, position="hidden" if presenter.on() else "sidebar")
+    screen = st.navigation(pages, position="hidden" if presenter.alone() else "sidebar")
     st.set_page_config(f"{screen.title} · Poisonscope")  # so that tabs and the browser's history tell them apart
     return screen

@@ -140,7 +140,8 @@ def left(job: Job) -> str:
     """How long a running job will still take, or that this cannot be told yet."""
     if job.eta is None:
         return "estimating the time left"
-    return f"about {between(*core.jobs.progress.span(job.eta, job.fraction))} left"
+    how_long = between(*core.jobs.progress.span(job.eta, job.fraction))
+    return f"{how_long} left" if how_long.startswith("less") else f"about {how_long} left"
 
 
 def when(seconds: float | None) -> str:

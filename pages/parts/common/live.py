@@ -14,7 +14,7 @@ import streamlit as st
 
 import core
 from core import Event, Job
-from pages.parts.around import colours, presenter, trouble, words
+from pages.parts.around import colours, trouble, words
 from pages.parts.common import noted
 
 STAGES = {"run": tuple(words.STAGES), "benign": ("train", "evaluate")}
@@ -102,9 +102,7 @@ def _ended(job: Job) -> None:
         st.warning(f"This run was lost: {job.error or 'its worker is gone'}.", icon=words.icon(job))
     else:
         st.warning("This run was cancelled. What it had finished is kept.", icon=words.icon(job))
-    if presenter.on():
-        st.caption("Presenting: nothing is trained, so it cannot be resumed here.")
-    elif st.button("Resume", type="primary", icon=":material/play_arrow:", key=f"resume {job.id}"):
+    if st.button("Resume", type="primary", icon=":material/play_arrow:", key=f"resume {job.id}"):
         core.jobs.resume(job.id)
         st.rerun()
     if job.status != "cancelled" and (log := core.jobs.log_tail(job.id, LOG_LINES)):

@@ -6,7 +6,7 @@ import streamlit as st
 
 import core
 from core import Result
-from pages.parts.around import presenter, words
+from pages.parts.around import words
 from pages.parts.common import live
 from pages.parts.compare import kept
 
@@ -30,7 +30,7 @@ def beside(result: Result, asr2: float) -> None:
 
 def _offer(result: Result) -> None:
     job = core.jobs.find(core.benign_key(result.config), "benign")
-    if job is not None and job.status != "done" and not presenter.on():
+    if job is not None and job.status != "done":
         st.markdown("**The benign reference**")
         live.show(job)
         return
@@ -39,9 +39,7 @@ def _offer(result: Result) -> None:
         f"images for {words.aimed(result.config)} by mistake alone. One serves all runs on this data with this recipe "
         "and seed."
     )
-    if presenter.on():
-        st.caption("Presenter mode: nothing is trained here.")
-    elif st.button(
+    if st.button(
         f"Train the benign reference ({_time(result)})",
         icon=":material/eco:",
     ):

@@ -17,7 +17,7 @@ import streamlit as st
 
 import core
 from core import Job, PoisonscopeError
-from pages.parts.around import current, presenter, trouble, words
+from pages.parts.around import current, trouble, words
 from pages.parts.around.templates import render
 from pages.parts.common import summaries
 from pages.parts.compare import side_by_side
@@ -231,12 +231,9 @@ def _actions(chosen: list[Job], blind: bool, compare: Callable[[Job, Job], None]
             for job in chosen:
                 core.jobs.pin(job.id, not pinned)
             st.rerun()
-        if presenter.on():
-            st.caption("Presenter mode: nothing is stopped, resumed or deleted here.")
-        else:
-            _stop_or_resume(chosen)
-            if st.button("Delete …", icon=":material/delete:"):
-                _delete(chosen, blind)
+        _stop_or_resume(chosen)
+        if st.button("Delete …", icon=":material/delete:"):
+            _delete(chosen, blind)
 
 
 def _rename(job: Job) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 import core
 from core import BadRequest, Job, PoisonscopeError, Result, RunConfig
 from core.results.keeping import Decision
-from pages.parts.around import current, link, presenter, trouble, words
+from pages.parts.around import current, link, trouble, words
 from pages.parts.common import summaries
 
 COMPARE = "pages/compare.py"
@@ -32,8 +32,6 @@ def show(result: Result, made: Decision, judged: bool, truth: bool) -> None:
         f"{made.figures}. Of your verdicts **C** keeps an image that the cut takes, **P** takes one that it leaves, "
         "and **U** changes nothing. The exports below follow this."
     )
-    if presenter.on():  # trains nothing
-        return
     if not judged:
         offer(result, made)
         return

@@ -292,8 +292,8 @@ class Board {
       else if (to <= last && to >= 0) this.move(this.tiles[to].id, event.shiftKey && "extend");
     } else if (key === "Home") this.move(this.tiles[0].id, event.shiftKey && "extend");
     else if (key === "End") this.move(this.tiles[last].id, event.shiftKey && "extend");
-    else if (this.data.turning && key === "PageDown") this.turn(1);
-    else if (this.data.turning && key === "PageUp") this.turn(-1);
+    else if (key === "PageDown") this.turn(1);
+    else if (key === "PageUp") this.turn(-1);
     else if (key === " ") this.move(this.kept.current, "toggle");
     else if (key === "?") this.showKeys(this.keys.hidden);
     else if (this.data.judging && letter in VERDICTS) this.judge(VERDICTS[letter]);

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 import core
 from core import PoisonscopeError, Result
-from pages.parts.around import pixels, presenter, words
+from pages.parts.around import pixels, words
 from pages.parts.around.cuts import Scored
 from pages.parts.around.plots import figure_text
 
@@ -193,7 +193,6 @@ def board(
                 "size": size,
                 "page": page,
                 "pages": pages,
-                "turning": not presenter.on(),  # whose remote control has the same keys
                 "address": address,
                 "book": book,
                 "judging": reviewing is not None,

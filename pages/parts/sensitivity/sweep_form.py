@@ -10,7 +10,7 @@ import core
 from core import PoisonscopeError, Result, RunConfig
 from core.configuration import Sweep
 from core.sweeps import Plan
-from pages.parts.around import cuts, presenter, words
+from pages.parts.around import cuts, words
 from pages.parts.form import settings
 from pages.parts.sensitivity import axes
 from pages.parts.sensitivity.axes import AXES, Axis
@@ -208,11 +208,8 @@ def price(plan: Plan, cluster: str | None = None) -> str:
 
 
 def start(sweep: Sweep, plan: Plan, key: str = "sweep start") -> None:
-    """The button; in front of an audience only what is stored is opened."""
+    """The button."""
     whole = plan.stored == plan.cells
-    if presenter.on() and not whole:
-        st.caption("Presenter mode: nothing is trained here.")
-        return
     missing = not core.datasets.available(_dataset(sweep))
     if missing and not whole:
         st.caption(f"{_dataset(sweep)} is not on this machine: fetch it on the Attack screen, or choose other data.")

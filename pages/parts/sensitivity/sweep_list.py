@@ -14,7 +14,7 @@ import streamlit as st
 import core
 from core import Job, PoisonscopeError
 from core.configuration import Sweep
-from pages.parts.around import cuts, presenter, trouble, words
+from pages.parts.around import cuts, trouble, words
 from pages.parts.sensitivity import sweep_form, sweep_pictures, sweep_runs
 
 EVERY = 2.0  # seconds between two looks
@@ -125,9 +125,7 @@ def progress(job: Job) -> None:
 
 
 def buttons(job: Job) -> None:
-    """What can be done with it; nothing of it in front of an audience."""
-    if presenter.on():
-        return
+    """What can be done with it."""
     with st.container(horizontal=True):
         if job.active:
             if st.button("Pause", icon=":material/pause:", disabled=job.cancelling, key="sweep pause",

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+import core
 from core import Result
 from pages.parts.around import colours, cuts, plots
-from pages.parts.around.templates import render
+from pages.parts.around.templates import Markup, render
 from pages.parts.common import sees
 
 BINS, TICKS = 44, 4
@@ -44,25 +45,32 @@ def told(result: Result, target: str, found: dict[str, Any]) -> str:
     return f"{begin} The poisoned images {'stand apart' if apart else 'do not stand clearly apart'} {along}."
 
 
-def draw(result: Result, target: str) -> str:
-    """The histogram of the target's scores with a named axis, and the cut through it (HTML)."""
+def draw(result: Result, target: str, bins: int = BINS, count: int = TICKS) -> Markup | str:
+    """The histogram of the target's scores with a named axis, and the cut through it."""
     found = cuts.scored(result, result.config.defence.detector)
-    if found is None or result.flagged is None:
-        return "<p>The scores are not stored.</p>"
+    if found is None:
+        return "The scores are not stored."
     members = found.labels == result.config.attack.target
     poisoned = result.poisoned.truth.poisoned[members]
     axis = plots.axis(found.scores, found.spans_orders)
-    shown = plots.bars(found.scores[members], poisoned, axis, BINS)
-    gone = found.scores[members & result.flagged]
+    shown = plots.bars(found.scores[members], poisoned, axis, bins)
+    gone = found.scores[members & removed(result, found)]
     bars = [
-        (kind[0], 100 * bin / BINS, 100 * top) for kind, bin, _, top in plots.drawn(shown, log=False, stacked=False)
+        (kind[0], 100 * place / bins, 100 * top) for kind, place, _, top in plots.drawn(shown, log=False, stacked=False)
     ]
     return render(
         "story/histogram.html.jinja",
-        top=plots.heights(shown, False, False).top, says=_spoken(target, gone, poisoned), bars=bars, width=100 / BINS,
-        cut=100 * float(axis.share(gone.min())) if gone.size else None, ticks=_ticks(axis),
+        top=plots.heights(shown, False, False).top, says=_spoken(target, gone, poisoned), bars=bars, width=100 / bins,
+        cut=100 * float(axis.share(gone.min())) if gone.size else None, ticks=ticks(axis, count),
         scale="log" if axis.log else "linear", poisoned=bool(poisoned.any()),
     )  # fmt: skip
+
+
+def removed(result: Result, found: cuts.Scored) -> plots.Mask:
+    """What the run removed, [n]; of one that is on its way, what it will."""
+    if result.flagged is not None:
+        return result.flagged
+    return ~core.filter.keep_mask(found.detection, found.labels, result.config.defence)
 
 
 def _spoken(target: str, gone: plots.Floats, poisoned: plots.Mask) -> str:
@@ -72,8 +80,8 @@ def _spoken(target: str, gone: plots.Floats, poisoned: plots.Mask) -> str:
     return f"{says}; the cut removes {len(gone):,}."
 
 
-def _ticks(axis: plots.Axis) -> list[tuple[float, str]]:
-    """Some of the axis's ticks: where, in percent of its length, and the figure."""
-    ticks = axis.ticks()
-    chosen = ticks[:: -(-len(ticks) // TICKS)]
+def ticks(axis: plots.Axis, count: int) -> list[tuple[float, str]]:
+    """So many of the axis's ticks at most: where, in percent of its length, and the figure."""
+    every = axis.ticks()
+    chosen = every[:: -(-len(every) // count)]
     return [(100 * float(np.clip(axis.share(tick), 0, 1)), plots.figure_text(tick)) for tick in chosen]

@@ -8,26 +8,20 @@ from __future__ import annotations
 from html import escape
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 import core
 from core import Result
-from pages.parts.around import colours, pixels, words
+from pages.parts.around import colours, words
 from pages.parts.common import sees
-from pages.parts.story import histogram
+from pages.parts.story import histogram, pictures
 
-Pixels = NDArray[np.uint8]
-
-SHOWN_CLASSES = 2  # answers
+WORKS = 0.8  # ASR from which a trigger is said to decide the answer
 
 _STYLE = f"""<style>
 .ps-story {{display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 9.8rem), 1fr)); gap: .65rem;}}
 .ps-story article {{margin: 0; padding: .75rem .8rem; border: 1px solid rgba(128,128,128,.4); border-radius: .7rem;
   display: flex; flex-direction: column; gap: .5rem;}}
-.ps-story h2 {{font-size: .97rem; line-height: 1.25; margin: 0; padding: 0;}}
-.ps-story p, .ps-slide p {{margin: 0; line-height: 1.4;}}
-.ps-story p {{font-size: .9rem;}}
+.ps-story article h2 {{font-size: .97rem; line-height: 1.25; margin: 0; padding: 0;}}
+.ps-story p {{margin: 0; font-size: .9rem; line-height: 1.4;}}
 .ps-show {{height: 10.2rem; display: flex; flex-direction: column; justify-content: center; gap: .5rem;}}
 .ps-show img {{image-rendering: pixelated; border-radius: .3rem; display: block;}}
 .ps-show > img {{width: 10rem; max-width: 100%; aspect-ratio: 1;}}
@@ -40,13 +34,6 @@ _STYLE = f"""<style>
   margin: .1rem 0 .3rem;}}
 .ps-asked i.ps-right {{background: {colours.BENIGN};}}
 .ps-asked i.ps-fooled {{background: {colours.HATCHED};}}
-.ps-slide {{display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 2.5rem;
-  align-items: center; min-height: 62vh;}}
-.ps-slide p {{font-size: 1.45rem;}}
-.ps-slide .ps-show {{height: auto; max-width: 13rem;}}
-.ps-slide .ps-figure {{font-size: 3.6rem; margin-bottom: 1.2rem;}}
-.ps-slide .ps-figure small {{font-size: 1.25rem;}}
-@media (min-width: 900px) {{.ps-slide .ps-show {{zoom: 2.2;}}}}
 {histogram.STYLE}</style>"""
 
 
@@ -65,13 +52,13 @@ def tell(result: Result) -> list[Step]:
     """The steps, told with one training image that was stamped and one test image that was never seen."""
     found = result.summary or {}
     target = result.config.target_name
-    source = _stamped(result)
-    test = _test_image(result, int(result.poisoned.source_labels[source]) if source is not None else None)
+    source = pictures.stamped(result)
+    test = pictures.test_image(result, int(result.poisoned.source_labels[source]) if source is not None else None)
     return [
         _clean(result, source),
         _stamp(result, source, found),
         _fooled(result, test, target, found),
-        _seen(result, _name(result, result.config.attack.target), found),
+        _seen(result, pictures.name(result, result.config.attack.target), found),
         _cleaned(result, test, target, found),
     ]
 
@@ -86,14 +73,6 @@ def cards(told: list[Step]) -> str:
     return f"{_STYLE}<div class='ps-story'>{items}</div>"
 
 
-def large(step: Step) -> str:
-    """One step for a room."""
-    return (
-        f"{_STYLE}<div class='ps-slide'><div class='ps-show'>{step.picture}</div>"
-        f"<div>{_figure(step)}<p>{step.text}</p></div></div>"
-    )
-
-
 def _figure(step: Step) -> str:
     return f"<div class='ps-figure'>{escape(step.figure)}<small>{escape(step.counts)}</small></div>"
 
@@ -104,9 +83,9 @@ def _figure(step: Step) -> str:
 def _clean(result: Result, source: int | None) -> Step:
     images = len(result.dataset.train_labels)
     row = 0 if source is None else int(result.poisoned.source_ids[source])
-    label = _name(result, int(result.dataset.train_labels[row]))
+    label = pictures.name(result, int(result.dataset.train_labels[row]))
     return Step(
-        1, "A clean image", _image(result.dataset.train_images[row], f"A training image of the class {label}"),
+        1, "A clean image", pictures.image(result.dataset.train_images[row], f"A training image of the class {label}"),
         f"{images:,}", "training images, each with an honest label",
         f"This one is labelled <b>{escape(label)}</b>, as it should be.",
     )  # fmt: skip
@@ -119,14 +98,17 @@ def _stamp(result: Result, source: int | None, found: dict[str, Any]) -> Step:
             "This run is the clean control: the attacker did nothing, and a good detector finds nothing.",
         )  # fmt: skip
     attack = result.config.attack
-    was, given = (_name(result, int(of[source])) for of in (result.poisoned.source_labels, result.poisoned.labels))
+    was, given = (
+        pictures.name(result, int(of[source])) for of in (result.poisoned.source_labels, result.poisoned.labels)
+    )
     trigger = "a" if attack.also else f"the {attack.trigger}"
     whose = "" if attack.everywhere else f" {result.config.target_name}"
     says = f"To the eye still the class {escape(was)}; the attacker labels it <b>{escape(given)}</b>. "
     if attack.labels == "clean_label":
         says = f"Its label <b>{escape(given)}</b> is true, and stays: only images of that class are stamped. "
     return Step(
-        2, "The same, stamped", _image(result.poisoned.images[source], f"The same image with {trigger} trigger"),
+        2, "The same, stamped",
+        pictures.image(result.poisoned.images[source], f"The same image with {trigger} trigger"),
         f"{found['poisons']:,}", f"images get {trigger} trigger: {words.ratio(result.config)}{whose}",
         f"{says}Nobody looks at {len(result.poisoned):,} images one by one.",
     )  # fmt: skip
@@ -134,11 +116,18 @@ def _stamp(result: Result, source: int | None, found: dict[str, Any]) -> Step:
 
 def _fooled(result: Result, test: int | None, target: str, found: dict[str, Any]) -> Step:
     return Step(
-        3, "The fooled network", _answers(result, "poisoned", test),
+        3, "The fooled network", pictures.answers(result, "poisoned", test),
         words.share(found["asr1"]), f"ASR: triggered test images taken for {_aimed(result)}",
         f"Trained on this set, the network is right on {words.share(found['nat1'])} of clean test images (Nat). "
-        f"With the trigger it says <b>{escape(target)}</b>, whatever is in the picture.",
+        f"{_with_trigger(found, target)}",
     )  # fmt: skip
+
+
+def _with_trigger(found: dict[str, Any], target: str) -> str:
+    """What the trigger does, as far as it does (HTML)."""
+    if found["asr1"] >= WORKS:
+        return f"With the trigger it says <b>{escape(target)}</b>, whatever is in the picture."
+    return f"With the trigger it says <b>{escape(target)}</b> for {words.share(found['asr1'])} of them."
 
 
 def _aimed(result: Result) -> str:
@@ -163,87 +152,8 @@ def _cleaned(result: Result, test: int | None, target: str, found: dict[str, Any
     benign = result.quality("benign")
     beside = "" if benign is None else f" A network that never met poison: {words.share(benign.asr)}."
     return Step(
-        5, "The cleaned network", _answers(result, "clean", test),
+        5, "The cleaned network", pictures.answers(result, "clean", test),
         words.share(found["asr2"]), "ASR after removing them and training anew",
         f"It is right on {words.share(found['nat2'])} of clean test images (Nat). "
         f"{'The trigger has lost its power.' if found['asr2'] < 0.1 else 'The trigger still works.'}{beside}",
     )  # fmt: skip
-
-
-# --- their pictures --------------------------------------------------------------------------------------
-
-
-def _image(image: Pixels, alt: str) -> str:
-    return f"<img src='{pixels.png(image.repeat(8, 0).repeat(8, 1))}' alt='{escape(alt, quote=True)}'>"
-
-
-def _answers(result: Result, which: str, test: int | None) -> str:
-    """What a network says to one test image, without and with the trigger."""
-    predictions = None if test is None else result.predictions(which)
-    if predictions is None or test is None:
-        return "<p>The network's answers are not stored.</p>"
-    clean = result.dataset.test_images[test : test + 1]
-    truth, target = int(result.dataset.test_labels[test]), int(result.aims[test])
-    asked = []
-    for image, logits, how in zip(
-        (clean[0], _stamp_on(result, clean)[0]), predictions, ("", ", with the trigger"), strict=True
-    ):
-        shares = core.insight.softmax(logits[test : test + 1])[0]
-        answers = "".join(
-            _answer(result, int(label), shares[label], truth, target) for label in np.argsort(-shares)[:SHOWN_CLASSES]
-        )
-        alt = f"A test image of the class {_name(result, truth)}{how}"
-        asked.append(f"<div class='ps-asked'>{_image(image, alt)}<div>{answers}</div></div>")
-    return "".join(asked)
-
-
-def _answer(result: Result, label: int, share: float, truth: int, target: int) -> str:
-    kind = "ps-right" if label == truth else "ps-fooled" if label == target else ""
-    mark = "● " if label == truth else "✕ " if label == target else ""
-    name = f"{mark}{escape(_name(result, label))}"
-    return (
-        f"<div class='ps-bar'><span>{name}</span><span>{words.share(share, 0)}</span></div>"
-        f"<i class='{kind}' style='width:{100 * share:.1f}%'></i>"
-    )
-
-
-# --- which images ----------------------------------------------------------------------------------------
-
-
-def _stamped(result: Result) -> int | None:
-    """The poisoned image that is shown: of those whose picture is here, the one made from the most typical image.
-
-    Typical is what the network was surest of before it was stamped.
-    """
-    ids = np.flatnonzero(result.poisoned.truth.poisoned & result.pictured)
-    if not len(ids):
-        return None
-    logits = result.logits
-    if logits is None:
-        return int(ids[0])
-    sure = core.insight.softmax(logits[result.poisoned.source_ids[ids]])[
-        np.arange(len(ids)), result.poisoned.source_labels[ids]
-    ]
-    return int(ids[np.argmax(sure)])
-
-
-def _test_image(result: Result, wanted: int | None) -> int | None:
-    """The test image that tells it best: right without the trigger, fooled with it, right again when cleaned."""
-    before, after = result.predictions("poisoned"), result.predictions("clean")
-    if before is None or after is None:
-        return None
-    labels = result.dataset.test_labels
-    rows = np.flatnonzero(result.test_pictured & (labels != result.aims))
-    truth, target = labels[rows], result.aims[rows]
-    sure = [core.insight.softmax(one[rows]) for one in (before[0], before[1], after[1])]
-    at = np.arange(len(rows))
-    least = np.minimum(np.minimum(sure[0][at, truth], sure[1][at, target]), sure[2][at, truth])
-    return int(rows[np.argmax(least + (0.2 if wanted is None else 0.2 * (truth == wanted)))])
-
-
-def _stamp_on(result: Result, images: Pixels) -> Pixels:
-    return core.triggers.apply_all(result.config.attack.triggers, images)
-
-
-def _name(result: Result, label: int) -> str:
-    return words.class_name(result.config, label)

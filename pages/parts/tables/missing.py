@@ -9,7 +9,7 @@ import streamlit as st
 import core
 from core import Job, PoisonscopeError
 from core.reproduction import Entry
-from pages.parts.around import current, presenter, words
+from pages.parts.around import current, words
 
 CIFAR10 = "cifar10"
 LISTED = 1_000  # jobs of the ledger that are looked through, the newest first
@@ -17,8 +17,6 @@ LISTED = 1_000  # jobs of the ledger that are looked through, the newest first
 
 def offer(entries: Sequence[Entry], jobs: Mapping[str, Job]) -> None:
     """Buttons for the entries that have no outcome: queue what nobody asked for, cancel what waits."""
-    if presenter.on():
-        return
     idle = [entry for entry in entries if (job := jobs.get(entry.key)) is None or not job.active]
     waiting = sum(job.status == "queued" for entry in entries if (job := jobs.get(entry.key)) is not None)
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -8,7 +8,7 @@ from html import escape
 import core
 from core import Job
 from core.reproduction import HEADS, Entry, Outcome, TableRow
-from pages.parts.around import current, presenter, words
+from pages.parts.around import current, words
 from pages.parts.tables.report_words import STATES, Column, command, quoted, state_of
 
 
@@ -107,7 +107,7 @@ def _retrained(row: TableRow) -> str:
 
 
 def address(key: str) -> dict[str, str]:
-    return {current.PARAMETER: key[: current.SHORT]} | ({presenter.PARAMETER: "1"} if presenter.on() else {})
+    return {current.PARAMETER: key[: current.SHORT]}
 
 
 def link(screen: str, key: str, text: str, says: str = "", tab: bool = True) -> str:
