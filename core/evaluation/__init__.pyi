@@ -1,3 +1,4 @@
+from . import breaking as breaking
 from . import control as control
 from . import filter as filter
 from . import metrics as metrics
