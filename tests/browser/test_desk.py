@@ -79,3 +79,27 @@ def test_a_value_of_an_axis_chooses_all_of_its_cells(page: Page, app_server: App
     expect(page).to_have_url(re.compile(r"[?&]cell=6(,|%2C)7(,|%2C)8(&|$)"))
     ways.settled(page)
     are_ticked(main.get_by_test_id("stDataFrame").first, 6, 7, 8)
+
+
+def test_ticking_a_run_moves_nothing_and_both_sides_of_the_defence_are_in_sight(
+    page: Page, app_server: AppServer
+) -> None:
+    ways.open_link(page, app_server.url, "compare", show="All+runs")
+    main = page.get_by_test_id("stMain")
+    table = main.get_by_test_id("stDataFrame").first
+    expect(table.locator("thead th").get_by_text("ASR2", exact=True)).to_have_count(1)
+    scroller = table.locator(".dvn-scroller")
+    assert scroller.evaluate("(one) => one.scrollWidth <= one.clientWidth"), "no column is off to the right"
+    place = table.bounding_box()
+    assert place["y"] + place["height"] < 900, "the list begins, and with few runs ends, on the first screen"
+    aside = main.get_by_role("button", name="Side by side")
+    for row in (0, 1):
+        tick(page, table, row)
+        expect(aside).to_be_enabled() if row else expect(aside).to_be_disabled()
+        assert table.bounding_box() == place, "the next click hits the row that was meant"
+    are_ticked(table, 0, 1)
+    tick(page, table, 0)
+    are_ticked(table, 1)
+    assert table.bounding_box() == place
+    main.get_by_role("button", name="Rename").click()
+    expect(page.get_by_role("textbox", name="Name", exact=True)).to_be_visible()
