@@ -16,7 +16,7 @@ from pages.parts.around import current, cuts, shell, words
 from pages.parts.common import sections
 from pages.parts.sensitivity import answer, assumed, layers, questions, rivals, sweep_form, sweep_list
 
-ANSWER, ASSUMED, DETECTORS, LAYERS = "Answer", "Assumed ε", "Detectors", "Layers"
+ANSWER, ASSUMED, DETECTORS, LAYERS = "Answer", "Assumed ε", "Detectors", answer.LAYERS
 
 
 def main() -> None:

@@ -318,7 +318,7 @@ def test_all_runs_stand_in_the_table_newest_first() -> None:
     core.submit(stored.config(trigger="pixel"))
     rows = table(compare(first.key, RUNS), "Status")
     assert rows["Trigger"].tolist() == ["pixel", "pattern"]
-    assert rows.loc["✓ done", "ASR1"] == pytest.approx(core.Result(first.config).summary["asr1"])
+    assert rows.loc["✓ done", "ASR1"] == pytest.approx(100 * core.Result(first.config).summary["asr1"])
     assert pd.isna(rows.loc["◷ queued", "ASR1"])
 
 

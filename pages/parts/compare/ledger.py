@@ -45,7 +45,7 @@ HIDDEN = ("id", "created", "pinned")  # columns that are there for the list alon
 USUAL = ("Status", "Pin", "Name", "Data", "Trigger", "Target", "Ratio", "Detector", "Nat1", "ASR1", "#Pois left",
          "Nat2", "ASR2")  # fmt: skip
 # Pixels, so that the usual columns fit a window of 1440 beside the sidebar; what is longer is read on its cell.
-WIDTHS = {"Status": 92, "Pin": 44, "Name": 120, "Data": 72, "Trigger": 84, "Target": 68, "Ratio": 70, "Detector": 124,
+WIDTHS = {"Status": 84, "Pin": 40, "Name": 104, "Data": 66, "Trigger": 84, "Target": 68, "Ratio": 106, "Detector": 116,
           "#Pois left": 84, **dict.fromkeys(("Nat1", "ASR1", "Nat2", "ASR2"), 64)}  # fmt: skip
 
 # What a list can be narrowed by: the column with its label, and whether it is known in blind review.
@@ -77,9 +77,12 @@ def _list(blind: bool, compare: Callable[[Job, Job], None] | None, was_active: b
         st.caption("No run yet.")
         return
     table = frame(jobs, blind)
-    table = narrowed(table, blind) if len(jobs) > FEW else ordered(table, "newest first")
+    bar = st.container(horizontal=True, vertical_alignment="bottom")
+    with bar:
+        table = narrowed(table, blind) if len(jobs) > FEW else ordered(table, "newest first")
+        shown = _columns(table, blind)
     above = st.container()  # what it holds hangs on the ticks below, but not how high it is
-    chosen = _rows(table, {job.id: job for job in jobs}, _columns(table, blind))
+    chosen = _rows(table, {job.id: job for job in jobs}, shown)
     with above:
         _actions(chosen, blind, compare)
     if len(chosen) > 1 and not blind:
@@ -97,10 +100,11 @@ def _columns(table: pd.DataFrame, blind: bool) -> list[str]:
     """Which columns are shown, the usual ones first."""
     every = sorted((name for name in table if name not in HIDDEN), key=lambda name: (*USUAL, name).index(name))
     usual = [name for name in every if blind or name in USUAL]
-    chosen = st.multiselect(
-        "Columns", every, usual, key="list_columns blind" if blind else "list_columns", placeholder="the usual",
-        bind=None if blind else "query-params",
-    )  # fmt: skip
+    with st.popover("Columns", icon=":material/view_column:"):
+        chosen = st.multiselect(
+            "Columns", every, usual, key="list_columns blind" if blind else "list_columns", placeholder="the usual",
+            bind=None if blind else "query-params", width=520,
+        )  # fmt: skip
     return [name for name in every if name in (chosen or usual)]
 
 
@@ -109,7 +113,7 @@ def _rows(table: pd.DataFrame, jobs: dict[int, Job], shown_columns: list[str]) -
     ids = table["id"].tolist()
     key = "runs " + hashlib.sha256(repr(ids).encode()).hexdigest()[:12]  # other rows, other ticks
     shown = st.dataframe(
-        table[shown_columns], hide_index=True, key=key, on_select="rerun", selection_mode="multi-row",
+        percent(table)[shown_columns], hide_index=True, key=key, on_select="rerun", selection_mode="multi-row",
         column_config=columns(), alt="Runs with their settings and figures",
         height="content" if len(table) <= SHORT else 430,
     )  # fmt: skip
@@ -127,18 +131,17 @@ def _csv(table: pd.DataFrame) -> bytes:
 
 def narrowed(table: pd.DataFrame, blind: bool) -> pd.DataFrame:
     """The rows that fit what the widgets say."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        text = st.text_input("Search", key="list_text", placeholder="any word of a row", bind="query-params", width=170)
-        wanted = {}
-        for name, known_blind in FILTERS.items():
-            if known_blind or not blind:
-                values = [word(value) if name == "Status" else value for value in table[name]]
-                wanted[name] = st.multiselect(
-                    LABELS.get(name, name), sorted(set(values)), key=f"list_{name.lower()}", placeholder="all",
-                    bind="query-params", width=120,
-                )  # fmt: skip
-        orders = [name for name, (column, _) in ORDERS.items() if column in table]
-        order = st.selectbox("Sort", orders, key="list_sort", bind="query-params", width=150)
+    text = st.text_input("Search", key="list_text", placeholder="any word of a row", bind="query-params", width=170)
+    wanted = {}
+    for name, known_blind in FILTERS.items():
+        if known_blind or not blind:
+            values = [word(value) if name == "Status" else value for value in table[name]]
+            wanted[name] = st.multiselect(
+                LABELS.get(name, name), sorted(set(values)), key=f"list_{name.lower()}", placeholder="all",
+                bind="query-params", width=120,
+            )  # fmt: skip
+    orders = [name for name, (column, _) in ORDERS.items() if column in table]
+    order = st.selectbox("Sort", orders, key="list_sort", bind="query-params", width=150)
     fits = pd.Series(True, index=table.index)
     for name, values in wanted.items():
         if values:
@@ -179,10 +182,14 @@ def _state(job: Job) -> tuple[Any, ...]:
     return job.id, job.status, round(job.fraction, 2), job.finished, job.name, job.pinned
 
 
+def percent(table: pd.DataFrame) -> pd.DataFrame:
+    """The shares as percentages, as every screen writes them; in the CSV they stay shares."""
+    return table.assign(**{name: 100 * table[name].astype("Float64") for name in SHARES if name in table})
+
+
 def columns() -> dict[str, Any]:
-    """How the figures are written, and what each column means. The shares stay shares, as in the CSV."""
-    shares = {name: st.column_config.NumberColumn(format="percent", help=words.explain(name)) for name in SHARES}
-    found = words.columns() | shares | {"Status": st.column_config.TextColumn(pinned=True)}
+    """How the figures are written, and what each column means."""
+    found = words.columns() | {"Status": st.column_config.TextColumn(pinned=True)}
     sized = {name: {**(found.get(name) or st.column_config.Column()), "width": width} for name, width in WIDTHS.items()}
     return found | sized
 

@@ -20,18 +20,19 @@ from pages.parts.around import colours, cuts, trouble, words
 from pages.parts.around.templates import render
 from pages.parts.common import profiles
 from pages.parts.images import picked
-from pages.parts.sensitivity import known, layers, questions, rivals
+from pages.parts.sensitivity import known, layers, questions, rivals, sweep_form
 from pages.parts.sensitivity.questions import Question
 
 COLUMNS = 3
+LAYERS = "Layers"  # the tab that reads them off
 _draw = st.components.v2.component(
     "poisonscope_answer",
     html="<div class='answer'></div>",
     css=Path(__file__).with_suffix(".css").read_text("utf-8").replace("REFERENCE", colours.REFERENCE),
     js="export default ({parentElement, data}) => {parentElement.querySelector('.answer').innerHTML = data.markup;};",
 )
-LEFT, WIDE, TOP, TALL = 44, 268, 22, 96  # of a picture 320 wide, in its own units
-ROW, ROWS_LEFT = 17, 104
+WIDTH, LEFT, TOP, TALL = 240, 42, 22, 84  # of a picture, in its own units: about as wide as it is in a window of 1280
+ROW, ROWS_LEFT = 19, 92
 STRENGTHS = ("opacity", "amplitude", "strength", "magnitude", "size")  # a trigger's settings, the first that it has
 FURTHEST = 100 * core.sensitivity.MOST_SHARE
 
@@ -119,22 +120,34 @@ def show(result: Result) -> None:
         for place, one in zip(places, [*made, None][first : first + COLUMNS], strict=True):
             with place, st.container(border=True, height="stretch"):
                 if one is None:
-                    st.markdown("**Ready questions**")
-                    st.caption("One click puts a sweep with this run's settings into the form; nothing starts yet.")
-                    questions.show(result, "all")
+                    ask(result)
                 else:
                     card(result, *one)
+
+
+def ask(result: Result) -> None:
+    """The ready questions, close together."""
+    with st.container(gap="xsmall"):
+        st.markdown("**Ready questions**", help="Each is a sweep with this run's settings: one click puts it into the "
+                    "form, where it can be changed and started.")  # fmt: skip
+        questions.show(result, "all")
 
 
 def card(result: Result, panel: Panel, question: Question | None) -> None:
     """A multiple; where it has nothing to show, the question that would fill it."""
     height = TOP + TALL + 34 if not panel.rows else ROW * len(panel.points) + 26
     left = ROWS_LEFT if panel.rows else LEFT
-    places = dict(height=height, left=left, top=TOP, tall=TALL, wide=LEFT + WIDE - left)
+    places = dict(height=height, left=left, top=TOP, tall=TALL, wide=WIDTH - 8 - left)
     markup = render("sensitivity/answer.html.jinja", panel=panel, **places)
     _draw(key=f"answer {panel.title.split(':')[0]}", data={"markup": str(markup)})
+    if question is questions.LAYER and not panel.points:
+        st.button("Read the layers off", key="answer layers", on_click=open_tab, args=(LAYERS,), width="stretch")
     if question is not None and not panel.points:
         questions.show(result, "one", [question])
+
+
+def open_tab(name: str) -> None:
+    st.session_state[sweep_form.TABS] = name
 
 
 # --- the five --------------------------------------------------------------------------------------------
@@ -191,8 +204,8 @@ def layer(result: Result, name: str) -> Panel:
     )  # fmt: skip
     if found is not None:
         return categories(result, "Layer", name, found)
-    why = "Only this run's own layer is read off yet. Layers reads the others off its network, without a training"
-    return nothing("Layer", name, f"{why}; this sweep asks other seeds, too:")
+    why = "Only this run's own layer is read off yet. The others need no training, only a look at the images:"
+    return nothing("Layer", name, why)
 
 
 def of_layer(one: layers.Layer, detector: str) -> dict[str, float]:
@@ -349,7 +362,7 @@ def placer(levels: Sequence[float], logarithmic: bool) -> Callable[[float], floa
     return lambda level: (float(scale(level)) - low) / (high - low)
 
 
-def spaced(marks: list[tuple[str, float]], least: float = 0.11) -> list[tuple[str, float]]:
+def spaced(marks: list[tuple[str, float]], least: float = 0.15) -> list[tuple[str, float]]:
     """The marks below an axis that do not run into each other, from the right."""
     kept: list[tuple[str, float]] = []
     for mark in sorted(marks, key=lambda one: -one[1]):

@@ -7,6 +7,7 @@ recipe and detector. Nothing is computed for them.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ SEEDS, READING = 20, ("target_class",)  # of the report's tables
 TOLERATED = {"Training images of each class", "Assumed ratio"}  # said where they are others
 OF_THE_CUT = ("Cut", "Assumed ratio", "Budget", "Removed from")  # a ranking does not hang on them
 OWN = "the attacker's own"
+PATIENCE = 30.0  # seconds, after which a sweep that goes on is read anew
 TABLES, RUNS = "the report's tables", "your runs"
 
 
@@ -87,18 +89,22 @@ def rest(config: RunConfig, free: Callable[[str], bool], column: str) -> dict[st
 def known(result: Result) -> list[Known]:
     """All that is known of runs with this one's data set, recipe and detector, this one among them; each run once."""
     config = result.config
-    finished = sum(job.status == "done" for job in core.jobs.listing(start=False))
-    sweeps = len(core.sweeps.listing())
-    found = dict(
-        _known(str(result.store.folder), config.dataset.name, config.training.recipe, config.defence.detector,
-               f"{finished} {sweeps}")
-    )  # fmt: skip
+    kind = config.dataset.name, config.training.recipe, config.defence.detector
+    found = dict(_known(str(result.store.folder), *kind, _state()))
     if result.summary and core.run_key(config) not in found and config.keep is None:
         found[core.run_key(config)] = Known(config, _figures(result.summary), "this run")
     return list(found.values())
 
 
-@st.cache_resource(max_entries=8, ttl=30, show_spinner=False)
+def _state() -> str:
+    """What of the ledger changes what is known; while a sweep goes on, the time."""
+    finished = sum(job.status == "done" for job in core.jobs.listing(start=False))
+    sweeps = core.sweeps.listing()
+    now = int(time.time() / PATIENCE) if any(job.active for job in sweeps) else 0
+    return f"{finished} {[(job.id, job.status) for job in sweeps]} {now}"
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
 def _known(store: str, dataset: str, recipe: str, detector: str, state: str) -> dict[str, Known]:
     """By the runs' keys; what a sweep measured of a run comes before what was summarised of it."""
     found: dict[str, Known] = {}

@@ -83,7 +83,7 @@ def show(sweep: Sweep, table: pd.DataFrame, points: Sequence[Cell], names: Seque
             selection_mode="multi-row", selection_default={"selection": {"rows": places}}, placeholder="—",
             column_config=columns(names), alt="Cells of the sweep with the chosen figures",
         )  # fmt: skip
-    with right, st.container(height=HEIGHT, border=True):
+    with right, st.container(height=HEIGHT, border=True, gap="xsmall"):
         if not places:
             st.caption("Choose a cell, in the picture or by its box in the table: its runs stand here. With Shift, "
                        "several.")  # fmt: skip

@@ -56,6 +56,11 @@ def draw(
     beside_it = min(LETTER * longest + 16, WIDEST) if longest else 12
     figure.update_layout(showlegend=False, clickmode="event+select", margin=dict(r=beside_it, t=ABOVE))
     figure.update_xaxes(**scale.axis)
+    if other is not None:
+        figure.add_annotation(
+            x=1, y=1, xref="paper", yref="paper", xanchor="right", yanchor="bottom", xshift=beside_it, showarrow=False,
+            text=axes.title(other), font=dict(size=curves.SMALL - 1, color=curves.ink()),
+        )  # fmt: skip
     chosen = [points[place] for place in sweep_cells.chosen(points)]
     for number, name in enumerate(names, start=1):
         panel(figure, number, name, drawn[name], scale, across, other, points, chosen)
@@ -109,17 +114,12 @@ def _of(
     found = found.assign(place=found[across].map(lambda value: places.get(_plain(value), -1))).sort_values("place")
     if other is None:
         return [("", found)]
-    named = [(f"{axes.title(other)} {axes.label(other, value)}" if _numeric(value) else axes.label(other, value), value)
-             for value in order(sweep, other, table)]  # fmt: skip
+    named = [(axes.label(other, value), value) for value in order(sweep, other, table)]
     return [(name, rows) for name, value in named if len(rows := found[same(found[other], value)])]
 
 
 def _plain(value: Any) -> Any:
     return None if value != value else value  # a table has NaN for None
-
-
-def _numeric(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def panel(

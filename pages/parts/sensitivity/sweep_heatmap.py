@@ -21,7 +21,7 @@ FEW = 4  # columns that leave room for the spread in a narrow window
 MOST_WRITTEN = 6  # columns whose numbers have room in a narrow window; a wider grid is moved sideways in its frame
 COLUMN, NAMES = 54, 170  # pixels of a column that its numbers need, and of the rows' names
 GUESSING = 0.5  # AUROC
-UNDEFINED = "—"
+UNDEFINED, WORSE = "—", "▾"
 _NARROW = "<style>.st-key-wide-grid {{overflow-x: auto;}} .st-key-wide-grid > * {{min-width: {width}px;}}</style>"
 Stops = list[tuple[float, str]]
 
@@ -86,7 +86,7 @@ def explained(name: str, texts: list[list[str]], means: np.ndarray, table: pd.Da
     if any(not text for row in texts for text in row):
         said.append("An empty cell is still to come.")
     if metric.column == "auroc" and (means[np.isfinite(means)] < GUESSING).any():
-        said.append(f"Grey: below {GUESSING}, a ranking worse than guessing.")
+        said.append(f"Lilac, and {WORSE}: below {GUESSING}, a ranking worse than guessing.")
     if said:
         st.caption(" ".join(said))
 
@@ -107,7 +107,8 @@ def grid(
             if len(rows):
                 row = rows.iloc[0]
                 means[y, x] = row["mean"]
-                texts[y][x] = metric.write(row["mean"])
+                worse = WORSE if metric.column == "auroc" and row["mean"] < GUESSING else ""
+                texts[y][x] = f"{metric.write(row['mean'])}{worse}"
                 if len(xs) <= FEW:
                     texts[y][x] += f"<br>± {metric.write(row['std'])}" if row["runs"] > 1 else "<br>n = 1"
             elif (same(table[across], level) & same(table[down], vertical)).any():
@@ -123,10 +124,10 @@ def ends(means: np.ndarray, metric: Metric) -> tuple[float, float]:
 
 
 def colours_of(metric: Metric) -> Stops:
-    """From dark to bright; what of AUROC is below guessing is grey, and never looks like what is above."""
+    """From dark to bright; what of AUROC is below guessing is lilac, and never looks like what is above."""
     if metric.column != "auroc":
         return _stops(ramps.Cividis, 0.0, 1.0)
-    return [*_stops(ramps.Greys[3:6][::-1], 0.0, GUESSING), *_stops(ramps.Cividis, GUESSING, 1.0)]
+    return [*_stops(ramps.Purples[3:7][::-1], 0.0, GUESSING), *_stops(ramps.Cividis, GUESSING, 1.0)]
 
 
 def _stops(ramp: Sequence[str], low: float, high: float) -> Stops:
