@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 import core
-from tests.browser import ways
+from tests.browser import axe, ways
 from tests.browser.conftest import AppServer
 
 LINE, BOX = 2.1875, 1.1  # of Streamlit's tables, in lines of type: how high a row is, how far left its box
@@ -103,3 +104,24 @@ def test_ticking_a_run_moves_nothing_and_both_sides_of_the_defence_are_in_sight(
     assert table.bounding_box() == place
     main.get_by_role("button", name="Rename").click()
     expect(page.get_by_role("textbox", name="Name", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        {"screen": "sensitivity"},
+        {"screen": "sensitivity", "part": "Sweeps", "sweep": "faint", "cell": "1,4"},
+        {"screen": "sensitivity", "part": "Sweeps", "sweep": "faint", "look": "Curves", "metric": "AUROC,ASR"},
+        {"screen": "sensitivity", "part": "Sweeps", "sweep": "detectors", "look": "All+axes", "cell": "5"},
+        {"screen": "compare", "show": "All+runs"},
+    ],
+    ids=["answer", "heatmap", "curves", "all axes", "all runs"],
+)
+def test_axe_finds_nothing_serious_in_either_theme(page: Page, app_server: AppServer, address: dict[str, str]) -> None:
+    query = {name: value for name, value in address.items() if name != "screen"}
+    if "sweep" in query:
+        query["sweep"] = core.grid.key(core.sweeps.shipped()[query["sweep"]])[:16]
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        ways.open_link(page, app_server.url, address["screen"], **query)
+        assert axe.serious(page) == [], theme

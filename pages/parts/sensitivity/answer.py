@@ -17,7 +17,7 @@ import core
 from core import Result
 from core.evaluation.breaking import Breaking
 from pages.parts.around import colours, cuts, trouble, words
-from pages.parts.around.templates import render
+from pages.parts.around.templates import Markup, render
 from pages.parts.common import profiles
 from pages.parts.images import picked
 from pages.parts.sensitivity import known, layers, questions, rivals, sweep_form
@@ -135,15 +135,19 @@ def ask(result: Result) -> None:
 
 def card(result: Result, panel: Panel, question: Question | None) -> None:
     """A multiple; where it has nothing to show, the question that would fill it."""
-    height = TOP + TALL + 34 if not panel.rows else ROW * len(panel.points) + 26
-    left = ROWS_LEFT if panel.rows else LEFT
-    places = dict(height=height, left=left, top=TOP, tall=TALL, wide=WIDTH - 8 - left)
-    markup = render("sensitivity/answer.html.jinja", panel=panel, **places)
-    _draw(key=f"answer {panel.title.split(':')[0]}", data={"markup": str(markup)})
+    _draw(key=f"answer {panel.title.split(':')[0]}", data={"markup": str(markup(panel))})
     if question is questions.LAYER and not panel.points:
         st.button("Read the layers off", key="answer layers", on_click=open_tab, args=(LAYERS,), width="stretch")
     if question is not None and not panel.points:
         questions.show(result, "one", [question])
+
+
+def markup(panel: Panel) -> Markup:
+    """A multiple as HTML."""
+    left = ROWS_LEFT if panel.rows else LEFT
+    height = TOP + TALL + 34 if not panel.rows else ROW * len(panel.points) + 26
+    places = dict(height=height, left=left, top=TOP, tall=TALL, wide=WIDTH - 8 - left)
+    return render("sensitivity/answer.html.jinja", panel=panel, **places)
 
 
 def open_tab(name: str) -> None:
