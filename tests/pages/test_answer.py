@@ -115,6 +115,7 @@ def test_a_trigger_without_a_row_of_strengths_is_told_by_its_kinds(finished_job:
     panel = answer.strength(Result(finished_job.config), "Poison left")
     assert (panel.title, [point.label for point in panel.points]) == ("Trigger", ["pattern", "blended"])
     assert [point.holds for point in panel.points] == [True, False]
+    assert [point.own for point in panel.points] == [True, False], "this run's is ringed"
 
 
 def test_layers_of_the_run_s_own_network_need_no_sweep(own_home) -> None:
@@ -132,7 +133,7 @@ def test_layers_of_the_run_s_own_network_need_no_sweep(own_home) -> None:
 def test_runs_of_the_list_and_the_recorded_tables_are_known_too(own_home) -> None:
     one, other = (stored.finished(stored.config(target=target)) for target in ("three", "four"))
     panel = answer.target(Result(one.config), "Poison left")
-    assert [point.label for point in panel.points] == ["four", "three"]
+    assert [point.label for point in panel.points] == ["three", "four"]
     assert "From your runs; n = 1" in panel.source
     wanted = core.reproduce.plan("quick", 1, detectors=("spectral",), triggers=("pattern",), ratios=(0.1,))
     found = known._known(str(other), "cifar10", "quick", "spectral", "")

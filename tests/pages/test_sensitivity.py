@@ -135,6 +135,14 @@ def values(given: Any) -> list[float]:
     return list(given)
 
 
+def test_one_detector_s_picture_needs_no_legend(gap_job: Job, open_screen) -> None:
+    (picture,) = pictures(fine(open_screen("sensitivity", run=gap_job.key, part=ASSUMED)))
+    assert not picture["layout"]["showlegend"]
+    written = {note["text"] for note in picture["layout"]["annotations"]}
+    assert {"whitened-spectral", "random", "perfect"} <= written
+    assert [trace["text"] for trace in picture["data"] if trace["mode"] == "markers+text"] == [["at its gap"]]
+
+
 def test_the_automatic_cut_is_a_star_and_a_row(gap_job: Job, open_screen) -> None:
     app = fine(open_screen("sensitivity", run=gap_job.key, part=ASSUMED))
     (picture,) = pictures(app)
