@@ -99,6 +99,7 @@ class Walk:
 
     def start(self) -> None:
         self.open()
+        self.page.get_by_text("A new sweep").click()
         self.page.get_by_test_id("stButtonGroup").get_by_text("a file").click()
         self.page.get_by_test_id("stFileUploader").locator("input[type=file]").set_input_files(str(self.file))
         button = self.page.get_by_role("button", name="Start")

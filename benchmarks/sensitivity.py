@@ -71,7 +71,7 @@ def main() -> None:
             result.detection(cuts.defence_of(result, name))
         screen = f"{address}/sensitivity?run={core.run_key(config)[:16]}"
         with slider.tab() as page:
-            opened(page, screen)
+            opened(page, f"{screen}&part=Assumed+ε")
             for sample in (by_epsilon, by_metric, by_detector):
                 take(found, sample, page)
             opened(page, f"{screen}&part=Detectors")

@@ -43,6 +43,7 @@ from .doors import run_reference as run_reference
 from .evaluation import Control as Control
 from .evaluation import Rebuilt as Rebuilt
 from .evaluation import Transplant as Transplant
+from .evaluation import breaking as breaking
 from .evaluation import control as control
 from .evaluation import figures as figures
 from .evaluation import filter as filter

@@ -29,10 +29,11 @@ def main() -> None:
     found = result.summary
     head(result)
     warn(result.config, found)
-    numbers(result.config, found)
-    noted.show(noted.stored(found))
-    picture(result, found)
-    st.html(before_after.figures(found))
+    if sections.opened(TABS) != RUNS:  # a list of all runs is not about this one
+        numbers(result.config, found)
+        noted.show(noted.stored(found))
+        picture(result, found)
+        st.html(before_after.figures(found))
     tabs = {
         BY_CLASS: lambda: by_class(result, found),
         FILTERS: lambda: filters(result, found),

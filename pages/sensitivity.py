@@ -1,40 +1,44 @@
 """Sensitivity: how a detector's figures hang on what is assumed, on the detector, on the layer, and on the attack.
 
-The first three need no training and are drawn from what is stored; what they lack is computed when asked. The open
-tab stands in the address. The truth is compared with everywhere, so in blind review the screen stays closed.
+The answer comes first, from what is stored and recorded: five small multiples, each with where it breaks. The next
+three need no training either; what they lack is computed when asked. The open tab stands in the address. The truth is
+compared with everywhere, so in blind review the screen stays closed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
-import core
 from core import Result
 from pages.parts.around import current, cuts, shell, words
 from pages.parts.common import sections
-from pages.parts.sensitivity import assumed, layers, rivals, sweep_form, sweep_list
+from pages.parts.sensitivity import answer, assumed, layers, questions, rivals, sweep_form, sweep_list
 
-ASSUMED, DETECTORS, LAYERS, SWEEPS = "Assumed ε", "Detectors", "Layers", "Sweeps"
-TABS = "part"  # the open tab's name in the address
+ANSWER, ASSUMED, DETECTORS, LAYERS = "Answer", "Assumed ε", "Detectors", answer.LAYERS
 
 
 def main() -> None:
-    st.title("Sensitivity")
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        st.title("Sensitivity", width="content")
+        if cuts.truth_shown():
+            cuts.truth_switch()
     if not cuts.truth_shown():
         blind()
         return
     result = current.need_run()
     cuts.forget_other_runs(result)
-    head(result)
     if not result.poisoned.truth.count:
         st.info("Nothing was poisoned: this is the clean control. AUROC, AP and TPR are not defined for it.")
     tabs = {
-        ASSUMED: lambda: assumed.show(result),
-        DETECTORS: lambda: rivals.show(result),
-        LAYERS: lambda: layers.show(result),
-        SWEEPS: lambda: sweeps(result),
+        ANSWER: lambda: of_the_run(result, answer.show),
+        ASSUMED: lambda: of_the_run(result, assumed.show),
+        DETECTORS: lambda: of_the_run(result, rivals.show),
+        LAYERS: lambda: of_the_run(result, layers.show),
+        sweep_form.TAB: lambda: sweeps(result),
     }
-    sections.show(tabs, TABS)
+    sections.show(tabs, sweep_form.TABS)
     glossary()
 
 
@@ -48,15 +52,16 @@ def blind() -> None:
     cuts.truth_switch()
 
 
-def head(result: Result) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"**{words.heading(result.config)}** · {result.config.removed_by}", width="content")
-        cuts.truth_switch()
+def of_the_run(result: Result, show: Callable[[Result], None]) -> None:
+    """A tab about the current run, under its heading. Sweeps have their own: they are of other runs."""
+    config = result.config
+    st.markdown(f"**{words.heading(config)}** · {config.dataset.name} · {config.training.recipe} · {config.removed_by}")
+    show(result)
 
 
 def sweeps(result: Result) -> None:
-    """What needs trainings: put together, started, and looked at while it grows."""
-    with st.expander("A new sweep", icon=":material/add:", expanded=not core.sweeps.listing(1)):
+    """What needs trainings: the questions that are ready, a sweep of one's own, and those that there are."""
+    with st.expander("A new sweep", icon=":material/add:", key=questions.OPEN, on_change="rerun"):
         sweep_form.show(result)
     sweep_list.show()
 

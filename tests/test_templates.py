@@ -24,6 +24,7 @@ from pages.parts.flagged import detail
 from pages.parts.form import preview
 from pages.parts.how import flow
 from pages.parts.scores import budget, ranking
+from pages.parts.sensitivity import multiples
 from pages.parts.stage import contrast, live, told
 from pages.parts.story import pictures
 from pages.parts.try_it import answers
@@ -46,6 +47,9 @@ FIGURES = [detail.figure(PIXELS, EVIL, EVIL), dict(address="", caption=EVIL, alt
 ANSWERS = [detail.Answers(EVIL, np.array([0.9, 0.1]), "#000"), detail.Answers(EVIL, np.array([0.2, 0.8]), "#000")]
 ANSWER = dict(kind="ps-right", mark="● ", name=EVIL, share=EVIL, width=50.0)
 SHOWN = [dict(address="data:,", alt=EVIL, caption=EVIL, kind=kind) for kind in ("", "p")]
+POINT = multiples.Point(0.5, 0.5, 0.2, 0.8, EVIL, EVIL, holds=False, own=True)
+PANEL = multiples.Panel(EVIL, EVIL, [(True, EVIL), (False, EVIL)], [POINT], 0.1, [(EVIL, 0.5)], [(EVIL, 1.0)], EVIL,
+                        0.3, EVIL, source=EVIL)  # fmt: skip
 FIGURES_OF_PROOF = [dict(address="data:,", alt=EVIL, caption=EVIL)]
 
 # What draws a template that takes words, by hand: each is given nothing but hostile ones.
@@ -92,6 +96,8 @@ DRAWN: dict[str, Callable[[], str]] = {
     "a matrix on the screen": lambda: render(
         "compare/confusion.html.jinja", style=markup.MATRIX_STYLE, matrix=markup.matrix(COUNTS, [EVIL, EVIL], EVIL)
     ),
+    "a small multiple": lambda: multiples.markup(PANEL),
+    "a small multiple of names": lambda: multiples.markup(PANEL._replace(rows=True)),
     "the report at a glance": lambda: render("tables/glance.html.jinja", figures=[(EVIL, EVIL)]),
     "the stamped image": lambda: render(
         "form/preview.html.jinja", figures=[preview._figure(PIXELS, EVIL, EVIL, EVIL)], sheets=False

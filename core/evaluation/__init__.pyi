@@ -1,3 +1,4 @@
+from . import breaking as breaking
 from . import control as control
 from . import figures as figures
 from . import filter as filter

@@ -3,6 +3,8 @@ from . import cluster as cluster
 from . import planning as planning
 from .execution import CellsFailed as CellsFailed
 from .execution import carry_out as carry_out
+from .importance import Importance as Importance
+from .importance import importance as importance
 from .planning import RECORDS as RECORDS
 from .planning import Plan as Plan
 from .planning import listing as listing

@@ -52,6 +52,8 @@ def put_the_trigger_on(page: Page) -> None:
 
 def assume_another_ratio(page: Page) -> None:
     """Another ratio, another figure."""
+    page.get_by_role("tab", name="Assumed").click()
+    ways.settled(page)
     page.get_by_role("slider", name="Assumed ratio").focus()
     page.keyboard.press("ArrowRight")
     ways.settled(page)

@@ -183,6 +183,8 @@ def explore_tables(walk: Walk) -> None:
 def explore_sensitivity(walk: Walk) -> None:
     """Another assumed ratio, another figure, one curve less; then a second axis of a sweep, which must not start."""
     page = walk.page
+    page.get_by_role("tab", name="Assumed").click()
+    settled(page)
     page.get_by_role("slider", name="Assumed ratio").focus()
     page.keyboard.press("ArrowRight")
     expect(page).to_have_url(re.compile(r"[?&]assumed=10.5"))
@@ -190,6 +192,8 @@ def explore_sensitivity(walk: Walk) -> None:
     expect(page).to_have_url(re.compile(r"[?&]figure=TPR"))
     settled(page)
     page.get_by_role("tab", name="Sweeps").click()
+    settled(page)
+    page.get_by_text("A new sweep").click()
     settled(page)
     pick(page, page.get_by_role("combobox", name="Second axis"), "Detector")
     expect(page.get_by_role("button", name=re.compile(r"^Start \d+ trainings"))).to_be_visible()

@@ -48,7 +48,7 @@ def test_the_reference_filters_are_the_same_on_every_screen(own_home, open_scree
     assert references(compare, "Filter", {one: f"{one} filter" for one in REFERENCES}) == expected
     scores = fine(open_screen("scores", run=job.key, plot="reference filters"))
     assert references(scores, "Filter", {one: one for one in REFERENCES}) == expected
-    assumed = fine(open_screen("sensitivity", run=job.key))
+    assumed = fine(open_screen("sensitivity", run=job.key, part="Assumed ε"))
     assert references(assumed, "Detector", {one: one for one in REFERENCES}) == expected
     detectors = fine(open_screen("sensitivity", run=job.key, part="Detectors"))
     assert references(detectors, "Detector", {"random": "random (chance)", "perfect": "perfect"}) == expected

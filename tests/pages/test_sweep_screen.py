@@ -14,7 +14,16 @@ from core import BadRequest, Job, Store, jobs
 from core.configuration import grid
 from core.sweeps import planning
 from core.sweeps.planning import Sweep
-from pages.parts.sensitivity import axes, sweep_list, sweep_metrics, sweep_pictures, sweep_runs
+from pages.parts.sensitivity import (
+    axes,
+    sweep_cells,
+    sweep_curves,
+    sweep_heading,
+    sweep_heatmap,
+    sweep_list,
+    sweep_metrics,
+    sweep_runs,
+)
 from tests.pages import stored
 from tests.pages.seen import fine, pictures, said, values
 
@@ -51,6 +60,12 @@ def queued(wanted: Sweep) -> Job:
 
 def screen(open_screen, job: Job, **address: str) -> AppTest:
     return fine(open_screen("sensitivity", run=job.key, part=SWEEPS, **address))
+
+
+def cells(app: AppTest) -> pd.DataFrame:
+    """The table of cells."""
+    (found,) = [frame.value for frame in app.dataframe if "n" in frame.value]
+    return found
 
 
 def keys(app: AppTest) -> list[str]:
@@ -217,16 +232,18 @@ def test_partial_results_are_drawn_and_lead_to_their_runs(finished_job: Job, ope
     stored.finished(whole)
     keep(wanted, 0, 1, 2)
     queued(wanted)
-    app = screen(open_screen, finished_job)
+    app = screen(open_screen, finished_job, cell="0")
     assert "**3 of 8 runs finished** · 5 waiting" in said(app)
-    matrix, auroc, gap = pictures(app)
+    (matrix,) = pictures(app)
     heat = matrix["data"][0]
     assert heat["x"] == ["5%", "20%"]
     assert heat["y"] == ["2", "3"]
     assert heat["z"] == [[pytest.approx(0.525), None], [pytest.approx(0.6), None]]
-    assert [note["text"] for note in matrix["layout"]["annotations"]] == ["0.525<br>± 0.025", "0.600"]
-    assert matrix["data"][1]["text"] == ["0.525 ± 0.025", "not yet", "0.600", "not yet"]
-    assert [trace["name"] for trace in auroc["data"]] == [trace["name"] for trace in gap["data"]] == ["2", "3"]
+    assert [note["text"] for note in matrix["layout"]["annotations"]] == ["0.525<br>± 0.025", "0.600<br>n = 1"]
+    assert matrix["data"][1]["text"] == ["0.525 ± 0.025", "not yet", "0.600 n = 1", "not yet"]
+    assert matrix["layout"]["xaxis"]["title"]["text"] == "Poisoning ratio"
+    assert matrix["layout"]["yaxis"]["title"]["text"] == "Trigger size"
+    assert len(matrix["layout"]["shapes"]) == 2, "the chosen cell has a frame"
     links = [link.proto.page_link if hasattr(link.proto, "page_link") else link.proto for link in app.get("page_link")]
     assert [link.label for link in links] == ["seed 0"]
     assert core.run_key(whole)[:16] in str(links[0])
@@ -236,9 +253,7 @@ def test_a_cell_without_a_whole_run_fills_the_attack_form(finished_job: Job, ope
     wanted = sweep(retrain=False, axes={"ratio": [0.05, 0.3]}, seeds=(4,))
     keep(wanted, 0, 1)
     queued(wanted)
-    app = screen(open_screen, finished_job)
-    app = fine(app.selectbox("sweep cell picker").set_value(1).run())
-    assert app.query_params["cell"] == "1"
+    app = screen(open_screen, finished_job, cell="1")
     cell = grid.cells(wanted)[1]
     app = fine(app.button(f"cell {cell.run}").click().run())
     assert app.title[0].value == "Attack"
@@ -264,7 +279,7 @@ def test_references_are_asked_for_on_the_form_and_drawn(finished_job: Job, open_
     each = 4 * job.sweep.count - 1  # one cell's poisoned network is stored
     assert planning.plan(job.sweep).trainings == each + len(job.sweep.seeds)
     keep(job.sweep, 0, random_asr2=0.7, perfect_asr2=0.0)
-    app = screen(open_screen, finished_job, metric="ASR after a random filter")
+    app = screen(open_screen, finished_job, metric="ASR after a random filter", cell="0")
     assert values(pictures(app)[0]["data"][0]["y"]) == pytest.approx([70])
     assert "ASR after the perfect filter 0.0%" in said(app)
 
@@ -275,15 +290,14 @@ def test_a_third_axis_is_looked_at_one_value_at_a_time(finished_job: Job, open_s
     job = queued(wanted)
     app = screen(open_screen, finished_job, sweep=job.key[:16])
     assert app.selectbox("sweep rest axis3").value == 0
-    assert app.selectbox("sweep cell picker").options == [
-        f"Poisoning ratio {ratio}, Trigger size {size}, multiplier 1" for ratio in ("5%", "20%") for size in (2, 3)
-    ]
+    assert cells(app)["multiplier"].unique().tolist() == ["1"]
+    assert len(cells(app)) == 4
     app = fine(app.selectbox("sweep rest axis3").set_value(1).run())
     assert "Nothing of this part of the grid is finished yet" in said(app)
     assert not pictures(app)
-    assert all(name.endswith("multiplier 2") for name in app.selectbox("sweep cell picker").options)
+    assert cells(app)["multiplier"].unique().tolist() == ["2"]
     assert app.query_params["axis3"] == "1"
-    points = sweep_runs.points_of(wanted, {"multiplier": 2.0})
+    points = sweep_cells.points_of(wanted, {"multiplier": 2.0})
     assert [dict(cell.point) for cell in points][3] == {"ratio": 0.2, "trigger.size": 3, "multiplier": 2.0}
 
 
@@ -293,9 +307,9 @@ def test_a_figure_that_is_nowhere_in_a_part_of_the_grid_is_no_obstacle(finished_
     keep(wanted, 0, auroc=None, tpr_at_1=None)
     job = queued(wanted)
     app = screen(open_screen, finished_job, sweep=job.key[:16], metric="AUROC")
-    assert "Nothing of this part of the grid is finished yet" in said(app)
-    assert len(pictures(app)) == 2, "AUROC and gap by ratio"
-    assert len(pictures(screen(open_screen, finished_job, sweep=job.key[:16], metric="AUROC", axis3="1"))) == 3
+    assert "AUROC: not defined in this part of the grid" in said(app)
+    assert not pictures(app)
+    assert len(pictures(screen(open_screen, finished_job, sweep=job.key[:16], metric="AUROC", axis3="1"))) == 1
 
 
 def test_an_axis_with_no_class_in_particular_has_its_words_everywhere(finished_job: Job, open_screen) -> None:
@@ -330,8 +344,11 @@ def test_one_axis_is_a_curve_with_its_spread(finished_job: Job, open_screen) -> 
     keep(wanted, *range(6))
     queued(wanted)
     app = screen(open_screen, finished_job, metric="AUROC")
-    curve = pictures(app)[0]["data"][0]
-    assert curve["x"] == ["5%", "20%"]
+    picture = pictures(app)[0]
+    curve = picture["data"][0]
+    assert values(curve["x"]) == [0.05, 0.2]
+    assert picture["layout"]["xaxis"]["type"] == "log"
+    assert picture["layout"]["xaxis"]["ticktext"] == ["5%", "20%"]
     assert values(curve["y"]) == pytest.approx([0.55, 0.7])
     assert values(curve["error_y"]["array"]) == pytest.approx([np.std([0, 0.05, 0.1])] * 2)
 
@@ -340,9 +357,10 @@ def test_values_without_a_class_have_a_place_in_the_grid() -> None:
     wanted = sweep(axes={"source": [None, "four"], "placement": ["add", "replace"]}, seeds=(0,))
     keep(wanted, 0, 3)
     found = sweep_metrics.spread(done(wanted), ["source", "placement"], sweep_metrics.METRICS["AUROC"])
-    means, texts = sweep_pictures.grid(
-        found, "source", "placement", [None, "four"], ["add", "replace"], sweep_metrics.METRICS["AUROC"]
+    means, texts = sweep_heatmap.grid(
+        found, done(wanted), "source", "placement", [None, "four"], ["add", "replace"], sweep_metrics.METRICS["AUROC"]
     )
+    texts = [[text.removesuffix("<br>n = 1") for text in row] for row in texts]
     assert texts == [["0.500", ""], ["", "0.650"]]
     assert np.isnan(means[0, 1])
 
@@ -427,3 +445,162 @@ def test_the_page_says_after_whose_filter_a_backdoor_is_gone_and_what_all_leave(
     told = said(screen(open_screen, finished_job, sweep=job.key[:16]))
     assert "by whom: pattern (whitened-spectral)." in told
     assert "**Left by all of them**, though learned: pixel (at best 34.0%, whitened-spectral)." in told
+
+
+# --- the desk: what is looked at, and how it is chosen ---------------------------------------------------
+
+
+def test_a_sweep_is_headed_by_what_it_is_of_and_not_by_the_current_run(finished_job: Job, open_screen) -> None:
+    base = {"dataset": "cifar10", "trigger": "pixel", "target": "horse", "recipe": "quick", "training.per_class": 500}
+    job = queued(sweep(name="*far* off", base=base, axes={"detector": ["spectral", "scan"]}))
+    told = said(screen(open_screen, finished_job, sweep=job.key[:16])).replace("\\", "")
+    rest = "quick, 500 images of each class · spectral and scan · pixel → horse · 2 seeds"
+    assert f"***far* off** · cifar10 · {rest}" in told
+    assert "**Pattern → three" not in told, "the current run's heading"
+    assert "**Pattern → three" in said(fine(open_screen("sensitivity", run=finished_job.key, part="Detectors")))
+    many = sweep_heading.told(sweep(axes={"trigger": ["pattern", "pixel", "patch"]}, seeds=(0,)))
+    assert many == "digits · quick · whitened-spectral · 3 attacks · 1 seed, no spread"
+
+
+def test_several_figures_stand_above_each_other_over_one_axis(finished_job: Job, open_screen) -> None:
+    wanted = sweep(axes={"ratio": [0.05, 0.1, 0.2]}, seeds=(0, 1))
+    keep(wanted, *range(5))
+    queued(wanted)
+    app = screen(open_screen, finished_job, metric="Spectral gap,AUROC,no such")
+    (picture,) = pictures(app)
+    titles = {name: axis["title"]["text"] for name, axis in picture["layout"].items() if name.startswith("yaxis")}
+    assert titles == {"yaxis": "AUROC", "yaxis2": "Spectral gap"}
+    assert picture["layout"]["xaxis"]["matches"] == "x2"
+    auroc = picture["data"][0]
+    assert auroc["marker"]["symbol"] == ["circle", "circle", "circle-open"], "a hollow mark rests on one run"
+    assert auroc["text"][2] == "0.700, n = 1"
+    assert "A hollow mark rests on one seed (n = 1)" in said(app)
+    assert {"AUROC", "± AUROC", "Spectral gap", "± Spectral gap", "n"} <= set(cells(app))
+    assert cells(app)["n"].tolist() == [2, 2, 1]
+    assert pd.isna(cells(app)["± AUROC"].iloc[2])
+
+
+def test_lines_have_their_names_at_their_ends_and_there_is_no_legend(finished_job: Job, open_screen) -> None:
+    wanted = sweep()
+    keep(wanted, *range(8))
+    queued(wanted)
+    (picture,) = pictures(screen(open_screen, finished_job, look="Curves"))
+    assert not picture["layout"]["showlegend"]
+    assert {note["text"] for note in picture["layout"]["annotations"]} == {"2", "3", "Trigger size"}
+
+
+@pytest.mark.parametrize(
+    ("axis", "given", "kind"),
+    [
+        ("ratio", [0.01, 0.1], "log"),
+        ("ratio", [0.0, 0.1], "linear"),
+        ("trigger.size", [2, 5], "linear"),
+        ("placement", ["add", "replace"], "category"),
+        ("source", [None, "four"], "category"),
+    ],
+)
+def test_ratios_stand_on_a_logarithmic_axis_and_numbers_where_they_are(axis: str, given: list, kind: str) -> None:
+    scale = sweep_curves.placed(axis, given)
+    assert scale.axis["type"] == kind
+    if kind == "log":
+        low, high = scale.axis["range"]
+        assert low < -2 < -1 < high < 0
+
+
+def test_what_has_no_figure_is_a_dash_and_explained_and_below_guessing_is_grey(finished_job: Job, open_screen) -> None:
+    attacks = {"none": {"ratio": 0.0}, "pattern": {"ratio": 0.2}}
+    wanted = sweep(axes={"attack": attacks, "detector": ["spectral", "scan"]}, seeds=(0,))
+    keep(wanted, 0, 1, auroc=None, tpr_at_1=None, poisons=0)
+    keep(wanted, 2, auroc=0.3)
+    job = queued(wanted)
+    app = screen(open_screen, finished_job, sweep=job.key[:16], metric="AUROC")
+    (matrix,) = pictures(app)
+    assert [note["text"] for note in matrix["layout"]["annotations"]] == ["—", "0.300▾<br>n = 1", "—"]
+    told = said(app)
+    assert "—: finished, but without AUROC: nothing was poisoned there, so it is not defined." in told
+    assert "An empty cell is still to come." in told
+    assert "Lilac, and ▾: below 0.5, a ranking worse than guessing." in told
+    stops = sweep_heatmap.colours_of(sweep_metrics.METRICS["AUROC"])
+    below, at = sweep_heatmap.colour_at(stops, 0.49), sweep_heatmap.colour_at(stops, 0.5)
+    assert min(below) > 150 > max(at), "bright beside the dark end of the other colours"
+
+
+@pytest.mark.parametrize("name", ["AUROC", "ASR"])
+def test_what_is_written_in_a_cell_is_legible_on_every_colour(name: str) -> None:
+    stops = sweep_heatmap.colours_of(sweep_metrics.METRICS[name])
+    for share in np.linspace(0, 1, 101):
+        light = sum(
+            weight * sweep_heatmap._linear(part / 255)
+            for weight, part in zip((0.2126, 0.7152, 0.0722), sweep_heatmap.colour_at(stops, share), strict=True)
+        )
+        own = 0.0 if sweep_heatmap.legible(stops, share) == "#000000" else 1.0
+        assert (max(light, own) + 0.05) / (min(light, own) + 0.05) >= 4.5, share
+
+
+def test_what_is_chosen_is_one_thing_for_picture_and_table(finished_job: Job, open_screen) -> None:
+    wanted = sweep(seeds=(0,))
+    keep(wanted, 0, 1, 2, 3)
+    job = queued(wanted)
+    app = screen(open_screen, finished_job, sweep=job.key[:16], cell="1,3,99,x")
+    (matrix,) = pictures(app)
+    frames = {(shape["x0"] > 0, shape["y0"] > 0) for shape in matrix["layout"]["shapes"]}
+    assert frames == {(False, False), (True, False)}, "5% and 20% at size 3"
+    assert "**Poisoning ratio 5%, Trigger size 3**" in said(app).replace("\\", "")
+    assert len([key for key in keys(app) if str(key).startswith("cell ")]) == 2
+    (picture,) = pictures(screen(open_screen, finished_job, sweep=job.key[:16], cell="1,3", look="Curves"))
+    rings = [values(trace["y"]) for trace in picture["data"] if trace["name"] == "chosen"]
+    assert rings == [[], pytest.approx([0.55, 0.65])]
+
+
+def test_a_cell_chosen_in_one_makes_the_other_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    state, address = {}, {}
+    monkeypatch.setattr(sweep_cells.st, "session_state", state)
+    monkeypatch.setattr(sweep_cells.cuts, "set_option", lambda name, value, usual: address.update({name: value}))
+    before = {of: sweep_cells.key(sweep(), {}, of) for of in (sweep_cells.CHART, sweep_cells.TABLE)}
+    sweep_cells.choose([3, 1, 3], sweep_cells.CHART)
+    assert address == {"cell": "1,3"}
+    assert sweep_cells.key(sweep(), {}, sweep_cells.CHART) == before[sweep_cells.CHART]
+    assert sweep_cells.key(sweep(), {}, sweep_cells.TABLE) != before[sweep_cells.TABLE]
+    sweep_cells.choose([], sweep_cells.TABLE)
+    assert address == {"cell": ""}
+    assert sweep_cells.key(sweep(), {}, sweep_cells.CHART) != before[sweep_cells.CHART]
+
+
+def test_all_axes_at_once_by_what_they_explain(finished_job: Job, open_screen) -> None:
+    wanted = sweep(axes={"ratio": [0.05, 0.2], "trigger.size": [2, 3], "multiplier": [1.0, 2.0]}, seeds=(0,))
+    for number in range(8):
+        keep(wanted, number, auroc=0.6 + 0.3 * (number // 2 % 2) + 0.1 * (number // 4))
+    job = queued(wanted)
+    app = screen(open_screen, finished_job, sweep=job.key[:16], look="All axes", cell="0")
+    (picture,) = pictures(app)
+    above = [note["text"] for note in picture["layout"]["annotations"] if note["y"] > 1]
+    assert above == [
+        "Trigger size<br><b>90%</b> of the variance", "Poisoning ratio<br><b>10%</b> of the variance",
+        "multiplier<br><b>0%</b> of the variance", "AUROC",
+    ]  # fmt: skip
+    assert "Of the variance of AUROC over 8 runs: Trigger size alone 90%, Poisoning ratio alone 10%" in said(app)
+    marks = {trace["name"]: trace for trace in picture["data"]}
+    assert marks["Trigger size"]["customdata"] == ["0+1+4+5", "2+3+6+7"]
+    assert marks["chosen"]["x"] == [0, 1, 2, 3, None]
+    assert not [box for box in app.selectbox if str(box.key).startswith("sweep rest")], "all values are looked at"
+    assert len(cells(app)) == 8
+
+
+def test_another_sweep_over_the_same_axis_can_be_laid_over(finished_job: Job, open_screen) -> None:
+    first = queued(sweep(name="first", axes={"ratio": [0.05, 0.2]}, seeds=(0, 1)))
+    keep(first.sweep, 0, 1, 2, 3)
+    second = queued(sweep(name="second", axes={"ratio": [0.1, 0.2], "trigger.size": [2, 4]}, seeds=(0,)))
+    keep(second.sweep, 0, 1, 2, 3, auroc=0.9)
+    third = queued(sweep(name="third", axes={"placement": ["add", "replace"]}))
+    app = screen(open_screen, finished_job, sweep=first.key[:16], look="Curves")
+    options = app.selectbox("sweep over").options
+    assert [option.split(" · ")[0] for option in options] == ["none", "second"], third.name
+    app = fine(app.selectbox("sweep over").set_value(second.key[:16]).run())
+    assert app.query_params["over"] == second.key[:16]
+    (picture,) = pictures(app)
+    own, _, other, _ = picture["data"]
+    assert (own["line"]["width"], other["line"]["width"]) == (3, 2)
+    assert values(other["x"]) == [0.1, 0.2]
+    assert values(other["y"]) == pytest.approx([0.9, 0.9])
+    assert picture["layout"]["xaxis"]["ticktext"] == ["5%", "20%", "10%"]
+    assert [note["text"] for note in picture["layout"]["annotations"]] == ["second"]

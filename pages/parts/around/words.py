@@ -133,7 +133,12 @@ def _roughly(seconds: float) -> tuple[int, str]:
 def expected(seconds: float, measured: bool) -> str:
     """How long something will take that has not begun, and how that is known."""
     basis = "as measured on this machine" if measured else "a guess; the first run will tell"
-    return f"{between(*core.jobs.estimates.span(seconds, measured))} ({basis})"
+    return f"{about(seconds, measured)} ({basis})"
+
+
+def about(seconds: float, measured: bool) -> str:
+    """How long something will take that has not begun: between what and what."""
+    return between(*core.jobs.estimates.span(seconds, measured))
 
 
 def left(job: Job) -> str:

@@ -9,6 +9,12 @@ import streamlit as st
 from pages.parts.around import link
 
 
+def opened(address: str) -> str:
+    """The title of the tab that is asked for, before the tabs are drawn; empty where it is the first."""
+    named = st.query_params.get(link.OPEN) or st.session_state.get(address) or st.query_params.get(address)
+    return str(named or "")
+
+
 def show(sections: Mapping[str, Callable[[], None]], address: str) -> None:
     """A tab for each section, by its title; `address` is the open one's name in the address.
 

@@ -1,7 +1,8 @@
 """All runs of the ledger: find, open, rename, pin, compare, stop, resume and delete them.
 
-What is chosen here stands in the address (`list_text`, `list_status`, …), so that a link or a reload brings
-the same list back. The list asks the ledger again every two seconds, and only while a run is active.
+What is chosen here stands in the address (`list_text`, `list_status`, `list_columns`, …), so that a link or a reload
+brings the same list back. What can be done with a row has its place above the table whether a row is ticked or not, so
+that nothing moves under the hand. The list asks the ledger again every two seconds, and only while a run is active.
 """
 
 from __future__ import annotations
@@ -42,8 +43,16 @@ FEW = 3  # so many runs need no filters
 NAME_LIMIT = 60
 BLIND = ("Status", "Pin", "Name", "Data", "Recipe", "Detector", "Asked", "Run")  # what a defender may know
 
-# What a list can be narrowed by: the column, and whether it is known in blind review.
-FILTERS = {"Status": True, "Trigger": False, "Target": False, "Detector": True, "Recipe": True}
+HIDDEN = ("id", "created", "pinned")  # columns that are there for the list alone
+USUAL = ("Status", "Pin", "Name", "Data", "Trigger", "Target", "Ratio", "Detector", "Nat1", "ASR1", "#Pois left",
+         "Nat2", "ASR2")  # fmt: skip
+# Pixels, so that the usual columns fit a window of 1440 beside the sidebar; what is longer is read on its cell.
+WIDTHS = {"Status": 84, "Pin": 40, "Name": 104, "Data": 66, "Trigger": 84, "Target": 68, "Ratio": 106, "Detector": 116,
+          "#Pois left": 84, **dict.fromkeys(("Nat1", "ASR1", "Nat2", "ASR2"), 64)}  # fmt: skip
+
+# What a list can be narrowed by: the column with its label, and whether it is known in blind review.
+FILTERS = {"Data": True, "Trigger": False, "Target": False, "Detector": True, "Status": True, "Recipe": True}
+LABELS = {"Data": "Data set"}
 ORDERS: dict[str, tuple[str, bool]] = {  # by which column, and whether rising
     "newest first": ("created", False),
     "oldest first": ("created", True),
@@ -70,9 +79,12 @@ def _list(blind: bool, compare: Callable[[Job, Job], None] | None, was_active: b
         st.caption("No run yet.")
         return
     table = frame(jobs, blind)
-    table = narrowed(table, blind) if len(jobs) > FEW else ordered(table, "newest first")
-    above = st.container()
-    chosen = _rows(table, {job.id: job for job in jobs})
+    bar = st.container(horizontal=True, vertical_alignment="bottom")
+    with bar:
+        table = narrowed(table, blind) if len(jobs) > FEW else ordered(table, "newest first")
+        shown = _columns(table, blind)
+    above = st.container()  # what it holds hangs on the ticks below, but not how high it is
+    chosen = _rows(table, {job.id: job for job in jobs}, shown)
     with above:
         _actions(chosen, blind, compare)
     if len(chosen) > 1 and not blind:
@@ -86,13 +98,25 @@ def _list(blind: bool, compare: Callable[[Job, Job], None] | None, was_active: b
     )  # fmt: skip
 
 
-def _rows(table: pd.DataFrame, jobs: dict[int, Job]) -> list[Job]:
+def _columns(table: pd.DataFrame, blind: bool) -> list[str]:
+    """Which columns are shown, the usual ones first."""
+    every = sorted((name for name in table if name not in HIDDEN), key=lambda name: (*USUAL, name).index(name))
+    usual = [name for name in every if blind or name in USUAL]
+    with st.popover("Columns", icon=":material/view_column:"):
+        chosen = st.multiselect(
+            "Columns", every, usual, key="list_columns blind" if blind else "list_columns", placeholder="the usual",
+            bind=None if blind else "query-params", width=520,
+        )  # fmt: skip
+    return [name for name in every if name in (chosen or usual)]
+
+
+def _rows(table: pd.DataFrame, jobs: dict[int, Job], shown_columns: list[str]) -> list[Job]:
     """The table itself; answers with the runs whose boxes are ticked."""
     ids = table["id"].tolist()
     key = "runs " + hashlib.sha256(repr(ids).encode()).hexdigest()[:12]  # other rows, other ticks
     shown = st.dataframe(
-        percent(table).drop(columns=["id", "created", "pinned"]), hide_index=True, key=key, on_select="rerun",
-        selection_mode="multi-row", column_config=columns(), alt="Runs with their settings and figures",
+        percent(table)[shown_columns], hide_index=True, key=key, on_select="rerun", selection_mode="multi-row",
+        column_config=columns(), alt="Runs with their settings and figures",
         height="content" if len(table) <= SHORT else 430,
     )  # fmt: skip
     if not ids:
@@ -106,7 +130,7 @@ def percent(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _csv(table: pd.DataFrame) -> bytes:
-    return core.as_csv(table.drop(columns=["id", "created", "pinned"]))
+    return core.as_csv(table.drop(columns=list(HIDDEN)))
 
 
 # --- which runs, in which order --------------------------------------------------------------------------
@@ -114,24 +138,23 @@ def _csv(table: pd.DataFrame) -> bytes:
 
 def narrowed(table: pd.DataFrame, blind: bool) -> pd.DataFrame:
     """The rows that fit what the widgets say."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        text = st.text_input("Search", key="list_text", placeholder="any word of a row", bind="query-params", width=170)
-        wanted = {}
-        for name, known_blind in FILTERS.items():
-            if known_blind or not blind:
-                values = [word(value) if name == "Status" else value for value in table[name]]
-                options = sorted(set(values))
-                wanted[name] = st.multiselect(
-                    name, options, key=f"list_{name.lower()}", placeholder="all", bind="query-params", width=120
-                )
-        orders = [name for name, (column, _) in ORDERS.items() if column in table]
-        order = st.selectbox("Sort", orders, key="list_sort", bind="query-params", width=150)
+    text = st.text_input("Search", key="list_text", placeholder="any word of a row", bind="query-params", width=170)
+    wanted = {}
+    for name, known_blind in FILTERS.items():
+        if known_blind or not blind:
+            values = [word(value) if name == "Status" else value for value in table[name]]
+            wanted[name] = st.multiselect(
+                LABELS.get(name, name), sorted(set(values)), key=f"list_{name.lower()}", placeholder="all",
+                bind="query-params", width=120,
+            )  # fmt: skip
+    orders = [name for name, (column, _) in ORDERS.items() if column in table]
+    order = st.selectbox("Sort", orders, key="list_sort", bind="query-params", width=150)
     fits = pd.Series(True, index=table.index)
     for name, values in wanted.items():
         if values:
             fits &= (table[name].map(word) if name == "Status" else table[name]).isin(values)
     if text:
-        rows = table.drop(columns=["id", "created", "pinned"]).itertuples(index=False)
+        rows = table.drop(columns=list(HIDDEN)).itertuples(index=False)
         lines = [" ".join(map(str, row)).casefold() for row in rows]
         fits &= np.array([all(part in line for part in text.casefold().split()) for line in lines])
     return ordered(table[fits], order)
@@ -167,8 +190,10 @@ def _state(job: Job) -> tuple[Any, ...]:
 
 
 def columns() -> dict[str, Any]:
-    """How the figures are written, and what each column means; in the CSV shares stay shares."""
-    return words.columns() | {"Status": st.column_config.TextColumn(pinned=True)}
+    """How the figures are written, and what each column means."""
+    found = words.columns() | {"Status": st.column_config.TextColumn(pinned=True)}
+    sized = {name: {**(found.get(name) or st.column_config.Column()), "width": width} for name, width in WIDTHS.items()}
+    return found | sized
 
 
 def _row(job: Job) -> dict[str, Any]:
@@ -205,38 +230,35 @@ def status(job: Job) -> str:
 
 
 def _actions(chosen: list[Job], blind: bool, compare: Callable[[Job, Job], None] | None) -> None:
+    """Every button has its place, and can be pressed where it fits the ticked rows."""
     one = chosen[0] if len(chosen) == 1 else None
-    if not chosen:
-        st.caption(
-            "Tick a row's box to open, pin or delete that run."
-            if blind
-            else "Tick a row's box to open, rename, pin or delete that run; tick two or more to compare them."
-        )
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if one is not None and st.button("Open", type="primary", icon=":material/open_in_new:"):
+    with st.container(horizontal=True, vertical_alignment="center", key="list-actions"):
+        if st.button("Open", type="primary", icon=":material/open_in_new:", disabled=one is None) and one is not None:
             current.choose(one)
             st.rerun()
-        if len(chosen) == 2 and compare is not None and not blind:
-            both = all(job.status == "done" for job in chosen)
+        if compare is not None and not blind:
+            both = len(chosen) == 2 and all(job.status == "done" for job in chosen)
             if st.button(
-                "Side by side", type="primary", icon=":material/compare_arrows:", disabled=not both,
-                on_click=compare, args=tuple(chosen), help="Both must be done.",
+                "Side by side", icon=":material/compare_arrows:", disabled=not both, on_click=compare if both else None,
+                args=tuple(chosen) if both else (), help="Two runs that are done.",
             ):  # fmt: skip
                 st.rerun()
-        if one is not None and not blind:
+        if not blind:
             _rename(one)
-        pinned = all(job.pinned for job in chosen)
-        if st.button("Unpin" if pinned else "Pin", icon=":material/keep:"):
+        if st.button("Pin or unpin", icon=":material/keep:", disabled=not chosen):
+            pinned = all(job.pinned for job in chosen)
             for job in chosen:
                 core.jobs.pin(job.id, not pinned)
             st.rerun()
         _stop_or_resume(chosen)
-        if st.button("Delete …", icon=":material/delete:"):
+        if st.button("Delete …", icon=":material/delete:", disabled=not chosen):
             _delete(chosen, blind)
 
 
-def _rename(job: Job) -> None:
+def _rename(job: Job | None) -> None:
+    if job is None:
+        st.button("Rename", icon=":material/edit:", disabled=True, help="One run.")
+        return
     with st.popover("Rename", icon=":material/edit:"), st.form(f"name of {job.id}", border=False):
         name = st.text_input("Name", job.name or "", max_chars=NAME_LIMIT, help="Leave it empty for none.")
         if st.form_submit_button("Save", type="primary"):
@@ -251,11 +273,11 @@ def _rename(job: Job) -> None:
 def _stop_or_resume(chosen: list[Job]) -> None:
     active = [job for job in chosen if job.active and not job.cancelling]
     ended = [job for job in chosen if job.status in core.jobs.RESUMABLE]
-    if active and st.button("Cancel", icon=":material/stop_circle:", help="What is finished is kept."):
+    if st.button("Cancel", icon=":material/stop_circle:", help="What is finished is kept.", disabled=not active):
         for job in active:
             core.jobs.cancel(job.id)
         st.rerun()
-    if ended and st.button("Resume", icon=":material/play_arrow:", help="Goes on from the last checkpoint."):
+    if st.button("Resume", icon=":material/play_arrow:", help="Goes on from the last checkpoint.", disabled=not ended):
         for job in ended:
             core.jobs.resume(job.id)
         st.rerun()

@@ -20,6 +20,8 @@ from pages.parts.sensitivity import curves
 STEP, MOST = 0.5, 100 * core.sensitivity.MOST_SHARE  # percent
 LEAST_TIMES, MOST_TIMES = 0.5, 5.0
 AT_FIRST = 4  # lines
+FEW = 1  # of them, beside guessing and knowing, have their names at their ends
+NAMES = 140  # pixels for those
 
 
 class Figure(NamedTuple):
@@ -218,7 +220,24 @@ def draw(result: Result, lines: list[Line], shares: np.ndarray, share: float, ti
     curves.upright(picture, share, f"assumed {share:g}%")
     picture.update_xaxes(range=[-0.6, MOST + 0.6])
     picture.update_yaxes(rangemode="tozero")
+    if len(lines) <= FEW:
+        label_ends(picture)
     curves.show(picture, "assumed curves", spoken(lines, shares, share, name), f"poisonscope-assumed-{what.field}")
+
+
+def label_ends(picture: Any) -> None:
+    """The lines' names at their ends, and the marks' beside them, in place of a legend."""
+    lines = [trace for trace in picture.data if "lines" in trace.mode]
+    top = 1.05 * max(float(np.nanmax(np.asarray(trace.y, float))) for trace in lines) or 1.0
+    low = -0.02 * top
+    ends = [(MOST, float(trace.y[-1]), trace.name, trace.line.color) for trace in lines]
+    picture.update_yaxes(range=[low, top])
+    curves.named(picture, [end for end in ends if end[1] == end[1]], low, top, curves.HEIGHT - 120, 1)
+    picture.update_layout(showlegend=False, margin=dict(r=NAMES))
+    for mark in (trace for trace in picture.data if trace.mode == "markers"):
+        says = mark.name.partition(" at its gap")[1].strip() or mark.name
+        mark.update(mode="markers+text", text=[says], textposition="top right",
+                    textfont=dict(size=curves.SMALL - 1, color=curves.ink()))  # fmt: skip
 
 
 def values(found: Decisions, what: Figure) -> np.ndarray:

@@ -44,6 +44,7 @@ ATTACKS = {
     **{name: dict(one.settings) for name, one in core.ATTACKS.items()},
 }
 OF_THE_SET = {f"{100 * ratio:g}%": {"ratio": ratio, "ratio_of": "training_set"} for ratio in (0.003, 0.01, 0.05, 0.1)}
+RATIOS = ("ratio", "assumed_ratio", "cover_ratio", "multiplier")
 KIND = ("also", "labels", "cover_ratio", "source")  # what makes an attack of another kind
 
 
@@ -197,6 +198,11 @@ def settings(chosen: Mapping[str, Values]) -> Collection[str]:
 def title(name: str) -> str:
     """An axis of a file in words."""
     return next((words for words, axis in AXES.items() if axis.name == name), name.replace("_", " ").replace(".", " "))
+
+
+def logarithmic(name: str, given: Sequence[Any]) -> bool:
+    """Whether an axis is one of ratios, whose values stand on a logarithmic scale; 0 has no place on one."""
+    return name in RATIOS and all(isinstance(value, int | float) and value > 0 for value in given)
 
 
 def label(name: str, value: Any) -> str:

@@ -14,6 +14,7 @@ from pages.parts.around import colours
 HEIGHT, SMALL = 460, 15  # pixels: a picture and its type
 MOST_LINES = 6
 MARKS = 10  # on a curve
+APART = 17  # pixels between two names
 
 
 class Style(NamedTuple):
@@ -51,16 +52,24 @@ def ground() -> str:
     return colours.plotted().ground
 
 
-def figure(x: str, y: str, *, percent_x: bool = False, percent_y: bool = False, height: int = HEIGHT) -> go.Figure:
-    """An empty picture with its two axes named; the legend stands below, where a narrow window has room."""
+def figure(
+    x: str, y: str, *, percent_x: bool = False, percent_y: bool = False, height: int = HEIGHT, rows: int = 1
+) -> go.Figure:
+    """An empty picture with its two axes named; the legend stands below, where a narrow window has room.
+
+    rows: so many pictures above each other, over one x axis; each y axis is named by who fills it.
+    """
     made = go.Figure()
+    if rows > 1:
+        made.set_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.18 / rows)
     made.update_layout(
         height=height, margin=dict(l=8, r=12, t=50, b=8), dragmode=False, font=dict(size=SMALL, color=ink()),
         paper_bgcolor=ground(), plot_bgcolor=ground(), hoverlabel=dict(font=dict(size=SMALL)),
         legend=dict(orientation="h", yref="container", y=0.01, yanchor="bottom", x=0, font=dict(size=SMALL)),
     )  # fmt: skip
     type = dict(fixedrange=True, tickfont=dict(size=SMALL, color=ink()), title_font=dict(size=SMALL, color=ink()))
-    made.update_xaxes(title=x, ticksuffix="%" if percent_x else "", **type)
+    made.update_xaxes(ticksuffix="%" if percent_x else "", **type)
+    made.update_xaxes(title=x, row=rows if rows > 1 else None, col=1 if rows > 1 else None)
     made.update_yaxes(title=y, ticksuffix="%" if percent_y else "", **type)
     return made
 
@@ -97,6 +106,25 @@ def upright(
         x=x, y=1, yref="paper", text=says, showarrow=False, xanchor=anchor, yanchor="bottom" if not low else "top",
         xshift=3 if anchor == "left" else 0, font=dict(size=SMALL - 1, color=ink()), bgcolor=ground(), opacity=0.9,
     )  # fmt: skip
+
+
+def named(made: go.Figure, ends: Sequence[tuple[Any, float, str, str]], low: float, high: float, room: float,
+          row: int) -> None:  # fmt: skip
+    """Each line's name at its right end, as [x, y, name, colour]: moved apart where they would meet.
+
+    low, high: the ends of the y axis; room: its height in pixels; row: which picture, from 1.
+    """
+    fall = math.fsum(y for _, y, _, _ in ends) / max(len(ends), 1) > (low + high) / 2  # a crowd above gives way below
+    last = -math.inf
+    for x, y, name, colour in sorted(ends, key=lambda end: end[1], reverse=fall):
+        at = room * ((high - y) if fall else (y - low)) / max(high - low, 1e-12)  # pixels from the end it begins at
+        shown = max(at, last + APART)
+        last = shown
+        made.add_annotation(
+            x=x, y=y, xref=f"x{row if row > 1 else ''}", yref=f"y{row if row > 1 else ''}", text=name, showarrow=False,
+            xanchor="left", xshift=10, yshift=(at - shown) * (1 if fall else -1),
+            font=dict(size=SMALL - 1, color=colour), align="left",
+        )  # fmt: skip
 
 
 def show(made: go.Figure, key: str, alt: str, file: str, on_select: Callable[[], None] | None = None) -> None:

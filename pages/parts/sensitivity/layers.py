@@ -226,7 +226,9 @@ def draw(result: Result, layers: list[Layer]) -> None:
             if bool(poisons and label in wanted) == poisoned
         ]
         picture.add_scatter(
-            x=[gap for gap, _, _ in points], y=[layer for _, layer, _ in points], mode="markers", name=kind,
+            x=[gap for gap, _, _ in points], y=[layer for _, layer, _ in points], name=kind, showlegend=False,
+            mode="markers+text" if poisoned and len(wanted) == 1 else "markers", textposition="top center",
+            textfont=dict(size=curves.SMALL - 1, color=curves.ink()),
             marker=dict(symbol=symbol, size=size, color=colour, opacity=1 if poisoned else 0.8),
             text=[name for _, _, name in points], hovertemplate="%{text}: gap %{x:.2f}<extra></extra>",
             cliponaxis=False,

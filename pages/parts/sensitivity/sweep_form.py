@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import streamlit as st
 
@@ -15,6 +17,7 @@ from pages.parts.form import settings
 from pages.parts.sensitivity import axes
 from pages.parts.sensitivity.axes import AXES, Axis
 
+TABS, TAB = "part", "Sweeps"  # the open tab's name in the address, and this one
 HERE, FILE = "this run's settings", "a file"
 NONE = "no second axis"
 SEEDS, MOST_SEEDS = 3, 20
@@ -86,17 +89,22 @@ def put_together(result: Result) -> Sweep:
             help="The address of a cluster that shall do it: auto, or host:port; with options behind a question mark, "
             "as in auto?cpus=2&gpus=0.5. Empty: this machine's own worker.",
         )  # fmt: skip
-    base = core.grid.base_of(config, axes.settings(chosen))
-    if same:
-        base["assumed_ratio"] = core.grid.SAME
     st.caption(rest(config, result.config))
-    sweep = core.grid.made(
-        name=" ".join(name.split()) or usual_name(chosen), base=base, axes=chosen, seeds=list(range(int(seeds))),
+    sweep = made(
+        config, chosen, name=" ".join(name.split()) or usual_name(chosen), seeds=int(seeds), same=bool(same),
         retrain=retrain, references=references, benign=benign, cluster=(cluster or "").strip() or None,
     )  # fmt: skip
     if sweep.count > axes.MOST_CELLS:
         raise core.BadRequest(f"a sweep from here has at most {axes.MOST_CELLS:,} runs, got {sweep.count:,}")
     return sweep
+
+
+def made(config: RunConfig, chosen: Mapping[str, axes.Values], *, seeds: int, same: bool, **more: Any) -> Sweep:
+    """A sweep of a run's settings over some axes; `same`: the defender knows the ratio. BadRequest as of a file."""
+    base = core.grid.base_of(config, axes.settings(chosen))
+    if same:
+        base["assumed_ratio"] = core.grid.SAME
+    return core.grid.made(base=base, axes=dict(chosen), seeds=list(range(seeds)), **more)
 
 
 def begun(run: RunConfig) -> RunConfig:

@@ -5,6 +5,7 @@ Asks the ledger every two seconds, and only while the sweep waits or runs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -15,7 +16,8 @@ import core
 from core import Job, PoisonscopeError
 from core.configuration import Sweep
 from pages.parts.around import cuts, trouble, words
-from pages.parts.sensitivity import sweep_form, sweep_pictures, sweep_runs
+from pages.parts.sensitivity import sweep_form, sweep_heading, sweep_pictures
+from pages.parts.sensitivity.sweep_pictures import Other
 
 EVERY = 2.0  # seconds between two looks
 STRIKE = "sweep to strike"  # in session state: the job that shall go once it has stopped
@@ -49,17 +51,27 @@ def show() -> None:
         on_change=changed,
         help="Newest first; the link names the chosen one.",
     )  # fmt: skip
-    sweep, job = known[st.session_state["sweep picker"]]
+    key = st.session_state["sweep picker"]
+    sweep, job = known[key]
+    sweep_heading.show(sweep, job is None)
+    others = {short: Other(labels[short], one.sweep, partial(of, one)) for short, one in known.items() if short != key}
     if job is None:
-        st.fragment(recorded)(sweep)
+        st.fragment(recorded)(sweep, others)
     else:
-        st.fragment(watch, run_every=EVERY if job.active else None)(job.id, job.active)
+        st.fragment(watch, run_every=EVERY if job.active else None)(job.id, job.active, others)
+
+
+def of(listed: Listed) -> pd.DataFrame:
+    """A sweep's figures so far."""
+    if listed.job is not None:
+        return figures(listed.job)
+    return _recorded(listed.sweep)
 
 
 def changed() -> None:
     """Another sweep: what was looked at in the one before says nothing here."""
     cuts.set_option(sweep_form.PARAMETER, st.session_state["sweep picker"], "")
-    sweep_runs.forget()
+    sweep_pictures.forget()
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -79,11 +91,10 @@ def label(listed: Listed) -> str:
 
 
 @trouble.said()
-def recorded(sweep: Sweep) -> None:
+def recorded(sweep: Sweep, others: Mapping[str, Other]) -> None:
     """Figures that come with the program, and what it takes to compute them here."""
-    table = _figures(str(core.home.home()), core.grid.text(sweep), "recorded", None, sweep)
-    st.caption("These figures come with the program.")
-    sweep_pictures.show(sweep, table)
+    table = _recorded(sweep)
+    sweep_pictures.show(sweep, table, others)
     downloads(sweep, table)
     here = st.expander("Run it on this machine", on_change="rerun", key="sweep here")
     if here.open:  # what it costs takes a tenth of a second to count
@@ -94,7 +105,7 @@ def recorded(sweep: Sweep) -> None:
 
 
 @trouble.said()
-def watch(id: int, was_active: bool) -> None:
+def watch(id: int, was_active: bool, others: Mapping[str, Other]) -> None:
     """All that changes while it goes on."""
     try:
         job = core.jobs.get(id)
@@ -105,7 +116,7 @@ def watch(id: int, was_active: bool) -> None:
     progress(job)
     buttons(job)
     table = figures(job)
-    sweep_pictures.show(job.sweep, table)
+    sweep_pictures.show(job.sweep, table, others)
     downloads(job.sweep, table)
 
 
@@ -198,6 +209,10 @@ def figures(job: Job) -> pd.DataFrame:
     if job.active:
         return core.sweeps.table(job.sweep)
     return _figures(str(core.home.home()), job.key, job.status, job.finished, job.sweep)
+
+
+def _recorded(sweep: Sweep) -> pd.DataFrame:
+    return _figures(str(core.home.home()), core.grid.text(sweep), "recorded", None, sweep)
 
 
 @st.cache_data(max_entries=8, ttl=60, show_spinner=False)

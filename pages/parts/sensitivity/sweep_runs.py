@@ -1,65 +1,25 @@
-"""The runs behind a point of a sweep's grid: which point, its seeds, and the way to each."""
+"""The runs behind a point of a sweep's grid: its seeds, and the way to each."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 import core
 from core.configuration import Cell, Sweep
-from pages.parts.around import current, cuts
+from pages.parts.around import current
 from pages.parts.form import settings
 from pages.parts.sensitivity import axes
 from pages.parts.sensitivity.sweep_metrics import METRICS, rows_at
 
 COMPARE = "pages/compare.py"
-MOST_AXES = 6  # whose places the address has
-CELL_AT = "cell"  # in the address: the place of the point whose runs are listed
-
-
-def cell(sweep: Sweep, table: pd.DataFrame, fixed: Mapping[str, Any]) -> None:
-    """A point of the grid by a menu or a click, and its runs to open; the address has its place (`cell=3`)."""
-    points = points_of(sweep, fixed)
-    names = [place(cell) for cell in points]
-    at = int(cuts.option(CELL_AT, "0", [str(number) for number in range(len(points))]))
-    st.session_state["sweep cell picker"] = at
-    st.selectbox(
-        "The runs of", range(len(points)), key="sweep cell picker", format_func=names.__getitem__,
-        on_change=lambda: cuts.set_option(CELL_AT, str(st.session_state["sweep cell picker"]), "0"),
-        help="A click on a cell of the picture chooses it, too.",
-    )  # fmt: skip
-    open_runs(sweep, table, points[at])
-
-
-def forget() -> None:
-    """Back to the first point of the grid."""
-    for option in (CELL_AT, *(f"axis{number}" for number in range(3, MOST_AXES + 1))):
-        cuts.set_option(option, "0", "0")
-
-
-def points_of(sweep: Sweep, fixed: Mapping[str, Any]) -> list[Cell]:
-    """The points of the part of the grid that is looked at, each by its first seed."""
-    first = [cell for cell in core.grid.cells(sweep) if cell.seed == sweep.seeds[0]]
-    return [cell for cell in first if _fits(cell.point, fixed)]
-
-
-def choose(points: list[Cell], wanted: Mapping[str, Any]) -> None:
-    """Look at the runs of a point."""
-    at = next((n for n, one in enumerate(points) if _fits(one.point, wanted)), 0)
-    cuts.set_option(CELL_AT, str(at), "0")
 
 
 def place(cell: Cell) -> str:
     """A point in words."""
     return ", ".join(f"{axes.title(axis)} {axes.label(axis, value)}" for axis, value in cell.point.items()) or "all"
-
-
-def _fits(point: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    return all(point.get(axis) == value for axis, value in wanted.items())
 
 
 def open_runs(sweep: Sweep, table: pd.DataFrame, chosen: Cell) -> None:
