@@ -176,12 +176,6 @@ def test_a_question_that_makes_no_sense_of_a_run_says_why(own_home, open_screen)
     assert buttons["ask all Target class"].disabled
 
 
-def test_a_presenter_is_asked_nothing(finished_job: Job, open_screen) -> None:
-    app = fine(open_screen("sensitivity", run=finished_job.key, present="1"))
-    assert not [button for button in app.button if str(button.key).startswith("ask ")]
-    assert cards(app)["Assumed ratio ε"]
-
-
 def test_the_recorded_run_s_answers_are_there_without_data(recording: str, open_screen, monkeypatch) -> None:
     monkeypatch.undo()  # the sweeps that ship, too
     told = cards(fine(open_screen("sensitivity", run=recording)))
