@@ -15,24 +15,29 @@ ASKED = "how often a link asked for the curves"  # in session state
 WATCHED, STARTED = "run that this tab watches", "run that this tab started last, and how many it started"
 
 # The page may be scrolled down to the form: once a run, the browser is asked to show where it stands. A link to the
-# curves scrolls to them, and once more when what stands above them has come to its height.
+# curves scrolls to them, and again while what stands above them comes to its height, until a person moves the page.
 _JS = """let shown = "";
 export default ({ parentElement, data }) => {
   if (!data || data.once === shown) return;
   shown = data.once;
   const host = parentElement.host ?? parentElement;
-  const show = () => host.scrollIntoView({ block: "start" });
-  if (data.here) {
-    show();
-    setTimeout(show, 500);
-  } else {
-    (host.closest("[data-testid=stMain]") ?? window).scrollTo({ top: 0 });
+  const page = host.closest("[data-testid=stMain]") ?? document.documentElement;
+  if (!data.here) {
+    page.scrollTo({ top: 0 });
+    return;
   }
+  host.style.scrollMarginTop = "112px";
+  const show = () => host.scrollIntoView({ block: "start" });
+  const watch = new ResizeObserver(show);
+  const end = () => watch.disconnect();
+  [...page.children].forEach((part) => watch.observe(part));
+  ["wheel", "touchstart", "pointerdown", "keydown"].forEach((kind) => addEventListener(kind, end, { once: true }));
+  setTimeout(end, 10000);
+  show();
 };"""
 _reveal = st.components.v2.component("poisonscope_reveal", html="<i></i>", js=_JS)
 # Beside the form, what it means and Start stay in sight; in a low window they scroll by themselves.
 _STYLE = """<style>
-[class*="st-key-reveal"] {scroll-margin-top: 7rem;}
 @media (min-width: 1101px) {
   [data-testid="stColumn"]:has(> [data-testid="stVerticalBlock"] .st-key-meaning) {
     position: sticky; align-self: flex-start;

@@ -65,6 +65,13 @@ def query() -> str:
     return urlencode({name: st.query_params[name] for name in CARRIED if name in st.query_params})
 
 
+def told(found: dict[str, Any], *columns: str) -> str:
+    """Figures of a run by their names."""
+    return ", ".join(
+        f"{words.figure(name).name} {words.figure(name).write(found[words.FIGURES[name]])}" for name in columns
+    )
+
+
 def lanes(found: dict[str, Any] | None, detected: DefenceConfig | None) -> list[tuple[str, str, list[flow.Step]]]:
     """The ten boxes in the words of the run's detector; with the run's figures where they may be shown."""
     says = dict.fromkeys(("stamped", "trained", "fooled", "ranked", "removed", "cleaned"), "")
@@ -78,11 +85,11 @@ def lanes(found: dict[str, Any] | None, detected: DefenceConfig | None) -> list[
         says = {
             "cut": CUTS[found["config"]["defence"].get("cut", "budget")],
             "stamped": f"{found['poisons']:,} images, {words.share(found['of_clean_target'])} of {whole}",
-            "trained": f"Nat1 {words.share(found['nat1'])}",
-            "fooled": f"ASR1 {words.share(found['asr1'])}",
-            "ranked": f"AUROC {words.score(found['auroc'])}",
+            "trained": told(found, "Nat1"),
+            "fooled": told(found, "ASR1"),
+            "ranked": told(found, "AUROC"),
             "removed": f"{found['flagged']:,} removed, {found['poisons_left']:,} of {found['poisons']:,} poisoned left",
-            "cleaned": f"ASR2 {words.share(found['asr2'])}, Nat2 {words.share(found['nat2'])}",
+            "cleaned": told(found, "ASR2", "Nat2"),
         }
     step = flow.Step
     attacked = [

@@ -50,7 +50,9 @@ FLAGS = [
 ]
 
 # Who comes for the first time is offered the tour, above the screen; these tests know the screens (but one's own).
-TOUR_OVER = """localStorage.getItem("poisonscope tour") ?? localStorage.setItem("poisonscope tour", '{"done": true}')"""
+TOUR_OVER = """if (location.protocol.startsWith("http")) {
+  localStorage.getItem("poisonscope tour") ?? localStorage.setItem("poisonscope tour", '{"done": true}');
+}"""
 
 # Opened at a page's own address, Streamlit looks for its server below that address first, then at the root.
 STREAMLIT_PROBE = re.compile(r"//[^/]+/.+/_stcore/(health|host-config)$")

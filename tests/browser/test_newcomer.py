@@ -79,4 +79,4 @@ def test_a_link_to_the_curves_leads_to_them(page: Page, app_server: AppServer) -
     ways.open_link(page, app_server.url, "how")
     page.get_by_role("link", name="Attack: the curves").click()
     ways.settled(page)
-    expect(page.get_by_text("First training, on the poisoned set")).to_be_in_viewport()
+    expect(page.get_by_text("First training, on the poisoned set")).to_be_in_viewport(timeout=ways.MINUTE)

@@ -74,6 +74,7 @@ def describe(page: Page) -> None:
     type_number(page, "Epochs", "2")
     expect(page.get_by_text("29 poisoned images = 20.0% of the clean target class")).to_be_visible()
     expect(page.get_by_text("2 epochs · batch")).to_be_visible()
+    page.get_by_text("Eight more images").click()
     expect(page.get_by_role("img", name=re.compile("in the row below with the pattern trigger"))).to_have_count(2)
 
 

@@ -57,8 +57,9 @@ def test_what_the_audience_asked_is_answered_without_a_run(open_screen, own_home
 def test_figures_are_the_runs_own(finished_job: Job, open_screen) -> None:
     found = Result(finished_job.config).summary
     shown = text(open_screen("how", run=finished_job.key))
-    assert f"ASR1 {words.share(found['asr1'])}" in shown
-    assert f"ASR2 {words.share(found['asr2'])}, Nat2 {words.share(found['nat2'])}" in shown
+    assert f"Backdoor success before (ASR1) {words.share(found['asr1'])}" in shown
+    assert f"Backdoor success after (ASR2) {words.share(found['asr2'])}" in shown
+    assert f"Accuracy after (Nat2) {words.share(found['nat2'])}" in shown
     assert f"{found['flagged']:,} removed, {found['poisons_left']:,} of {found['poisons']:,} poisoned left" in shown
     assert words.share(found["of_poisoned_target"]) in shown
     assert words.share(found["of_training_set"], 2) in shown

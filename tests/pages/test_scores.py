@@ -248,7 +248,7 @@ def test_reference_filters_spend_the_same_budget(finished_job: Job, open_screen)
     app = open_screen("scores", run=finished_job.key, plot="reference filters")
     table = app.dataframe[0].value.set_index("Filter")
     assert table.loc["random", "Flagged"] == table.loc["this cut", "Flagged"] == 220
-    assert table.loc["perfect", "TPR"] == "100.0%"
+    assert printed.table(app, "Filter")["perfect"]["Poison found (TPR)"] == "100.0%"
     assert table.loc["perfect", "Clean removed"] == 0
 
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
+from core.evaluation.figures import share
 from core.results.templates import render
 
 BENIGN, POISONED, REFERENCE = "#0072B2", "#D55E00", "#7A7A7A"
@@ -18,6 +19,7 @@ COLOURS = {"benign": BENIGN, "poisoned": POISONED, "reference": REFERENCE}
 ORANGE = tuple(bytes.fromhex(POISONED[1:]))
 PAPER, FADED = 232, 0.45  # what an image pales to, and how much of it stays
 BINS = 60
+LETTER = 10  # pixels, the width of a letter of a name, about
 LINE = 42  # pixels, the height of a line from before to after
 
 # The hatching of histograms. Stands once in a page that has some: an id may not be given twice.
@@ -52,10 +54,10 @@ def dumbbells(
     rows: Mapping[str, tuple[float, float]], alt: str, marks: Mapping[str, float] | None = None, low: float = 0.0
 ) -> Markup:
     """A line a row from before (✕) to after (●), shares in [0, 1]; `marks` adds a diamond to a row."""
-    left, right = 150, 560
+    left, right = max(150, 30 + LETTER * max(map(len, rows), default=0)), 560
 
-    def x(share: float) -> float:
-        return left + (right - left) * (share - low) / (1.0 - low)
+    def x(part: float) -> float:
+        return left + (right - left) * (part - low) / (1.0 - low)
 
     step = 0.25 if low < 0.5 else 0.1
     ticks = np.arange(np.ceil(low / step) * step, 1.0001, step)
@@ -63,7 +65,7 @@ def dumbbells(
         dict(
             name=name, y=LINE * number + 26, before=x(before), after=x(after),
             diamond=x(marks[name]) if marks and name in marks else None,
-            says=f"{100 * before:.1f}% → {100 * after:.1f}%",
+            says=f"{share(before)} → {share(after)}",
         )
         for number, (name, (before, after)) in enumerate(rows.items())
     ]  # fmt: skip

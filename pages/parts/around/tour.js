@@ -1,4 +1,4 @@
-// The tour (pages/parts/around/tour.py). The browser keeps how far it is, or that it is over, under one name.
+// The tour (pages/parts/around/tour.py, which puts HINTS before this). The browser keeps how far it is, or that it is over, under one name.
 
 const KEPT = "poisonscope tour";
 const ASKED = "poisonscope tour asked"; // of this tab: how often Python was asked for it, as far as was answered
@@ -38,7 +38,7 @@ function words(title, says) {
 
 export default ({ parentElement, data, setTriggerValue }) => {
   const place = parentElement.querySelector(".tour");
-  const { hints, screen } = data;
+  const { screen } = data;
   if (data.asked > Number(sessionStorage.getItem(ASKED) ?? 0)) {
     sessionStorage.setItem(ASKED, String(data.asked));
     keep({ step: 0 });
@@ -48,9 +48,9 @@ export default ({ parentElement, data, setTriggerValue }) => {
 
   function go(step) {
     keep({ step });
-    if (hints[step].screen === screen) return draw(true);
+    if (HINTS[step].screen === screen) return draw(true);
     sessionStorage.setItem(MOVED, "1");
-    setTriggerValue("visit", hints[step].screen);
+    setTriggerValue("visit", HINTS[step].screen);
   }
 
   function end() {
@@ -60,8 +60,8 @@ export default ({ parentElement, data, setTriggerValue }) => {
 
   function draw(focus = false) {
     const state = kept();
-    const going = state && !state.done && hints[state.step];
-    const offered = !state && screen === hints[0].screen;
+    const going = state && !state.done && HINTS[state.step];
+    const offered = !state && screen === HINTS[0].screen;
     place.hidden = !going && !offered;
     const room = (parentElement.host ?? parentElement).closest("[data-testid=stLayoutWrapper]");
     if (room) room.style.display = place.hidden ? "" : "flex";
@@ -71,17 +71,17 @@ export default ({ parentElement, data, setTriggerValue }) => {
     hands.className = "hands";
     if (offered) {
       hands.append(button("Show me", () => go(0)), button("No, thanks", end));
-      place.append(words("New here?", `${hints.length} hints show you around, in three minutes.`), hands);
+      place.append(words("New here?", `${HINTS.length} hints show you around, in three minutes.`), hands);
       return;
     }
     const { step } = state;
-    const hint = hints[step];
+    const hint = HINTS[step];
     const here = hint.screen === screen;
-    place.append(words(`${step + 1} of ${hints.length}: ${hint.title}.`, here ? hint.says : "The tour goes on there."), hands);
+    place.append(words(`${step + 1} of ${HINTS.length}: ${hint.title}.`, here ? hint.says : "The tour goes on there."), hands);
     if (!here) hands.append(button(`To ${hint.title}`, () => go(step)));
     if (here && step) hands.append(button("Back", () => go(step - 1)));
-    if (here && step + 1 < hints.length) hands.append(button("Next", () => go(step + 1)));
-    hands.append(button(here && step + 1 === hints.length ? "Done" : "End the tour", end));
+    if (here && step + 1 < HINTS.length) hands.append(button("Next", () => go(step + 1)));
+    hands.append(button(here && step + 1 === HINTS.length ? "Done" : "End the tour", end));
     if (focus || sessionStorage.getItem(MOVED)) {
       sessionStorage.removeItem(MOVED);
       [...hands.children].find((one) => one.textContent !== "Back").focus({ preventScroll: true });

@@ -6,6 +6,7 @@ covers nothing and takes no focus. Drawn by tour.js, which knows how far it is; 
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,12 +17,6 @@ from pages.parts.around import cuts, link
 KEY = "tour"
 ASKED = "how often the tour was asked for again"  # in session state
 _HERE = Path(__file__)
-_draw = st.components.v2.component(
-    "poisonscope_tour",
-    html="<div class='tour' role='region' aria-label='Tour' hidden></div>",
-    css=_HERE.with_suffix(".css").read_text("utf-8"),
-    js=_HERE.with_suffix(".js").read_text("utf-8"),
-)
 
 
 class Hint(NamedTuple):
@@ -60,10 +55,18 @@ HINTS = (
 )  # fmt: skip
 
 
+_WORDS = json.dumps([hint._asdict() for hint in HINTS])
+_draw = st.components.v2.component(
+    "poisonscope_tour",
+    html="<div class='tour' role='region' aria-label='Tour' hidden></div>",
+    css=_HERE.with_suffix(".css").read_text("utf-8"),
+    js=f"const HINTS = {_WORDS};\n" + _HERE.with_suffix(".js").read_text("utf-8"),
+)
+
+
 def show() -> None:
     """Above a screen: the offer where nobody has answered it, the hint while the tour goes, else nothing."""
     data = {
-        "hints": [hint._asdict() for hint in HINTS],
         "screen": cuts.screen().rsplit("/", 1)[-1] or HINTS[0].screen,
         "asked": st.session_state.get(ASKED, 0),
     }
