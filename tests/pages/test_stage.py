@@ -96,7 +96,9 @@ def test_the_clean_control_claims_no_poison(open_screen: Open) -> None:
     assert said[5].startswith("Trained anew, the network is right on")
     assert said[6] == "Nothing was planted here, so no defence could fail"
     assert figures(app)[4] == f"{found['clean_removed']:,}"
+    assert "What does a defence do where there is nothing to find?" in html(app)
     assert "ps-pd" not in html(app).split("</style>")[-1]
+    assert live.CLEAN in html(app)
 
 
 def test_an_attack_that_did_not_take_is_not_called_a_backdoor(open_screen: Open) -> None:

@@ -86,7 +86,8 @@ def claim(facts: Facts, beside: Side | None) -> str:
     if beside.asr2 is None:
         return f"{beside.title}: {stay}"
     if facts.failed:
-        return f"This defence failed. With {beside.title}, {stay}"
+        where = "With" if beside.what == SAME else "Against another attack, with"
+        return f"This defence failed. {where} {beside.title}, {stay}"
     begin = "The same attack" if beside.what == SAME else "Another attack"
     return f"{begin} against {beside.title}: {stay}"
 

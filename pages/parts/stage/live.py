@@ -25,6 +25,7 @@ SEEDS = 1_000
 DIGITS: dict[str, Any] = {"dataset": "digits", "target": "three", "ratio": 0.2, "assumed_ratio": 0.2}
 EVERY = 1.0  # seconds between two looks at a run that goes
 BINS, TICKS = 48, 6
+CLEAN = "Train on the set as it is"  # the first stage of the control
 MARKS = {"done": "✓", "now": "▶", "next": "○"}
 
 
@@ -206,7 +207,8 @@ def _rail(config: RunConfig, job: Job | None) -> list[tuple[str, str, str, str]]
     for place, stage in enumerate(order):
         state = "done" if place < at else "now" if place == at else "next"
         detail = words.share(job.stage_fraction, 0) if state == "now" and job is not None else ""
-        rail.append((state, MARKS[state], words.STAGES[stage], detail))
+        says = CLEAN if stage == "train" and not config.attack.ratio else words.STAGES[stage]
+        rail.append((state, MARKS[state], says, detail))
     return rail
 
 

@@ -48,10 +48,11 @@ def backdoor(facts: Facts) -> Slide:
         claim = f"{words.count(found['poisons'], 'training image')} of {size:,} planted a backdoor"
     else:
         claim = f"{found['poisons']:,} of {size:,} training images are poisoned"
+    hurt = "On the road it would be a sticker on a stop sign: a car that reads signs with such a network drives on."
+    nothing = "What does a defence do where there is nothing to find?"
     return Slide(
         "A backdoor", claim, _pair(facts), words.share(found["of_training_set"]),
-        "of the training set is poisoned. On the road it would be a sticker on a stop sign: a car that reads signs "
-        "with such a network drives on.",
+        f"of the training set is poisoned. {nothing if facts.control else hurt}",
         (
             "A network that is trained on images which others collected learns what they put in.",
             "Who is hurt: whoever trusts its answers. The network is right on clean images, so nobody notices.",
