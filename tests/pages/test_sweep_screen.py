@@ -515,11 +515,11 @@ def test_what_has_no_figure_is_a_dash_and_explained_and_below_guessing_is_grey(f
     job = queued(wanted)
     app = screen(open_screen, finished_job, sweep=job.key[:16], metric="AUROC")
     (matrix,) = pictures(app)
-    assert [note["text"] for note in matrix["layout"]["annotations"]] == ["—", "0.300▾<br>n = 1", "—"]
+    assert [note["text"] for note in matrix["layout"]["annotations"]] == ["—", "0.300↓<br>n = 1", "—"]
     told = said(app)
     assert "—: finished, but without AUROC: nothing was poisoned there, so it is not defined." in told
     assert "An empty cell is still to come." in told
-    assert "Lilac, and ▾: below 0.5, a ranking worse than guessing." in told
+    assert "Lilac, and ↓: below 0.5, a ranking worse than guessing." in told
     stops = sweep_heatmap.colours_of(sweep_metrics.METRICS["AUROC"])
     below, at = sweep_heatmap.colour_at(stops, 0.49), sweep_heatmap.colour_at(stops, 0.5)
     assert min(below) > 150 > max(at), "bright beside the dark end of the other colours"

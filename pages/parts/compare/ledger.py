@@ -116,7 +116,7 @@ def _rows(table: pd.DataFrame, jobs: dict[int, Job], shown_columns: list[str]) -
     key = "runs " + hashlib.sha256(repr(ids).encode()).hexdigest()[:12]  # other rows, other ticks
     shown = st.dataframe(
         percent(table)[shown_columns], hide_index=True, key=key, on_select="rerun", selection_mode="multi-row",
-        column_config=columns(), alt="Runs with their settings and figures",
+        column_config=columns(), placeholder="—", alt="Runs with their settings and figures",
         height="content" if len(table) <= SHORT else 430,
     )  # fmt: skip
     if not ids:

@@ -58,7 +58,7 @@ def draw(
     figure.update_xaxes(**scale.axis)
     if other is not None:
         figure.add_annotation(
-            x=1, y=1, xref="paper", yref="paper", xanchor="right", yanchor="bottom", xshift=beside_it, showarrow=False,
+            x=1, y=1, xref="paper", yref="paper", xanchor="right", yanchor="bottom", showarrow=False,
             text=axes.title(other), font=dict(size=curves.SMALL - 1, color=curves.ink()),
         )  # fmt: skip
     chosen = [points[place] for place in sweep_cells.chosen(points)]

@@ -21,7 +21,7 @@ FEW = 4  # columns that leave room for the spread in a narrow window
 MOST_WRITTEN = 6  # columns whose numbers have room in a narrow window; a wider grid is moved sideways in its frame
 COLUMN, NAMES = 54, 170  # pixels of a column that its numbers need, and of the rows' names
 GUESSING = 0.5  # AUROC
-UNDEFINED, WORSE = "—", "▾"
+UNDEFINED, WORSE = "—", "↓"
 _NARROW = "<style>.st-key-wide-grid {{overflow-x: auto;}} .st-key-wide-grid > * {{min-width: {width}px;}}</style>"
 Stops = list[tuple[float, str]]
 
