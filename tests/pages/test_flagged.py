@@ -362,7 +362,7 @@ def test_what_the_grid_tells_is_carried_out_once_and_in_order(finished_job: Job,
     for _ in range(2):
         gallery.carry_out(message, state, handles, reviewing, "page", 3)
     assert told == [([4], "clean"), ([5], "")]
-    assert state == {"current": 6, "chosen": [], "done": {"tab": 2}, "trouble": ""}
+    assert state == {"current": 6, "chosen": [], "group": None, "done": {"tab": 2}, "trouble": ""}
     gallery.carry_out({"name": "tab", "current": None, "acts": []}, state, handles, reviewing, "page", 3)
     assert state["current"] is None
     gallery.carry_out(None, state, handles, reviewing, "page", 3)
