@@ -114,7 +114,7 @@ def picture(found: Scored, cut: Cut, wanted: Mask, poisoned: Mask | None) -> tup
         },
         "title": title,
         "legend": [[kind, f"{count:,} {MARKS[kind]}"] for kind, count in counts.items() if count and MARKS[kind]],
-        "alt": f"Histogram: {title.lower()}, from {ends[0]} to {ends[-1]}",
+        "alt": f"Histogram: {title.lower()}, {ends[0]} to {ends[-1]}",
         "hint": HINT,
     }
 
