@@ -61,6 +61,7 @@ from .reproduction import tables as tables
 from .results import Result as Result
 from .results import controls as controls
 from .results import export as export
+from .results import groups as groups
 from .results import insight as insight
 from .results import keeping as keeping
 from .results import markup as markup

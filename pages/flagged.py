@@ -7,7 +7,7 @@ stamped copies have ids behind those of the clean images, so an id would tell.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -18,41 +18,23 @@ from core import Result
 from pages.parts.around import current, cuts, shell, trouble, words
 from pages.parts.around.cuts import Cut, Scored
 from pages.parts.common import findings, proof
-from pages.parts.flagged import chips, detail, saved, staying, taking, verdicts
+from pages.parts.flagged import chips, choosing, detail, saved, staying, strip, taking, verdicts
+from pages.parts.flagged.choosing import View
 from pages.parts.images import gallery, picked
 
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-ALL, HITS, FALSE, MISSED = "All flagged", "True positives ✕", "False positives ●", "Missed poisons ✕"
-LEFT = "Not flagged"
-COVERS = "Flagged covers ○"  # asked where there are any; they are among the false positives
-EVERY = "every class"
-HIGHEST, LOWEST, RANK, ID, ORIGINAL, VERDICT = (
-    *("highest score", "lowest score", "rank in its class"),
-    *("id", "original class", "verdict"),
-)
 PAGE_SIZES = [24, 48, gallery.PER_PAGE, 192]
 PAGE = "page"  # the pager's key
 # What the address holds, with what is usual: kept whatever the run, and what belongs to one.
-LASTING = {"reviewer": verdicts.ANYONE, "size": gallery.SIZE, "page size": gallery.PER_PAGE, "order": HIGHEST}
+LASTING = {"reviewer": verdicts.ANYONE, "size": gallery.SIZE, "page size": gallery.PER_PAGE, "order": choosing.HIGHEST}
 FILTERS = {
-    **{"show": ALL, "part": ALL, "verdict": verdicts.ANY, "label": EVERY, "origin": EVERY},
+    **dict.fromkeys(("show", "part"), choosing.ALL),
+    **{"verdict": verdicts.ANY, "label": choosing.EVERY, "origin": choosing.EVERY},
     **{"score from": None, "score to": None, PAGE: 1},
 }
 VIEW = {name: usual for name, usual in {**LASTING, **FILTERS}.items() if name not in ("reviewer", PAGE)}
-
-
-class View(NamedTuple):
-    """What is asked of the images: which, in which order."""
-
-    kind: str = ALL
-    label: str = EVERY
-    origin: str = EVERY
-    verdict: str = verdicts.ANY
-    low: float | None = None
-    high: float | None = None
-    order: str = HIGHEST
 
 
 def page() -> None:
@@ -67,7 +49,7 @@ def page() -> None:
     findings.show(result, found)
     if not flagged.any():
         nothing(cut, found)
-    review(result, found, flagged, truth)
+    review(result, found, cut, flagged, truth)
     say_recorded(result)
     proof.show(result, found, flagged, truth)
 
@@ -117,7 +99,7 @@ def nothing(cut: Cut, found: Scored) -> None:
 
 @st.fragment
 @trouble.said()
-def review(result: Result, found: Scored, flagged: Mask, truth: bool) -> None:
+def review(result: Result, found: Scored, cut: Cut, flagged: Mask, truth: bool) -> None:
     """Filter, grid and detail; reruns alone."""
     recall(result)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -131,17 +113,36 @@ def review(result: Result, found: Scored, flagged: Mask, truth: bool) -> None:
         if book is not None:
             verdicts.tally(result, book, truth)
     remember()
-    chosen = select(result, found, flagged, asked, book)
+    wanted = choosing.fitting(result, found, flagged, asked)
+    with st.container():  # likewise
+        groups = choosing.groups(result, found, wanted, asked.order)
+    chosen = choosing.select(result, found, wanted, asked, book, groups)
     with st.container():  # likewise
         chips.show(active(asked, truth), len(chosen), int(flagged.sum()), clear)
     with st.container():  # likewise
-        look(result, found, flagged, chosen, book, truth)
+        scores(result, found, cut, asked, wanted, truth)
+    with st.container():  # likewise
+        look(result, found, flagged, chosen, book, truth, groups)
     made = core.keeping.decided(flagged, {} if book is None else book.verdicts)
     staying.show(result, made, book is not None and bool(book.verdicts), truth)
     taking.show(result, found, made, truth, chosen, gallery.chosen("grid") if len(chosen) else [])
 
 
-def look(result: Result, found: Scored, flagged: Mask, chosen: Ids, book: verdicts.Book | None, truth: bool) -> None:
+def scores(result: Result, found: Scored, cut: Cut, asked: View, wanted: Mask, truth: bool) -> None:
+    """The scores of what the filter may show, to be brushed."""
+
+    def change(low: float | None, high: float | None) -> None:
+        st.session_state["score from"], st.session_state["score to"] = low, high
+        first_page()
+
+    shown = asked.kind, asked.label, asked.origin
+    strip.show(result, found, cut, shown, wanted, truth, (asked.low, asked.high), change)
+
+
+def look(
+    result: Result, found: Scored, flagged: Mask, chosen: Ids, book: verdicts.Book | None, truth: bool,
+    groups: Ids | None,
+) -> None:  # fmt: skip
     """The grid of what the filter lets through, and beside it one image in detail."""
     if not len(chosen):
         if flagged.any() or truth:
@@ -152,7 +153,7 @@ def look(result: Result, found: Scored, flagged: Mask, chosen: Ids, book: verdic
         id = gallery.board(
             result, found, chosen, truth, key="grid", pager=PAGE, per_page=st.session_state["page size"],
             size=st.session_state["size"], flagged=flagged, reviewing=verdicts.reviewing(book), address="image",
-            bind="query-params",
+            bind="query-params", groups=None if groups is None else groups[chosen],
         )  # fmt: skip
     with right, st.container(key="detail"):
         detail.show(result, found, id, truth, bool(flagged[id]))
@@ -189,20 +190,21 @@ def remember() -> None:
 def ask(result: Result, found: Scored, truth: bool) -> View:
     """The filters; what only the attacker knows is asked only with the truth."""
     names = core.class_names(result.config.dataset.name)
-    present = [EVERY, *(names[label] for label in np.flatnonzero(found.sizes))]
-    origin = EVERY
+    present = [choosing.EVERY, *(names[label] for label in np.flatnonzero(found.sizes))]
+    origin = choosing.EVERY
+    covers = bool(result.poisoned.truth.covers.any())
+    kinds = choosing.kinds(truth, covers)
     if truth:
-        covers = [COVERS] if result.poisoned.truth.covers.any() else []
         signs = "✕ marks poisoned images, ● benign ones." + (" ○ covers: stamped, true label." if covers else "")
-        kind = menu("Show", [ALL, HITS, FALSE, MISSED, *covers, LEFT], "show", width=190, help=signs)
+        kind = menu("Show", kinds, "show", width=170, help=signs)
     else:
-        kind = menu("Show", [ALL, LEFT], "part", width=150)
-    order = menu("Order by", [HIGHEST, LOWEST, RANK, *([ID, ORIGINAL] if truth else []), VERDICT], "order", width=170)
-    verdict = menu("Verdict", verdicts.CHOICES, "verdict", width=130)
+        kind = menu("Show", kinds, "part", width=150)
+    order = menu("Order by", choosing.orders(truth), "order", width=165)
+    verdict = menu("Verdict", verdicts.CHOICES, "verdict", width=120)
     with st.popover("More", icon=":material/tune:"):
         label = menu("Label", present, "label")
         if truth:
-            origin = menu("Original class", [EVERY, *names], "origin")
+            origin = menu("Original class", [choosing.EVERY, *names], "origin")
         low, high = (score_limit(f"Score {end}", f"score {end}") for end in ("from", "to"))
         st.selectbox(
             "Images on a page",
@@ -253,38 +255,6 @@ def first_page() -> None:
     """Another filter begins at its first page."""
     if st.session_state.get(PAGE, 1) != 1:
         st.session_state[PAGE] = 1
-
-
-def select(result: Result, found: Scored, flagged: Mask, asked: View, book: verdicts.Book | None) -> Ids:
-    """Ids of what the filter lets through, in the order asked for; ties go to the higher score, then the lower id."""
-    poisoned, names = result.poisoned, np.array(core.class_names(result.config.dataset.name))
-    truth = poisoned.truth.poisoned
-    wanted = {
-        **{ALL: flagged, HITS: flagged & truth, FALSE: flagged & ~truth, MISSED: ~flagged & truth},
-        **{COVERS: flagged & poisoned.truth.covers, LEFT: ~flagged},
-    }[asked.kind]
-    if asked.label != EVERY:
-        wanted = wanted & (names[found.labels] == asked.label)
-    if asked.origin != EVERY:
-        wanted = wanted & (names[poisoned.source_labels] == asked.origin)
-    if asked.low is not None:
-        wanted = wanted & (found.scores >= asked.low)
-    if asked.high is not None:
-        wanted = wanted & (found.scores <= asked.high)
-    ids = np.flatnonzero(wanted)
-    if book is not None and asked.verdict != verdicts.ANY:
-        ids = ids[[book.fits(int(id), asked.verdict) for id in ids]] if len(ids) else ids
-    return ids[np.lexsort((-found.scores[ids], sort_key(result, found, asked.order, ids, book)))]
-
-
-def sort_key(result: Result, found: Scored, order: str, ids: Ids, book: verdicts.Book | None) -> NDArray[np.float64]:
-    """What the images [n] are ordered by, smallest first."""
-    if order == VERDICT:
-        given = {} if book is None else book.verdicts
-        places = {verdict: place for place, verdict in enumerate(core.reviews.VERDICTS)}
-        return np.array([places.get(given.get(int(id), ""), len(places)) for id in ids], float)
-    keys = {LOWEST: found.scores, RANK: found.ranks, ID: np.arange(len(found.scores))}
-    return {**keys, ORIGINAL: result.poisoned.source_labels}.get(order, -found.scores)[ids]
 
 
 shell.ensure()

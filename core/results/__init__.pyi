@@ -1,6 +1,7 @@
 from . import controls as controls
 from . import detections as detections
 from . import export as export
+from . import groups as groups
 from . import insight as insight
 from . import keeping as keeping
 from . import markup as markup

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from core.results.result import Result
 from tests.browser import axe
 from tests.browser.conftest import AppServer
 from tests.browser.gallery import eventually, grid, most_suspicious, reviewed
-from tests.browser.ways import MINUTE
+from tests.browser.ways import MINUTE, settled
 from tests.pages import stored
 
 
@@ -121,6 +122,97 @@ def test_verdicts_in_bulk(page: Page, app_server, job: Job, order: list[int]) ->
     for before in (everything, everything | wanted, wanted, {}):
         page.keyboard.press("ControlOrMeta+z")
         eventually(page, job, "Bulk", before)
+
+
+def brushed(page: Page, start: float, end: float) -> None:
+    """A drag across the histogram of scores, from one share of its width to another."""
+    box = page.locator(".strip .plot").bounding_box()
+    page.mouse.move(box["x"] + start * box["width"], box["y"] + box["height"] / 2)
+    page.mouse.down()
+    for share in ((start + end) / 2, end):
+        page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+    page.mouse.up()
+
+
+def limits(page: Page) -> dict[str, float]:
+    """The scores that the address lets through."""
+    named = parse_qs(urlsplit(page.url).query)
+    return {end: float(named[f"score {end}"][0]) for end in ("from", "to") if f"score {end}" in named}
+
+
+def test_a_range_of_scores_is_brushed_or_set_by_keys(page: Page, app_server, job: Job, order: list[int]) -> None:
+    scores = Result(job.config).detection().scores
+    tiles = opened(page, f"{app_server.url}/flagged?run={job.key[:16]}")
+    low, high = page.get_by_role("slider", name="Score from"), page.get_by_role("slider", name="Score to")
+    assert [end.get_attribute("aria-valuetext") for end in (low, high)] == ["any", "any"]
+    brushed(page, 0.75, 0.25)
+    expect(page).to_have_url(re.compile("score.from=.*score.to="), timeout=MINUTE)
+    between = limits(page)
+    wanted = [id for id in order if between["from"] <= scores[id] <= between["to"]]
+    assert 0 < len(wanted) < len(order)
+    expect(page.locator(".gallery .range")).to_have_text(re.compile(f"of {len(wanted)}$"), timeout=MINUTE)
+    expect(tiles.first).to_have_attribute("data-id", str(wanted[0]))
+    expect(page.get_by_role("button", name=re.compile("^score at (least|most)"))).to_have_count(2)
+    settled(page)
+    low.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    expect(page).not_to_have_url(re.compile(re.escape(f"score+from={between['from']:.12g}&")), timeout=MINUTE)
+    assert limits(page)["from"] > between["from"]
+    assert limits(page)["to"] == between["to"]
+    settled(page)
+    page.keyboard.press("Home")
+    expect(page).not_to_have_url(re.compile("score.from"), timeout=MINUTE)
+    expect(low).to_have_attribute("aria-valuetext", "any")
+    expect(low).to_be_focused()
+    settled(page)
+    assert not axe.serious(page)
+    box = page.locator(".strip .plot").bounding_box()
+    page.mouse.click(box["x"] + 0.1 * box["width"], box["y"] + box["height"] / 2)  # takes the range away
+    expect(page.locator(".gallery .range")).to_have_text(f"1 to 96 of {len(order)}", timeout=MINUTE)
+    assert limits(page) == {}
+
+
+def test_a_group_of_near_images_is_judged_at_once(page: Page, app_server, job: Job, order: list[int]) -> None:
+    """By keys alone, on all pages that it reaches over; once more, G selects the next one."""
+    result = Result(job.config)
+    numbers = core.groups.near(result.features, result.poisoned.labels, np.array(order))
+    first, second, third = ([id for id, one in zip(order, numbers, strict=True) if one == n] for n in range(3))
+    assert len(first) < 24 < len(first) + len(second) < 48
+    core.reviews.judge(job.key, second[-1:], "clean", "Grouped")  # on the second page
+    view = "&order=groups+of+near+images&page+size=24&reviewer=Grouped"
+    tiles = opened(page, f"{app_server.url}/flagged?run={job.key[:16]}{view}")
+    told = page.locator(".gallery .said")
+    tiles.first.click()
+    expect(told).to_have_text(f"In a group of {len(first)}")
+    page.keyboard.press("g")
+    expect(told).to_have_text(f"Group of {len(first)} selected")
+    expect(tiles.and_(page.locator("[aria-selected=true]"))).to_have_count(len(first))
+    page.keyboard.press("p")
+    question = page.get_by_role("alertdialog", name="Many verdicts at once")
+    expect(question).to_contain_text(f"Mark {len(first)} images as poisoned?")
+    page.keyboard.press("Enter")
+    said = dict.fromkeys(first, "poisoned") | {second[-1]: "clean"}
+    eventually(page, job, "Grouped", said)
+    page.keyboard.press("g")
+    expect(told).to_have_text(f"Group of {len(second)} selected, {len(first) + len(second) - 24} on other pages")
+    page.keyboard.press("u")
+    expect(question).to_contain_text(f"Mark {len(second)} images as unsure? 1 of them has another verdict.")
+    expect(question.get_by_role("button", name=f"Only the {len(second) - 1} without one")).to_be_focused()
+    page.keyboard.press("Enter")
+    eventually(page, job, "Grouped", said | dict.fromkeys(second[:-1], "unsure"))
+    page.keyboard.press("ControlOrMeta+z")
+    eventually(page, job, "Grouped", said)
+    settled(page)
+    tiles.nth(len(first)).click()
+    page.keyboard.press("g")
+    page.keyboard.press("g")  # the third begins on the second page
+    expect(page.locator(".gallery .range")).to_have_text(f"25 to 48 of {len(order)}", timeout=MINUTE)
+    expect(told).to_have_text(f"Group of {len(third)} selected", timeout=MINUTE)
+    place = len(first) + len(second) - 24
+    expect(tiles.nth(place)).to_have_attribute("data-id", str(third[0]))
+    expect(tiles.nth(place)).to_be_focused()
+    expect(tiles.and_(page.locator("[aria-selected=true]"))).to_have_count(len(third))
 
 
 def test_keys_move_the_selection_and_the_detail_follows(page: Page, app_server, job: Job, order: list[int]) -> None:

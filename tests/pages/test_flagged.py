@@ -22,7 +22,7 @@ from pages.parts.flagged import detail
 from pages.parts.images import gallery
 from tests.hostile import Page
 from tests.pages import stored
-from tests.pages.seen import grid, ids
+from tests.pages.seen import grid, ids, said
 
 ALL, HITS, FALSE, MISSED = "All flagged", "True positives ✕", "False positives ●", "Missed poisons ✕"
 
@@ -273,6 +273,77 @@ def test_where_no_class_is_named_nothing_lies_beyond_a_gap(open_screen) -> None:
     assert "Nothing found: the detector names no class as poisoned." in [info.value for info in app.info]
 
 
+# --- groups of near images -------------------------------------------------------------------------------
+
+
+def grouped(result: Result) -> tuple[list[int], list[int]]:
+    """The flagged ids group by group, and the size of each one's group."""
+    order = np.array(most_suspicious(result, result.flagged))
+    numbers = core.groups.near(result.features, result.poisoned.labels, order)
+    by_group = np.argsort(numbers, kind="stable")
+    return order[by_group].tolist(), np.bincount(numbers)[numbers[by_group]].tolist()
+
+
+def test_near_images_stand_together_and_their_groups_are_told(finished_job: Job, result: Result, open_screen) -> None:
+    order, sizes = grouped(result)
+    first, second = sizes[0], sizes[sizes[0]]
+    assert first < 24 < first + second, "the second goes beyond the first page"
+    core.reviews.judge(finished_job.key, order[24:26], "clean", "Ada")
+    core.reviews.judge(finished_job.key, order[26:27], "unsure", "Ada")
+    view = {"order": "groups of near images", "page size": "24", "reviewer": "Ada"}
+    app = open_screen("flagged", run=finished_job.key, **view)
+    assert ids(app) == order[:24]
+    one, other = grid(app)["groups"]
+    assert one == {"from": 0, "to": first, "size": first, "off": {}, "next": [1, order[first]]}
+    off = {"clean": 2, "unsure": 1, "": first + second - 27}
+    next = [(first + second) // 24 + 1, order[first + second]]
+    assert other == {"from": first, "to": 24, "size": second, "off": off, "next": next}
+    app.session_state["page"] = -(-len(order) // 24)
+    app.run()
+    last = grid(app)["groups"][-1]
+    assert (last["size"], last["to"], last["next"]) == (sizes[-1], len(ids(app)), None)
+    assert grid(open_screen("flagged", run=finished_job.key))["groups"] is None
+
+
+def test_of_a_group_only_what_the_filter_lets_through_counts(finished_job: Job, result: Result, open_screen) -> None:
+    order, sizes = grouped(result)
+    core.reviews.judge(finished_job.key, order[2:5], "clean", "Ada")
+    view = {"order": "groups of near images", "verdict": "not judged", "reviewer": "Ada"}
+    app = open_screen("flagged", run=finished_job.key, **view)
+    assert ids(app) == [*order[:2], *order[5:]][: gallery.PER_PAGE]
+    assert grid(app)["groups"][0]["size"] == sizes[0] - 3
+
+
+def test_without_a_representation_there_are_no_groups(
+    finished_job: Job, result: Result, open_screen, monkeypatch
+) -> None:
+    monkeypatch.setattr(Result, "features", None)
+    app = open_screen("flagged", run=finished_job.key, order="groups of near images")
+    assert not app.exception
+    assert "there are no groups: the highest score comes first" in said(app)
+    assert ids(app) == most_suspicious(result, result.flagged)[: gallery.PER_PAGE]
+    assert grid(app)["groups"] is None
+
+
+def test_a_verdict_on_a_group_is_one_on_all_of_its_images() -> None:
+    told: list[tuple[list[int], str, bool]] = []
+    reviewing = gallery.Reviewing("Ada", {}, lambda ids, verdict, over: told.append((ids, verdict, over)))
+    state: dict[str, object] = {"done": {}}
+    act = {"number": 1, "ids": [4, 5], "verdict": "clean", "over": False, "group": 5}
+    message = {"name": "tab", "current": 5, "chosen": [4, 5], "group": 5, "acts": [act]}
+    asked: list[int] = []
+
+    def group(id: int) -> list[int]:
+        asked.append(id)
+        return [4, 5, 17, 18]
+
+    gallery.carry_out(message, state, np.arange(20), reviewing, "page", 3, group)
+    assert told == [([4, 5, 17, 18], "clean", False)]
+    assert (state["chosen"], state["group"], set(asked)) == ([4, 5, 17, 18], 5, {5})
+    gallery.carry_out({**message, "group": None, "acts": []}, state, np.arange(20), reviewing, "page", 3, group)
+    assert (state["chosen"], state["group"]) == ([4, 5], None)
+
+
 # --- verdicts --------------------------------------------------------------------------------------------
 
 
@@ -362,7 +433,7 @@ def test_what_the_grid_tells_is_carried_out_once_and_in_order(finished_job: Job,
     for _ in range(2):
         gallery.carry_out(message, state, handles, reviewing, "page", 3)
     assert told == [([4], "clean"), ([5], "")]
-    assert state == {"current": 6, "chosen": [], "done": {"tab": 2}, "trouble": ""}
+    assert state == {"current": 6, "chosen": [], "group": None, "done": {"tab": 2}, "trouble": ""}
     gallery.carry_out({"name": "tab", "current": None, "acts": []}, state, handles, reviewing, "page", 3)
     assert state["current"] is None
     gallery.carry_out(None, state, handles, reviewing, "page", 3)
@@ -409,7 +480,8 @@ def test_blind_review_tells_nothing(finished_job: Job, result: Result, open_scre
     assert not any(re.search(r"\bid\b|image \d", " ".join(tile["says"])) for tile in data["tiles"])
     keys = {box.key for box in app.selectbox}
     assert not keys & {"show", "origin"}
-    assert app.selectbox(key="order").options == ["highest score", "lowest score", "rank in its class", "verdict"]
+    orders = ["highest score", "lowest score", "groups of near images", "rank in its class", "verdict"]
+    assert app.selectbox(key="order").options == orders
     assert [button.label for button in app.get("download_button")] == ["Scores as CSV", "Scores as Parquet"]
 
 

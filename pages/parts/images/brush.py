@@ -91,5 +91,9 @@ def rounded(label: int, low: float, high: float) -> Brush:
 def _outward(value: float, towards: Callable[[float], int]) -> float:
     if abs(value) < TINY:
         return value
-    unit = 10.0 ** (math.floor(math.log10(abs(value))) - DIGITS + 1)
+    return outward(value, 10.0 ** (math.floor(math.log10(abs(value))) - DIGITS + 1), towards)
+
+
+def outward(value: float, unit: float, towards: Callable[[float], int]) -> float:
+    """A score written in whole units, rounded down or up (math.floor, math.ceil)."""
     return float(f"{towards(value / unit) * unit:.12g}")

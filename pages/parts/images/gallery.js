@@ -13,6 +13,10 @@ const kept = (window.poisonscopeGalleries ??= new Map());
 
 const MARKS = ["current", "missing", "poisoned", "benign", "wrong", "doubted"]; // classes of a tile
 
+function total(counts) {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}
+
 // What speaks against the cut at an image: the truth, or the reviewer. Only that gets a frame.
 function disagrees({ flagged, kind }, verdict) {
   if (flagged === null) return {};
@@ -33,8 +37,9 @@ class Board {
     this.list.addEventListener("pointerover", (event) => this.tellOf(event));
     this.list.addEventListener("pointerleave", () => this.hush());
     this.bar.addEventListener("click", (event) => {
-      const { verdict, all, keys } = event.target.closest("button")?.dataset ?? {};
+      const { verdict, all, group, keys } = event.target.closest("button")?.dataset ?? {};
       if (keys) this.showKeys(this.keys.hidden);
+      else if (group) this.chooseGroup();
       else if (all) this.chooseAll();
       else if (verdict !== undefined) this.judge(verdict);
     });
@@ -72,16 +77,18 @@ class Board {
     this.list.setAttribute("aria-label", data.name);
     this.root.style.setProperty("--size", `${data.size}px`);
     this.root.classList.toggle("small", data.size < 112);
+    this.root.classList.toggle("grouped", Boolean(data.groups));
     this.bar.classList.toggle("judging", data.judging);
     if (this.told && this.at(this.told) < 0) this.hush();
     this.kept.chosen = new Set([...this.kept.chosen].filter((id) => this.at(id) >= 0));
     if (this.asked && this.asked.ids.some((id) => this.at(id) < 0)) this.answer("none");
+    this.markGroups();
     const { back } = data; // where a verdict was taken back
     if (back && back.name === this.kept.name && back.number > (this.kept.back ?? 0)) {
       this.kept.back = back.number;
       if (this.at(back.id) >= 0) {
         this.kept.current = this.kept.anchor = back.id;
-        this.kept.chosen = new Set([back.id]);
+        this.choose([back.id]);
         clearTimeout(this.timer);
         this.timer = setTimeout(() => this.tell(), PAUSE); // so that the detail follows
       }
@@ -89,8 +96,10 @@ class Board {
     // While a page is being turned, an answer to an earlier key must not choose on the old one.
     if (this.at(this.kept.current) < 0 && !this.turning()) {
       this.kept.current = this.kept.anchor = data.current;
-      this.kept.chosen = new Set([data.current]);
+      this.choose([data.current]);
     }
+    if (this.kept.whole !== this.name(this.group())) this.kept.whole = null; // another group, or none any more
+    if (this.kept.wanted && !this.turning()) this.chooseGroup();
     for (const act of this.kept.acts) if ("verdict" in act) this.mark(act.ids, act.verdict);
     this.paint();
     this.draw();
@@ -153,10 +162,10 @@ class Board {
 
   paint() {
     for (const tile of this.tiles) {
-      const { id, element, facts, label, verdict, missing } = tile;
+      const { id, element, facts, label, verdict, missing, begins } = tile;
       const chosen = this.kept.chosen.has(id);
       const current = id === this.kept.current;
-      const look = [label, facts.kind, facts.flagged, verdict, missing, chosen, current].join();
+      const look = [label, facts.kind, facts.flagged, verdict, missing, chosen, current, begins].join();
       if (tile.look === look) continue;
       tile.look = look;
       element.setAttribute("aria-selected", chosen);
@@ -165,6 +174,7 @@ class Board {
       for (const mark of MARKS) element.classList.toggle(mark, Boolean(marks[mark]));
       element.dataset.verdict = verdict;
       element.dataset.letter = verdict.slice(0, 1).toUpperCase(); // all that fits on a small tile
+      if (element.firstChild?.textContent !== (begins || undefined)) element.replaceChildren(...this.begin(begins));
       element.setAttribute("aria-label", label + (verdict ? `, verdict ${verdict}` : ""));
     }
     this.say();
@@ -175,7 +185,11 @@ class Board {
   say() {
     const { range, judging, elsewhere, all } = this.data;
     this.range.textContent = range;
-    this.said.textContent = this.kept.chosen.size > 1 ? `${this.kept.chosen.size} selected` : "";
+    const group = this.group();
+    const off = this.kept.whole ? total(group.off) : 0;
+    if (this.kept.whole) this.said.textContent = `Group of ${group.size} selected${off ? `, ${off} on other pages` : ""}`;
+    else if (this.kept.chosen.size > 1) this.said.textContent = `${this.kept.chosen.size} selected`;
+    else this.said.textContent = group?.size > 1 ? `In a group of ${group.size}` : "";
     const judged = elsewhere + this.tiles.filter((tile) => tile.verdict).length;
     this.progress.textContent = judging ? `${judged.toLocaleString("en")} of ${all.toLocaleString("en")} judged` : "";
     this.bar.style.setProperty("--judged", judging ? judged / all : 0);
@@ -200,8 +214,10 @@ class Board {
     const tile = this.tiles.find((one) => one.element === element);
     if (!tile || this.told === tile.id) return;
     this.told = tile.id;
+    const { size } = this.group(tile.id) ?? {};
+    const more = [tile.verdict && `verdict ${tile.verdict}`, size > 1 && `in a group of ${size} near images`];
     this.words.replaceChildren(
-      ...[...tile.facts.says, ...(tile.verdict ? [`verdict ${tile.verdict}`] : [])].map((line) => {
+      ...[...tile.facts.says, ...more.filter(Boolean)].map((line) => {
         const row = document.createElement("div");
         row.textContent = line;
         return row;
@@ -240,13 +256,14 @@ class Board {
   move(id, how) {
     if (how === "extend") {
       const [from, to] = [this.at(this.kept.anchor), this.at(id)].sort((a, b) => a - b);
-      this.kept.chosen = new Set(this.tiles.slice(from, to + 1).map((tile) => tile.id));
+      this.choose(this.tiles.slice(from, to + 1).map((tile) => tile.id));
     } else if (how === "toggle") {
       if (!this.kept.chosen.delete(id)) this.kept.chosen.add(id);
       this.kept.anchor = id;
       if (!this.kept.chosen.size) this.kept.chosen.add(id);
+      this.kept.whole = null;
     } else {
-      this.kept.chosen = new Set([id]);
+      this.choose([id]);
       this.kept.anchor = id;
     }
     this.kept.current = id;
@@ -256,9 +273,66 @@ class Board {
     this.timer = setTimeout(() => this.tell(), PAUSE);
   }
 
+  choose(ids) {
+    this.kept.chosen = new Set(ids);
+    this.kept.whole = null;
+  }
+
   chooseAll() {
-    this.kept.chosen = new Set(this.tiles.map((tile) => tile.id));
+    this.choose(this.tiles.map((tile) => tile.id));
     this.paint();
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.tell(), PAUSE);
+  }
+
+  // --- groups of near images, which stand one behind the other, over pages ---
+
+  // The one that an image is in, as this page has it; usually the current image.
+  group(id = this.kept.current) {
+    const at = this.at(id);
+    return this.data.groups?.find(({ from, to }) => from <= at && at < to);
+  }
+
+  name(group) {
+    return group ? `${this.tiles[group.from].id} ${group.size}` : null;
+  }
+
+  // The first image of a group bears its size; those that are near none are told apart where they begin.
+  markGroups() {
+    for (const tile of this.tiles) tile.begins = "";
+    let alone = false;
+    for (const { from, size } of this.data.groups ?? []) {
+      if (size > 1 || !alone) this.tiles[from].begins = size > 1 ? String(size) : "alone";
+      alone = size === 1;
+    }
+  }
+
+  begin(words) {
+    if (!words) return [];
+    const mark = document.createElement("b");
+    mark.setAttribute("aria-hidden", true);
+    mark.append(Object.assign(document.createElement("span"), { textContent: words }));
+    return [mark];
+  }
+
+  // The whole group of the current image, on other pages, too; where that is selected, the next group.
+  chooseGroup() {
+    this.kept.wanted = false;
+    let group = this.group();
+    if (!group) return;
+    const chosen = this.kept.whole === this.name(group) || (group.size === 1 && this.kept.chosen.size === 1);
+    if (chosen && group.to < this.tiles.length) {
+      this.kept.current = this.tiles[group.to].id;
+      group = this.group();
+    } else if (chosen && group.next) {
+      this.kept.wanted = true; // once it is here
+      return this.turnTo(...group.next);
+    }
+    this.choose(this.tiles.slice(group.from, group.to).map((tile) => tile.id));
+    this.kept.whole = group.size > 1 ? this.name(group) : null;
+    this.kept.anchor = this.kept.current;
+    this.paint();
+    this.tiles[this.at(this.kept.current)].element.focus();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.tell(), PAUSE);
   }
@@ -296,6 +370,7 @@ class Board {
     else if (key === "PageUp") this.turn(-1);
     else if (key === " ") this.move(this.kept.current, "toggle");
     else if (key === "?") this.showKeys(this.keys.hidden);
+    else if (this.data.groups && letter === "g") this.chooseGroup();
     else if (this.data.judging && letter in VERDICTS) this.judge(VERDICTS[letter]);
     else return;
     event.preventDefault();
@@ -307,10 +382,13 @@ class Board {
   judge(verdict) {
     const ids = this.tiles.filter((tile) => this.kept.chosen.has(tile.id)).map((tile) => tile.id);
     if (!ids.length) return; // a page is being turned
-    if (ids.length > 1) {
-      const anew = ids.filter((id) => this.verdict(id) !== verdict);
-      const others = verdict ? anew.filter((id) => this.verdict(id)) : [];
-      if (anew.length > MANY || others.length) return this.ask(anew, others, verdict);
+    const off = this.kept.whole ? this.group().off : {}; // of a group, those on other pages by their verdicts
+    const all = ids.length + total(off);
+    if (all > 1) {
+      const others = verdict ? ids.filter((id) => ![verdict, ""].includes(this.verdict(id))) : [];
+      const anew = ids.filter((id) => this.verdict(id) !== verdict).length + total(off) - (off[verdict] ?? 0);
+      const given = others.length + (verdict ? total({ ...off, [verdict]: 0, "": 0 }) : 0);
+      if (anew > MANY || given) return this.ask(ids, others, verdict, all, given);
     }
     this.give(ids, verdict);
   }
@@ -320,20 +398,20 @@ class Board {
   }
 
   // Many verdicts at once, or such as would take the place of others, are given when that has been confirmed.
-  ask(ids, others, verdict) {
+  // others are those on this page that have another verdict, given is how many there are on all pages.
+  ask(ids, others, verdict, all, given) {
     const images = (many) => `${many} image${many === 1 ? "" : "s"}`;
-    const what = verdict ? `Mark ${images(ids.length)} as ${verdict}?` : `Take the verdicts on ${images(ids.length)} back?`;
-    const there = others.length === 1 ? "1 of them has another verdict." : `${others.length} of them have another verdict.`;
-    const rest = ids.length - others.length;
-    this.asked = { ids, rest: ids.filter((id) => !others.includes(id)), verdict, over: others.length > 0 || !verdict };
-    this.question.querySelector("span").textContent = others.length ? `${what} ${there}` : what;
-    const [only, all] = ["rest", "all"].map((answer) => this.question.querySelector(`[data-answer=${answer}]`));
-    only.hidden = !others.length || !rest;
-    only.textContent = `Only the ${rest} without one`;
-    all.textContent = others.length ? `All ${ids.length}` : `Yes, all ${ids.length}`;
+    const what = verdict ? `Mark ${images(all)} as ${verdict}?` : `Take the verdicts on ${images(all)} back?`;
+    const there = given === 1 ? "1 of them has another verdict." : `${given} of them have another verdict.`;
+    this.asked = { ids, rest: ids.filter((id) => !others.includes(id)), verdict, over: given > 0 || !verdict };
+    this.question.querySelector("span").textContent = given ? `${what} ${there}` : what;
+    const [only, every] = ["rest", "all"].map((answer) => this.question.querySelector(`[data-answer=${answer}]`));
+    only.hidden = !given || given === all;
+    only.textContent = `Only the ${all - given} without one`;
+    every.textContent = given ? `All ${all}` : `Yes, all ${all}`;
     this.question.hidden = false;
     this.list.getRootNode().host?.setAttribute("data-question", ""); // keys.js leaves Escape to it
-    const first = only.hidden && others.length ? "none" : only.hidden ? "all" : "rest";
+    const first = only.hidden && given ? "none" : only.hidden ? "all" : "rest";
     this.question.querySelector(`[data-answer=${first}]`).focus();
   }
 
@@ -349,11 +427,12 @@ class Board {
   }
 
   // over: whether other verdicts may go; of one image alone that is what was asked for.
-  give(ids, verdict, over = ids.length === 1 || !verdict) {
-    this.kept.acts.push({ number: ++this.kept.count, ids, verdict, over });
+  give(ids, verdict, over = (ids.length === 1 && !this.kept.whole) || !verdict) {
+    const { whole, current } = this.kept;
+    this.kept.acts.push({ number: ++this.kept.count, ids, verdict, over, ...(whole && { group: current }) });
     this.mark(ids, verdict);
     const next = this.at(this.kept.current) + 1;
-    if (ids.length > 1) this.paint();
+    if (ids.length > 1 || whole) this.paint();
     else if (next < this.tiles.length) this.move(this.tiles[next].id);
     else if (!this.turn(1)) this.paint();
     this.tell();
@@ -366,19 +445,25 @@ class Board {
   }
 
   turn(by) {
-    const { page, pages } = this.data;
-    if (page + by < 1 || page + by > pages) return false;
-    this.kept.acts.push({ number: ++this.kept.count, page: page + by });
-    this.kept.current = undefined; // the new page's first
-    this.kept.chosen = new Set();
-    this.tell();
+    const to = this.data.page + by;
+    if (to < 1 || to > this.data.pages) return false;
+    this.turnTo(to);
     return true;
+  }
+
+  // current: an image of that page; without it, its first.
+  turnTo(page, current) {
+    this.kept.acts.push({ number: ++this.kept.count, page });
+    this.kept.current = current;
+    this.choose([]);
+    this.tell();
   }
 
   tell() {
     clearTimeout(this.timer);
+    const { name, current = null, whole, acts } = this.kept;
     const chosen = this.kept.chosen.size > 1 ? [...this.kept.chosen] : [];
-    this.send("board", { name: this.kept.name, current: this.kept.current ?? null, chosen, acts: this.kept.acts });
+    this.send("board", { name, current, chosen, group: whole ? current : null, acts });
   }
 }
 

@@ -10,6 +10,7 @@ copies have the highest ids.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,7 @@ _HTML = """<div class="gallery">
 <button type="button" data-verdict="unsure">Unsure<kbd>U</kbd></button>
 <button type="button" data-verdict="">Clear<kbd>0</kbd></button>
 <button type="button" data-all="1" title="Ctrl A">Select page</button>
+<button type="button" data-group="1" title="Once more: the next group">Select group<kbd>G</kbd></button>
 <button type="button" data-keys="1" aria-label="Keys and marks" aria-expanded="false"><kbd>?</kbd></button>
 <span class="progress"></span>
 <span class="said" role="status"></span>
@@ -54,6 +56,8 @@ _HTML = """<div class="gallery">
 <p><kbd>←</kbd> <kbd>→</kbd> <kbd>↑</kbd> <kbd>↓</kbd> <kbd>Home</kbd> <kbd>End</kbd> go from image to image, and with
 <kbd>Shift</kbd> select all on the way. <kbd>Space</kbd> adds an image to the selection or takes it out of it,
 <kbd>Ctrl A</kbd> selects the page. <kbd>Page Down</kbd> <kbd>Page Up</kbd> turn it.</p>
+<p class="groups"><kbd>G</kbd> selects the whole group of near images that the image is in, on other pages, too; once
+more, the next group.</p>
 <p class="judges"><kbd>Ctrl Z</kbd> takes the last verdicts back, step by step.</p>
 <p>A line below an image is the truth, where it is shown: <i class="line poisoned">broken</i>, poisoned;
 <i class="line benign">solid</i>, benign. A frame is where the cut is contradicted: by the truth
@@ -147,11 +151,13 @@ def board(
     reviewing: Reviewing | None = None,
     address: str = "",
     bind: Any = None,
+    groups: Ids | None = None,
 ) -> int:
     """A page of thumbnails and the pager below it; returns the id that is selected.
 
     ids: all that there are to turn through, one or more. pager: the key of the pager, whose page is bound to the link
     by `bind`. With `address` the link names the selected image so; a tab that comes by it comes to that image's page.
+    groups: the group of each of ids, by number, where they stand group by group; each can then be selected at once.
     """
     handles = handles_of(result, truth)
     state = st.session_state.get(f"{key} board")
@@ -173,12 +179,17 @@ def board(
     verdicts = {} if reviewing is None else reviewing.verdicts
     judged = np.isin(ids, list(verdicts))
     book = f"{key} {core.run_key(result.config)[:16]} {truth} {'' if reviewing is None else reviewing.reviewer}"
-    # As the grid has it: what is selected does not outlast the page that it is on.
-    kept = [id for id in state.get("chosen", ()) if id in shown] if state.get("book") == book else []
-    state.update(book=book, chosen=kept if len(kept) > 1 else [])
+    # As the grid has it: what is selected does not outlast the page that it is on, but for a group that goes beyond it.
+    there = ids if state.get("group") is not None else shown
+    kept = np.array(state.get("chosen", []) if state.get("book") == book else [], np.int64)
+    kept = kept[np.isin(kept, there)]
+    state.update(book=book, chosen=kept.tolist() if len(kept) > 1 else [])
+
+    def group(id: int) -> list[int]:
+        return [] if groups is None else ids[groups == groups[ids == id]].tolist() if id in ids else []
 
     def hear() -> None:
-        carry_out(st.session_state[key].get("board"), state, handles, reviewing, pager, pages)
+        carry_out(st.session_state[key].get("board"), state, handles, reviewing, pager, pages, group)
 
     with grid:
         _grid(
@@ -202,6 +213,7 @@ def board(
                 "current": int(handles[state["current"]]),
                 "done": state["done"],
                 "tiles": tiles(result, found, shown, truth, handles, verdicts, flagged),
+                "groups": None if groups is None else grouped(ids, groups, first, per_page, handles, verdicts),
             },
             on_board_change=hear,
         )
@@ -243,12 +255,46 @@ def tiles(
     ]
 
 
+def grouped(
+    ids: Ids, groups: Ids, first: int, per_page: int, handles: Ids, verdicts: Mapping[int, str]
+) -> list[dict[str, Any]]:
+    """What the grid is told of the groups on its page, in their order, those of one image, too.
+
+    From where to where each has places on the page, how large it is, which verdicts its images on other pages have
+    (by number), and of the one behind it the page on which it begins and its first image.
+    """
+    begins = np.flatnonzero(np.diff(groups, prepend=-1))
+    ends = np.append(begins[1:], len(ids))
+    last = min(first + per_page, len(ids))  # the first place behind the page
+    found = []
+    for place in np.flatnonzero((ends > first) & (begins < last)):
+        begin, end = int(begins[place]), int(ends[place])
+        off = [*ids[begin : min(first, end)], *ids[max(last, begin) : end]]
+        found.append(
+            {
+                "from": max(begin - first, 0),
+                "to": min(end, last) - first,
+                "size": end - begin,
+                "off": Counter(verdicts.get(int(id), "") for id in off),
+                "next": None if end == len(ids) else [end // per_page + 1, int(handles[ids[end]])],
+            }
+        )
+    return found
+
+
 def carry_out(
-    told: Any, state: dict[str, Any], handles: Ids, reviewing: Reviewing | None, pager: str, pages: int
+    told: Any,
+    state: dict[str, Any],
+    handles: Ids,
+    reviewing: Reviewing | None,
+    pager: str,
+    pages: int,
+    group: Callable[[int], list[int]] = lambda id: [],
 ) -> None:
     """What the grid told: the image that is selected, and acts, each carried out once and in their order.
 
-    The grid repeats an act until `done` has its number, so one that fails is tried again.
+    The grid repeats an act until `done` has its number, so one that fails is tried again. group: the images that are in
+    one group with an image; a selection, or an act, that names an image as its `group` means all of those.
     """
     if not isinstance(told, dict):
         return
@@ -267,14 +313,22 @@ def carry_out(
                     if back:
                         state["back"] = {"name": name, "number": act["number"], "id": int(handles[back[0]])}
                 else:
-                    reviewing.judge(ids_of(handles, act["ids"]), str(act["verdict"]), bool(act.get("over", True)))
+                    meant = together(handles, act["ids"], act.get("group"), group)
+                    reviewing.judge(meant, str(act["verdict"]), bool(act.get("over", True)))
         except PoisonscopeError as error:
             state["trouble"] = words.sentence(str(error))
             break
         done = act["number"]
     state["done"][name] = done
     state["current"] = id_of(handles, told.get("current"))
-    state["chosen"] = ids_of(handles, told.get("chosen") or [])
+    state["group"] = id_of(handles, told.get("group"))
+    state["chosen"] = together(handles, told.get("chosen") or [], told.get("group"), group)
+
+
+def together(handles: Ids, told: Iterable[Any], named: Any, group: Callable[[int], list[int]]) -> list[int]:
+    """The ids that handles stand for, and those of the group of the one that is named, if one is."""
+    ids, member = ids_of(handles, told), id_of(handles, named)
+    return ids if member is None else list(dict.fromkeys([*ids, *group(member)]))
 
 
 def chosen(key: str) -> list[int]:
