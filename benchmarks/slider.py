@@ -1,8 +1,8 @@
 """From the hand to the picture: how long the Scores and Flagged screens take to follow, at 50,000 scores.
 
 A real Chromium holds the screens of a made-up run of 50,000 images (10 classes, or as many as are asked for; features
-with a spectral signature, nothing trained) whose cut flags 2,000 of them. Measured, each from the browser's own input event to
-the frame in which the screen has changed, many times over:
+with a spectral signature, nothing trained) whose cut flags 2,000 of them. Measured, each from the browser's own input
+event to the frame in which the screen has changed, many times over:
 
     slider   an arrow key on the budget's slider, until figures and histogram stand (it waits 200 ms for a
              further key, which is Streamlit's)
@@ -27,10 +27,7 @@ import argparse
 import json
 import os
 import platform
-import signal
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -42,42 +39,15 @@ import numpy as np
 from playwright.sync_api import Locator, Page, sync_playwright
 
 import core
-from core.configuration.registry import DATASETS, Entry
 from tests.browser.chromium import find
-from tests.browser.conftest import FLAGS, free_port
-from tests.pages import stored
+from tests.browser.conftest import FLAGS, serving
+from tests.pages import many, stored
 
-ROOT = Path(__file__).resolve().parents[1]
-NAME, IMAGES, FLAGGED, CLASSES = "noise", 50_000, 2_000, 10
+IMAGES, SIDE, FLAGGED, CLASSES = 50_000, 32, 2_000, 10
 BUDGET = FLAGGED // CLASSES
 SAMPLES, WARM_UP, WHOLE, GALLERIES = 40, 3, 8, 15
 MEDIAN_GOAL, LATE_GOAL = 0.3, 0.7  # seconds; the second for 95 of 100
 REST = 350  # milliseconds between two samples
-
-# The server's main script: the app, with one more data set on its menu.
-APP = """
-import runpy
-from benchmarks import slider
-slider.register({classes})
-runpy.run_path({app!r}, run_name="__main__")
-"""
-
-
-def register(classes: int = CLASSES) -> None:
-    """The made-up data set, once a process."""
-    if NAME not in DATASETS:
-        names = tuple(f"class {number}" for number in range(classes))
-        facts = {"class_names": names, "class_sizes": (IMAGES // classes,) * classes, "image_shape": (32, 32, 3)}
-        DATASETS.add(NAME, Entry("made-up images", "this benchmark", load, facts={**facts, "download": False}))
-
-
-def load() -> core.Dataset:
-    """50,000 dark images [n, 32, 32, 3] in classes of one size, and 1,000 to test on."""
-    names = tuple(DATASETS[NAME].facts["class_names"])
-    train, test = np.arange(IMAGES) % len(names), np.arange(1_000) % len(names)
-    images = np.zeros((len(train), 32, 32, 3), np.uint8)
-    return core.Dataset(NAME, images, train, images[: len(test)], test, names, np.arange(len(train)))
-
 
 # Resolves with the milliseconds from the first of these input events to the frame in which the text of every
 # selector has changed. What stands in shadow roots (the app's own components) is looked at too.
@@ -297,36 +267,21 @@ def figures(times: list[float]) -> dict[str, float]:
 @contextmanager
 def served(classes: int = CLASSES, **settings: Any) -> Iterator[tuple[str, core.RunConfig]]:
     """The app at an address of its own, and the made-up run that it holds; settings change the run."""
+    sizes = classes, IMAGES // classes, SIDE
+    many.register(*sizes)
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["POISONSCOPE_HOME"] = folder
-        register(classes)
-        # By itself the recipe takes a part of each class.
-        every = dict(dataset=NAME, target="class 3", ratio=0.1, trigger="pattern", training={"per_class": None})
-        config = core.configure(**{**every, **settings})
+        os.environ["POISONSCOPE_HOME"] = str(Path(folder) / "home")
+        config = many.config(**{"ratio": 0.1, **settings})
         stored.finished(config)
-        # Beside app.py, since a main script's pages are looked for beside it.
-        script = ROOT / f".slider-{os.getpid()}.py"
-        script.write_text(APP.format(app=str(ROOT / "app.py"), classes=classes))
-        port = free_port()
-        command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
-        server = subprocess.Popen(
-            [*command, "--server.headless", "true", "--server.address", "127.0.0.1"],
-            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            address = f"http://127.0.0.1:{port}"
-            warm(address)
-            yield address, config
-        finally:
-            os.killpg(server.pid, signal.SIGTERM)
-            server.wait(timeout=20)
-            script.unlink()
+        before = f"from tests.pages import many\nmany.register{sizes}"
+        with serving(Path(folder), before=before) as server:
+            warm(server.url)
+            yield server.url, config
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="How long Scores and Flagged take to follow the hand.")
-    parser.add_argument("--classes", type=int, choices=[10, 20, 50, 100, 200], default=CLASSES)
+    parser.add_argument("--classes", type=int, choices=[10, 50, 100, 200], default=CLASSES)
     parser.add_argument("--samples", type=int, default=SAMPLES, help="of each kind; a few only see whether it works")
     asked = parser.parse_args()
     with served(asked.classes) as (address, config):
