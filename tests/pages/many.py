@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 import core
@@ -26,6 +29,16 @@ def register(classes: int = CLASSES, per_class: int = 30, side: int = 8) -> None
 
     facts = {"class_names": names, "class_sizes": (per_class,) * classes, "image_shape": (side, side, 3)}
     DATASETS.add(NAME, Entry("made-up images", "the tests", load, facts={**facts, "download": False}))
+
+
+@contextmanager
+def on_the_menu() -> Iterator[None]:
+    """It stands on the menu of this process, and leaves it again: other tests try every data set that is there."""
+    before = dict(DATASETS._entries)
+    register()
+    yield
+    DATASETS._entries.clear()
+    DATASETS._entries.update(before)
 
 
 def config(**changes: object) -> RunConfig:
