@@ -1,8 +1,8 @@
 """From the hand to the picture: how long the Scores and Flagged screens take to follow, at 50,000 scores.
 
-A real Chromium holds the screens of a made-up run of 50,000 images (10 classes, features with a spectral
-signature, nothing trained) whose cut flags 2,000 of them. Measured, each from the browser's own input event to
-the frame in which the screen has changed, many times over:
+A real Chromium holds the screens of a made-up run of 50,000 images (10 classes, or as many as are asked for; features
+with a spectral signature, nothing trained) whose cut flags 2,000 of them. Measured, each from the browser's own input
+event to the frame in which the screen has changed, many times over:
 
     slider   an arrow key on the budget's slider, until figures and histogram stand (it waits 200 ms for a
              further key, which is Streamlit's)
@@ -15,7 +15,7 @@ the frame in which the screen has changed, many times over:
     gallery  going from Scores to Flagged by the menu, until the first page of pictures is drawn
     whole    the switch of the truth, which reruns the whole page: what the others do not do
 
-    python -m benchmarks.slider
+    python -m benchmarks.slider [--classes 100] [--samples 40]
 
 prints a line for each and a JSON object. The goal of all but the last two: half of them under 300 ms, 95% under
 700 ms; of the gallery: under a second.
@@ -23,13 +23,11 @@ prints a line for each and a JSON object. The goal of all but the last two: half
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
-import signal
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -41,41 +39,15 @@ import numpy as np
 from playwright.sync_api import Locator, Page, sync_playwright
 
 import core
-from core.configuration.registry import DATASETS, Entry
 from tests.browser.chromium import find
-from tests.browser.conftest import FLAGS, free_port
-from tests.pages import stored
+from tests.browser.conftest import FLAGS, serving
+from tests.pages import many, stored
 
-ROOT = Path(__file__).resolve().parents[1]
-NAME, PER_CLASS, CLASSES, BUDGET = "noise", 5_000, 10, 200
+IMAGES, SIDE, FLAGGED, CLASSES = 50_000, 32, 2_000, 10
+BUDGET = FLAGGED // CLASSES
 SAMPLES, WARM_UP, WHOLE, GALLERIES = 40, 3, 8, 15
 MEDIAN_GOAL, LATE_GOAL = 0.3, 0.7  # seconds; the second for 95 of 100
 REST = 350  # milliseconds between two samples
-
-# The server's main script: the app, with one more data set on its menu.
-APP = """
-import runpy
-from benchmarks import slider
-slider.register()
-runpy.run_path({app!r}, run_name="__main__")
-"""
-
-
-def register() -> None:
-    """The made-up data set, once a process."""
-    if NAME not in DATASETS:
-        names = tuple(f"class {number}" for number in range(CLASSES))
-        facts = {"class_names": names, "class_sizes": (PER_CLASS,) * CLASSES, "image_shape": (32, 32, 3)}
-        DATASETS.add(NAME, Entry("made-up images", "this benchmark", load, facts={**facts, "download": False}))
-
-
-def load() -> core.Dataset:
-    """50,000 dark images [n, 32, 32, 3] in ten classes, and 1,000 to test on."""
-    train, test = np.arange(PER_CLASS * CLASSES) % CLASSES, np.arange(1_000) % CLASSES
-    names = tuple(DATASETS[NAME].facts["class_names"])
-    images = np.zeros((len(train), 32, 32, 3), np.uint8)
-    return core.Dataset(NAME, images, train, images[: len(test)], test, names, np.arange(len(train)))
-
 
 # Resolves with the milliseconds from the first of these input events to the frame in which the text of every
 # selector has changed. What stands in shadow roots (the app's own components) is looked at too.
@@ -137,23 +109,23 @@ WATCH_GALLERY = """() => { window.psDone = new Promise((resolve) => {
 FIGURES, CUT, LEGEND = ":is(.ps-heroes, .ps-beside)", ".cut b", ".legend"
 
 
-def measure(address: str, run: str) -> dict[str, list[float]]:
+def measure(address: str, run: str, budget: int = BUDGET, samples: int = SAMPLES) -> dict[str, list[float]]:
     """Seconds of each sample, by what was done."""
-    scores, flagged = f"{address}/scores?run={run}&budget={BUDGET}", f"{address}/flagged?run={run}&budget={BUDGET}"
+    scores, flagged = (f"{address}/{screen}?run={run}&budget={budget}" for screen in ("scores", "flagged"))
     found: dict[str, list[float]] = {}
     with tab() as page:
         opened(page, scores)
         for sample in (by_slider, by_number, by_line, by_class, by_brush, by_drag):
-            take(found, sample, page)
-        take(found, by_whole, page, WHOLE)
+            take(found, sample, page, samples)
+        take(found, by_whole, page, min(samples, WHOLE))
     with tab() as page:
         page.goto(flagged)
         page.get_by_text("flagged by").first.wait_for(timeout=120_000)
         page.wait_for_timeout(3000)
-        take(found, by_filter, page)
+        take(found, by_filter, page, samples)
     with tab() as page:
         opened(page, scores)
-        take(found, by_gallery, page, GALLERIES)
+        take(found, by_gallery, page, min(samples, GALLERIES))
     return found
 
 
@@ -198,7 +170,7 @@ def by_line(page: Page) -> Iterator[float]:
 def by_class(page: Page) -> Iterator[float]:
     cards = page.locator(".cards button")
     while True:
-        for number in range(CLASSES):
+        for number in range(CLASSES):  # of more, the first
             yield timed(page, cards.nth(number).click, [LEGEND])
 
 
@@ -269,12 +241,13 @@ def tab() -> Iterator[Page]:
             yield browser.new_page(viewport={"width": 1440, "height": 900})
 
 
-def summary(found: dict[str, list[float]]) -> dict[str, Any]:
+def summary(found: dict[str, list[float]], classes: int = CLASSES) -> dict[str, Any]:
     rows = {name: figures(times) for name, times in found.items()}
     return {
         "benchmark": "slider",
-        "scores": PER_CLASS * CLASSES,
-        "flagged": BUDGET * CLASSES,
+        "scores": IMAGES,
+        "classes": classes,
+        "flagged": FLAGGED // classes * classes,
         "goal_seconds": {"median": MEDIAN_GOAL, "95%": LATE_GOAL},
         **rows,
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
@@ -292,37 +265,28 @@ def figures(times: list[float]) -> dict[str, float]:
 
 
 @contextmanager
-def served(**settings: Any) -> Iterator[tuple[str, core.RunConfig]]:
+def served(classes: int = CLASSES, **settings: Any) -> Iterator[tuple[str, core.RunConfig]]:
     """The app at an address of its own, and the made-up run that it holds; settings change the run."""
+    sizes = classes, IMAGES // classes, SIDE
+    many.register(*sizes)
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["POISONSCOPE_HOME"] = folder
-        register()
-        config = core.configure(**{**dict(dataset=NAME, target="class 3", ratio=0.1, trigger="pattern"), **settings})
+        os.environ["POISONSCOPE_HOME"] = str(Path(folder) / "home")
+        config = many.config(**{"ratio": 0.1, **settings})
         stored.finished(config)
-        # Beside app.py, since a main script's pages are looked for beside it.
-        script = ROOT / f".slider-{os.getpid()}.py"
-        script.write_text(APP.format(app=str(ROOT / "app.py")))
-        port = free_port()
-        command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
-        server = subprocess.Popen(
-            [*command, "--server.headless", "true", "--server.address", "127.0.0.1"],
-            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            address = f"http://127.0.0.1:{port}"
-            warm(address)
-            yield address, config
-        finally:
-            os.killpg(server.pid, signal.SIGTERM)
-            server.wait(timeout=20)
-            script.unlink()
+        before = f"from tests.pages import many\nmany.register{sizes}"
+        with serving(Path(folder), before=before) as server:
+            warm(server.url)
+            yield server.url, config
 
 
 def main() -> None:
-    with served() as (address, config):
-        found = summary(measure(address, core.run_key(config)[:16]))
-    print(json.dumps(found))
+    parser = argparse.ArgumentParser(description="How long Scores and Flagged take to follow the hand.")
+    parser.add_argument("--classes", type=int, choices=[10, 50, 100, 200], default=CLASSES)
+    parser.add_argument("--samples", type=int, default=SAMPLES, help="of each kind; a few only see whether it works")
+    asked = parser.parse_args()
+    with served(asked.classes) as (address, config):
+        found = measure(address, core.run_key(config)[:16], FLAGGED // asked.classes, asked.samples)
+    print(json.dumps(summary(found, asked.classes)))
 
 
 def warm(address: str) -> None:

@@ -61,14 +61,14 @@ def explore(result: Result, found: Scored, truth: bool) -> None:
             help="log makes bars of one or two images visible beside bars of thousands.",
         ) == "log"  # fmt: skip
     decision.show(result, found, cut, truth)
-    scales = Scales(result, found, cut.detector, log_scores, log_counts, truth)
+    scales = Scales(result, found, log_scores, log_counts, truth)
     left, right = st.columns([2.2, 1], gap="medium")
     with left:
         large.draw(result, found, cut, label, scales, stacked, truth)
         budget.show(result, found, label, scales.axis)
         panels.show("histogram")
     with right:
-        cards.show(scales.cards(), label, lambda chosen: looks.enlarge(result, found, truth, chosen))
+        cards.show(result, found, scales, label, lambda chosen: looks.enlarge(result, found, truth, chosen))
         st.caption(decision.class_words(result, found))
     findings.show(result, found)
     control.show(result, found, cut.detector)

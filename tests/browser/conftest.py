@@ -112,30 +112,45 @@ def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
 
 
 @contextmanager
-def serving(folder: Path, port: int | None = None) -> Iterator[AppServer]:
-    """The app as a user starts it, with a home of its own and on a port of its own."""
+def serving(folder: Path, port: int | None = None, before: str = "") -> Iterator[AppServer]:
+    """The app as a user starts it, with a home of its own and on a port of its own; `before` is Python run first."""
     port = port or free_port()
     folder.mkdir(exist_ok=True)
     server = AppServer(f"http://127.0.0.1:{port}", folder / "home", folder / "server.log")
-    with server.log.open("w") as log:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "streamlit", "run", "app.py"),
-                *("--server.address", "127.0.0.1", "--server.port", str(port), "--server.headless", "true"),
-            ],
-            cwd=ROOT,
-            env={**os.environ, "POISONSCOPE_HOME": str(server.home), "POISONSCOPE_AUDIT_ROOTS": str(server.sets)},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # so that it and its children can be ended together, and not us
-        )
+    with main_script(before) as script:
+        with server.log.open("w") as log:
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "streamlit", "run", script),
+                    *("--server.address", "127.0.0.1", "--server.port", str(port), "--server.headless", "true"),
+                ],
+                cwd=ROOT,
+                env={**os.environ, "POISONSCOPE_HOME": str(server.home), "POISONSCOPE_AUDIT_ROOTS": str(server.sets)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # so that it and its children can be ended together, and not us
+            )
+        try:
+            wait_until_healthy(process, server)
+            yield server
+        finally:
+            end_group(process)
+            end_workers(server.home)
+
+
+@contextmanager
+def main_script(before: str) -> Iterator[str]:
+    """What Streamlit is told to run: app.py, or a script that comes to it; beside it, where pages are looked for."""
+    if not before:
+        yield "app.py"
+        return
+    script = ROOT / f".before-app-{os.getpid()}.py"
+    script.write_text(f"import runpy\n\n{before}\nrunpy.run_path({str(ROOT / 'app.py')!r}, run_name='__main__')\n")
     try:
-        wait_until_healthy(process, server)
-        yield server
+        yield str(script)
     finally:
-        end_group(process)
-        end_workers(server.home)
+        script.unlink()
 
 
 def free_port() -> int:

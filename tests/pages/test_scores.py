@@ -21,7 +21,7 @@ from core.jobs import requests
 from core.results.result import Result
 from pages.parts.around import cuts, plots, words
 from pages.parts.images import brush
-from pages.parts.scores import directions, panels, ranking
+from pages.parts.scores import cards, directions, panels, ranking
 from tests.pages import printed, stored
 
 TELLING = re.compile(r"poison|✕|TPR|FPR|recall|precision|AUROC|ASR|benign ●|true positive", re.IGNORECASE)
@@ -538,8 +538,9 @@ def test_ranks_agree_with_the_filter(data: st.DataObject) -> None:
     labels = np.array(data.draw(st.lists(st.integers(0, 2), min_size=size, max_size=size)))
     found = cuts.Scored(Detection(scores), labels, 3)
     for budget in (0, 1, 3, size):
-        flagged = cuts.flag(found, cuts.Cut("spectral", budget, "every_class"))
+        flagged = core.filter.flag(found.scores, labels, budget, np.unique(labels))
         assert (flagged == (found.ranks <= budget)).all()
+        assert (flagged == cuts.flag(found, cuts.Cut("spectral", budget, "every_class"))).all()
 
 
 def test_a_named_class_is_marked_and_blind_cards_have_one_kind_of_bar() -> None:
@@ -547,14 +548,14 @@ def test_a_named_class_is_marked_and_blind_cards_have_one_kind_of_bar() -> None:
     detection = Detection(scores, class_statistic=np.array([1.0, 9.0]), class_threshold=5.0)
     found = cuts.Scored(detection, labels, 2)
     axis = plots.axis(scores, True)
-    blind = plots.cards(found, ("cat", "dog"), None, axis, log_counts=False)
+    blind = plots.cards(found, [0, 1], ("cat", "dog"), None, axis, log_counts=False)
     assert found.suspects == [1]
     assert [card["suspect"] for card in blind] == [False, True]
     assert blind[1]["says"] == "NAMED: 9.0, limit 5.0"
-    assert {bar[0] for card in blind for bar in card["bars"]} == {"images"}
+    assert [list(card["bars"]) for card in blind] == [["images"], ["images"]]
     poisoned = scores > 15
-    seen = plots.cards(found, ("cat", "dog"), poisoned, axis, log_counts=False)
-    assert [{bar[0] for bar in card["bars"]} for card in seen] == [{"benign"}, {"benign", "poisoned"}]
+    seen = plots.cards(found, [0, 1], ("cat", "dog"), poisoned, axis, log_counts=False)
+    assert [list(card["bars"]) for card in seen] == [["benign"], ["benign", "poisoned"]]
     assert seen[1]["size"] == "10 images, 4 ✕", "no longer: it has one line of a narrow card"
 
 
@@ -574,8 +575,14 @@ def test_scores_are_spread_out_where_they_span_orders_of_magnitude(scores: list[
 
 def test_a_class_that_is_not_there_has_no_card() -> None:
     found = cuts.Scored(Detection(np.arange(4.0)), np.array([0, 0, 2, 2]), 3)
-    shown = plots.cards(found, ("a", "b", "c"), None, plots.axis(found.scores, False), log_counts=True)
-    assert [card["label"] for card in shown] == [0, 2]
+    assert cards.order(found) == [0, 2]
+
+
+def test_bars_in_small_are_the_counts_and_none_that_is_not_empty_vanishes() -> None:
+    scores = np.array([0.0] * 5000 + [1.0])
+    found = cuts.Scored(Detection(scores), np.zeros(len(scores), np.int64), 1)
+    (card,) = plots.cards(found, [0], ("a",), None, plots.axis(scores, False), log_counts=False)
+    assert card["bars"]["images"] == [1.0, *[0.0] * (plots.SMALL_BINS - 2), plots.LOWEST]
 
 
 @given(data=st.data())

@@ -15,10 +15,10 @@ the usual.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -33,7 +33,10 @@ GAP = "gap"
 SETTLED, LIVE, SCREEN, CAME_BACK = "cut settled", "cut dragged", "cut screen", "cut came back"  # in session state
 WHOLE = "the whole address"  # among what is settled: nothing is recalled
 ORDERS = 10  # times the median, beyond which scores are spread out by log
+KEPT = 100  # of what is made of scores: pictures of classes, pages of small ones, curves
 SCOPES = {"every_class": "every class", "suspicious_class": "suspicious class"}
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,21 @@ class Scored:
         self.labels = labels
         self.sizes = np.bincount(labels, minlength=classes)
         self._in_scope: dict[str, NDArray[np.int64]] = {}
+        self._made: dict[tuple[Hashable, ...], tuple[Any]] = {}
+
+    def once(self, what: tuple[Hashable, ...], make: Callable[[], Made]) -> Made:
+        """What is made of these scores under a name: kept with them, of much the last KEPT.
+
+        A cut that moves asks for half a dozen; a cache of Streamlit's would spend more time on their keys than on all
+        that is drawn. The truth may have a part in it, since runs with the same scores have the same (`key`).
+        """
+        known = self._made.get(what)
+        if known is None:
+            known = self._made[what] = (make(),)
+            if len(self._made) > KEPT:
+                self._made.pop(next(iter(self._made)), None)
+        made: Made = known[0]
+        return made
 
     @cached_property
     def ranked(self) -> list[core.views.Ranked]:
@@ -197,7 +215,9 @@ def flag(found: Scored, cut: Cut) -> NDArray[np.bool_]:
     classes = found.in_scope(cut.scope)
     if cut.at == GAP:
         return core.filter.beyond_gap(found.detection, found.labels, classes)
-    return core.filter.flag(found.scores, found.labels, cut.budget, classes)
+    most = np.zeros(len(found.sizes), np.int64)
+    most[classes] = cut.budget
+    return found.ranks <= most[found.labels]  # as core.filter.flag, whose order the ranks are
 
 
 def budgets(found: Scored, cut: Cut) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ of it stands in histogram.py (one class in large) and cards.py (all classes in s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ Mask = NDArray[np.bool_]
 
 LARGE_BINS, SMALL_BINS = 64, 32
 LEAST, TINY = 1e-9, 1e-30  # a log axis begins at this share of the largest score, and no axis is shorter
+LOWEST = 1e-3  # of a bar in small, as a share of the picture; a style sheet makes it two pixels
 GRID = 5  # lines across the picture, about
 
 
@@ -187,13 +189,12 @@ def verdict(found: Scored, label: int) -> str:
 
 
 def cards(
-    found: Scored, names: tuple[str, ...], poisoned: Mask | None, axis: Axis, *, log_counts: bool
+    found: Scored, labels: Sequence[int], names: Sequence[str], poisoned: Mask | None, axis: Axis, *, log_counts: bool
 ) -> list[dict[str, Any]]:
-    """Every class's histogram on one score axis, in small, for the component."""
+    """These classes' histograms on one score axis, in small, for the component: heights of the bars, 0 for none."""
     found_cards = []
-    for label, one in enumerate(found.ranked):
-        if not len(one.ids):
-            continue
+    for label in labels:
+        one = found.ranked[label]
         shown = bars(one.scores, None if poisoned is None else poisoned[one.ids], axis, SMALL_BINS)
         size = f"{len(one.ids):,} images"
         if shown.poisoned is not None and shown.poisoned.any():
@@ -205,8 +206,18 @@ def cards(
                 "suspect": label in found.suspects,
                 "says": verdict(found, label),
                 "size": size,
-                "bins": SMALL_BINS,
-                "bars": drawn(shown, log_counts, False),
+                "bars": outlines(shown, log_counts),
             }
         )
     return found_cards
+
+
+def outlines(shown: Bars, log: bool) -> dict[str, list[float]]:
+    """The heights of each kind's bars, of kinds that there are; one that is not empty is never 0."""
+    scale = heights(shown, log, stacked=False)
+    kinds = {"images": shown.benign} if shown.poisoned is None else {"benign": shown.benign, "poisoned": shown.poisoned}
+    return {
+        kind: np.where(counts, np.maximum(scale.of(counts), LOWEST), 0).round(3).tolist()
+        for kind, counts in kinds.items()
+        if counts.any()
+    }

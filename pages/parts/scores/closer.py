@@ -37,7 +37,7 @@ def show(result: Result, found: Scored, cut: Cut, label: int, truth: bool) -> No
 
 
 def show_curves(result: Result, found: Scored, cut: Cut, label: int, name: str, truth: bool) -> None:
-    curves = ranking.curves(result, found, cut.detector, label)
+    curves = ranking.curves(result, found, label)
     if curves is None:
         st.info(f"The images labelled {name} are all of one kind: there is nothing to tell apart.")
         target = result.config.attack.target
@@ -47,7 +47,7 @@ def show_curves(result: Result, found: Scored, cut: Cut, label: int, name: str, 
                 on_click=lambda: looks.enlarge(result, found, truth, target),
             )
         return
-    hits = ranking.poisons(result, found, cut.detector, label)
+    hits = ranking.poisons(result, found, label)
     gone = int(ranking.removed(found, cut)[label])
     point = int(hits[gone]), gone, int(hits[-1]), int(found.sizes[label])
     left, middle, right = st.columns(3, gap="medium")

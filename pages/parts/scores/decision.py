@@ -72,7 +72,7 @@ def without(found: Scored, cut: Cut) -> tuple[list[Hero], list[Beside]]:
 def with_truth(result: Result, found: Scored, cut: Cut) -> tuple[list[Hero], list[Beside]]:
     """What can be measured where the poisoned images are known: two figures that lead, and the others."""
     decision = ranking.counts(result, found, cut)
-    quality = ranking.quality(result, found, cut.detector)
+    quality = ranking.quality(result, found)
     left, lost = words.figure("#Pois left"), words.figure("Clean removed")
     clean = len(found.labels) - decision.poisons
     heroes = [

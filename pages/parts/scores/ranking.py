@@ -1,6 +1,6 @@
 """How well a detector's scores tell poisoned from benign: what needs the truth, looked up as the cut moves.
 
-All is prepared once for a run's features and a detector (cuts.key), so that a cut costs a look-up.
+All is prepared once for a detector's scores of a run, so that a cut costs a look-up.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 
 import numpy as np
-import streamlit as st
 from numpy.typing import NDArray
 
 import core
@@ -25,8 +24,7 @@ MOST_POINTS = 600  # of a curve that is drawn
 
 def counts(result: Result, found: Scored, cut: Cut) -> core.metrics.Found:
     """What the cut does, measured against the truth."""
-    known = _tally(*cuts.key(result, cut.detector), result, found)
-    removed, hits = known.at(cuts.budgets(found, cut), found.in_scope(cut.scope))
+    removed, hits = _tally(result, found).at(cuts.budgets(found, cut), found.in_scope(cut.scope))
     return core.metrics.counted(len(found.labels), result.poisoned.truth.count, removed, hits)
 
 
@@ -38,42 +36,25 @@ def removed(found: Scored, cut: Cut) -> NDArray[np.int64]:
     return gone
 
 
-def poisons(result: Result, found: Scored, detector: str, label: int) -> NDArray[np.int64]:
+def poisons(result: Result, found: Scored, label: int) -> NDArray[np.int64]:
     """How many of a class's b most suspicious images are poisoned, at place b."""
-    return _tally(*cuts.key(result, detector), result, found).poisons[label]
+    return _tally(result, found).poisons[label]
 
 
-def quality(result: Result, found: Scored, detector: str) -> core.metrics.Ranking:
+def quality(result: Result, found: Scored) -> core.metrics.Ranking:
     """AUROC and average precision in the classes that hold poison."""
-    return _quality(*cuts.key(result, detector), result, found)
+    truth = result.poisoned.truth.poisoned
+    return found.once(("quality",), lambda: core.metrics.ranking(found.scores, found.labels, truth))
 
 
-def curves(result: Result, found: Scored, detector: str, label: int) -> core.metrics.Curves | None:
+def curves(result: Result, found: Scored, label: int) -> core.metrics.Curves | None:
     """The class's ROC and precision-recall curves; None where only one kind of image is labelled so."""
-    return _curves(*cuts.key(result, detector), label, result, found)
+    one, truth = found.ranked[label], result.poisoned.truth.poisoned
+    return found.once(("curves", label), lambda: core.metrics.curves(truth[one.ids], one.scores))
 
 
-@st.cache_resource(max_entries=12, show_spinner=False)
-def _tally(
-    store: str, features_key: str, detector: str, parameters: str, _result: Result, _found: Scored
-) -> core.views.Tally:
-    return core.views.tally(_found.ranked, _result.poisoned.truth.poisoned)
-
-
-@st.cache_resource(max_entries=12, show_spinner=False)
-def _quality(
-    store: str, features_key: str, detector: str, parameters: str, _result: Result, _found: Scored
-) -> core.metrics.Ranking:
-    truth = _result.poisoned.truth.poisoned
-    return core.metrics.ranking(_found.scores, _found.labels, truth)
-
-
-@st.cache_resource(max_entries=48, show_spinner=False)
-def _curves(
-    store: str, features_key: str, detector: str, parameters: str, label: int, _result: Result, _found: Scored
-) -> core.metrics.Curves | None:
-    one = _found.ranked[label]
-    return core.metrics.curves(_result.poisoned.truth.poisoned[one.ids], one.scores)
+def _tally(result: Result, found: Scored) -> core.views.Tally:
+    return found.once(("tally",), lambda: core.views.tally(found.ranked, result.poisoned.truth.poisoned))
 
 
 # --- the curves ------------------------------------------------------------------------------------------

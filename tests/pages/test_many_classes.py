@@ -1,0 +1,104 @@
+"""A run of a hundred classes: its screens stand, and classes in small are turned through and searched."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import core
+from core import Detection, Job
+from pages.parts.around import cuts
+from pages.parts.scores import cards
+from tests.pages import many, stored
+from tests.pages.seen import fine
+
+
+@pytest.fixture
+def hundred(own_home: object) -> Iterator[Job]:
+    """A finished run of a hundred classes."""
+    with many.on_the_menu():
+        yield stored.finished(many.config())
+
+
+def given(app: AppTest) -> dict[str, Any]:
+    """What the component of the classes in small was given."""
+    (board,) = [one for one in app.get("bidi_component") if one.proto.component_name == "poisonscope_cards"]
+    found: dict[str, Any] = json.loads(board.proto.json)
+    return found
+
+
+def names(app: AppTest) -> list[str]:
+    return [card["name"] for card in given(app)["cards"]]
+
+
+def turned(app: AppTest, **asked: Any) -> AppTest:
+    """The screen after the component has asked for a page or a name."""
+    for name, value in asked.items():
+        setattr(app.session_state[cards.TURNED], name, value)
+    return fine(app.run())
+
+
+def test_the_first_page_is_of_the_most_suspicious_and_each_class_is_on_one(hundred: Job, open_screen) -> None:
+    app = fine(open_screen("scores", run=hundred.key))
+    shown = given(app)
+    assert (shown["page"], shown["pages"], shown["range"], shown["paged"]) == (1, 5, "1 to 20 of 100", True)
+    assert [card["suspect"] for card in shown["cards"]] == [True] + [False] * 19
+    gaps = [float(re.findall(r"gap (.*) to 1", card["says"])[0]) for card in shown["cards"]]
+    assert gaps == sorted(gaps, reverse=True)
+    seen = [name for number in range(1, 6) for name in names(turned(app, page=number))]
+    assert sorted(seen) == sorted(core.class_names(many.NAME))
+    assert given(app)["range"] == "81 to 100 of 100"
+
+
+def test_a_class_that_comes_in_large_brings_its_page_and_a_move_of_the_cut_leaves_it(hundred: Job, open_screen) -> None:
+    app = fine(open_screen("scores", run=hundred.key))
+    last = names(turned(app, page=5))[-1]
+    app.slider(key="budget slider").set_value(4).run()
+    assert given(app)["page"] == 5
+    turned(app, page=1)
+    app.selectbox(key="class in large").set_value(int(last.split()[1])).run()
+    assert given(app)["page"] == 5
+    assert last in names(app)
+    app = fine(open_screen("scores", run=hundred.key, **{"class": last.split()[1]}))
+    assert last in names(app)
+
+
+def test_a_search_narrows_the_pages_and_ends_where_a_class_in_large_is_not_in_it(hundred: Job, open_screen) -> None:
+    app = turned(fine(open_screen("scores", run=hundred.key)), search="CLASS 1")
+    assert given(app)["range"] == "1 to 19 of 19"
+    assert all("1" in name for name in names(app))
+    assert names(turned(app, search="no such")) == []
+    assert given(app)["range"] == ""
+    app.selectbox(key="class in large").set_value(50).run()
+    assert given(app)["search"] == ""
+    assert "class 50" in names(app)
+
+
+def test_another_detector_orders_the_classes_anew(hundred: Job, open_screen) -> None:
+    app = turned(fine(open_screen("scores", run=hundred.key)), page=4, search="class")
+    app.selectbox(key="detector picker").set_value("loss-isolation").run()
+    app.selectbox(key="detector picker").set_value("knn").run()  # has no opinion on classes
+    shown = given(fine(app))
+    assert (shown["page"], shown["search"]) == (1, "")
+    assert [card["label"] for card in shown["cards"]] == list(range(20))
+
+
+def test_named_classes_come_first_and_few_classes_stand_by_number() -> None:
+    labels = np.repeat(np.arange(30), 2)
+    statistic = np.arange(30.0)
+    found = cuts.Scored(Detection(np.arange(60.0), class_statistic=statistic, class_threshold=27.5), labels, 30)
+    assert cards.order(found) == list(range(29, -1, -1))
+    few = labels < cards.PER_PAGE
+    detection = Detection(np.arange(40.0), class_statistic=statistic, class_threshold=27.5)
+    assert cards.order(cuts.Scored(detection, labels[few], 30)) == list(range(cards.PER_PAGE))
+
+
+@pytest.mark.parametrize("screen", ["flagged", "compare", "sensitivity", "network", "tables", "how", "story"])
+def test_the_other_screens_stand_with_a_hundred_classes(hundred: Job, open_screen, screen: str) -> None:
+    fine(open_screen(screen, run=hundred.key))
