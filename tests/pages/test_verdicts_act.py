@@ -133,7 +133,10 @@ def test_what_came_of_it_stands_beside_the_run_that_was_reviewed(
     app = open_screen("compare", run=reviewed.key, show="Another run")  # beside it, without being asked
     differs, figures_of = (table.value for table in app.table)
     assert differs["Setting"].tolist() == ["Reviewed"]
-    assert figures_of.set_index("Figure").loc["ASR2", ["A", "B"]].tolist() == ["20.1%", alone]
+    assert figures_of.set_index("Figure").loc["Backdoor success after (ASR2) ↓", ["A", "B"]].tolist() == [
+        "20.1%",
+        alone,
+    ]
     runs = open_screen("compare", run=reviewed.key, show="All runs")
     listed = next(frame.value for frame in runs.dataframe if "Detector" in frame.value)
     assert {"spectral", reviewed.config.removed_by} <= set(listed["Detector"])
