@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 from core import jobs
 from core.cli import commands, doctor, options, reproduce
 from core.configuration import grid, pictures
+from core.evaluation.figures import FIGURES
 from core.reproduction import reproduce as reproducing
 from core.results.result import Result
 from core.store.stores import Store
@@ -131,8 +132,8 @@ def test_run_tells_a_person(first: dict[str, Any], shared: Path) -> None:
     ended = command(shared, "run", *ASKED)
     assert ended.returncode == 0
     assert "from the store" in ended.stdout
-    assert f"{first['nat1']:.2%}" in ended.stdout
-    assert f"{first['asr2']:.2%}" in ended.stdout
+    assert FIGURES["nat1"].write(first["nat1"]) in ended.stdout
+    assert FIGURES["asr2"].write(first["asr2"]) in ended.stdout
     assert first["run"][:12] in ended.stdout
     assert ended.stderr.strip() == ""
 
@@ -177,7 +178,7 @@ def test_list_and_show(first: dict[str, Any], shared: Path) -> None:
     for name in ("1", first["run"][:10]):
         shown = answer(shared, "show", name)
         assert (shown["run"], shown["auroc"], shown["nat2"]) == (first["run"], first["auroc"], first["nat2"])
-    assert f"{first['asr1']:.2%}" in command(shared, "show", "1").stdout
+    assert FIGURES["asr1"].write(first["asr1"]) in command(shared, "show", "1").stdout
     assert "done, 100%" in command(shared, "show", "2").stdout
 
 

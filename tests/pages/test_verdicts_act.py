@@ -103,8 +103,9 @@ def test_what_came_of_it_stands_beside_the_run_that_was_reviewed(
     app = open_screen("compare", run=reviewed.key, show="Another run")  # beside it, without being asked
     differs, figures_of = (table.value for table in app.table)
     assert differs["Setting"].tolist() == ["Reviewed"]
-    assert figures_of.set_index("Figure").loc["ASR2", ["A", "B"]].tolist() == [alone, "20.1%"]
-    assert figures_of.set_index("Figure").loc["ASR2", "B minus A"].startswith("+")  # from the cut to what came of it
+    success = figures_of.set_index("Figure").loc["Backdoor success after (ASR2) ↓"]
+    assert success[["A", "B"]].tolist() == [alone, "20.1%"]
+    assert success["B minus A"].startswith("+")  # from the cut to what came of it
     (named,) = [piece.proto.body for piece in app.get("html") if f"{reviewed.config.removed_by}," in piece.proto.body]
     assert named.index("<b>A</b>") < named.index("<b>B</b>") < named.index(reviewed.config.removed_by)
     runs = open_screen("compare", run=reviewed.key, show="All runs")
