@@ -49,6 +49,25 @@ _RUN = """async ([counted, excluded]) => {
 }"""
 
 
+# Axe leaves out what is drawn: words in a picture, by their contrast with the page's ground.
+_FAINT = """() => {
+  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const bright = (colour) => numbers(colour).slice(0, 3).map((part) => part / 255)
+    .map((part) => part <= .04045 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4)
+    .reduce((sum, part, n) => sum + part * [.2126, .7152, .0722][n], 0);
+  const ground = bright(getComputedStyle(document.querySelector("[data-testid=stApp]")).backgroundColor);
+  const found = new Set();
+  for (const words of document.querySelectorAll("[data-testid=stPlotlyChart] svg text")) {
+    if (!words.textContent.trim() || !words.checkVisibility({opacityProperty: true})) continue;
+    const {fill, fontSize, fontWeight} = getComputedStyle(words), ink = bright(fill);
+    const contrast = (Math.max(ink, ground) + .05) / (Math.min(ink, ground) + .05);
+    const large = parseFloat(fontSize) >= (fontWeight >= 700 ? 18.66 : 24);
+    if (contrast < (large ? 3 : 4.5)) found.add(`${contrast.toFixed(1)} to 1: “${words.textContent}”, ${fill}`);
+  }
+  return [...found];
+}"""
+
+
 @cache
 def script() -> str:
     return (resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
@@ -59,4 +78,10 @@ def serious(page: Page) -> list[str]:
     if not page.evaluate("'axe' in window"):
         page.evaluate(script())
     found: list[str] = page.evaluate(_RUN, [list(COUNTED), [[one.rule, one.within] for one in EXCLUDED]])
+    return found
+
+
+def faint(page: Page) -> list[str]:
+    """Words of charts that have too little contrast (WCAG 2.2, 1.4.3) with the page that they stand on."""
+    found: list[str] = page.evaluate(_FAINT)
     return found

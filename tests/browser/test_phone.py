@@ -1,11 +1,14 @@
-"""On a phone: a tap on a screen in the sidebar leads there, and the sidebar is out of the way."""
+"""The sidebar: on a phone a tap on a screen leads there, and it is out of the way; beside a screen it is narrow."""
 
 from __future__ import annotations
 
-from playwright.sync_api import Browser, expect
+from pathlib import Path
 
+from playwright.sync_api import Browser, Page, expect
+
+from pages.parts.around import shell
 from tests.browser import ways
-from tests.browser.conftest import AppServer
+from tests.browser.conftest import AppServer, serving
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
@@ -29,8 +32,24 @@ def test_the_sidebar_closes_after_a_tap_on_a_screen(browser: Browser, app_server
         context.close()
 
 
-def test_beside_a_wide_screen_the_sidebar_stays(page, app_server: AppServer) -> None:
+def test_beside_a_wide_screen_the_sidebar_stays(page: Page, app_server: AppServer) -> None:
     ways.open_link(page, app_server.url, "scores")
     ways.by_sidebar(page, "compare")
     page.wait_for_timeout(1000)
     expect(page.get_by_test_id("stSidebarNav").get_by_role("link", name="Flagged", exact=True)).to_be_in_viewport()
+
+
+def test_the_sidebar_is_narrow_on_a_servers_first_page_and_follows_the_hand(page: Page, tmp_path: Path) -> None:
+    with serving(tmp_path / "first") as server:
+        ways.open_link(page, server.url, "tables")
+        sidebar = page.get_by_test_id("stSidebar")
+        expect(sidebar).to_have_css("width", f"{shell.SIDEBAR}px")
+        box = sidebar.bounding_box()
+        edge = box["x"] + box["width"], box["y"] + 500
+        page.mouse.move(*edge)
+        page.mouse.down()
+        page.mouse.move(edge[0] + 80, edge[1], steps=8)
+        page.mouse.up()
+        page.wait_for_function("(least) => document.querySelector('[data-testid=stSidebar]').offsetWidth > least",
+                               arg=shell.SIDEBAR + 60)  # fmt: skip
+        page.goto("about:blank")  # before the server goes

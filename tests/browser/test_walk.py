@@ -29,7 +29,7 @@ from core.store.home import VARIABLE
 from pages.parts.around import words
 from pages.parts.around.presenter import SLIDES
 from tests.audits import made
-from tests.browser import axe
+from tests.browser import axe, legible
 from tests.browser.conftest import OUTPUT, STREAMLIT_PROBE, AppServer, serving
 from tests.browser.ways import FIRST, MINUTE, SCREENS, at, by_sidebar, open_link, settled
 
@@ -285,19 +285,6 @@ _NAMELESS = """() => {
   return found;
 }"""
 
-# How far the page or its main part is wider than it may be, and what stands out.
-_SCROLLS = """() => {
-  const main = document.querySelector("[data-testid=stMain]"), wide = [];
-  for (const [name, place] of [["page", document.scrollingElement], ["main part", main]])
-    if (place.scrollWidth > place.clientWidth + 1)
-      wide.push(`${name} ${place.scrollWidth} > ${place.clientWidth}`);
-  if (!wide.length) return wide;
-  const limit = document.documentElement.clientWidth;
-  const out = [...main.querySelectorAll("*")].filter((one) => one.getBoundingClientRect().right > limit + 1);
-  return [...wide, ...out.slice(0, 4).map((one) => one.outerHTML.slice(0, 120))];
-}"""
-
-
 # The columns that are too narrow for their words, by what stands in them.
 _SLIM = f"""() => [...document.querySelectorAll("[data-testid=stMain] [data-testid=stColumn]")]
     .filter((column) => column.offsetParent && column.innerText.trim() && column.clientWidth < {LEAST})
@@ -312,14 +299,16 @@ _LIT = """(dark) => {
 
 
 def inspect(walk: Walk) -> None:
-    """Exception boxes, errors, horizontal scrolling, slim columns and pictures without a name."""
+    """Exception boxes, errors, sideways scrolling, words not to be read, slim columns, pictures without a name."""
     page = walk.page
     for test_id in ("stException", "stAlertContentError"):
         for box in page.get_by_test_id(test_id).all():
             if box.is_visible():
                 walk.note(f"{test_id}: {box.inner_text()[:300]}")
-    if wide := page.evaluate(_SCROLLS):
+    if wide := legible.sideways(page):
         walk.note(f"scrolls sideways: {'; '.join(wide)}")
+    for words_of_it in legible.wrong(page):
+        walk.note(words_of_it)
     if page.viewport_size["width"] < SIZES["wide"][0] and (slim := page.evaluate(_SLIM)):
         walk.note(f"columns too narrow for their words: {slim}")
     for picture in page.evaluate(_NAMELESS):
@@ -339,6 +328,8 @@ def look(walk: Walk, check: bool = False) -> None:
     if check:
         for finding in axe.serious(page):
             walk.note(f"axe: {finding}")
+        for words_of_it in axe.faint(page):
+            walk.note(f"too faint, {words_of_it}")
     page.set_viewport_size({"width": width, "height": height})
 
 

@@ -43,6 +43,12 @@ def dark() -> bool:
     return st.context.theme.type == "dark"
 
 
+def axis(size: int) -> dict[str, dict[str, object]]:
+    """The type of a chart's axis, in pixels: in the colour of text, since Streamlit's own grey is too faint to read."""
+    font = dict(size=size, color=plotted().ink)
+    return dict(tickfont=font, title_font=font)
+
+
 def plotted() -> Palette:
     """The colours of this tab's theme as a chart needs them, which knows no variables."""
     return DARK if dark() else LIGHT

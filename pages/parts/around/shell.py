@@ -35,6 +35,7 @@ OF_A_RUN = ("Attack", "Scores", "Flagged", "Compare", "Sensitivity", "Inside the
 ASK_NETWORKS = ("Flagged", "Inside the network", "Try it")
 ICON = "assets/icon.svg"
 SIDEBAR = 236  # pixels, its width: eleven names and the box of runs
+STREAMLITS = 281.25  # pixels, its width as Streamlit has it: 18.75 rem of 15 pixels
 _LOOKS = re.sub(r"/\*.*?\*/", "", Path(__file__).with_suffix(".css").read_text("utf-8"), flags=re.DOTALL)
 _OPENED = "app.py has run"
 
@@ -84,7 +85,10 @@ def _style() -> str:
         f'[data-testid="stSidebarNav"] li:nth-of-type({titles.index(first) + 1})::before {{content: "{section}";}}'
         for first, section in SECTIONS.items()
     ]
-    return "\n".join(["<style>", colours.VARIABLES, _LOOKS, *headings, "</style>"])
+    # A server's first page has its sidebar before it is told how wide; dragged, a sidebar has another width.
+    first = f'[data-testid="stSidebar"][style*="width: {STREAMLITS}px"] {{width: {SIDEBAR}px !important;}}'
+    wide = f"@media (min-width: 769px) {{{first}}}"
+    return "\n".join(["<style>", colours.VARIABLES, _LOOKS, *headings, wide, "</style>"])
 
 
 def _navigation() -> st.Page:

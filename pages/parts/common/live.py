@@ -20,8 +20,8 @@ from pages.parts.common import noted
 STAGES = {"run": tuple(words.STAGES), "benign": ("train", "evaluate")}
 TRAININGS = {"train": "First training, on the poisoned set", "retrain": "Retraining, on what the filter left"}
 LOG_LINES = 30
-HEIGHT, SMALL, LARGE = 400, 16, 20  # pixels: a figure and its type, legible from the back of a room
-PLOT, EDGE, NAMES, GAP, LINE = 320, 14, 160, 16, 27  # pixels: the plot's height, what is around it, a line of names
+HEIGHT, SMALL, LARGE = 400, 14, 16  # pixels: a figure and its type, a tool's
+PLOT, EDGE, NAMES, GAP, LINE = 320, 14, 128, 16, 22  # pixels: the plot's height, what is around it, a line of names
 PERCENT, LOSS_ROOM = (-4.0, 104.0), 1.1  # the axes: of percent, and how much higher than the highest loss
 LOOKS = {
     "Nat": (colours.BENIGN_DASH, colours.BENIGN_SYMBOL),
@@ -153,30 +153,31 @@ def epochs(heard: Sequence[Event], stage: str) -> list[dict[str, Any]]:
 
 
 def curves(history: Sequence[dict[str, Any]], last: int) -> go.Figure:
-    """Nat and ASR in percent, and the loss on a scale of its own, by epoch; each named at its end, in type for a room.
+    """Nat and ASR in percent, and the loss on a scale of its own, by epoch; each named at its end.
 
     history: at least one record of a training of `last` epochs.
     """
     figure, ink = go.Figure(), colours.plotted()
     top = LOSS_ROOM * max(record["loss"] for record in history) or 1.0
     for name, unit, colour, axis, size in (
-        ("Nat", 100.0, ink.benign, "y", 14),
-        ("ASR", 100.0, ink.poisoned, "y", 14),
-        ("loss", 1.0, ink.reference, "y2", 11),
+        ("Nat", 100.0, ink.benign, "y", 11),
+        ("ASR", 100.0, ink.poisoned, "y", 11),
+        ("loss", 1.0, ink.reference, "y2", 9),
     ):
         dash, symbol = LOOKS[name]
         points = [(record["epoch"], unit * record[name.lower()]) for record in history if name.lower() in record]
         figure.add_scatter(
             x=[x for x, _ in points], y=[y for _, y in points], name=name, yaxis=axis, mode="lines+markers",
-            line=dict(color=colour, dash=dash, width=4 if axis == "y" else 3), cliponaxis=False,
+            line=dict(color=colour, dash=dash, width=3 if axis == "y" else 2), cliponaxis=False,
             marker=dict(symbol=symbol, size=size), hovertemplate="%{y:.1f}%" if axis == "y" else "%{y:.3f}",
         )  # fmt: skip
-    type = dict(tickfont=dict(size=SMALL), title_font=dict(size=SMALL))
+    type = colours.axis(SMALL)
     figure.update_layout(
-        height=HEIGHT, margin=dict(l=64, r=NAMES, t=EDGE, b=HEIGHT - EDGE - PLOT, autoexpand=False),
+        height=HEIGHT, margin=dict(l=80, r=NAMES, t=EDGE, b=HEIGHT - EDGE - PLOT, autoexpand=False),
         hovermode="x unified", font=dict(size=SMALL), hoverlabel=dict(font=dict(size=SMALL)), showlegend=False,
         xaxis=dict(title="epoch", range=[0, max(last, 1)], dtick=max(1, last // 8), **type),
-        yaxis=dict(range=list(PERCENT), tickvals=[0, 50, 100], ticktext=["0%", "50%", "100%"], **type),
+        yaxis=dict(title="of the test images", range=list(PERCENT), tickvals=[0, 50, 100],
+                   ticktext=["0%", "50%", "100%"], **type),
         yaxis2=dict(overlaying="y", range=[0, top], visible=False), annotations=_names(history[-1], top),
     )  # fmt: skip
     return figure

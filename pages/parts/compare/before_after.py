@@ -12,6 +12,13 @@ from pages.parts.around import colours, words
 from pages.parts.around.templates import Markup, render
 
 BEFORE, AFTER, BENIGN = "before: poisoned network", "after: cleaned network", "benign network, for comparison"
+NAMED = (  # what stands above a mark, below it, and a line lower
+    (BEFORE, "top", "before"),
+    (AFTER, "bottom", "after"),
+    (BENIGN, "bottom", "<br>never poisoned"),
+)
+NEAR_END = 35  # percent
+SMALL = 14  # pixels, the type
 STYLES = {  # in the order of drawing: the cross stays visible on the disc
     AFTER: dict(symbol="circle", size=22),
     BEFORE: dict(symbol="x", size=14),
@@ -22,19 +29,21 @@ STYLES = {  # in the order of drawing: the cross stays visible on the disc
 def rates(found: dict[str, Any], benign: metrics.Quality | None = None) -> go.Figure:
     """ASR and Nat of the networks of a run's summary."""
     values = {AFTER: [found["asr2"], found["nat2"]], BEFORE: [found["asr1"], found["nat1"]]}
-    figure = dumbbells(
-        [words.figure(name).name for name in ("ASR", "Nat")],
-        values | ({BENIGN: [benign.asr, benign.nat]} if benign else {}),
-    )
-    for name, place in ((BEFORE, "top center"), (AFTER, "bottom center")):
-        figure.update_traces(
-            selector={"name": name},
-            mode="markers+text",
-            textposition=place,
-            textfont=dict(size=18, color=colours.plotted().ink),
-        )
-    figure.update_layout(height=250, xaxis_range=[-7, 107], yaxis_tickfont_size=16, legend_font_size=15)
+    rows = [words.figure(name).name.replace(" (", "<br>(") for name in ("ASR", "Nat")]
+    figure = dumbbells(rows, values | ({BENIGN: [benign.asr, benign.nat]} if benign else {}))
+    for name, level, says in NAMED:
+        figure.for_each_trace(lambda mark, level=level, says=says: _name(mark, level, says), selector={"name": name})
+    figure.update_layout(height=230, xaxis_range=[-7, 107], yaxis_range=[1.6, -0.45], showlegend=False)
     return figure
+
+
+def _name(mark: go.Scatter, level: str, says: str) -> None:
+    """Each mark's name and figure beside it, towards the middle of the picture where it is near an end."""
+    sides = ["right" if x < NEAR_END else "left" if x > 100 - NEAR_END else "center" for x in mark.x]
+    mark.update(
+        mode="markers+text", text=[f"{says} {text}" for text in mark.text],
+        textposition=[f"{level} {side}" for side in sides], textfont=dict(size=SMALL, color=colours.plotted().ink),
+    )  # fmt: skip
 
 
 def per_class(names: Sequence[str], found: dict[str, Any]) -> go.Figure:
@@ -64,10 +73,10 @@ def dumbbells(rows: Sequence[str], values: dict[str, Sequence[float]]) -> go.Fig
             text=[words.share(value) for value in found], cliponaxis=False, hovertemplate="%{y}: %{x:.1f}%",
         )  # fmt: skip
     figure.update_layout(
-        margin=dict(l=8, r=24, t=8, b=8), legend=dict(orientation="h", y=1.02, yanchor="bottom", x=0),
-        xaxis=dict(ticksuffix="%", tickfont=dict(size=15, color=ink.ink), fixedrange=True),
-        yaxis=dict(type="category", range=[len(rows) - 0.35, -0.65], tickfont=dict(size=15, color=ink.ink),
-                   fixedrange=True),
+        margin=dict(l=8, r=24, t=8, b=8),
+        legend=dict(orientation="h", y=1.02, yanchor="bottom", x=0, font=dict(size=SMALL)),
+        xaxis=dict(ticksuffix="%", fixedrange=True, **colours.axis(SMALL)),
+        yaxis=dict(type="category", range=[len(rows) - 0.35, -0.65], fixedrange=True, **colours.axis(SMALL)),
     )  # fmt: skip
     return figure
 

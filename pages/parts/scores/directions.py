@@ -15,7 +15,7 @@ from pages.parts.around import colours
 from pages.parts.around.cuts import Scored
 from pages.parts.images import brush
 
-HEIGHT = 400
+HEIGHT, SMALL = 400, 14  # pixels: a picture and its type
 SIGMA = "σ"  # noqa: RUF001
 
 
@@ -24,19 +24,26 @@ def spectrum(found: Scored, label: int, name: str) -> go.Figure | None:
     values = found.detection.spectrum
     if values is None:
         return None
+    size, own = values.shape[1], values[label]
     others = [n for n in np.flatnonzero(found.sizes) if n != label]
-    numbers = [f"{SIGMA}{n}" for n in range(1, values.shape[1] + 1)]
+    numbers = [f"{SIGMA}{n}" for n in range(1, size + 1)]
     figure, ink = go.Figure(), colours.plotted()
     square = {"symbol": "square", "size": 9, "line": {"color": ink.ground, "width": 1.5}}
     figure.add_bar(
-        x=numbers, y=values[label], name=name, opacity=0.6, marker={"color": ink.reference},
+        x=numbers, y=own, name=name, opacity=0.6, marker={"color": ink.reference},
         hovertemplate="%{x} = %{y:.4g}<extra></extra>",
     )  # fmt: skip
     if others:
+        usual = np.median(values[others], axis=0)
         figure.add_scatter(
-            x=numbers, y=np.median(values[others], axis=0), name="median of the other classes", mode="lines+markers",
+            x=numbers, y=usual, name="median of the other classes", mode="lines+markers",
             line={"color": ink.reference, "dash": "dash", "width": 2}, marker=square,
             hovertemplate="other classes: %{y:.4g}<extra></extra>",
+        )  # fmt: skip
+        end = 2 * size // 3  # the words stand above the end of the line, and of the bars
+        figure.add_annotation(
+            x=numbers[-1], y=float(max(usual[end:].max(), own[end:].max())), text="■ median of the other classes",
+            showarrow=False, xanchor="right", yanchor="bottom", yshift=12, font={"color": ink.ink},
         )  # fmt: skip
     ratio = gap(found, label)
     if ratio is not None:
@@ -45,11 +52,11 @@ def spectrum(found: Scored, label: int, name: str) -> go.Figure | None:
             showarrow=False, xanchor="left", yanchor="top", xshift=14,
         )  # fmt: skip
     figure.update_layout(
-        height=HEIGHT, margin={"l": 10, "r": 10, "t": 10, "b": 10}, dragmode=False,
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        height=HEIGHT, margin={"l": 10, "r": 10, "t": 10, "b": 10}, dragmode=False, showlegend=False,
+        font={"size": SMALL, "color": ink.ink},
     )  # fmt: skip
-    figure.update_xaxes(title="singular values of the class, largest first", fixedrange=True)
-    figure.update_yaxes(title="size", rangemode="tozero", fixedrange=True)
+    figure.update_xaxes(title=f"singular values of {name}, largest first", fixedrange=True, **colours.axis(SMALL))
+    figure.update_yaxes(title="size", rangemode="tozero", fixedrange=True, **colours.axis(SMALL))
     return figure
 
 
@@ -111,10 +118,11 @@ def _scatter(
         )  # fmt: skip
     figure.update_layout(
         height=HEIGHT, margin={"l": 10, "r": 10, "t": 10, "b": 10}, dragmode="lasso",
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        font={"size": SMALL, "color": ink.ink},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": SMALL}},
     )  # fmt: skip
-    figure.update_xaxes(title="first singular direction →", zeroline=True)
-    figure.update_yaxes(title="second")
+    figure.update_xaxes(title="first singular direction →", zeroline=True, **colours.axis(SMALL))
+    figure.update_yaxes(title="second", **colours.axis(SMALL))
     return figure
 
 
