@@ -47,6 +47,11 @@ class Figure(NamedTuple):
         return f"{self.name} {ARROWS[self.good]}".rstrip()
 
     @property
+    def brief(self) -> str:
+        """The field's name alone, or the plain one where it has none, and the way that is good: ASR1 ↓."""
+        return f"{self.field or self.plain} {ARROWS[self.good]}".rstrip()
+
+    @property
     def better(self) -> str:
         """The way that is good, in words; empty where neither is."""
         return WORDS[self.good]

@@ -274,10 +274,13 @@ def glossary() -> str:
     return "\n".join(f"- **{figure(name).name}**: {figure(name).says}" for name in FIGURES)
 
 
-def columns() -> dict[str, Any]:
-    """A table's columns by their plain names, with what each means; shares come as percentages (see `percent`)."""
+def columns(brief: bool = False) -> dict[str, Any]:
+    """A table's columns by their plain names, with what each means; shares come as percentages (see `percent`).
+
+    brief: by the field's own names, for columns in which no others have room.
+    """
     return {
-        name: st.column_config.NumberColumn(one.label, format=FORMATS[one.unit], help=one.says)
+        name: st.column_config.NumberColumn(one.brief if brief else one.label, format=FORMATS[one.unit], help=one.says)
         for name, one in ((name, figure(name)) for name in FIGURES)
     }
 
