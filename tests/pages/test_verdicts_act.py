@@ -94,7 +94,7 @@ def test_what_came_of_it_stands_beside_the_run_that_was_reviewed(
     app = open_screen("flagged", run=finished_job.key, reviewer="Ada")
     told = figures(app)
     alone = words.share(result.summary["asr2"])
-    assert told["ASR, the cut alone → with verdicts"] == f"{alone} → 20.1%"
+    assert told["Backdoor success after (ASR2), the cut alone → with verdicts"] == f"{alone} → 20.1%"
     lost = (result.summary["clean_removed"], Result(reviewed.config).summary["clean_removed"])
     assert told["Clean removed, likewise"] == f"{lost[0]} → {lost[1]}"
     assert "Trained with these verdicts." in [one.value for one in app.success]

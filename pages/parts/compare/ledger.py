@@ -191,7 +191,7 @@ def _state(job: Job) -> tuple[Any, ...]:
 
 def columns() -> dict[str, Any]:
     """How the figures are written, and what each column means."""
-    found = words.columns() | {"Status": st.column_config.TextColumn(pinned=True)}
+    found = words.columns(brief=True) | {"Status": st.column_config.TextColumn(pinned=True)}
     sized = {name: {**(found.get(name) or st.column_config.Column()), "width": width} for name, width in WIDTHS.items()}
     return found | sized
 

@@ -110,16 +110,10 @@ def follow(result: Result, key: str, was_active: bool, truth: bool) -> None:
 def compared(cut: Any, reviewed: Any) -> None:
     """What the cut alone came to, and what it came to with the verdicts."""
     with st.container(horizontal=True, gap="medium"):
-        for name, figure, good in (("Nat", "nat2", "normal"), ("ASR", "asr2", "inverse")):
-            alone, after = cut[figure], reviewed[figure]
+        for name in ("nat2", "asr2", "poisons_left", "clean_removed"):
+            figure, alone, after = core.figures.FIGURES[name], cut[name], reviewed[name]
             st.metric(
-                f"{name}, the cut alone → with verdicts", f"{words.share(alone)} → {words.share(after)}",
-                f"{100 * (after - alone):+.1f} points" if after != alone else None, delta_color=good, width="content",
-                help=words.explain(name),
-            )  # fmt: skip
-        for name, figure in (("#Pois left", "poisons_left"), ("Clean removed", "clean_removed")):
-            alone, after = cut[figure], reviewed[figure]
-            st.metric(
-                f"{name}, likewise", f"{alone:,} → {after:,}", f"{after - alone:+,}" if after != alone else None,
-                delta_color="inverse", width="content", help=words.explain(name),
+                f"{figure.name}, the cut alone → with verdicts", f"{figure.write(alone)} → {figure.write(after)}",
+                figure.change(alone, after) if figure.write(alone) != figure.write(after) else None,
+                delta_color="normal" if figure.good == "higher" else "inverse", width="content", help=figure.says,
             )  # fmt: skip
