@@ -96,7 +96,7 @@ def test_what_came_of_it_stands_beside_the_run_that_was_reviewed(
     alone = words.share(result.summary["asr2"])
     assert told["Backdoor success after (ASR2), the cut alone → with verdicts"] == f"{alone} → 20.1%"
     lost = (result.summary["clean_removed"], Result(reviewed.config).summary["clean_removed"])
-    assert told["Clean removed, likewise"] == f"{lost[0]} → {lost[1]}"
+    assert told["Clean lost, the cut alone → with verdicts"] == f"{lost[0]} → {lost[1]}"
     assert "Trained with these verdicts." in [one.value for one in app.success]
     blind = open_screen("flagged", run=finished_job.key, reviewer="Ada", truth="0")
     assert not [name for name in figures(blind) if "ASR" in name]
