@@ -231,16 +231,6 @@ def test_a_link_to_another_screen_opens_the_slide_that_tells_it(
     assert finished_job.key.startswith(app.query_params["run"])
 
 
-def test_the_switch_on_another_screen_leads_to_its_slide_each_time(open_screen: Open, finished_job: Job) -> None:
-    app = open_screen("scores", run=finished_job.key[:16])
-    for _ in range(2):
-        app.toggle(key="presenter switch").set_value(True).run()
-        assert len(claims(app)) == presenter.SLIDES
-        app.button(key=presenter.LEAVE).click().run()
-        app.switch_page("pages/scores.py").run()
-        assert app.title[0].value == "Scores"
-
-
 def test_a_damaged_run_offers_no_training_to_a_presenter(open_screen: Open, finished_job: Job) -> None:
     core.Store().delete("run", finished_job.key)
     app = opened(open_screen, finished_job)
