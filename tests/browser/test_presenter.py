@@ -218,6 +218,13 @@ def test_a_slide_leads_to_its_screen_out_of_the_mode_and_back(page: Page, app_se
 def test_an_old_link_to_a_screen_opens_the_slide_that_tells_it(page: Page, app_server) -> None:
     page.goto(f"{app_server.url}/scores?present=1")
     at(page, presenter.TOLD["scores"])
+    ways.settled(page)
+    page.go_back()  # to the screen, which is not left again
+    expect(page.get_by_role("heading", level=1)).to_have_text(ways.SCREENS["scores"], timeout=MINUTE)
+    expect(page.get_by_test_id("stSidebarNav")).to_be_visible()
+    ways.settled(page)
+    page.get_by_test_id("stSidebar").get_by_text("Presenter mode", exact=True).click()
+    at(page, presenter.TOLD["scores"])
 
 
 def test_the_speakers_window_follows_and_turns(page: Page, app_server, window: BrowserContext) -> None:

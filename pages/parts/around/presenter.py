@@ -15,7 +15,7 @@ PARAMETER, STEP, NOTES, LIVE = "present", "step", "notes", "live"
 KEPT = (link.PARAMETER, "truth", LIVE)  # of an address, on the way to a slide
 SLIDES = 8
 STORY = "pages/story.py"
-LEAVE = "leave presenting"
+LEAVE, INSTEAD = "leave presenting", "screen that a slide was shown instead of"
 TOLD = {  # by screen: the slide that tells what it shows
     "attack": 2, "network": 3, "try_it": 3, "how": 4, "scores": 5, "flagged": 5, "compare": 6, "sensitivity": 7,
     "tables": 7,
@@ -61,6 +61,7 @@ def turn(wanted: bool) -> None:
     if wanted:
         st.query_params[PARAMETER] = "1"
     else:
+        st.session_state.pop(INSTEAD, None)
         for name in (PARAMETER, STEP):
             st.query_params.pop(name, None)
 
@@ -87,6 +88,10 @@ def frame(path: str) -> None:
     if notes():
         return
     if path != STORY:
+        if st.session_state.get(INSTEAD) == path:  # Back, from the slide that stood here instead: to the screen itself
+            turn(False)
+            st.rerun()
+        st.session_state[INSTEAD] = path
         kept = {name: st.query_params[name] for name in KEPT if name in st.query_params}
         name = path.removeprefix("pages/").removesuffix(".py")
         st.switch_page(STORY, query_params=kept | {PARAMETER: "1", STEP: str(TOLD.get(name, 1))})

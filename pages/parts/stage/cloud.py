@@ -10,6 +10,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import streamlit as st
 from numpy.typing import NDArray
 
 import core
@@ -40,6 +41,16 @@ class Cloud(NamedTuple):
 
 def cloud(result: Result, name: str) -> Cloud | None:
     """The images labelled `name`, the class whose scores are drawn; None where its scores are not stored."""
+    known = str(result.store.folder), core.run_key(result.config), name
+    drawn = _drawn(*known, result)
+    if drawn is None:
+        _drawn.clear(*known)
+    return drawn
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _drawn(store: str, run: str, name: str, _result: Result) -> Cloud | None:
+    result = _result
     found = cuts.scored(result, result.config.defence.detector)
     if found is None:
         return None
