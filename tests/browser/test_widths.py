@@ -12,7 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import legible, ways
+from pages.parts.around import colours
+from tests.browser import axe, legible, ways
 from tests.browser.conftest import AppServer
 
 SIZES = ((390, 844), (820, 1180), (1280, 720), (1440, 900), (1920, 1080))
@@ -146,3 +147,19 @@ def test_the_focus_on_copy_link_is_seen(page: Page, app_server: AppServer) -> No
     page.keyboard.press("Tab")  # so that the browser takes the focus for a keyboard's
     button.focus()
     expect(button).to_have_css("outline-style", "solid")
+
+
+def test_charts_follow_the_theme(reader: Page, app_server: AppServer) -> None:
+    ways.open_link(reader, app_server.url, "compare")
+    for theme in ("light", "dark", "light"):
+        reader.emulate_media(color_scheme=theme)
+        ground = colours.DARK if theme == "dark" else colours.LIGHT
+        expect(reader.get_by_test_id("stApp")).to_have_css("background-color", rgb(ground.ground))
+        chart = reader.get_by_test_id("stPlotlyChart").first
+        expect(chart.locator("text").first).to_have_css("fill", rgb(ground.ink), timeout=ways.MINUTE)
+        ways.settled(reader)
+        assert axe.faint(reader) == []
+
+
+def rgb(colour: str) -> str:
+    return f"rgb({', '.join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))})"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.parts.around import address, colours, current, cuts, header, presenter, trouble, warm
+from pages.parts.around import address, colours, current, cuts, header, lit, presenter, trouble, warm
 
 SCREENS = (
     ("pages/story.py", "Story", ":material/auto_stories:"),
@@ -46,6 +46,7 @@ def open_screen() -> None:
     screen = _navigation()
     st.html(_style())
     address.tidy()
+    lit.follow()
     warm.up()
     with trouble.said():
         current.prepare()

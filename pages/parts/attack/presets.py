@@ -17,7 +17,7 @@ _STYLE = """<style>
 :is(.st-key-presets, .st-key-presets-more) {display: grid;
   grid-template-columns: repeat(auto-fill, minmax(max(12rem, 22%), 1fr));}
 :is(.st-key-presets, .st-key-presets-more) > :has(style) {display: none;}
-:is(.st-key-presets, .st-key-presets-more) :is([data-testid=stButton], button) {height: 100%;}</style>"""
+:is(.st-key-presets, .st-key-presets-more) :is(div:has(button), button) {height: 100%;}</style>"""
 _FILLED = "preset that filled the form"
 FOLD = "As papers and benchmarks attack"
 

@@ -21,13 +21,14 @@ STAGES = {"run": tuple(words.STAGES), "benign": ("train", "evaluate")}
 TRAININGS = {"train": "First training, on the poisoned set", "retrain": "Retraining, on what the filter left"}
 LOG_LINES = 30
 HEIGHT, SMALL, LARGE = 400, 14, 16  # pixels: a figure and its type, a tool's
-PLOT, EDGE, NAMES, GAP, LINE = 320, 14, 128, 16, 22  # pixels: the plot's height, what is around it, a line of names
+PLOT, EDGE, NAMES, GAP, LINE = 320, 14, 136, 16, 22  # pixels: the plot's height, what is around it, a line of names
 PERCENT, LOSS_ROOM = (-4.0, 104.0), 1.1  # the axes: of percent, and how much higher than the highest loss
 LOOKS = {
     "Nat": (colours.BENIGN_DASH, colours.BENIGN_SYMBOL),
     "ASR": (colours.POISONED_DASH, colours.POISONED_SYMBOL),
     "loss": ("dot", "diamond"),
 }
+SIGNS = {"Nat": "●", "ASR": "✕", "loss": "◆"}  # the same in type: words in the colours would be too faint
 
 
 def show(job: Job, *, wide: bool = False, blind: bool = False) -> None:
@@ -187,21 +188,22 @@ def _names(newest: dict[str, Any], top: float) -> list[dict[str, Any]]:
     """Each curve's name and last figure right of its last point, moved apart where the points are close."""
     low, high = PERCENT
     told = [
-        (100 * newest[key], PLOT * (100 * newest[key] - low) / (high - low), f"{name} {words.share(newest[key])}", name)
+        (100 * newest[key], PLOT * (100 * newest[key] - low) / (high - low), words.share(newest[key]), name)
         for name, key in (("Nat", "nat"), ("ASR", "asr"))
         if key in newest
     ]
     loss = PLOT * newest["loss"] / top
-    told.append((low + (high - low) * loss / PLOT, loss, f"loss {newest['loss']:.2f}", "loss"))
+    told.append((low + (high - low) * loss / PLOT, loss, f"{newest['loss']:.2f}", "loss"))
     places = apart([pixels for _, pixels, *_ in told], LINE, PLOT)
     palette = colours.plotted()
     ink = {"Nat": palette.benign, "ASR": palette.poisoned, "loss": palette.reference}
     return [
         dict(
-            x=newest["epoch"], y=y, yshift=place - pixels, text=text, showarrow=False, xanchor="left", xshift=GAP,
-            yanchor="middle", font=dict(size=LARGE, color=ink[name], weight=700),
+            x=newest["epoch"], y=y, yshift=place - pixels, showarrow=False, xanchor="left", xshift=GAP, yanchor="middle",
+            text=f'<span style="color:{ink[name]}">{SIGNS[name]}</span> {name} {figure}',
+            font=dict(size=LARGE, color=palette.ink, weight=700),
         )
-        for (y, pixels, text, name), place in zip(told, places, strict=True)
+        for (y, pixels, figure, name), place in zip(told, places, strict=True)
     ]  # fmt: skip
 
 
