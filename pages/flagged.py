@@ -196,10 +196,10 @@ def ask(result: Result, found: Scored, truth: bool) -> View:
     kinds = choosing.kinds(truth, covers)
     if truth:
         signs = "✕ marks poisoned images, ● benign ones." + (" ○ covers: stamped, true label." if covers else "")
-        kind = menu("Show", kinds, "show", width=170, help=signs)
+        kind = menu("Show", kinds, "show", width=165, help=signs)
     else:
         kind = menu("Show", kinds, "part", width=150)
-    order = menu("Order by", choosing.orders(truth), "order", width=165)
+    order = menu("Order by", choosing.orders(truth), "order", width=170)
     verdict = menu("Verdict", verdicts.CHOICES, "verdict", width=120)
     with st.popover("More", icon=":material/tune:"):
         label = menu("Label", present, "label")

@@ -88,15 +88,19 @@ def test_ten_thousand_images_take_little_memory() -> None:
     assert most < 100e6
 
 
-@pytest.mark.parametrize("key", recorded.run_keys())
-def test_groups_of_the_recorded_runs_are_of_one_kind(key: str) -> None:
+CLOSE = "1979aa2484c57830"  # of the table's runs the one whose groups mix first, at a reach of 1.5
+
+
+@pytest.mark.parametrize("key", [*recorded.run_keys(), CLOSE])
+def test_groups_of_recorded_runs_are_of_one_kind(key: str) -> None:
     """Of what the cut takes, a large part of what bears the trigger is one group, and nothing benign is with it."""
     core.install_recorded()
-    result = Result(next(job.config for job in core.jobs.listing(start=False) if job.key == key))
+    core.open_recorded(key)
+    result = Result(next(job.config for job in core.jobs.listing(start=False) if job.key.startswith(key)))
     ids = np.flatnonzero(result.flagged)
     ids = ids[np.argsort(-result.detection().scores[ids])]
     poisoned = result.poisoned.truth.poisoned[ids]
     found = groups.near(result.features, result.poisoned.labels, ids)
     bad, sizes = np.bincount(found, poisoned), np.bincount(found)
     assert set(np.unique(bad / sizes)) == {0.0, 1.0}
-    assert bad.max() >= 100
+    assert bad.max() >= 70

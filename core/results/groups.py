@@ -15,7 +15,7 @@ from core.types import BadRequest, Features, Ids, Labels
 
 Rows = NDArray[np.float32]
 
-REACH = 1.25  # times the usual distance to the nearest image: groups of the recorded runs are of one kind each
+REACH = 1.25  # times the usual distance: groups of all recorded runs are of one kind each; at 1.5 some are not
 MOST = 10_000  # images that are compared with each other: so many of one class take seconds
 ASKED = 1_000  # images of a class whose nearest one says what is usual
 BLOCK = 256  # images that are compared with all others at once: 10 MB of distances at most

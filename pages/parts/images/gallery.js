@@ -383,12 +383,12 @@ class Board {
     const ids = this.tiles.filter((tile) => this.kept.chosen.has(tile.id)).map((tile) => tile.id);
     if (!ids.length) return; // a page is being turned
     const off = this.kept.whole ? this.group().off : {}; // of a group, those on other pages by their verdicts
-    const all = ids.length + total(off);
-    if (all > 1) {
-      const others = verdict ? ids.filter((id) => ![verdict, ""].includes(this.verdict(id))) : [];
-      const anew = ids.filter((id) => this.verdict(id) !== verdict).length + total(off) - (off[verdict] ?? 0);
+    if (ids.length + total(off) > 1) {
+      const anew = ids.filter((id) => this.verdict(id) !== verdict);
+      const others = verdict ? anew.filter((id) => this.verdict(id)) : [];
+      const all = anew.length + total({ ...off, [verdict]: 0 });
       const given = others.length + (verdict ? total({ ...off, [verdict]: 0, "": 0 }) : 0);
-      if (anew > MANY || given) return this.ask(ids, others, verdict, all, given);
+      if (all > MANY || given) return this.ask(anew, others, verdict, all, given);
     }
     this.give(ids, verdict);
   }
@@ -398,7 +398,7 @@ class Board {
   }
 
   // Many verdicts at once, or such as would take the place of others, are given when that has been confirmed.
-  // others are those on this page that have another verdict, given is how many there are on all pages.
+  // ids and others are those on this page, others such as have another verdict; all and given are both on all pages.
   ask(ids, others, verdict, all, given) {
     const images = (many) => `${many} image${many === 1 ? "" : "s"}`;
     const what = verdict ? `Mark ${images(all)} as ${verdict}?` : `Take the verdicts on ${images(all)} back?`;
