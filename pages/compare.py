@@ -142,6 +142,8 @@ def by_class(result: Result, found: dict[str, Any]) -> None:
     worst = min(zip(found["per_class2"], names, strict=True))
     alt = f"Accuracy of each class before and after; lowest after: {worst[1]} with {words.share(worst[0])}"
     st.plotly_chart(before_after.per_class(names, found), key="classes", config={"displayModeBar": False}, alt=alt)
+    if len(names) > before_after.MOST_CLASSES:
+        st.caption(f"The {before_after.MOST_CLASSES} of {len(names):,} classes whose accuracy changed most.")
 
 
 def filters(result: Result, found: dict[str, Any]) -> None:

@@ -27,8 +27,9 @@ def register(classes: int = CLASSES, per_class: int = 30, side: int = 8) -> None
         shown = np.zeros((len(test), side, side, 3), np.uint8)
         return core.Dataset(NAME, images, train, shown, test, names, np.arange(len(train)))
 
-    facts = {"class_names": names, "class_sizes": (per_class,) * classes, "image_shape": (side, side, 3)}
-    DATASETS.add(NAME, Entry("made-up images", "the tests", load, facts={**facts, "download": False}))
+    facts = {"class_names": names, "class_sizes": (per_class,) * classes, "test_size": TEST_IMAGES}
+    more = {"image_shape": (side, side, 3), "download": False}
+    DATASETS.add(NAME, Entry("made-up images", "the tests", load, facts=facts | more))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,13 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import Detection, Job
-from pages.parts.around import cuts
+from core.results.result import Result
+from pages.parts.around import cuts, shell
 from pages.parts.scores import cards
 from tests.pages import many, stored
-from tests.pages.seen import fine
+from tests.pages.seen import fine, pictures, said, values
+
+SCREENS = [Path(path).stem for path, *_ in shell.SCREENS]
 
 
 @pytest.fixture
@@ -99,6 +103,21 @@ def test_named_classes_come_first_and_few_classes_stand_by_number() -> None:
     assert cards.order(cuts.Scored(detection, labels[few], 30)) == list(range(cards.PER_PAGE))
 
 
-@pytest.mark.parametrize("screen", ["flagged", "compare", "sensitivity", "network", "tables", "how", "story"])
-def test_the_other_screens_stand_with_a_hundred_classes(hundred: Job, open_screen, screen: str) -> None:
+@pytest.mark.parametrize("screen", SCREENS)
+def test_every_screen_stands_with_a_hundred_classes(hundred: Job, open_screen, screen: str) -> None:
     fine(open_screen(screen, run=hundred.key))
+
+
+def test_compare_draws_the_matrices_as_pictures_and_the_classes_that_changed(hundred: Job, open_screen) -> None:
+    app = fine(open_screen("compare", run=hundred.key))
+    drawn = [picture["data"] for picture in pictures(app)]
+    before, _ = [traces[0] for traces in drawn if traces[0]["type"] == "heatmap"]
+    result = Result(hundred.config)
+    answers = result.predictions("poisoned")[1].argmax(1)
+    counts = core.report.confusion(answers, result.dataset.test_labels, many.CLASSES)
+    assert before["x"] == before["y"] == list(core.class_names(many.NAME))
+    cells = np.reshape(values(before["z"]), counts.shape)
+    assert np.allclose(cells, 100 * counts / counts.sum(1, keepdims=True))
+    assert "of the wrong answers" in said(app)
+    assert "The 20 of 100 classes whose accuracy changed most" in said(app)
+    assert len(drawn[-1][-1]["y"]) == 20

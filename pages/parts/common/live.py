@@ -199,7 +199,8 @@ def _names(newest: dict[str, Any], top: float) -> list[dict[str, Any]]:
     ink = {"Nat": palette.benign, "ASR": palette.poisoned, "loss": palette.reference}
     return [
         dict(
-            x=newest["epoch"], y=y, yshift=place - pixels, showarrow=False, xanchor="left", xshift=GAP, yanchor="middle",
+            x=newest["epoch"], y=y, yshift=place - pixels, showarrow=False, xanchor="left", xshift=GAP,
+            yanchor="middle",
             text=f'<span style="color:{ink[name]}">{SIGNS[name]}</span> {name} {figure}',
             font=dict(size=LARGE, color=palette.ink, weight=700),
         )

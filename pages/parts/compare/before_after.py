@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from core import metrics
@@ -19,6 +20,7 @@ NAMED = (  # what stands above a mark, below it, and a line lower
 )
 NEAR_END = 35  # percent
 SMALL = 14  # pixels, the type
+MOST_CLASSES = 20
 STYLES = {  # in the order of drawing: the cross stays visible on the disc
     AFTER: dict(symbol="circle", size=22),
     BEFORE: dict(symbol="x", size=14),
@@ -47,25 +49,33 @@ def _name(mark: go.Scatter, level: str, says: str) -> None:
 
 
 def per_class(names: Sequence[str], found: dict[str, Any]) -> go.Figure:
-    """Each class's accuracy on clean test images, from a run's summary."""
-    before, after = found["per_class1"], found["per_class2"]
-    pairs = zip(names, before, after, strict=True)
-    rows = [f"{name}  {words.share(one)} → {words.share(two)}" for name, one, two in pairs]
+    """Each class's accuracy on clean test images, from a run's summary; of many classes those that changed most."""
+    shown = most_changed(found)
+    before, after = ([found[which][label] for label in shown] for which in ("per_class1", "per_class2"))
+    triples = zip(shown, before, after, strict=True)
+    rows = [f"{names[label]}  {words.share(one)} → {words.share(two)}" for label, one, two in triples]
     figure = dumbbells(rows, {AFTER: after, BEFORE: before})
     lowest = 100 * min(before + after)
-    figure.update_layout(height=110 + 34 * len(names), xaxis_range=[max(-2.0, lowest - 8), 100.8])
+    figure.update_layout(height=110 + 34 * len(rows), xaxis_range=[max(-2.0, lowest - 8), 100.8])
     return figure
+
+
+def most_changed(found: dict[str, Any]) -> list[int]:
+    """The classes whose accuracy changed most, or all of a few; in the order of their numbers."""
+    change = np.abs(np.subtract(found["per_class2"], found["per_class1"]))
+    return [int(label) for label in np.sort(np.argsort(-change, kind="stable")[:MOST_CLASSES])]
 
 
 def dumbbells(rows: Sequence[str], values: dict[str, Sequence[float]]) -> go.Figure:
     """One line a row from before to after, and a mark for each network; shares in [0, 1]."""
     figure, ink = go.Figure(), colours.plotted()
     inks = {AFTER: ink.benign, BEFORE: ink.poisoned, BENIGN: ink.reference}
-    for row, one, two in zip(rows, values[BEFORE], values[AFTER], strict=True):
-        figure.add_scatter(
-            x=[100 * one, 100 * two], y=[row, row], mode="lines", line=dict(color=ink.reference, width=4),
-            showlegend=False, hoverinfo="skip",
-        )  # fmt: skip
+    lines = zip(rows, values[BEFORE], values[AFTER], strict=True)
+    ends = [end for row, one, two in lines for end in ((100 * one, row), (100 * two, row), (None, row))]
+    figure.add_scatter(
+        x=[end for end, _ in ends], y=[row for _, row in ends], mode="lines", line=dict(color=ink.reference, width=4),
+        showlegend=False, hoverinfo="skip",
+    )  # fmt: skip
     for name, found in values.items():
         figure.add_scatter(
             x=[100 * value for value in found], y=list(rows), name=name, mode="markers",
