@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 import core
 from core import Detection, Job
 from core.results.result import Result
-from pages.parts.around import cuts, shell
+from pages.parts.around import cuts, shell, words
 from pages.parts.scores import cards
 from tests.pages import many, stored
 from tests.pages.seen import fine, pictures, said, values
@@ -121,3 +121,9 @@ def test_compare_draws_the_matrices_as_pictures_and_the_classes_that_changed(hun
     assert "of the wrong answers" in said(app)
     assert "The 20 of 100 classes whose accuracy changed most" in said(app)
     assert len(drawn[-1][-1]["y"]) == 20
+
+
+def test_of_many_named_classes_a_sentence_has_a_few() -> None:
+    names = [f"class {number}" for number in range(100)]
+    assert words.some(names) == ["class 0", "class 1", "class 2", "class 3", "class 4", "95 more"]
+    assert words.some(names[:6]) == names[:6]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -76,6 +76,11 @@ def share(value: float | None, digits: int = 1) -> str:
 def exact(value: float) -> str:
     """A ratio that somebody chose, as a percentage with the digits that it has."""
     return f"{100 * value:g}%"
+
+
+def some(names: Sequence[str], most: int = 6) -> list[str]:
+    """Names for a sentence: all of a few, of many the first and how many more there are."""
+    return list(names) if len(names) <= most else [*names[: most - 1], f"{len(names) - most + 1:,} more"]
 
 
 def plain(text: str) -> str:

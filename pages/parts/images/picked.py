@@ -80,7 +80,7 @@ def in_scope(result: Result, found: Scored, cut: Cut) -> str:
     """The classes that the cut looks at, in words."""
     if cut.scope == "every_class":
         return "every class"
-    named = [words.class_name(result.config, label) for label in found.suspects]
+    named = words.some([words.class_name(result.config, label) for label in found.suspects])
     if len(named) < 2:
         return f"{named[0]}, the class that the detector names" if named else "the classes that the detector names"
     return f"each of {', '.join(named[:-1])} and {named[-1]}, the classes that the detector names"

@@ -101,7 +101,8 @@ def with_truth(result: Result, found: Scored, cut: Cut) -> tuple[list[Hero], lis
 
 def class_words(result: Result, found: Scored) -> str:
     """What the detector says of the classes."""
-    suspects = ", ".join(f"**{words.class_name(result.config, label)}**" for label in found.suspects)
+    named = words.some([words.class_name(result.config, label) for label in found.suspects])
+    suspects = ", ".join(f"**{name}**" for name in named)
     if found.names_classes:
         return f"The detector names {suspects} (⚠)." if suspects else "The detector names no class: nothing found."
     if found.suspicion is None:
