@@ -50,7 +50,7 @@ _RUN = """async ([counted, excluded]) => {
 
 
 # Axe leaves out what is drawn: words in a picture, by their contrast with the page's ground. Those on a heat map's
-# cells stand on another, by which plotly takes black or white for them.
+# cells stand on another ground, and are black or white by it (pages/parts/sensitivity/sweep_pictures.py).
 _FAINT = """() => {
   const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const bright = (colour) => numbers(colour).slice(0, 3).map((part) => part / 255)
@@ -59,7 +59,8 @@ _FAINT = """() => {
   const ground = bright(getComputedStyle(document.querySelector("[data-testid=stApp]")).backgroundColor);
   const found = new Set();
   for (const words of document.querySelectorAll("[data-testid=stPlotlyChart] svg text")) {
-    if (words.closest(".heatmaplayer, .heatmap-label") || !words.textContent.trim()) continue;
+    const cells = words.closest("[data-testid=stPlotlyChart]").querySelector(".heatmaplayer *");
+    if (cells && words.matches(".annotation-text") || !words.textContent.trim()) continue;
     if (!words.checkVisibility({opacityProperty: true})) continue;
     const {fill, fontSize, fontWeight} = getComputedStyle(words), ink = bright(fill);
     const contrast = (Math.max(ink, ground) + .05) / (Math.min(ink, ground) + .05);

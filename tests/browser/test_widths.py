@@ -149,12 +149,13 @@ def test_the_focus_on_copy_link_is_seen(page: Page, app_server: AppServer) -> No
     expect(button).to_have_css("outline-style", "solid")
 
 
-def test_charts_follow_the_theme(reader: Page, app_server: AppServer) -> None:
+def test_charts_and_the_runs_line_follow_the_theme(reader: Page, app_server: AppServer) -> None:
     ways.open_link(reader, app_server.url, "compare")
     for theme in ("light", "dark", "light"):
         reader.emulate_media(color_scheme=theme)
         ground = colours.DARK if theme == "dark" else colours.LIGHT
         expect(reader.get_by_test_id("stApp")).to_have_css("background-color", rgb(ground.ground))
+        expect(reader.locator(".st-key-run-header")).to_have_css("background-color", rgb(ground.ground))  # not clear
         chart = reader.get_by_test_id("stPlotlyChart").first
         expect(chart.locator("text").first).to_have_css("fill", rgb(ground.ink), timeout=ways.MINUTE)
         ways.settled(reader)

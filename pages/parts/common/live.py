@@ -195,14 +195,11 @@ def _names(newest: dict[str, Any], top: float) -> list[dict[str, Any]]:
     loss = PLOT * newest["loss"] / top
     told.append((low + (high - low) * loss / PLOT, loss, f"{newest['loss']:.2f}", "loss"))
     places = apart([pixels for _, pixels, *_ in told], LINE, PLOT)
-    palette = colours.plotted()
-    ink = {"Nat": palette.benign, "ASR": palette.poisoned, "loss": palette.reference}
+    type = dict(size=LARGE, color=colours.plotted().ink, weight=700)
     return [
         dict(
-            x=newest["epoch"], y=y, yshift=place - pixels, showarrow=False, xanchor="left", xshift=GAP,
-            yanchor="middle",
-            text=f'<span style="color:{ink[name]}">{SIGNS[name]}</span> {name} {figure}',
-            font=dict(size=LARGE, color=palette.ink, weight=700),
+            x=newest["epoch"], y=y, xanchor="left", yanchor="middle", xshift=GAP, yshift=place - pixels,
+            showarrow=False, font=type, text=f"{SIGNS[name]} {name} {figure}",
         )
         for (y, pixels, figure, name), place in zip(told, places, strict=True)
     ]  # fmt: skip
