@@ -582,7 +582,8 @@ def test_a_training_says_what_it_does_before_its_first_figures_and_shows_them_th
     figure = json.loads(chart.proto.spec)
     assert figure["layout"]["height"] >= 380
     assert [trace["name"] for trace in figure["data"]] == ["Nat", "ASR", "loss"]
-    assert {note["text"] for note in figure["layout"]["annotations"]} == {"Nat 47.0%", "ASR 98.0%", "loss 1.50"}
+    named = {re.sub("<[^>]*>", "", note["text"]) for note in figure["layout"]["annotations"]}
+    assert named == {"● Nat 47.0%", "✕ ASR 98.0%", "◆ loss 1.50"}
 
 
 def test_the_headline_says_what_the_story_says_and_curves_of_fewer_images_say_so(

@@ -21,7 +21,9 @@ def job(own_home) -> Job:
 
 
 def html(app: AppTest) -> str:
-    return "\n".join(element.proto.body for element in app.main.get("html"))
+    """What the screen draws, below the run's line."""
+    drawn = [element.proto.body for element in app.main.get("html")]
+    return "\n".join(body for body in drawn if "ps-header" not in body)
 
 
 def words(app: AppTest) -> str:
