@@ -255,7 +255,7 @@ def headline(job: Job, above: bool) -> None:
             )  # fmt: skip
         left = words.figure("#Pois left")
         st.metric(
-            f"{left.label} of {found['poisons']:,}", left.write(found["poisons_left"]), help=left.says, width="content"
+            f"{left.name} of {found['poisons']:,}", left.write(found["poisons_left"]), help=left.says, width="content"
         )
     here = {current.PARAMETER: job.key[: current.SHORT]}
     with st.container(horizontal=True, vertical_alignment="center"):

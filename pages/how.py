@@ -24,7 +24,10 @@ LABELLED = {
     "clean_label": ("Keep their label", "All of the target class, into the set."),
     "all_to_all": ("Label them falsely", "With the next class's label, into the set."),
 }
-CUTS = {"budget": "1.5·ε of a class, ε being assumed.", "gap": "What lies beyond the gap of a class; no ε."}
+CUTS = {
+    "budget": "A multiple of ε of a class, ε being assumed: usually 1.5.",
+    "gap": "What lies beyond the gap of a class; no ε.",
+}
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import typer
 
 from core.cli.terminal import out
 from core.configuration import RunConfig, class_names, class_number
+from core.evaluation.figures import share
 
 if TYPE_CHECKING:
     from core.doors import Proof
@@ -60,7 +61,8 @@ def told(proof: Proof, name: str | None) -> list[str]:
     highest = max(other.share for other in answered.others)
     return [
         f"class {name}: {rebuilt.kind}, {height} x {width} pixels from row {top}, column {left}",
-        f"laid on {answered.images:,} images of other classes: {answered.found.share:.1%} are answered {name}, "
-        f"{answered.without.share:.1%} without it, at most {highest:.1%} with {len(answered.others)} others like it",
+        f"laid on {answered.images:,} images of other classes: {share(answered.found.share)} are answered {name}, "
+        f"{share(answered.without.share)} without it, "
+        f"at most {share(highest)} with {len(answered.others)} others like it",
         f"{said} (p = {answered.p:.2g})",
     ]

@@ -14,6 +14,7 @@ from rich.table import Table
 from core.cli.options import settings
 from core.cli.terminal import AsJson, about, err, out, shown
 from core.configuration import RECIPES
+from core.evaluation.figures import share
 from core.reproduction import outcomes, tables
 from core.reproduction import reproduce as reproducing
 from core.types import BadRequest
@@ -137,7 +138,7 @@ def _planned(cost: reproducing.Cost, entries: int) -> str:
 
 def _figures(found: Mapping[str, float]) -> str:
     left = f"{found['poisons_left']:.0f} of {found['poisons']:.0f} poisons left"
-    before, after = (f"Nat{n} {found[f'nat{n}']:.1%}, ASR{n} {found[f'asr{n}']:.1%}" for n in (1, 2))
+    before, after = (f"Nat{n} {share(found[f'nat{n}'])}, ASR{n} {share(found[f'asr{n}'])}" for n in (1, 2))
     return f"{before}; {left}; {after}; {found['seconds']:.0f} s"
 
 

@@ -82,7 +82,7 @@ class Figure(NamedTuple):
 
 def rounded(value: float, digits: int) -> Decimal:
     """A value with so many digits behind the point, half away from zero."""
-    return Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    return Decimal(float(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP) + 0  # not -0.0
 
 
 def share(value: float | None, digits: int = 1) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from core.configuration import stages
 from core.evaluation import Agreement, Answered, Rebuilt, Transplant, rebuilt, transplant
+from core.evaluation.figures import share
 from core.results import insight
 from core.results.result import Result, triggered_images
 from core.store import Artefact
@@ -126,13 +127,13 @@ def answered(proof: Transplant, name: str, truth: bool, of: str = "test images")
     of: what the trigger was laid on.
     """
     highest = max(other.share for other in proof.others)
-    own = f"; with the attacker's own: {proof.true.share:.1%}" if truth and proof.true is not None else ""
+    own = f"; with the attacker's own: {share(proof.true.share)}" if truth and proof.true is not None else ""
     meaning = "It is a backdoor" if proof.backdoor else "A mark, and no backdoor as far as this network shows"
-    one = f", of one class {proof.found.most:.1%}" if proof.found.most - proof.found.share > ONE_CLASS else ""
+    one = f", of one class {share(proof.found.most)}" if proof.found.most - proof.found.share > ONE_CLASS else ""
     return (
-        f"Laid on {proof.images:,} {of} of other classes, {proof.found.share:.1%} are answered {name}{one} "
-        f"({proof.without.share:.1%} without it{own}). Of {len(proof.others)} other patterns as strong the best "
-        f"reaches {highest:.1%}. {meaning} (p = {proof.p:.2g})."
+        f"Laid on {proof.images:,} {of} of other classes, {share(proof.found.share)} are answered {name}{one} "
+        f"({share(proof.without.share)} without it{own}). Of {len(proof.others)} other patterns as strong the best "
+        f"reaches {share(highest)}. {meaning} (p = {proof.p:.2g})."
     )
 
 

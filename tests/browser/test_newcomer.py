@@ -43,6 +43,11 @@ def test_the_tour_goes_through_six_screens_by_keys_and_is_remembered(page: Page,
     expect(region).to_contain_text("1 of 6: Story.")
     region.get_by_role("button", name="End the tour").click()
     expect(region).to_be_hidden()
+    ways.open_link(page, app_server.url, "how")  # another session of the server, in the same tab
+    page.get_by_role("button", name="Take the tour").click()
+    expect(region).to_contain_text("1 of 6: Story.")
+    region.get_by_role("button", name="End the tour").click()
+    expect(region).to_be_hidden()
 
 
 def test_the_glossary_opens_over_any_screen_and_a_word_finds_its_term(page: Page, app_server: AppServer) -> None:

@@ -279,7 +279,15 @@ def test_a_benign_reference_that_comes_later_comes_to_every_screen_and_to_the_re
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(0.7625, "76.3%"), (0.8125, "81.3%"), (0.0, "0.0%"), (0.99996, "100.0%")]
+    ("value", "expected"),
+    [
+        (0.7625, "76.3%"),
+        (0.8125, "81.3%"),
+        (0.0, "0.0%"),
+        (0.99996, "100.0%"),
+        (np.float32(0.5), "50.0%"),
+        (-1e-5, "0.0%"),
+    ],
 )
 def test_half_is_rounded_as_a_browser_rounds_it(value: float, expected: str) -> None:
     assert words.share(value) == FIGURES["nat"].write(value) == expected

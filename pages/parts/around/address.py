@@ -12,7 +12,7 @@ _COMPONENT = st.components.v2.component("poisonscope_address", js=Path(__file__)
 
 
 def tidy() -> None:
-    """Mounted once on every screen; it shows nothing (parts/around/shell.py takes its place away)."""
+    """Mounted once on every screen; it shows nothing (parts/around/shell.css takes its place away)."""
     with st.container(key="address"):
         _COMPONENT(key="address of the tab")
 

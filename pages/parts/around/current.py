@@ -213,7 +213,7 @@ def _offer_images(why: str) -> None:
 
 def _offer_choice() -> None:
     if named():
-        st.warning(f"No run here is called `{named()}`: it was deleted, or made on another machine.")
+        st.warning(f"No run here is called {words.plain(named())}: it was deleted, or made on another machine.")
     else:
         st.info("No run is chosen yet. Start one on the Attack screen, or choose a finished one in the sidebar.")
     with _ways_out():

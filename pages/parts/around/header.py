@@ -20,6 +20,7 @@ def show(job: Job | None) -> None:
         return
     blind = not cuts.truth_shown()
     with st.container(key="run-header", horizontal=True, vertical_alignment="center", gap="small"):
-        name, facts = words.named(job, blind), words.facts(job, blind)
+        # The line is drawn once, and what goes on below it more often: how far the run is would stand still here.
+        name, facts = words.named(job, blind), words.facts(job, blind, "in progress" if job.active else "")
         st.html(render("around/header.html.jinja", name=name, facts=facts, blind=blind))
         _COPY(key="copy link", data={"run": job.key[: link.SHORT]}, height="content", width="content")

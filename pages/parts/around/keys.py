@@ -21,5 +21,5 @@ def bind(name: str, buttons: Mapping[str, str], passed: Sequence[str] = ()) -> N
         "buttons": {key: button.replace(" ", "-") for key, button in buttons.items()},
         "passed": list(passed),
     }
-    with st.container(key=f"unseen keys {name}"):  # it shows nothing: parts/around/shell.py takes its place away
+    with st.container(key=f"unseen keys {name}"):  # it shows nothing: parts/around/shell.css takes its place away
         _COMPONENT(key=f"keys {name}", data=data)

@@ -1,7 +1,7 @@
 // The tour (pages/parts/around/tour.py, which puts HINTS before this). The browser keeps how far it is, or that it is over, under one name.
 
 const KEPT = "poisonscope tour";
-const ASKED = "poisonscope tour asked"; // of this tab: how often Python was asked for it, as far as was answered
+const ASKED = "poisonscope tour asked"; // of this tab: which wish for it was answered last
 const MOVED = "poisonscope tour moved"; // of this tab: a button of the tour led to this screen, and keeps the focus
 
 function kept() {
@@ -39,8 +39,8 @@ function words(title, says) {
 export default ({ parentElement, data, setTriggerValue }) => {
   const place = parentElement.querySelector(".tour");
   const { screen } = data;
-  if (data.asked > Number(sessionStorage.getItem(ASKED) ?? 0)) {
-    sessionStorage.setItem(ASKED, String(data.asked));
+  if (data.asked && data.asked !== sessionStorage.getItem(ASKED)) {
+    sessionStorage.setItem(ASKED, data.asked);
     keep({ step: 0 });
     go(0);
   }

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 import streamlit as st
 
 from pages.parts.around import cuts, link
 
 KEY = "tour"
-ASKED = "how often the tour was asked for again"  # in session state
+ASKED = "wish for the tour"  # in session state: the last one, unlike any before it in this browser
 _HERE = Path(__file__)
 
 
@@ -68,7 +69,7 @@ def show() -> None:
     """Above a screen: the offer where nobody has answered it, the hint while the tour goes, else nothing."""
     data = {
         "screen": cuts.screen().rsplit("/", 1)[-1] or HINTS[0].screen,
-        "asked": st.session_state.get(ASKED, 0),
+        "asked": st.session_state.get(ASKED, ""),
     }
     with st.container(key="unseen-tour"):  # until there is something to say
         drawn = _draw(key=KEY, data=data, on_visit_change=lambda: None)
@@ -80,5 +81,5 @@ def show() -> None:
 def again() -> None:
     """The button that starts it anew."""
     if st.button("Take the tour: six hints", icon=":material/signpost:", type="tertiary", key="tour again"):
-        st.session_state[ASKED] = st.session_state.get(ASKED, 0) + 1
+        st.session_state[ASKED] = uuid4().hex
         st.rerun()

@@ -213,15 +213,19 @@ def named(job: Job, blind: bool = False) -> str:
     return f"{job.name}: {what}" if job.name else what
 
 
-def facts(job: Job, blind: bool = False) -> str:
-    """Detector, data set, ratio, recipe, seed and status; blind: only what a defender knows."""
+def facts(job: Job, blind: bool = False, stands: str = "") -> str:
+    """Detector, data set, ratio, recipe, seed and status; blind: only what a defender knows.
+
+    stands: how the run stands in other words than its status, how far it is among them.
+    """
     config = job.config
     if blind:
         return " · ".join([config.dataset.name, config.training.recipe, config.removed_by])
     parts = [config.removed_by, config.dataset.name, ratio(config), config.training.recipe]
     if config.seed:
         parts.append(f"seed {config.seed}")
-    return " · ".join([*parts, f"running {share(job.fraction, 0)}" if job.status == "running" else job.status])
+    far = f"running {share(job.fraction, 0)}" if job.status == "running" else job.status
+    return " · ".join([*parts, stands or far])
 
 
 def labels(jobs: Mapping[str, Job], blind: bool = False) -> dict[str, str]:

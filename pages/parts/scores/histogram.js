@@ -135,7 +135,7 @@ class Histogram {
 
   key(event) {
     const one = { ArrowLeft: 1, ArrowDown: 1, ArrowRight: -1, ArrowUp: -1 }[event.key];
-    const step = one && one * (event.shiftKey ? 50 : 1); // page up and down turn the presenter's pages
+    const step = one && one * (event.shiftKey ? 50 : 1);
     const to = { Home: this.data.most, End: 0 }[event.key] ?? (step && this.data.budget + step);
     if (to === undefined) return;
     event.preventDefault();
