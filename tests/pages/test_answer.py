@@ -14,7 +14,7 @@ from core.configuration import Sweep, grid
 from core.jobs import requests
 from core.results.result import Result
 from core.sweeps import planning
-from pages.parts.sensitivity import answer, known, questions, sweep_form
+from pages.parts.sensitivity import answer, known, multiples, questions, sweep_form
 from tests.pages import stored
 from tests.pages.test_sensitivity import fine, said
 
@@ -116,6 +116,39 @@ def test_a_trigger_without_a_row_of_strengths_is_told_by_its_kinds(finished_job:
     assert (panel.title, [point.label for point in panel.points]) == ("Trigger", ["pattern", "blended"])
     assert [point.holds for point in panel.points] == [True, False]
     assert [point.own for point in panel.points] == [True, False], "this run's is ringed"
+
+
+def test_other_settings_of_a_trigger_are_no_seeds_of_it(finished_job: Job) -> None:
+    base = grid.base_of(finished_job.config, ["trigger", "ratio"])
+    axes = {"trigger": ["pattern", "blended"], "ratio": [0.01, 0.2]}
+    left = [9, 9, 0, 1, 8, 8, 2, 2]  # two seeds each: pattern at 1% and 20%, blended at 1% and 20%
+    keep(grid.made(base=base, axes=axes, seeds=[0, 1], retrain=False), *({"poisons_left": n} for n in left))
+    panel = answer.strength(Result(finished_job.config), "Poison left")
+    told = {point.label: (point.low, point.y, point.high, point.own) for point in panel.points}
+    assert told == {"pattern": (0.0, 0.05, 0.1, True), "blended": (0.2, 0.2, 0.2, False)}, "those at this run's 20%"
+
+
+def test_a_trigger_known_at_other_settings_alone_says_which(finished_job: Job) -> None:
+    base = grid.base_of(finished_job.config, ["trigger"])
+    kinds = {
+        "own": {"trigger": "pattern"},
+        "once": {"trigger": "blended", "ratio": 0.01, "placement": "replace", "trigger.opacity": 0.5},
+        "again": {"trigger": "blended", "ratio": 0.05, "trigger.opacity": 0.2},
+    }
+    keep(grid.made(base=base, axes={"attack": kinds}, seeds=[0], retrain=False), {}, {}, {"poisons_left": 5})
+    panel = answer.strength(Result(finished_job.config), "Poison left")
+    assert [point.label for point in panel.points] == ["pattern", "blended, 5%, opacity 0.2"]
+    assert [point.y for point in panel.points] == [0.0, 0.5]
+    assert "<text x='0' y='17.5'>pattern</text>" in multiples.markup(panel), "too long a name stands above its line"
+    other = stored.config(ratio=0.01, ratio_of="training_set", source="four", cover_ratio=1.0)
+    assert answer.unlike(other, finished_job.config, []) == ["1% of the set", "1 covers each", "from four"]
+
+
+def test_a_share_of_the_class_and_one_of_the_set_are_no_row(finished_job: Job) -> None:
+    keep(sweep(finished_job, "ratio", [0.05, 0.1], 1, assumed_ratio="ratio"), {}, {"poisons_left": 5})
+    keep(sweep(finished_job, "ratio", [0.01, 0.02], 1, assumed_ratio="ratio", ratio_of="training_set"), {}, {})
+    panel = answer.ratio(Result(finished_job.config), "Poison left")
+    assert [point.label for point in panel.points] == ["10%", "5%"]
 
 
 def test_layers_of_the_run_s_own_network_need_no_sweep(own_home) -> None:

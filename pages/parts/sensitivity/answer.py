@@ -6,13 +6,14 @@ that alone (known.py); this run's own layers and the assumed ratio from what is 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
 import core
-from core import Result
+from core import Result, RunConfig
 from pages.parts.around import cuts, trouble, words
 from pages.parts.common import profiles
 from pages.parts.images import picked
@@ -83,8 +84,10 @@ def open_tab(name: str) -> None:
 def ratio(result: Result, name: str) -> Panel:
     """How few poisoned images are found: known runs by their ratio, from the largest on."""
     free = {"Poisoning ratio"}.__contains__
-    found = known.row(result, lambda config: config.attack.ratio, free, FIGURES[name].column)
-    own = result.config.attack.ratio
+    own, of = result.config.attack.ratio, result.config.attack.ratio_of  # a share of a class is none of the whole set
+    found = known.row(
+        result, lambda config: config.attack.ratio if config.attack.ratio_of == of else None, free, FIGURES[name].column
+    )
     return multiples.numeric("Poisoning ratio", name, found, words.exact, own=own, logarithmic=True)
 
 
@@ -99,7 +102,52 @@ def strength(result: Result, name: str) -> Panel:
         if found is not None:
             return multiples.numeric(f"Trigger: {setting}", name, found, "{:g}".format, own=own.parameters[setting])
     found = known.row(result, lambda config: config.attack.title, of_the_attack, column)
-    return multiples.categories("Trigger", name, found, own.title)
+    return multiples.categories("Trigger", name, found and alike(found, result.config), own.title)
+
+
+def alike(found: known.Row, own: RunConfig) -> known.Row:
+    """Of each kind of attack the runs that differ in their seeds alone; its name says what is not as in this run.
+
+    Of several such groups the one most like this run, and of those the one of the most runs.
+    """
+    levels: dict[Any, list[known.Known]] = {}
+    for title, runs in found.levels.items():
+        groups: dict[str, list[known.Known]] = {}
+        for one in runs:
+            groups.setdefault(one.config.attack.model_dump_json(), []).append(one)
+        settings = [core.report.settings(group[0].config) for group in groups.values()]
+        varied = [name for name in settings[0] if len({one.get(name) for one in settings}) > 1]
+        differs = [unlike(group[0].config, own, varied) for group in groups.values()]
+        at = min(range(len(settings)), key=lambda place: (len(differs[place]), -len(list(groups.values())[place])))
+        levels[", ".join([title, *differs[at]])] = list(groups.values())[at]
+    return found._replace(levels=levels)
+
+
+def unlike(config: RunConfig, own: RunConfig, varied: Collection[str]) -> list[str]:
+    """What of an attack is not as in this run, beside its title, in few words.
+
+    varied: the settings in which the runs of the same title differ: of another trigger only these are said.
+    """
+    attack, mine = config.attack, own.attack
+    said = []
+    if (attack.ratio, attack.ratio_of) != (mine.ratio, mine.ratio_of):
+        whole = {"target_class": " of the class", "training_set": " of the set"}[attack.ratio_of]
+        said.append(f"{words.exact(attack.ratio)}{whole if attack.ratio_of != mine.ratio_of else ''}")
+    if attack.placement != mine.placement:
+        said.append(attack.placement)
+    if attack.cover_ratio != mine.cover_ratio:
+        said.append(f"{attack.cover_ratio:g} covers each" if attack.cover_ratio else "no covers")
+    if attack.source != mine.source:
+        source = "any class" if attack.source is None else core.class_names(config.dataset.name)[attack.source]
+        said.append(f"from {source}")
+    if "all_to_all" in {attack.labels, mine.labels} and attack.labels != mine.labels:
+        said.append(attack.labels.replace("_", " "))
+    theirs, ours = core.report.settings(config), core.report.settings(own)
+    compared = varied if attack.trigger != mine.trigger else theirs
+    for name in compared:
+        if name.startswith("Trigger") and name in theirs and theirs[name] != ours.get(name):
+            said.append(" ".join([name.removeprefix("Trigger's ").lower(), theirs[name]]))
+    return said
 
 
 def of_the_attack(setting: str) -> bool:

@@ -17,6 +17,7 @@ from pages.parts.sensitivity.known import Row
 
 WIDTH, LEFT, TOP, TALL = 240, 42, 22, 84  # of a picture, in its own units: about as wide as it is in a window of 1280
 ROW, ROWS_LEFT = 19, 92
+FITS = 14  # letters of a name beside its line; longer ones stand above it
 _draw = st.components.v2.component(
     "poisonscope_answer",
     html="<div class='answer'></div>",
@@ -77,6 +78,7 @@ class Panel(NamedTuple):
     breaks: float | None = None
     breaks_at: str = ""
     rows: bool = False
+    above: bool = False  # the names stand above their lines
     dense: bool = False
     source: str = ""
 
@@ -93,8 +95,8 @@ def draw(panel: Panel) -> None:
 
 def markup(panel: Panel) -> Markup:
     """A multiple as HTML."""
-    left = ROWS_LEFT if panel.rows else LEFT
-    height = TOP + TALL + 34 if not panel.rows else ROW * len(panel.points) + 26
+    left = ROWS_LEFT if panel.rows and not panel.above else LEFT
+    height = TOP + TALL + 34 if not panel.rows else ROW * len(panel.points) * (1 + panel.above) + 26
     places = dict(height=height, left=left, top=TOP, tall=TALL, wide=WIDTH - 8 - left)
     return render("sensitivity/multiples.html.jinja", panel=panel, **places)
 
@@ -125,9 +127,15 @@ def categories(title: str, name: str, found: Row | None, own: str, more: str = "
     """Over names, one line each, this run's own first and ringed."""
     if found is None:
         return nothing(title)
-    figure = FIGURES[name]
+    figure, above = FIGURES[name], max(len(str(level)) for level in found.levels) > FITS
     points = [
-        point(ROW * (number + 0.5) + 2, str(level), of(found, level, figure), figure, level == own)
+        point(
+            (ROW * 2 * (number + 0.75) if above else ROW * (number + 0.5)) + 2,
+            str(level),
+            of(found, level, figure),
+            figure,
+            level == own,
+        )
         for number, level in enumerate(sorted(found.levels, key=lambda level: level != own))
     ]
     good = [one.label for one in points if one.holds]
@@ -141,7 +149,7 @@ def categories(title: str, name: str, found: Row | None, own: str, more: str = "
                 (False, ".")]  # fmt: skip
     return Panel(
         title, name if name == "AUROC" else name[0].lower() + name[1:], said, points, figure.threshold,
-        ticks_y=ticks(figure), rows=True, source=source(found, more),
+        ticks_y=ticks(figure), rows=True, above=above, source=source(found, more),
     )  # fmt: skip
 
 
