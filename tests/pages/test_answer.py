@@ -175,6 +175,21 @@ def test_runs_of_the_list_and_the_recorded_tables_are_known_too(own_home) -> Non
         assert found[entry.key].figures["left"] == figures["poisons_left"] / figures["poisons"]
 
 
+def test_a_run_in_the_place_of_a_deleted_one_is_known(own_home) -> None:
+    one, other = (stored.finished(stored.config(target=target)) for target in ("three", "four"))
+    assert {found.config.target_name for found in known.known(Result(one.config))} == {"three", "four"}
+    core.jobs.delete(other.id)
+    stored.finished(stored.config(target="five"))
+    assert {found.config.target_name for found in known.known(Result(one.config))} == {"three", "five"}
+
+
+def test_what_is_known_is_asked_for_once(finished_job: Job, open_screen, monkeypatch) -> None:
+    asked, of = [], known.known
+    monkeypatch.setattr(known, "known", lambda result: asked.append(1) or of(result))
+    fine(open_screen("sensitivity", run=finished_job.key))
+    assert len(asked) == 1
+
+
 def test_without_poison_there_is_no_answer(own_home, open_screen) -> None:
     job = stored.finished(stored.config(ratio=0.0))
     assert "Without poison there is nothing to stay" in said(fine(open_screen("sensitivity", run=job.key)))
