@@ -480,6 +480,14 @@ def test_several_figures_stand_above_each_other_over_one_axis(finished_job: Job,
     assert pd.isna(cells(app)["± AUROC"].iloc[2])
 
 
+def test_two_figures_have_a_wide_grid_each(finished_job: Job, open_screen) -> None:
+    wanted = sweep(axes={"ratio": [n / 100 for n in range(1, 9)], "trigger.size": [2, 3]}, seeds=(0,))
+    keep(wanted, *range(16))
+    queued(wanted)
+    app = screen(open_screen, finished_job, metric="AUROC,Spectral gap", look="Heatmap")
+    assert len(pictures(app)) == 2
+
+
 def test_lines_have_their_names_at_their_ends_and_there_is_no_legend(finished_job: Job, open_screen) -> None:
     wanted = sweep()
     keep(wanted, *range(8))

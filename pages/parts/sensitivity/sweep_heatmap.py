@@ -22,7 +22,8 @@ MOST_WRITTEN = 6  # columns whose numbers have room in a narrow window; a wider 
 COLUMN, NAMES = 54, 170  # pixels of a column that its numbers need, and of the rows' names
 GUESSING = 0.5  # AUROC
 UNDEFINED, WORSE = "—", "↓"
-_NARROW = "<style>.st-key-wide-grid {{overflow-x: auto;}} .st-key-wide-grid > * {{min-width: {width}px;}}</style>"
+_WIDE = '[class*="st-key-wide-grid"]'
+_NARROW = f"<style>{_WIDE} {{{{overflow-x: auto;}}}} {_WIDE} > * {{{{min-width: {{width}}px;}}}}</style>"
 Stops = list[tuple[float, str]]
 
 
@@ -69,7 +70,7 @@ def draw(
     title = dict(text=f"{name}, mean over the seeds", font=dict(size=curves.SMALL, color=curves.ink()), x=0, y=0.99)
     figure.update_layout(clickmode="event+select", title=title)  # a saved picture says what it shows
     key = sweep_cells.key(sweep, fixed, sweep_cells.CHART, name)
-    with st.container(key="wide-grid" if len(xs) > MOST_WRITTEN else None):
+    with st.container(key=f"wide-grid-{metric.column}" if len(xs) > MOST_WRITTEN else None):
         st.html(_NARROW.format(width=NAMES + COLUMN * len(xs)))
         curves.show(figure, key, spoken(found, across, down, name), f"poisonscope-sweep-{metric.column}",
                     on_select=lambda: sweep_cells.clicked(key))  # fmt: skip
