@@ -66,7 +66,7 @@ class Figure(NamedTuple):
         if self.unit == "share":
             return share(value, self.digits)
         if self.unit == "count":
-            return NONE if value is None else f"{value:,.0f}"
+            return NONE if value is None else f"{rounded(value, 0):,}"
         return NONE if value is None else f"{rounded(value, self.digits)}"
 
     def change(self, before: float | None, after: float | None) -> str:
@@ -82,7 +82,7 @@ class Figure(NamedTuple):
 
 def rounded(value: float, digits: int) -> Decimal:
     """A value with so many digits behind the point, half away from zero."""
-    return Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    return Decimal(float(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
 
 
 def share(value: float | None, digits: int = 1) -> str:

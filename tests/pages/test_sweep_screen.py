@@ -623,6 +623,14 @@ def test_another_sweep_begins_with_nothing_chosen(way: str, finished_job: Job, o
     assert not {"cell", "axis3"} & set(app.query_params)
 
 
+def test_a_sweep_rounds_a_figure_as_every_screen_does() -> None:
+    for name, metric in sweep_metrics.METRICS.items():
+        if metric.column in core.figures.FIGURES:
+            figure = core.figures.FIGURES[metric.column]
+            for value in (0.7625, 0.5, 2.5, 1234.0):
+                assert metric.write(value * (100 if metric.percent else 1)) == figure.write(value), name
+
+
 def test_all_axes_at_once_by_what_they_explain(finished_job: Job, open_screen) -> None:
     wanted = sweep(axes={"ratio": [0.05, 0.2], "trigger.size": [2, 3], "multiplier": [1.0, 2.0]}, seeds=(0,))
     for number in range(8):

@@ -236,7 +236,7 @@ def assumed(result: Result) -> Panel:
                 (False, f" assumed{below}. There it costs {words.count(clean, 'clean image')}.")]  # fmt: skip
     gap = " The run itself is cut at its gap, which assumes nothing." if result.config.defence.cut == "gap" else ""
     return Panel(
-        title, LEFT_BEHIND.lower(), said, points, figure.threshold,
+        title, multiples.inside(LEFT_BEHIND), said, points, figure.threshold,
         [(f"{tick}%", tick / FURTHEST) for tick in (0, 10, 20, 30, 40, 50)], multiples.ticks(figure),
         "share of a class",
         None if breaks.at is None else breaks.at / float(shares[-1]),

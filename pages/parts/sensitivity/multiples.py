@@ -11,7 +11,7 @@ import streamlit as st
 
 import core
 from core.evaluation.breaking import Breaking
-from pages.parts.around import colours
+from pages.parts.around import colours, words
 from pages.parts.around.templates import Markup, render
 from pages.parts.sensitivity.known import Row
 
@@ -36,14 +36,15 @@ class Figure(NamedTuple):
     meaning: str
 
     def write(self, value: float) -> str:
-        return f"{100 * value:.3g}%" if self.percent else f"{value:.3f}"
+        return core.figures.share(value) if self.percent else core.figures.FIGURES[self.column].write(value)
 
     @property
     def limit(self) -> str:
-        return f"{'at least' if self.higher else 'at most'} {self.write(self.threshold)}"
+        threshold = words.exact(self.threshold) if self.percent else self.write(self.threshold)
+        return f"{'at least' if self.higher else 'at most'} {threshold}"
 
 
-LEFT_BEHIND = "Poison left"
+LEFT_BEHIND = "Share of poison left"  # "Poison left" is a count
 FIGURES = {
     LEFT_BEHIND: Figure("left", 0.1, False, True, "share of the poisoned images that the filter left; lower is better"),
     "AUROC": Figure("auroc", 0.95, True, False, "how well the scores rank poison above the rest; higher is better"),
@@ -86,7 +87,7 @@ class Panel(NamedTuple):
     def spoken(self) -> str:
         """The picture for who cannot see it."""
         told = "; ".join(point.says for point in self.points if not self.dense)
-        return f"{self.figure} by {self.title.lower()}. {''.join(words for _, words in self.said)} {told}".strip()
+        return f"{self.figure} by {self.title.lower()}. {''.join(text for _, text in self.said)} {told}".strip()
 
 
 def draw(panel: Panel) -> None:
@@ -116,7 +117,7 @@ def numeric(
         point(place(level), write(level), one, figure, level == own) for level, one in zip(levels, values, strict=True)
     ]
     return Panel(
-        title, name if name == "AUROC" else name[0].lower() + name[1:], sentence(breaks, levels, points, write),
+        title, inside(name), sentence(breaks, levels, points, write),
         points, figure.threshold, spaced([(write(level), place(level)) for level in levels]), ticks(figure),
         f"{title.lower()}{', log scale' if logarithmic else ''}", None if breaks.at is None else place(breaks.at),
         about(breaks, write), source=source(found),
@@ -148,9 +149,14 @@ def categories(title: str, name: str, found: Row | None, own: str, more: str = "
         said = [(True, f"Holds for {', '.join(good)}"), (False, "; "), (True, f"breaks for {', '.join(bad)}"),
                 (False, ".")]  # fmt: skip
     return Panel(
-        title, name if name == "AUROC" else name[0].lower() + name[1:], said, points, figure.threshold,
+        title, inside(name), said, points, figure.threshold,
         ticks_y=ticks(figure), rows=True, above=above, source=source(found, more),
     )  # fmt: skip
+
+
+def inside(name: str) -> str:
+    """A figure's name inside a sentence: an abbreviation stays as it is."""
+    return name if name[:2].isupper() else f"{name[:1].lower()}{name[1:]}"
 
 
 def nothing(title: str, why: str = "") -> Panel:
