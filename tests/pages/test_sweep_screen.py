@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +18,7 @@ from core.sweeps import planning
 from core.sweeps.planning import Sweep
 from pages.parts.sensitivity import (
     axes,
+    curves,
     sweep_cells,
     sweep_curves,
     sweep_heading,
@@ -629,6 +631,21 @@ def test_a_sweep_rounds_a_figure_as_every_screen_does() -> None:
             figure = core.figures.FIGURES[metric.column]
             for value in (0.7625, 0.5, 2.5, 1234.0):
                 assert metric.write(value * (100 if metric.percent else 1)) == figure.write(value), name
+
+
+def test_names_are_no_plotly_either(finished_job: Job, open_screen) -> None:
+    evil, plain = "<b>a & %{x}", "&lt;b>a &amp; %&#123;x}"
+    first = queued(sweep(axes={"ratio": [0.05, 0.2], "what": {evil: {"trigger.size": 2}}}, seeds=(0,)))
+    second = queued(sweep(name=evil, axes={"ratio": [0.1, 0.2]}, seeds=(0,)))
+    for job in (first, second):
+        keep(job.sweep, 0, 1)
+    for look in ("Heatmap", "Curves", "All axes"):
+        more = {"over": second.key[:16]} if look == "Curves" else {}
+        (picture,) = pictures(screen(open_screen, finished_job, sweep=first.key[:16], look=look, **more))
+        drawn = json.dumps(picture)
+        assert not any(raw in drawn for raw in ("<b>a", "a & ", "; %{x}"))
+        assert drawn.count(plain) >= 2
+    assert curves.plain("5%, a > b") == "5%, a > b"
 
 
 def test_all_axes_at_once_by_what_they_explain(finished_job: Job, open_screen) -> None:

@@ -35,8 +35,13 @@ def draw(
     found = spread(table, [across, down], metric)
     xs, ys = order(sweep, across, table), order(sweep, down, table)
     means, texts = grid(found, table, across, down, xs, ys, metric)
-    x_labels, y_labels = [axes.label(across, x) for x in xs], [axes.label(down, y) for y in ys]
-    figure = curves.figure(axes.title(across), axes.title(down), height=150 + CELL * len(ys))
+    x_labels, y_labels = (
+        [curves.plain(axes.label(across, x)) for x in xs],
+        [curves.plain(axes.label(down, y)) for y in ys],
+    )
+    figure = curves.figure(
+        curves.plain(axes.title(across)), curves.plain(axes.title(down)), height=150 + CELL * len(ys)
+    )
     (low, high), stops = ends(means, metric), colours_of(metric)
     figure.add_heatmap(
         z=means.tolist(), x=x_labels, y=y_labels, colorscale=stops, zmin=low, zmax=high, xgap=2, ygap=2,
