@@ -144,9 +144,11 @@ def test_a_trigger_known_at_other_settings_alone_says_which(finished_job: Job) -
     }
     keep(grid.made(base=base, axes={"attack": kinds}, seeds=[0], retrain=False), {}, {}, {"poisons_left": 5})
     panel = answer.strength(Result(finished_job.config), "Share of poison left")
-    assert [point.label for point in panel.points] == ["pattern", "blended, 5%, opacity 0.2"]
+    assert [point.label for point in panel.points] == ["pattern", "blended (5%, opacity 0.2)"]
     assert [point.y for point in panel.points] == [0.0, 0.5]
-    assert "<text x='0' y='17.5'>pattern</text>" in multiples.markup(panel), "too long a name stands above its line"
+    assert "<text class='ps-above' x='0' y='17.5'>pattern</text>" in multiples.markup(panel), (
+        "too long a name stands above its line"
+    )
     other = stored.config(ratio=0.01, ratio_of="training_set", source="four", cover_ratio=1.0)
     assert answer.unlike(other, finished_job.config, []) == ["1% of the set", "1 covers each", "from four"]
 

@@ -127,7 +127,7 @@ def alike(found: known.Row, own: RunConfig) -> known.Row:
         varied = [name for name in settings[0] if len({one.get(name) for one in settings}) > 1]
         differs = [unlike(group[0].config, own, varied) for group in groups.values()]
         at = min(range(len(settings)), key=lambda place: (len(differs[place]), -len(list(groups.values())[place])))
-        levels[", ".join([title, *differs[at]])] = list(groups.values())[at]
+        levels[f"{title} ({', '.join(differs[at])})" if differs[at] else title] = list(groups.values())[at]
     return found._replace(levels=levels)
 
 
