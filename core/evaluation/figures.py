@@ -66,7 +66,7 @@ class Figure(NamedTuple):
         if self.unit == "share":
             return share(value, self.digits)
         if self.unit == "count":
-            return NONE if value is None else f"{value:,.0f}"
+            return NONE if value is None else f"{rounded(value, 0):,}"
         return NONE if value is None else f"{rounded(value, self.digits)}"
 
     def change(self, before: float | None, after: float | None) -> str:

@@ -14,7 +14,7 @@ from core.configuration import Sweep, grid
 from core.jobs import requests
 from core.results.result import Result
 from core.sweeps import planning
-from pages.parts.sensitivity import answer, known, questions, sweep_form
+from pages.parts.sensitivity import answer, known, multiples, questions, sweep_form
 from tests.pages import stored
 from tests.pages.test_sensitivity import fine, said
 
@@ -62,7 +62,7 @@ def test_it_says_down_to_which_ratio_the_poison_goes(finished_job: Job, open_scr
     assert "<b>Holds down to 2%</b>; <b>breaks at 1%</b>, in between at about 1.9%." in told
     assert "breaks at 1.9%" in told
     assert "From the sweep “how far”; median and range of 3 seeds" in told
-    assert "2%: 0%, 0% to 90% over 3 seeds" in told, "the spread is there, and said"
+    assert "2%: 0.0%, 0.0% to 90.0% over 3 seeds" in told, "the spread is there, and said"
     assert "poisoning ratio, log scale" in told
 
 
@@ -74,6 +74,13 @@ def test_the_figure_is_a_choice_that_the_address_keeps(finished_job: Job, open_s
     assert "<b>Holds down to 2%</b>; <b>breaks at 1%</b>" in told
     assert "at least 0.950" in said(app)
     assert "n = 1: one seed each, no spread" in told
+
+
+def test_an_abbreviation_keeps_its_capitals_and_a_figure_its_rounding() -> None:
+    told = {name: multiples.inside(name) for name in multiples.FIGURES}
+    assert list(told.values()) == ["share of poison left", "AUROC", "TPR at 1% FPR"]
+    assert [figure.write(0.8125) for figure in multiples.FIGURES.values()] == ["81.3%", "0.813", "81.3%"]
+    assert [figure.limit for figure in multiples.FIGURES.values()] == ["at most 10%", "at least 0.950", "at least 90%"]
 
 
 def test_the_assumed_ratio_is_this_run_s_own_filter_at_every_ratio(finished_job: Job, open_screen) -> None:
@@ -102,7 +109,7 @@ def test_runs_that_differ_in_more_than_the_setting_say_nothing_of_it(finished_jo
 def test_a_smaller_set_of_the_same_data_counts_and_is_said(finished_job: Job) -> None:
     wanted = sweep(finished_job, "target", ["three", "four"], 1, **{"training.per_class": 100})
     keep(wanted, {}, {"poisons_left": 10})
-    panel = answer.target(Result(finished_job.config), "Poison left")
+    panel = answer.target(Result(finished_job.config), "Share of poison left")
     assert panel.said[0] == (True, "Holds for three")
     assert panel.said[2] == (True, "breaks for four")
     assert "There: training images of each class 100." in panel.source
@@ -112,10 +119,45 @@ def test_a_trigger_without_a_row_of_strengths_is_told_by_its_kinds(finished_job:
     kinds = {"pattern": {"trigger": "pattern"}, "blended": {"trigger": "blended"}}
     base = grid.base_of(finished_job.config, ["trigger"])
     keep(grid.made(base=base, axes={"attack": kinds}, seeds=[0], retrain=False), {}, {"poisons_left": 5})
-    panel = answer.strength(Result(finished_job.config), "Poison left")
+    panel = answer.strength(Result(finished_job.config), "Share of poison left")
     assert (panel.title, [point.label for point in panel.points]) == ("Trigger", ["pattern", "blended"])
     assert [point.holds for point in panel.points] == [True, False]
     assert [point.own for point in panel.points] == [True, False], "this run's is ringed"
+
+
+def test_other_settings_of_a_trigger_are_no_seeds_of_it(finished_job: Job) -> None:
+    base = grid.base_of(finished_job.config, ["trigger", "ratio"])
+    axes = {"trigger": ["pattern", "blended"], "ratio": [0.01, 0.2]}
+    left = [9, 9, 0, 1, 8, 8, 2, 2]  # two seeds each: pattern at 1% and 20%, blended at 1% and 20%
+    keep(grid.made(base=base, axes=axes, seeds=[0, 1], retrain=False), *({"poisons_left": n} for n in left))
+    panel = answer.strength(Result(finished_job.config), "Share of poison left")
+    told = {point.label: (point.low, point.y, point.high, point.own) for point in panel.points}
+    assert told == {"pattern": (0.0, 0.05, 0.1, True), "blended": (0.2, 0.2, 0.2, False)}, "those at this run's 20%"
+
+
+def test_a_trigger_known_at_other_settings_alone_says_which(finished_job: Job) -> None:
+    base = grid.base_of(finished_job.config, ["trigger"])
+    kinds = {
+        "own": {"trigger": "pattern"},
+        "once": {"trigger": "blended", "ratio": 0.01, "placement": "replace", "trigger.opacity": 0.5},
+        "again": {"trigger": "blended", "ratio": 0.05, "trigger.opacity": 0.2},
+    }
+    keep(grid.made(base=base, axes={"attack": kinds}, seeds=[0], retrain=False), {}, {}, {"poisons_left": 5})
+    panel = answer.strength(Result(finished_job.config), "Share of poison left")
+    assert [point.label for point in panel.points] == ["pattern", "blended (5%, opacity 0.2)"]
+    assert [point.y for point in panel.points] == [0.0, 0.5]
+    assert "<text class='ps-above' x='0' y='17.5'>pattern</text>" in multiples.markup(panel), (
+        "too long a name stands above its line"
+    )
+    other = stored.config(ratio=0.01, ratio_of="training_set", source="four", cover_ratio=1.0)
+    assert answer.unlike(other, finished_job.config, []) == ["1% of the set", "1 covers each", "from four"]
+
+
+def test_a_share_of_the_class_and_one_of_the_set_are_no_row(finished_job: Job) -> None:
+    keep(sweep(finished_job, "ratio", [0.05, 0.1], 1, assumed_ratio="ratio"), {}, {"poisons_left": 5})
+    keep(sweep(finished_job, "ratio", [0.01, 0.02], 1, assumed_ratio="ratio", ratio_of="training_set"), {}, {})
+    panel = answer.ratio(Result(finished_job.config), "Share of poison left")
+    assert [point.label for point in panel.points] == ["10%", "5%"]
 
 
 def test_layers_of_the_run_s_own_network_need_no_sweep(own_home) -> None:
@@ -132,7 +174,7 @@ def test_layers_of_the_run_s_own_network_need_no_sweep(own_home) -> None:
 
 def test_runs_of_the_list_and_the_recorded_tables_are_known_too(own_home) -> None:
     one, other = (stored.finished(stored.config(target=target)) for target in ("three", "four"))
-    panel = answer.target(Result(one.config), "Poison left")
+    panel = answer.target(Result(one.config), "Share of poison left")
     assert [point.label for point in panel.points] == ["three", "four"]
     assert "From your runs; n = 1" in panel.source
     wanted = core.reproduce.plan("quick", 1, detectors=("spectral",), triggers=("pattern",), ratios=(0.1,))
@@ -140,6 +182,21 @@ def test_runs_of_the_list_and_the_recorded_tables_are_known_too(own_home) -> Non
     for entry in wanted:
         figures = core.outcomes.outcome(entry).figures
         assert found[entry.key].figures["left"] == figures["poisons_left"] / figures["poisons"]
+
+
+def test_a_run_in_the_place_of_a_deleted_one_is_known(own_home) -> None:
+    one, other = (stored.finished(stored.config(target=target)) for target in ("three", "four"))
+    assert {found.config.target_name for found in known.known(Result(one.config))} == {"three", "four"}
+    core.jobs.delete(other.id)
+    stored.finished(stored.config(target="five"))
+    assert {found.config.target_name for found in known.known(Result(one.config))} == {"three", "five"}
+
+
+def test_what_is_known_is_asked_for_once(finished_job: Job, open_screen, monkeypatch) -> None:
+    asked, of = [], known.known
+    monkeypatch.setattr(known, "known", lambda result: asked.append(1) or of(result))
+    fine(open_screen("sensitivity", run=finished_job.key))
+    assert len(asked) == 1
 
 
 def test_without_poison_there_is_no_answer(own_home, open_screen) -> None:

@@ -293,6 +293,13 @@ def test_half_is_rounded_as_a_browser_rounds_it(value: float, expected: str) -> 
     assert words.share(value) == FIGURES["nat"].write(value) == expected
 
 
+def test_a_network_s_own_numbers_and_halves_of_a_count_are_written_too() -> None:
+    assert FIGURES["nat"].write(np.float32(0.5)) == "50.0%"
+    assert FIGURES["auroc"].write(np.float32(0.8125)) == "0.813"
+    assert FIGURES["poisons_left"].write(2.5) == "3"
+    assert FIGURES["poisons_left"].write(1234) == "1,234"
+
+
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
 def test_who_subtracts_what_is_printed_gets_the_change_that_is_printed(before: int, after: int) -> None:
     one = FIGURES["asr"]

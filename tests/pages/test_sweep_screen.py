@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ from core.sweeps import planning
 from core.sweeps.planning import Sweep
 from pages.parts.sensitivity import (
     axes,
+    curves,
     sweep_cells,
     sweep_curves,
     sweep_heading,
@@ -480,6 +483,14 @@ def test_several_figures_stand_above_each_other_over_one_axis(finished_job: Job,
     assert pd.isna(cells(app)["± AUROC"].iloc[2])
 
 
+def test_two_figures_have_a_wide_grid_each(finished_job: Job, open_screen) -> None:
+    wanted = sweep(axes={"ratio": [n / 100 for n in range(1, 9)], "trigger.size": [2, 3]}, seeds=(0,))
+    keep(wanted, *range(16))
+    queued(wanted)
+    app = screen(open_screen, finished_job, metric="AUROC,Spectral gap", look="Heatmap")
+    assert len(pictures(app)) == 2
+
+
 def test_lines_have_their_names_at_their_ends_and_there_is_no_legend(finished_job: Job, open_screen) -> None:
     wanted = sweep()
     keep(wanted, *range(8))
@@ -564,6 +575,77 @@ def test_a_cell_chosen_in_one_makes_the_other_anew(monkeypatch: pytest.MonkeyPat
     sweep_cells.choose([], sweep_cells.TABLE)
     assert address == {"cell": ""}
     assert sweep_cells.key(sweep(), {}, sweep_cells.CHART) != before[sweep_cells.CHART]
+
+
+def test_a_click_beside_the_cells_leaves_what_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    state, address = {}, {"cell": "2"}
+    monkeypatch.setattr(sweep_cells.st, "session_state", state)
+    monkeypatch.setattr(sweep_cells.cuts, "set_option", lambda name, value, usual: address.update({name: value}))
+    for points, left in (
+        ([{"point_index": 0, "customdata": ""}], "2"),  # of a sweep that is laid over
+        ([{"point_index": 0, "customdata": ["1+3"]}], "1,3"),
+        ([], ""),
+    ):
+        state["picture"] = SimpleNamespace(selection={"points": points})
+        sweep_cells.clicked("picture")
+        assert address == {"cell": left}
+
+
+def test_another_picture_of_more_than_two_axes_has_nothing_chosen(finished_job: Job, open_screen) -> None:
+    axes = {"ratio": [0.05, 0.2], "detector": ["spectral", "scan"], "multiplier": [1.0, 2.0]}
+    three, two = (sweep(axes=dict(list(axes.items())[:count]), seeds=(0,)) for count in (3, 2))
+    keep(three, *range(8))
+    job = queued(three)
+    app = screen(open_screen, finished_job, sweep=job.key[:16], cell="1", axis3="1", metric="AUROC,Spectral gap")
+    assert "**Found** (mean AUROC" in said(app)
+    app = fine(app.segmented_control("look picker").set_value("All axes").run())
+    assert "cell" not in app.query_params
+    assert "**Found** (mean AUROC" not in said(app), "it would be a mean over the multipliers"
+    assert "lead to one figure: AUROC, the first of those that are chosen" in said(app)
+    keep(two, *range(4))
+    job = queued(two)
+    app = screen(open_screen, finished_job, sweep=job.key[:16], cell="1")
+    app = fine(app.segmented_control("look picker").set_value("All axes").run())
+    assert app.query_params["cell"] == "1", "of two axes it is the same cell"
+    assert "**Found** (mean AUROC" in said(app)
+
+
+@pytest.mark.parametrize("way", ["started", "deleted"])
+def test_another_sweep_begins_with_nothing_chosen(way: str, finished_job: Job, open_screen) -> None:
+    job = queued(sweep(axes={"ratio": [0.05, 0.2], "trigger.size": [2, 3], "multiplier": [1.0, 2.0]}, seeds=(0,)))
+    keep(job.sweep, *range(8))
+    jobs.cancel(job.id)
+    app = screen(open_screen, finished_job, sweep=job.key[:16], cell="1", axis3="1")
+    if way == "started":
+        app = fine(app.button("sweep start").click().run())
+    else:
+        app.session_state[sweep_list.STRIKE] = job.id
+        app = fine(app.run())
+        assert not planning.listing()
+    assert not {"cell", "axis3"} & set(app.query_params)
+
+
+def test_a_sweep_rounds_a_figure_as_every_screen_does() -> None:
+    for name, metric in sweep_metrics.METRICS.items():
+        if metric.column in core.figures.FIGURES:
+            figure = core.figures.FIGURES[metric.column]
+            for value in (0.7625, 0.5, 2.5, 1234.0):
+                assert metric.write(value * (100 if metric.percent else 1)) == figure.write(value), name
+
+
+def test_names_are_no_plotly_either(finished_job: Job, open_screen) -> None:
+    evil, plain = "<b>a & %{x}", "&lt;b>a &amp; %&#123;x}"
+    first = queued(sweep(axes={"ratio": [0.05, 0.2], "what": {evil: {"trigger.size": 2}}}, seeds=(0,)))
+    second = queued(sweep(name=evil, axes={"ratio": [0.1, 0.2]}, seeds=(0,)))
+    for job in (first, second):
+        keep(job.sweep, 0, 1)
+    for look in ("Heatmap", "Curves", "All axes"):
+        more = {"over": second.key[:16]} if look == "Curves" else {}
+        (picture,) = pictures(screen(open_screen, finished_job, sweep=first.key[:16], look=look, **more))
+        drawn = json.dumps(picture)
+        assert not any(raw in drawn for raw in ("<b>a", "a & ", "; %{x}"))
+        assert drawn.count(plain) >= 2
+    assert curves.plain("5%, a > b") == "5%, a > b"
 
 
 def test_all_axes_at_once_by_what_they_explain(finished_job: Job, open_screen) -> None:

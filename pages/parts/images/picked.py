@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -86,11 +87,18 @@ def in_scope(result: Result, found: Scored, cut: Cut) -> str:
     return f"each of {', '.join(named[:-1])} and {named[-1]}, the classes that the detector names"
 
 
-def choice(label: str, name: str, options: list[str], *, usual: str | None = None, help: str | None = None) -> str:
-    """One of a few ways to look, the first of them if no usual one is named; kept in the address under `name`."""
+def choice(label: str, name: str, options: list[str], *, usual: str | None = None, help: str | None = None,
+           then: Callable[[], None] | None = None) -> str:  # fmt: skip
+    """One of a few ways to look, the first of them if no usual one is named; kept in the address under `name`.
+
+    then: what else a change comes with.
+    """
     key, usual = f"{name} picker", usual or options[0]
     st.session_state[key] = cuts.option(name, usual, options)
-    return st.segmented_control(
-        label, options, key=key, required=True, help=help,
-        on_change=lambda: cuts.set_option(name, st.session_state[key], usual),
-    )  # fmt: skip
+
+    def change() -> None:
+        cuts.set_option(name, st.session_state[key], usual)
+        if then is not None:
+            then()
+
+    return st.segmented_control(label, options, key=key, required=True, help=help, on_change=change)

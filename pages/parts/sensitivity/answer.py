@@ -6,13 +6,14 @@ that alone (known.py); this run's own layers and the assumed ratio from what is 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
 import core
-from core import Result
+from core import Result, RunConfig
 from pages.parts.around import cuts, trouble, words
 from pages.parts.common import profiles
 from pages.parts.images import picked
@@ -23,6 +24,7 @@ from pages.parts.sensitivity.questions import Question
 COLUMNS = 3
 LAYERS = "Layers"  # the tab that reads them off
 STRENGTHS = ("opacity", "amplitude", "strength", "magnitude", "size")  # a trigger's settings, the first that it has
+Runs = Sequence[known.Known] | None  # those that are known, where they were asked for already
 FURTHEST = 100 * core.sensitivity.MOST_SHARE
 
 
@@ -39,11 +41,12 @@ def show(result: Result) -> None:
         f"{name}: {figure.meaning}. It holds where its median over the seeds is **{figure.limit}** (dashed). "
         "Ringed: as in this run."
     )
+    runs = known.known(result)
     made: list[tuple[Panel, Question | None]] = [
-        (ratio(result, name), questions.RATIO),
-        (strength(result, name), questions.FAINT),
-        (target(result, name), questions.TARGET),
-        (layer(result, name), questions.LAYER),
+        (ratio(result, name, runs), questions.RATIO),
+        (strength(result, name, runs), questions.FAINT),
+        (target(result, name, runs), questions.TARGET),
+        (layer(result, name, runs), questions.LAYER),
         (assumed(result), None),
     ]
     for first in range(0, len(made) + 1, COLUMNS):
@@ -80,26 +83,81 @@ def open_tab(name: str) -> None:
 # --- the five --------------------------------------------------------------------------------------------
 
 
-def ratio(result: Result, name: str) -> Panel:
+def ratio(result: Result, name: str, runs: Runs = None) -> Panel:
     """How few poisoned images are found: known runs by their ratio, from the largest on."""
     free = {"Poisoning ratio"}.__contains__
-    found = known.row(result, lambda config: config.attack.ratio, free, FIGURES[name].column)
-    own = result.config.attack.ratio
+    own, of = result.config.attack.ratio, result.config.attack.ratio_of  # a share of a class is none of the whole set
+    found = known.row(
+        result,
+        lambda config: config.attack.ratio if config.attack.ratio_of == of else None,
+        free,
+        FIGURES[name].column,
+        runs,
+    )
     return multiples.numeric("Poisoning ratio", name, found, words.exact, own=own, logarithmic=True)
 
 
-def strength(result: Result, name: str) -> Panel:
+def strength(result: Result, name: str, runs: Runs = None) -> Panel:
     """How faint a trigger is found: by its strength where runs of several are known, else by its kind."""
     column, own = FIGURES[name].column, result.config.attack
     for setting in STRENGTHS:
         if setting not in own.parameters:
             continue
         free = {f"Trigger's {setting}"}.__contains__
-        found = known.row(result, lambda config, setting=setting: config.attack.parameters.get(setting), free, column)
+        found = known.row(
+            result, lambda config, setting=setting: config.attack.parameters.get(setting), free, column, runs
+        )
         if found is not None:
             return multiples.numeric(f"Trigger: {setting}", name, found, "{:g}".format, own=own.parameters[setting])
-    found = known.row(result, lambda config: config.attack.title, of_the_attack, column)
-    return multiples.categories("Trigger", name, found, own.title)
+    found = known.row(result, lambda config: config.attack.title, of_the_attack, column, runs)
+    return multiples.categories("Trigger", name, found and alike(found, result.config), own.title)
+
+
+def alike(found: known.Row, own: RunConfig) -> known.Row:
+    """Of each kind of attack the runs that differ in their seeds alone; its name says what is not as in this run.
+
+    Of several such groups the one most like this run, and of those the one of the most runs.
+    """
+    levels: dict[Any, list[known.Known]] = {}
+    for title, runs in found.levels.items():
+        groups: dict[str, list[known.Known]] = {}
+        for one in runs:
+            groups.setdefault(one.config.attack.model_dump_json(), []).append(one)
+        settings = [core.report.settings(group[0].config) for group in groups.values()]
+        varied = [name for name in settings[0] if len({one.get(name) for one in settings}) > 1]
+        differs = [unlike(group[0].config, own, varied) for group in groups.values()]
+        at = min(range(len(settings)), key=lambda place: (len(differs[place]), -len(list(groups.values())[place])))
+        levels[f"{title} ({', '.join(differs[at])})" if differs[at] else title] = list(groups.values())[at]
+    return found._replace(levels=levels)
+
+
+def unlike(config: RunConfig, own: RunConfig, varied: Collection[str]) -> list[str]:
+    """What of an attack is not as in this run, beside its title, in few words.
+
+    varied: the settings in which the runs of the same title differ: of another trigger only these are said.
+    """
+    attack, mine = config.attack, own.attack
+    said = []
+    if (attack.ratio, attack.ratio_of) != (mine.ratio, mine.ratio_of):
+        whole = {"target_class": " of the class", "training_set": " of the set"}[attack.ratio_of]
+        said.append(f"{words.exact(attack.ratio)}{whole if attack.ratio_of != mine.ratio_of else ''}")
+    if attack.placement != mine.placement:
+        said.append(attack.placement)
+    if attack.cover_ratio != mine.cover_ratio:
+        said.append(f"{attack.cover_ratio:g} covers each" if attack.cover_ratio else "no covers")
+    if attack.source != mine.source:
+        source = "any class" if attack.source is None else core.class_names(config.dataset.name)[attack.source]
+        said.append(f"from {source}")
+    if "all_to_all" in {attack.labels, mine.labels} and attack.labels != mine.labels:
+        said.append(attack.labels.replace("_", " "))
+    theirs, ours = core.report.settings(config), core.report.settings(own)
+    compared = varied if attack.trigger != mine.trigger else theirs
+    trigger = [name for name in compared if name.startswith("Trigger") and name in theirs]
+    return said + [f"{of_trigger(name)} {theirs[name]}" for name in trigger if theirs[name] != ours.get(name)]
+
+
+def of_trigger(setting: str) -> str:
+    return setting.removeprefix("Trigger's ").lower()
 
 
 def of_the_attack(setting: str) -> bool:
@@ -108,16 +166,16 @@ def of_the_attack(setting: str) -> bool:
     return setting.startswith("Trigger") or setting in mine
 
 
-def target(result: Result, name: str) -> Panel:
+def target(result: Result, name: str, runs: Runs = None) -> Panel:
     """Whether the target matters: known runs by the class that they aim at."""
     if result.config.attack.everywhere:
         return multiples.nothing("Target class", "All-to-all aims at every class: there is no other target.")
     free = {"Target class"}.__contains__
-    found = known.row(result, lambda config: config.target_name, free, FIGURES[name].column)
+    found = known.row(result, lambda config: config.target_name, free, FIGURES[name].column, runs)
     return multiples.categories("Target class", name, found, result.config.target_name)
 
 
-def layer(result: Result, name: str) -> Panel:
+def layer(result: Result, name: str, runs: Runs = None) -> Panel:
     """Which layer is read: those of this run's network that are stored, else known runs by their layer."""
     detector, own, column = result.config.defence.detector, result.config.defence.representation, FIGURES[name].column
     levels: dict[Any, list[known.Known]] = {}
@@ -130,7 +188,7 @@ def layer(result: Result, name: str) -> Panel:
             "Layer", name, known.Row(levels, {}), own, "Of this run's network, without a training"
         )
     found = known.row(
-        result, lambda config: config.defence.representation, {"Representation"}.__contains__, column
+        result, lambda config: config.defence.representation, {"Representation"}.__contains__, column, runs
     )  # fmt: skip
     if found is not None:
         return multiples.categories("Layer", name, found, own)
@@ -178,7 +236,7 @@ def assumed(result: Result) -> Panel:
                 (False, f" assumed{below}. There it costs {words.count(clean, 'clean image')}.")]  # fmt: skip
     gap = " The run itself is cut at its gap, which assumes nothing." if result.config.defence.cut == "gap" else ""
     return Panel(
-        title, LEFT_BEHIND.lower(), said, points, figure.threshold,
+        title, multiples.inside(LEFT_BEHIND), said, points, figure.threshold,
         [(f"{tick}%", tick / FURTHEST) for tick in (0, 10, 20, 30, 40, 50)], multiples.ticks(figure),
         "share of a class",
         None if breaks.at is None else breaks.at / float(shares[-1]),

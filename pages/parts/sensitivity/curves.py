@@ -108,6 +108,11 @@ def upright(
     )  # fmt: skip
 
 
+def plain(text: str) -> str:
+    """A text as it is for Plotly, which else takes a `<b>` for bold, and a `%{x}` in a template for a value."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("%{", "%&#123;")
+
+
 def named(made: go.Figure, ends: Sequence[tuple[Any, float, str, str]], low: float, high: float, room: float,
           row: int) -> None:  # fmt: skip
     """Each line's name at its right end, as [x, y, name, colour]: moved apart where they would meet.
@@ -121,8 +126,8 @@ def named(made: go.Figure, ends: Sequence[tuple[Any, float, str, str]], low: flo
         shown = max(at, last + APART)
         last = shown
         made.add_annotation(
-            x=x, y=y, xref=f"x{row if row > 1 else ''}", yref=f"y{row if row > 1 else ''}", text=name, showarrow=False,
-            xanchor="left", xshift=10, yshift=(at - shown) * (1 if fall else -1),
+            x=x, y=y, xref=f"x{row if row > 1 else ''}", yref=f"y{row if row > 1 else ''}", text=plain(name),
+            showarrow=False, xanchor="left", xshift=10, yshift=(at - shown) * (1 if fall else -1),
             font=dict(size=SMALL - 1, color=colour), align="left",
         )  # fmt: skip
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import streamlit as st
@@ -52,18 +52,19 @@ class Row(NamedTuple):
 
 
 def row(
-    result: Result, level: Callable[[RunConfig], Any], free: Callable[[str], bool], column: str
+    result: Result, level: Callable[[RunConfig], Any], free: Callable[[str], bool], column: str,
+    runs: Sequence[Known] | None = None,
 ) -> Row | None:  # fmt: skip
     """The known runs that differ from this one in what `level` reads off them, and in their seeds.
 
     free: the settings, by their names (core.report.settings), that may differ with it. column: the figure that is
-    asked for. Of several rows the longest, and of those the one that differs least from this run. None where no two
-    levels are known.
+    asked for. runs: those that are known, where they were asked for already. Of several rows the longest, and of those
+    the one that differs least from this run. None where no two levels are known.
     """
     config = result.config.base
     own = rest(config, free, column)
     rows: dict[str, Row] = {}
-    for one in known(result):
+    for one in known(result) if runs is None else runs:
         value = level(one.config)
         if value is None or column not in one.figures:
             continue
@@ -98,7 +99,9 @@ def known(result: Result) -> list[Known]:
 
 def _state() -> str:
     """What of the ledger changes what is known; while a sweep goes on, the time."""
-    finished = sum(job.status == "done" for job in core.jobs.listing(start=False))
+    finished = hash(
+        frozenset((job.key, job.finished) for job in core.jobs.listing(start=False) if job.status == "done")
+    )
     sweeps = core.sweeps.listing()
     now = int(time.time() / PATIENCE) if any(job.active for job in sweeps) else 0
     return f"{finished} {[(job.id, job.status) for job in sweeps]} {now}"

@@ -11,12 +11,13 @@ import streamlit as st
 
 import core
 from core.evaluation.breaking import Breaking
-from pages.parts.around import colours
+from pages.parts.around import colours, words
 from pages.parts.around.templates import Markup, render
 from pages.parts.sensitivity.known import Row
 
 WIDTH, LEFT, TOP, TALL = 240, 42, 22, 84  # of a picture, in its own units: about as wide as it is in a window of 1280
 ROW, ROWS_LEFT = 19, 92
+FITS = 14  # letters of a name beside its line; longer ones stand above it
 _draw = st.components.v2.component(
     "poisonscope_answer",
     html="<div class='answer'></div>",
@@ -35,14 +36,15 @@ class Figure(NamedTuple):
     meaning: str
 
     def write(self, value: float) -> str:
-        return f"{100 * value:.3g}%" if self.percent else f"{value:.3f}"
+        return core.figures.share(value) if self.percent else core.figures.FIGURES[self.column].write(value)
 
     @property
     def limit(self) -> str:
-        return f"{'at least' if self.higher else 'at most'} {self.write(self.threshold)}"
+        threshold = words.exact(self.threshold) if self.percent else self.write(self.threshold)
+        return f"{'at least' if self.higher else 'at most'} {threshold}"
 
 
-LEFT_BEHIND = "Poison left"
+LEFT_BEHIND = "Share of poison left"  # "Poison left" is a count
 FIGURES = {
     LEFT_BEHIND: Figure("left", 0.1, False, True, "share of the poisoned images that the filter left; lower is better"),
     "AUROC": Figure("auroc", 0.95, True, False, "how well the scores rank poison above the rest; higher is better"),
@@ -77,6 +79,7 @@ class Panel(NamedTuple):
     breaks: float | None = None
     breaks_at: str = ""
     rows: bool = False
+    above: bool = False  # the names stand above their lines
     dense: bool = False
     source: str = ""
 
@@ -84,7 +87,7 @@ class Panel(NamedTuple):
     def spoken(self) -> str:
         """The picture for who cannot see it."""
         told = "; ".join(point.says for point in self.points if not self.dense)
-        return f"{self.figure} by {self.title.lower()}. {''.join(words for _, words in self.said)} {told}".strip()
+        return f"{self.figure} by {self.title.lower()}. {''.join(text for _, text in self.said)} {told}".strip()
 
 
 def draw(panel: Panel) -> None:
@@ -93,8 +96,8 @@ def draw(panel: Panel) -> None:
 
 def markup(panel: Panel) -> Markup:
     """A multiple as HTML."""
-    left = ROWS_LEFT if panel.rows else LEFT
-    height = TOP + TALL + 34 if not panel.rows else ROW * len(panel.points) + 26
+    left = ROWS_LEFT if panel.rows and not panel.above else LEFT
+    height = TOP + TALL + 34 if not panel.rows else ROW * len(panel.points) * (1 + panel.above) + 26
     places = dict(height=height, left=left, top=TOP, tall=TALL, wide=WIDTH - 8 - left)
     return render("sensitivity/multiples.html.jinja", panel=panel, **places)
 
@@ -114,7 +117,7 @@ def numeric(
         point(place(level), write(level), one, figure, level == own) for level, one in zip(levels, values, strict=True)
     ]
     return Panel(
-        title, name if name == "AUROC" else name[0].lower() + name[1:], sentence(breaks, levels, points, write),
+        title, inside(name), sentence(breaks, levels, points, write),
         points, figure.threshold, spaced([(write(level), place(level)) for level in levels]), ticks(figure),
         f"{title.lower()}{', log scale' if logarithmic else ''}", None if breaks.at is None else place(breaks.at),
         about(breaks, write), source=source(found),
@@ -125,9 +128,15 @@ def categories(title: str, name: str, found: Row | None, own: str, more: str = "
     """Over names, one line each, this run's own first and ringed."""
     if found is None:
         return nothing(title)
-    figure = FIGURES[name]
+    figure, above = FIGURES[name], max(len(str(level)) for level in found.levels) > FITS
     points = [
-        point(ROW * (number + 0.5) + 2, str(level), of(found, level, figure), figure, level == own)
+        point(
+            (ROW * 2 * (number + 0.75) if above else ROW * (number + 0.5)) + 2,
+            str(level),
+            of(found, level, figure),
+            figure,
+            level == own,
+        )
         for number, level in enumerate(sorted(found.levels, key=lambda level: level != own))
     ]
     good = [one.label for one in points if one.holds]
@@ -140,9 +149,14 @@ def categories(title: str, name: str, found: Row | None, own: str, more: str = "
         said = [(True, f"Holds for {', '.join(good)}"), (False, "; "), (True, f"breaks for {', '.join(bad)}"),
                 (False, ".")]  # fmt: skip
     return Panel(
-        title, name if name == "AUROC" else name[0].lower() + name[1:], said, points, figure.threshold,
-        ticks_y=ticks(figure), rows=True, source=source(found, more),
+        title, inside(name), said, points, figure.threshold,
+        ticks_y=ticks(figure), rows=True, above=above, source=source(found, more),
     )  # fmt: skip
+
+
+def inside(name: str) -> str:
+    """A figure's name inside a sentence: an abbreviation stays as it is."""
+    return name if name[:2].isupper() else f"{name[:1].lower()}{name[1:]}"
 
 
 def nothing(title: str, why: str = "") -> Panel:

@@ -62,13 +62,15 @@ def _made() -> dict[str, int]:
 def clicked(state_key: str) -> None:
     """The picture's own choice: points carry the places of their cells, one or several."""
     taken: list[int] = []
-    for point in st.session_state[state_key].selection["points"]:
+    points = st.session_state[state_key].selection["points"]
+    for point in points:
         given = point.get("customdata")
         if given is None and "point_index" not in point:
             continue
         given = given[0] if isinstance(given, list | tuple) and len(given) == 1 else given
         taken += [int(place) for place in str(given).split("+") if place.isdigit()]
-    choose(taken, CHART)
+    if taken or not points:  # a point of another sweep, or without a cell, chooses nothing else
+        choose(taken, CHART)
 
 
 def show(sweep: Sweep, table: pd.DataFrame, points: Sequence[Cell], names: Sequence[str],

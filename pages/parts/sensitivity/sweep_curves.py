@@ -52,14 +52,14 @@ def draw(
     scale = placed(across, every)
     drawn = {name: lines(sweep, table, across, other, METRICS[name], beside) for name in names}
     longest = max((len(line.name) for one in drawn.values() for line in one), default=0)
-    figure = curves.figure(axes.title(across), "", height=BELOW + HEIGHT * len(names), rows=len(names))
+    figure = curves.figure(curves.plain(axes.title(across)), "", height=BELOW + HEIGHT * len(names), rows=len(names))
     beside_it = min(LETTER * longest + 16, WIDEST) if longest else 12
     figure.update_layout(showlegend=False, clickmode="event+select", margin=dict(r=beside_it, t=ABOVE))
     figure.update_xaxes(**scale.axis)
     if other is not None:
         figure.add_annotation(
             x=1, y=1, xref="paper", yref="paper", xanchor="right", yanchor="bottom", showarrow=False,
-            text=axes.title(other), font=dict(size=curves.SMALL - 1, color=curves.ink()),
+            text=curves.plain(axes.title(other)), font=dict(size=curves.SMALL - 1, color=curves.ink()),
         )  # fmt: skip
     chosen = [points[place] for place in sweep_cells.chosen(points)]
     for number, name in enumerate(names, start=1):
@@ -73,7 +73,7 @@ def draw(
 
 def placed(axis: str, values: Sequence[Any]) -> Scale:
     """Numbers where they are, ratios on a logarithmic axis, names one beside the other."""
-    labels = [axes.label(axis, value) for value in values]
+    labels = [curves.plain(axes.label(axis, value)) for value in values]
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
     if not numbers or len(values) < 2:
         by_name = dict(type="category", categoryorder="array", categoryarray=labels)
@@ -139,8 +139,8 @@ def panel(
         names = [(_plain(value), _plain(rows[other].iloc[n]) if other in rows else None)
                  for n, value in enumerate(rows[across])]  # fmt: skip
         figure.add_scatter(
-            x=x, y=rows["mean"].tolist(), mode="lines+markers", name=line.name, text=_says(rows, metric),
-            cliponaxis=False, hovertemplate=f"{line.name or name}, %{{x}}: %{{text}}<extra></extra>",
+            x=x, y=rows["mean"].tolist(), mode="lines+markers", name=curves.plain(line.name), text=_says(rows, metric),
+            cliponaxis=False, hovertemplate=f"{curves.plain(line.name or name)}, %{{x}}: %{{text}}<extra></extra>",
             customdata=[str(places.get(one, "")) if line.own else "" for one in names],
             line=dict(color=line.look.colour, dash=line.look.dash, width=3 if line.own else 2),
             marker=dict(symbol=[f"{line.look.symbol}{'-open' if runs == 1 else ''}" for runs in rows["runs"]], size=11,

@@ -14,7 +14,7 @@ from core.configuration import Sweep
 from core.sweeps import Plan
 from pages.parts.around import cuts, words
 from pages.parts.form import settings
-from pages.parts.sensitivity import axes
+from pages.parts.sensitivity import axes, sweep_pictures
 from pages.parts.sensitivity.axes import AXES, Axis
 
 TABS, TAB = "part", "Sweeps"  # the open tab's name in the address, and this one
@@ -233,6 +233,7 @@ def start(sweep: Sweep, plan: Plan, key: str = "sweep start") -> None:
             st.error(words.sentence(str(error)), icon=":material/error:")
             return
         cuts.set_option(PARAMETER, job.key[:SHORT], "")
+        sweep_pictures.forget()
         st.rerun()
 
 

@@ -22,7 +22,8 @@ MOST_WRITTEN = 6  # columns whose numbers have room in a narrow window; a wider 
 COLUMN, NAMES = 54, 170  # pixels of a column that its numbers need, and of the rows' names
 GUESSING = 0.5  # AUROC
 UNDEFINED, WORSE = "—", "↓"
-_NARROW = "<style>.st-key-wide-grid {{overflow-x: auto;}} .st-key-wide-grid > * {{min-width: {width}px;}}</style>"
+_WIDE = '[class*="st-key-wide-grid"]'
+_NARROW = f"<style>{_WIDE} {{{{overflow-x: auto;}}}} {_WIDE} > * {{{{min-width: {{width}}px;}}}}</style>"
 Stops = list[tuple[float, str]]
 
 
@@ -34,8 +35,13 @@ def draw(
     found = spread(table, [across, down], metric)
     xs, ys = order(sweep, across, table), order(sweep, down, table)
     means, texts = grid(found, table, across, down, xs, ys, metric)
-    x_labels, y_labels = [axes.label(across, x) for x in xs], [axes.label(down, y) for y in ys]
-    figure = curves.figure(axes.title(across), axes.title(down), height=150 + CELL * len(ys))
+    x_labels, y_labels = (
+        [curves.plain(axes.label(across, x)) for x in xs],
+        [curves.plain(axes.label(down, y)) for y in ys],
+    )
+    figure = curves.figure(
+        curves.plain(axes.title(across)), curves.plain(axes.title(down)), height=150 + CELL * len(ys)
+    )
     (low, high), stops = ends(means, metric), colours_of(metric)
     figure.add_heatmap(
         z=means.tolist(), x=x_labels, y=y_labels, colorscale=stops, zmin=low, zmax=high, xgap=2, ygap=2,
@@ -69,7 +75,7 @@ def draw(
     title = dict(text=f"{name}, mean over the seeds", font=dict(size=curves.SMALL, color=curves.ink()), x=0, y=0.99)
     figure.update_layout(clickmode="event+select", title=title)  # a saved picture says what it shows
     key = sweep_cells.key(sweep, fixed, sweep_cells.CHART, name)
-    with st.container(key="wide-grid" if len(xs) > MOST_WRITTEN else None):
+    with st.container(key=f"wide-grid-{metric.column}" if len(xs) > MOST_WRITTEN else None):
         st.html(_NARROW.format(width=NAMES + COLUMN * len(xs)))
         curves.show(figure, key, spoken(found, across, down, name), f"poisonscope-sweep-{metric.column}",
                     on_select=lambda: sweep_cells.clicked(key))  # fmt: skip

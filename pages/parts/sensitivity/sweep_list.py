@@ -199,6 +199,7 @@ def strike_stopped() -> None:
 def delete(job: Job) -> None:
     core.jobs.delete(job.id)
     cuts.set_option(sweep_form.PARAMETER, "", "")
+    sweep_pictures.forget()
 
 
 # --- figures ---------------------------------------------------------------------------------------------

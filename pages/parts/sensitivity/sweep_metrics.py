@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+import core
 from core.configuration import Sweep
 from pages.parts.around import words
 
@@ -20,7 +21,9 @@ class Metric(NamedTuple):
     whole: tuple[float, float] | None = None  # the ends of its axis, where it has any
 
     def write(self, value: float) -> str:
-        return f"{value:.{self.digits}f}{'%' if self.percent else ''}"
+        """A value, a share in percent, with the one rounding that figures have."""
+        written = core.figures.rounded(value, self.digits)
+        return f"{written}{'%' if self.percent else ''}" if self.digits else f"{written:,}"
 
 
 METRICS = {

@@ -105,15 +105,15 @@ def setting(
     heights = [_height(values, value) for value in values]
     figure.add_scatter(
         x=[place] * len(values), y=heights, mode="markers+text",
-        text=[f"{axes.label(axis, value)}{SPACE}" for value in values],
-        textposition="middle left", cliponaxis=False, name=axes.title(axis),
+        text=[f"{curves.plain(axes.label(axis, value))}{SPACE}" for value in values],
+        textposition="middle left", cliponaxis=False, name=curves.plain(axes.title(axis)),
         textfont=dict(size=curves.SMALL - 2, color=curves.ink()), hovertemplate="%{text}<extra></extra>",
         customdata=["+".join(str(n) for n in known if points[n].point[axis] == value) for value in values],
         marker=dict(symbol="line-ew-open", size=12, color=curves.ink(), line=dict(width=3)),
         selected=dict(marker=dict(opacity=1)), unselected=dict(marker=dict(opacity=1)),
     )  # fmt: skip
     share = "" if measured is None else f"<br><b>{measured.alone[axis]:.0%}</b> of the variance"
-    _above(figure, place, f"{axes.title(axis)}{share}")
+    _above(figure, place, f"{curves.plain(axes.title(axis))}{share}")
 
 
 def result_axis(
@@ -125,7 +125,7 @@ def result_axis(
     ends = {n: line[-1] for n, line in heights.items()}
     figure.add_scatter(
         x=[place] * len(ends), y=list(ends.values()), mode="markers", cliponaxis=False, name=name,
-        text=[f"{sweep_runs.place(points[n])}: {metric.write(means[n])}" for n in ends],
+        text=[f"{curves.plain(sweep_runs.place(points[n]))}: {metric.write(means[n])}" for n in ends],
         hovertemplate="%{text}<extra></extra>", customdata=[str(n) for n in ends],
         marker=dict(symbol="line-ew-open", size=14, color=curves.ink(), line=dict(width=2)),
         selected=dict(marker=dict(opacity=1)), unselected=dict(marker=dict(opacity=1)),

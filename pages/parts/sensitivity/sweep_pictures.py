@@ -51,7 +51,7 @@ def show(sweep: Sweep, table: pd.DataFrame, others: Mapping[str, Other]) -> None
         st.info("No run of it is finished yet: the picture grows from the first on.", icon=":material/hourglass_empty:")
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        look = picked.choice("Picture", "look", [HEATMAP, CURVES, PARALLEL]) if len(sweep.axes) > 1 else CURVES
+        look = pictures(sweep)
         names = figures(known)
     fixed = {} if look == PARALLEL else rest(sweep)
     here = done[rows_at(done, fixed)]
@@ -62,7 +62,8 @@ def show(sweep: Sweep, table: pd.DataFrame, others: Mapping[str, Other]) -> None
         st.info(what, icon=":material/hourglass_empty:")
     else:
         draw(sweep, here, look, shown, points, fixed, others)
-    verdicts(sweep, here, list(sweep.axes)[:2])
+    if look != PARALLEL or len(sweep.axes) <= 2:  # or they would be means over axes that they do not name
+        verdicts(sweep, here, list(sweep.axes)[:2])
     sweep_cells.show(sweep, table, points, names, fixed)
 
 
@@ -78,6 +79,8 @@ def draw(
         if any(sweep_curves.alone(here, [across, down], [name]) for name in names):
             st.caption("Where a cell rests on one seed (n = 1), there is no spread.")
     elif look == PARALLEL:
+        if len(names) > 1:
+            st.caption(f"All axes at once lead to one figure: {names[0]}, the first of those that are chosen.")
         sweep_parallel.draw(sweep, here, names[0], points)
     else:
         beside = laid_over(across, others)
@@ -118,6 +121,14 @@ def told(table: pd.DataFrame) -> None:
 
 
 # --- what is looked at -----------------------------------------------------------------------------------
+
+
+def pictures(sweep: Sweep) -> str:
+    """Which picture. Of more than two axes, all at once are another part of the grid: nothing of it is chosen yet."""
+    if len(sweep.axes) < 2:
+        return CURVES
+    then = sweep_cells.forget if len(sweep.axes) > 2 else None
+    return picked.choice("Picture", "look", [HEATMAP, CURVES, PARALLEL], then=then)
 
 
 def figures(known: list[str]) -> list[str]:

@@ -21,7 +21,7 @@ def who_finds(table: pd.DataFrame, axis: str, detectors: int) -> None:
         if means.empty:
             continue
         best, auroc, asr = means.idxmax(), float(means.max()), float(rows["asr1"].astype(float).mean())
-        told = f"{words.plain(axes.label(axis, value))} ({best}, {auroc:.3f}"
+        told = f"{words.plain(axes.label(axis, value))} ({best}, {words.score(auroc)}"
         if auroc >= FOUND:
             found.append(f"{told})")
         elif len(means) == detectors:
