@@ -27,12 +27,14 @@ Mask = NDArray[np.bool_]
 
 PAGE_SIZES = [24, 48, gallery.PER_PAGE, 192]
 PAGE = "page"  # the pager's key
+LIMITS = ("score from", "score to")  # on the scale of one detector
 # What the address holds, with what is usual: kept whatever the run, and what belongs to one.
 LASTING = {"reviewer": verdicts.ANYONE, "size": gallery.SIZE, "page size": gallery.PER_PAGE, "order": choosing.HIGHEST}
 FILTERS = {
     **dict.fromkeys(("show", "part"), choosing.ALL),
     **{"verdict": verdicts.ANY, "label": choosing.EVERY, "origin": choosing.EVERY},
-    **{"score from": None, "score to": None, PAGE: 1},
+    **dict.fromkeys(LIMITS),
+    PAGE: 1,
 }
 VIEW = {name: usual for name, usual in {**LASTING, **FILTERS}.items() if name not in ("reviewer", PAGE)}
 
@@ -131,9 +133,10 @@ def review(result: Result, found: Scored, cut: Cut, flagged: Mask, truth: bool) 
 def scores(result: Result, found: Scored, cut: Cut, asked: View, wanted: Mask, truth: bool) -> None:
     """The scores of what the filter may show, to be brushed."""
 
-    def change(low: float | None, high: float | None) -> None:
-        st.session_state["score from"], st.session_state["score to"] = low, high
-        first_page()
+    def change(*ends: float | None) -> None:
+        if ends != tuple(st.session_state[limit] for limit in LIMITS):
+            st.session_state.update(zip(LIMITS, ends, strict=True))
+            first_page()
 
     shown = asked.kind, asked.label, asked.origin
     strip.show(result, found, cut, shown, wanted, truth, (asked.low, asked.high), change)
@@ -205,7 +208,7 @@ def ask(result: Result, found: Scored, truth: bool) -> View:
         label = menu("Label", present, "label")
         if truth:
             origin = menu("Original class", [choosing.EVERY, *names], "origin")
-        low, high = (score_limit(f"Score {end}", f"score {end}") for end in ("from", "to"))
+        low, high = (score_limit(limit.capitalize(), limit) for limit in LIMITS)
         st.selectbox(
             "Images on a page",
             PAGE_SIZES,
@@ -234,8 +237,8 @@ def active(asked: View, truth: bool) -> dict[str, str]:
     }
     named = {"show": "", "part": "", "verdict": "verdict ", "label": "label ", "origin": "originally "}
     found = {key: f"{named[key]}{value}" for key, value in said.items() if value != FILTERS[key]}
-    limits = {"score from": ("at least", asked.low), "score to": ("at most", asked.high)}
-    return found | {key: f"score {side} {end:.4g}" for key, (side, end) in limits.items() if end is not None}
+    limits = zip(LIMITS, ("at least", "at most"), (asked.low, asked.high), strict=True)
+    return found | {key: f"score {side} {end:.4g}" for key, side, end in limits if end is not None}
 
 
 def clear(*keys: str) -> None:
