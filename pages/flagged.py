@@ -36,6 +36,7 @@ FILTERS = {
     **dict.fromkeys(LIMITS),
     PAGE: 1,
 }
+OWNERS = ("run", "detector")  # whose the view is
 VIEW = {name: usual for name, usual in {**LASTING, **FILTERS}.items() if name not in ("reviewer", PAGE)}
 
 
@@ -103,7 +104,7 @@ def nothing(cut: Cut, found: Scored) -> None:
 @trouble.said()
 def review(result: Result, found: Scored, cut: Cut, flagged: Mask, truth: bool) -> None:
     """Filter, grid and detail; reruns alone."""
-    recall(result)
+    recall(result, cut.detector)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         asked = ask(result, found, truth)
         saved.menu(result, VIEW)
@@ -163,16 +164,23 @@ def look(
         verdicts.note(book, id, int(gallery.handles_of(result, truth)[id]))
 
 
-def recall(result: Result) -> None:
-    """Streamlit forgets widgets and empties the address when the page changes: bring back what this tab had."""
+def recall(result: Result, detector: str) -> None:
+    """Streamlit forgets widgets and empties the address when the page changes: bring back what this tab had.
+
+    Without what belongs to another run, or, of the limits of the score, to another detector.
+    """
     run = core.run_key(result.config)
     view = st.session_state.setdefault("flagged view", {"run": run})
     if view["run"] != run:
         for name in FILTERS:
             view.pop(name, None)
             st.session_state.pop(name, None)
-        view["run"] = run
-    missing = {name: value for name, value in view.items() if name != "run" and name not in st.query_params}
+        view |= {"run": run, "detector": detector}
+    if view.setdefault("detector", detector) != detector:
+        view["detector"] = detector
+        if not cuts.by_history("flagged view"):
+            drop_limits(view)
+    missing = {name: value for name, value in view.items() if name not in OWNERS and name not in st.query_params}
     if missing and cuts.fresh("flagged view"):
         cuts.settle("flagged view")
         st.session_state["flagged recall"] = True
@@ -182,8 +190,15 @@ def recall(result: Result) -> None:
         st.session_state.update(missing)
 
 
+def drop_limits(view: dict[str, Any]) -> None:
+    for name in LIMITS:
+        view.pop(name, None)
+        if st.session_state.get(name) is not None:
+            st.session_state[name] = None
+
+
 def remember() -> None:
-    view = {"run": st.session_state["flagged view"]["run"]}
+    view = {owner: st.session_state["flagged view"][owner] for owner in OWNERS}
     for name, usual in {**LASTING, **FILTERS}.items():
         if st.session_state.get(name, usual) != usual:
             view[name] = st.session_state[name]
