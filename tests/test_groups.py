@@ -95,7 +95,7 @@ def test_ten_thousand_images_take_little_memory() -> None:
 
 @pytest.mark.parametrize("crowd", [False, True])
 def test_a_large_class_of_many_features_is_not_copied(crowd: bool) -> None:
-    """It takes less than the class does, 31 MB; where all that is compared is near, its rows and 50 MB for the links."""
+    """It takes less than the class does, 31 MB; where all that is compared is near, its rows and 50 MB of links."""
     lots = np.random.default_rng(0)
     features = lots.standard_normal((30_000, 256), np.float32)
     if not crowd:

@@ -13,7 +13,11 @@ from tests.pages.seen import fine, ids, said
 
 
 def chips(app: AppTest) -> dict[str, str]:
-    return {button.key.removeprefix("chip "): button.label for button in app.button if (button.key or "").startswith("chip ")}
+    return {
+        button.key.removeprefix("chip "): button.label
+        for button in app.button
+        if (button.key or "").startswith("chip ")
+    }
 
 
 def clears(app: AppTest) -> list[str]:
