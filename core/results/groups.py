@@ -15,7 +15,7 @@ from core.types import BadRequest, Features, Ids, Labels
 
 Rows = NDArray[np.float32]
 
-REACH = 1.25  # times the usual distance: groups of the runs in tests/test_groups.py are of one kind each; at 1.5 not all
+REACH = 1.25  # times the usual distance: groups of recorded runs (see the tests) are of one kind each; at 1.5 not all
 MOST = 10_000  # images that are compared with each other: so many of one class take seconds
 ASKED = 1_000  # images of a class whose nearest one says what is usual
 BLOCK = 64  # images that are compared with all of MOST at once: 3 MB of distances, 40 MB of links where all are near
