@@ -27,13 +27,16 @@ Mask = NDArray[np.bool_]
 
 PAGE_SIZES = [24, 48, gallery.PER_PAGE, 192]
 PAGE = "page"  # the pager's key
+LIMITS = ("score from", "score to")  # on the scale of one detector
 # What the address holds, with what is usual: kept whatever the run, and what belongs to one.
 LASTING = {"reviewer": verdicts.ANYONE, "size": gallery.SIZE, "page size": gallery.PER_PAGE, "order": choosing.HIGHEST}
 FILTERS = {
     **dict.fromkeys(("show", "part"), choosing.ALL),
     **{"verdict": verdicts.ANY, "label": choosing.EVERY, "origin": choosing.EVERY},
-    **{"score from": None, "score to": None, PAGE: 1},
+    **dict.fromkeys(LIMITS),
+    PAGE: 1,
 }
+OWNERS = ("run", "detector")  # whose the view is
 VIEW = {name: usual for name, usual in {**LASTING, **FILTERS}.items() if name not in ("reviewer", PAGE)}
 
 
@@ -101,7 +104,7 @@ def nothing(cut: Cut, found: Scored) -> None:
 @trouble.said()
 def review(result: Result, found: Scored, cut: Cut, flagged: Mask, truth: bool) -> None:
     """Filter, grid and detail; reruns alone."""
-    recall(result)
+    recall(result, cut.detector)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         asked = ask(result, found, truth)
         saved.menu(result, VIEW)
@@ -131,9 +134,10 @@ def review(result: Result, found: Scored, cut: Cut, flagged: Mask, truth: bool) 
 def scores(result: Result, found: Scored, cut: Cut, asked: View, wanted: Mask, truth: bool) -> None:
     """The scores of what the filter may show, to be brushed."""
 
-    def change(low: float | None, high: float | None) -> None:
-        st.session_state["score from"], st.session_state["score to"] = low, high
-        first_page()
+    def change(*ends: float | None) -> None:
+        if ends != tuple(st.session_state[limit] for limit in LIMITS):
+            st.session_state.update(zip(LIMITS, ends, strict=True))
+            first_page()
 
     shown = asked.kind, asked.label, asked.origin
     strip.show(result, found, cut, shown, wanted, truth, (asked.low, asked.high), change)
@@ -160,16 +164,23 @@ def look(
         verdicts.note(book, id, int(gallery.handles_of(result, truth)[id]))
 
 
-def recall(result: Result) -> None:
-    """Streamlit forgets widgets and empties the address when the page changes: bring back what this tab had."""
+def recall(result: Result, detector: str) -> None:
+    """Streamlit forgets widgets and empties the address when the page changes: bring back what this tab had.
+
+    Without what belongs to another run, or, of the limits of the score, to another detector.
+    """
     run = core.run_key(result.config)
     view = st.session_state.setdefault("flagged view", {"run": run})
     if view["run"] != run:
         for name in FILTERS:
             view.pop(name, None)
             st.session_state.pop(name, None)
-        view["run"] = run
-    missing = {name: value for name, value in view.items() if name != "run" and name not in st.query_params}
+        view |= {"run": run, "detector": detector}
+    if view.setdefault("detector", detector) != detector:
+        view["detector"] = detector
+        if not cuts.by_history("flagged view"):
+            drop_limits(view)
+    missing = {name: value for name, value in view.items() if name not in OWNERS and name not in st.query_params}
     if missing and cuts.fresh("flagged view"):
         cuts.settle("flagged view")
         st.session_state["flagged recall"] = True
@@ -179,8 +190,15 @@ def recall(result: Result) -> None:
         st.session_state.update(missing)
 
 
+def drop_limits(view: dict[str, Any]) -> None:
+    for name in LIMITS:
+        view.pop(name, None)
+        if st.session_state.get(name) is not None:
+            st.session_state[name] = None
+
+
 def remember() -> None:
-    view = {"run": st.session_state["flagged view"]["run"]}
+    view = {owner: st.session_state["flagged view"][owner] for owner in OWNERS}
     for name, usual in {**LASTING, **FILTERS}.items():
         if st.session_state.get(name, usual) != usual:
             view[name] = st.session_state[name]
@@ -205,7 +223,7 @@ def ask(result: Result, found: Scored, truth: bool) -> View:
         label = menu("Label", present, "label")
         if truth:
             origin = menu("Original class", [choosing.EVERY, *names], "origin")
-        low, high = (score_limit(f"Score {end}", f"score {end}") for end in ("from", "to"))
+        low, high = (score_limit(limit.capitalize(), limit) for limit in LIMITS)
         st.selectbox(
             "Images on a page",
             PAGE_SIZES,
@@ -234,8 +252,8 @@ def active(asked: View, truth: bool) -> dict[str, str]:
     }
     named = {"show": "", "part": "", "verdict": "verdict ", "label": "label ", "origin": "originally "}
     found = {key: f"{named[key]}{value}" for key, value in said.items() if value != FILTERS[key]}
-    limits = {"score from": ("at least", asked.low), "score to": ("at most", asked.high)}
-    return found | {key: f"score {side} {end:.4g}" for key, (side, end) in limits.items() if end is not None}
+    limits = zip(LIMITS, ("at least", "at most"), (asked.low, asked.high), strict=True)
+    return found | {key: f"score {side} {end:.4g}" for key, side, end in limits if end is not None}
 
 
 def clear(*keys: str) -> None:

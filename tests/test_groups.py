@@ -73,19 +73,47 @@ def test_what_does_not_fit_is_refused(ids: list[int], said: str) -> None:
         groups.near(np.zeros((20, 2), np.float32), np.zeros(20, np.int64), np.array(ids))
 
 
+def memory(features: NDArray[np.float32], ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+    """Groups of images of one class; and the most bytes that it took to find them, the features not counted."""
+    tracemalloc.start()
+    try:
+        found = groups.near(features, np.zeros(len(features), np.int64), ids)
+        return found, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 def test_ten_thousand_images_take_little_memory() -> None:
     """All of one class, and half of them one crowd: its pairs alone would be 190 MB of links."""
     lots = np.random.default_rng(0)
     features = lots.normal(size=(10_000, 8)).astype(np.float32)
     features[:4_900] *= 1e-3
-    tracemalloc.start()
-    try:
-        found = groups.near(features, np.zeros(10_000, np.int64), np.arange(10_000))
-        most = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    found, most = memory(features, np.arange(10_000))
     assert (found[:4_900] == 0).all()
-    assert most < 100e6
+    assert most < 40e6
+
+
+@pytest.mark.parametrize("crowd", [False, True])
+def test_a_large_class_of_many_features_is_not_copied(crowd: bool) -> None:
+    """It takes less than the class does, 31 MB; where all that is compared is near, its rows and 50 MB of links."""
+    lots = np.random.default_rng(0)
+    features = lots.standard_normal((30_000, 256), np.float32)
+    if not crowd:
+        features /= np.arange(1, 257, dtype=np.float32)  # else in so many dimensions all is about as far from all
+    found, most = memory(features, np.arange(groups.MOST))
+    assert (found.max() == 0) == crowd
+    assert most < (50e6 + features[: groups.MOST].nbytes if crowd else features.nbytes)
+
+
+def test_a_class_that_is_read_in_pieces_is_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The usual distance is that to the nearest of the whole class, and not to the image itself."""
+    lots = np.random.default_rng(3)
+    features = lots.normal(size=(300, 3)).astype(np.float32) + 50
+    monkeypatch.setattr(groups, "PIECE", 7)
+    ids = lots.permutation(300)[:200]
+    found = groups.near(features, np.zeros(300, np.int64), ids)
+    tree = linkage(pdist(features[ids]), "single")
+    assert parts(found, ids) == parts(fcluster(tree, reach(features), "distance"), ids)
 
 
 CLOSE = "1979aa2484c57830"  # of the table's runs the one whose groups mix first, at a reach of 1.5

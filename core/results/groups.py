@@ -15,10 +15,11 @@ from core.types import BadRequest, Features, Ids, Labels
 
 Rows = NDArray[np.float32]
 
-REACH = 1.25  # times the usual distance: groups of all recorded runs are of one kind each; at 1.5 some are not
+REACH = 1.25  # times the usual distance: groups of recorded runs (see the tests) are of one kind each; at 1.5 not all
 MOST = 10_000  # images that are compared with each other: so many of one class take seconds
 ASKED = 1_000  # images of a class whose nearest one says what is usual
-BLOCK = 256  # images that are compared with all others at once: 10 MB of distances at most
+BLOCK = 64  # images that are compared with all of MOST at once: 3 MB of distances, 40 MB of links where all are near
+PIECE = 2_000  # images of a class that are read at once and compared with all of ASKED: 8 MB of distances
 ROUNDING = 1e-3  # of a class's spread: below it float32 does not tell distances apart
 
 
@@ -29,7 +30,8 @@ def near(features: Features, labels: Labels, ids: Ids) -> Ids:
     chain of images leads from one to the other, each at most REACH times the class's usual distance from the next one:
     single linkage, cut at that distance. Usual is the median distance (Euclidean) from an image of the class, flagged
     or not, to its nearest. Groups of one size are in the order of their first image in ids; images beyond the first
-    MOST of ids are not compared and stand alone. BadRequest where ids are no rows of features, or named twice.
+    MOST of ids are not compared and stand alone. Memory, beside the features: the rows of those of one label that are
+    compared, and 50 MB at most, however large the class. BadRequest where ids are no rows of features, or named twice.
     """
     ids = np.asarray(ids, np.int64)
     if len(ids) and not 0 <= ids.min() <= ids.max() < len(features):
@@ -47,34 +49,56 @@ def near(features: Features, labels: Labels, ids: Ids) -> Ids:
 
 
 def _rows(features: Features, labels: Labels, label: int, ids: Ids) -> tuple[Rows, float]:
-    """The rows of ids, images of a class, about the class's mean [m, d]; and how far from each other near ones are."""
-    every = np.array(features[labels == label], np.float32)
-    mean = every.mean(0)
-    every -= mean
-    some = np.linspace(0, len(every) - 1, min(ASKED, len(every))).astype(np.int64)
-    nearest = np.empty(len(some))
-    for first in range(0, len(some), BLOCK):
-        block = some[first : first + BLOCK]
-        squared = _squared(every[block], every)
-        squared[np.arange(len(block)), block] = np.inf
-        nearest[first : first + BLOCK] = squared.min(1)
-    spread = float(np.sqrt(np.square(every).sum(1).mean()))
+    """The rows of ids, images of a class, about the class's mean [m, d]; and how far from each other near ones are.
+
+    The class itself is never copied whole: it may be most of a large training set.
+    """
+    every = np.flatnonzero(labels == label)
+    pieces = [every[first : first + PIECE] for first in range(0, len(every), PIECE)]
+    total = sum(features[piece].sum(0, dtype=np.float64) for piece in pieces)
+    mean = np.asarray(total / len(every), np.float32)
+    asked = np.linspace(0, len(every) - 1, min(ASKED, len(every))).astype(np.int64)
+    some = _about(features, every[asked], mean)
+    norms, nearest, spread = _norms(some), np.full(len(some), np.inf, np.float32), 0.0
+    for n, piece in enumerate(pieces):
+        rows = _about(features, piece, mean)
+        sizes = _norms(rows)
+        spread += float(sizes.sum(dtype=np.float64))
+        squared = _squared(some, rows, norms, sizes)
+        own = np.flatnonzero(asked // PIECE == n)
+        squared[own, asked[own] - n * PIECE] = np.inf
+        np.minimum(nearest, squared.min(1), out=nearest)
     usual = float(np.sqrt(np.median(nearest)))
-    return np.asarray(features[ids] - mean, np.float32), max(REACH * usual, ROUNDING * spread)
+    return _about(features, ids, mean), max(REACH * usual, ROUNDING * float(np.sqrt(spread / len(every))))
 
 
-def _squared(some: Rows, every: Rows) -> Rows:
-    """Squared distances [b, m] between rows [b, d] and [m, d], not below 0."""
-    both = np.square(some).sum(1)[:, None] + np.square(every).sum(1) - 2 * (some @ every.T)
-    return np.asarray(np.maximum(both, 0, out=both), np.float32)
+def _about(features: Features, ids: Ids, mean: Rows) -> Rows:
+    """Rows of images [m] about a mean [d], [m, d]."""
+    rows = features[ids].astype(np.float32, copy=False)
+    rows -= mean
+    return rows
+
+
+def _norms(rows: Rows) -> Rows:
+    """Squared lengths [m] of rows [m, d]."""
+    return np.asarray(np.einsum("md,md->m", rows, rows), np.float32)
+
+
+def _squared(some: Rows, every: Rows, lengths: Rows, others: Rows) -> Rows:
+    """Squared distances [b, m] between rows [b, d] and [m, d], not below 0; their squared lengths are given."""
+    found: Rows = some @ every.T
+    found *= -2
+    found += lengths[:, None]
+    found += others
+    return np.maximum(found, 0, out=found)
 
 
 def _linked(rows: Rows, reach: float) -> Ids:
     """The first row of the group that each row [m, d] belongs to, [m]."""
-    found = np.arange(len(rows))
+    found, norms = np.arange(len(rows)), _norms(rows)
     for first in range(0, len(rows), BLOCK):
-        later = rows[first:]
-        near = _squared(later[:BLOCK], later) <= reach**2
+        later, sizes = rows[first:], norms[first:]
+        near = _squared(later[:BLOCK], later, sizes[:BLOCK], sizes) <= reach**2
         near &= found[first : first + BLOCK, None] != found[first:]  # else a crowd has as many links as pairs
         one, other = np.nonzero(near)
         if not len(one):

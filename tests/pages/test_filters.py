@@ -8,11 +8,16 @@ from streamlit.testing.v1 import AppTest
 
 from core import Job
 from core.results.result import Result
+from pages.parts.around import cuts
 from tests.pages.seen import fine, ids, said
 
 
 def chips(app: AppTest) -> dict[str, str]:
-    return {button.key.removeprefix("chip "): button.label for button in app.button if button.key.startswith("chip ")}
+    return {
+        button.key.removeprefix("chip "): button.label
+        for button in app.button
+        if (button.key or "").startswith("chip ")
+    }
 
 
 def clears(app: AppTest) -> list[str]:
@@ -64,3 +69,45 @@ def test_blind_review_marks_what_it_filters_by_and_not_what_it_does_not_ask(fini
     link = dict(label="three", show="True positives ✕", origin="four")
     app = fine(open_screen("flagged", run=finished_job.key, truth="0", **link))
     assert chips(app) == {"label": "label three"}
+
+
+OTHER = "whitened-spectral"  # not this run's detector: its scores have another scale
+LIMITS = {"score from": "0.001", "score to": "1000.5"}
+
+
+def limited(app: AppTest) -> set[str]:
+    """The limits of the score that hide images, or that the address names."""
+    return set(LIMITS) & (set(chips(fine(app))) | set(app.query_params))
+
+
+def test_limits_of_the_score_end_with_the_detector_on_whose_scale_they_are(finished_job: Job, open_screen) -> None:
+    """A link with both is taken as it is; other filters stay."""
+    app = open_screen("flagged", run=finished_job.key, detector=OTHER, label="three", **LIMITS)
+    assert limited(app) == set(LIMITS)
+    app = fine(app.selectbox(key="order").set_value("lowest score").run())
+    assert limited(app) == set(LIMITS)
+    (own,) = (button for button in app.button if button.label == "Back to the run's own cut")
+    app = own.click().run()
+    assert limited(app) == set()
+    assert set(chips(app)) == {"label"}
+
+
+@pytest.mark.parametrize("other", [True, False])
+def test_a_detector_chosen_on_another_screen_ends_them_too(finished_job: Job, open_screen, other: bool) -> None:
+    app = fine(open_screen("flagged", run=finished_job.key, label="three", **LIMITS))
+    app = fine(app.switch_page("pages/scores.py").run())
+    for name in ("label", *LIMITS):
+        app.query_params.pop(name, None)  # as Streamlit does with another page
+    if other:
+        app = fine(app.selectbox(key="detector picker").set_value(OTHER).run())
+    app = app.switch_page("pages/flagged.py").run()
+    assert limited(app) == (set() if other else set(LIMITS))
+
+
+def test_going_back_to_another_detector_s_view_brings_its_limits(finished_job: Job, open_screen) -> None:
+    app = fine(open_screen("flagged", run=finished_job.key, **LIMITS))
+    app.query_params["detector"] = OTHER
+    app.session_state[cuts.SETTLED] = {cuts.WHOLE}  # as cuts.come_back leaves it
+    assert limited(app.run()) == set(LIMITS)
+    app.query_params["detector"] = finished_job.config.defence.detector
+    assert limited(app.run()) == set()

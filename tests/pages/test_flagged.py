@@ -314,6 +314,20 @@ def test_of_a_group_only_what_the_filter_lets_through_counts(finished_job: Job, 
     assert grid(app)["groups"][0]["size"] == sizes[0] - 3
 
 
+def test_a_run_without_a_representation_takes_no_other_run_s_groups_away(
+    finished_job: Job, gap_job: Job, open_screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    near = core.groups.near
+    monkeypatch.setattr(core.groups, "near", lambda *given: [made.append(1), near(*given)][1])
+    features, lost = Result.features.fget, gap_job.config
+    monkeypatch.setattr(Result, "features", property(lambda self: None if self.config == lost else features(self)))
+    for run in (finished_job, gap_job, gap_job, finished_job):
+        app = open_screen("flagged", run=run.key, order="groups of near images")
+        assert (grid(app)["groups"] is None) == (run is gap_job)
+    assert len(made) == 1
+
+
 def test_without_a_representation_there_are_no_groups(
     finished_job: Job, result: Result, open_screen, monkeypatch
 ) -> None:

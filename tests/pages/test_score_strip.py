@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import streamlit
 from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
@@ -134,6 +135,60 @@ def test_a_range_between_two_edges_holds_what_lies_between(
     assert (inside <= ((values >= begin) & (values <= end))).all()
     assert float(axis.share(begin)) > low - 1 / plots.LARGE_BINS
     assert float(axis.share(end)) < high + 1 / plots.LARGE_BINS
+
+
+@given(
+    ends=st.tuples(*[st.none() | st.floats(-1e6, 1e6) | st.just(3.14159)] * 2),
+    shares=st.tuples(*[st.none() | st.floats(0, 1)] * 2),
+    scores=st.lists(st.floats(-1e6, 1e6) | st.floats(3, 4), min_size=1, max_size=40),
+    log=st.booleans(),
+)
+def test_an_end_that_is_not_moved_keeps_its_value(
+    ends: strip.Ends, shares: strip.Ends, scores: list[float], log: bool
+) -> None:
+    """However often the other is; and a range that is sent once more is the same, to the last digit."""
+    axis = strip.fitted(np.array(scores), log)
+    given = strip.places(axis, ends)
+    assert strip.moved(axis, ends, given) == ends
+    assert strip.moved(axis, ends, (shares[0], given[1]))[1] == ends[1]
+    assert strip.moved(axis, ends, (given[0], shares[1]))[0] == ends[0]
+    once = strip.moved(axis, ends, shares)
+    assert strip.moved(axis, once, strip.places(axis, once)) == once
+
+
+def test_an_end_drawn_over_the_other_stands_where_that_stood() -> None:
+    axis = strip.fitted(np.array([0.0, 10.0]), False)
+    ends = (3.14159, 6.28318)
+    low, high = strip.places(axis, ends)
+    assert strip.moved(axis, ends, (high, 0.8)) == (6.28318, 8.0)
+    assert strip.moved(axis, ends, (0.2, low)) == (2.0, 3.14159)
+
+
+def test_what_the_hand_moves_is_written_and_nothing_else(
+    finished_job: Job, open_screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A range that is sent unchanged leaves the page that is turned to."""
+    hand: dict[str, Any] = {}
+
+    def draw(key: str, data: dict[str, Any], on_range_change: Any) -> None:
+        """In the component's place a button, which sends what the hand does."""
+
+        def sent() -> None:
+            streamlit.session_state[key] = {"range": {"ends": hand["ends"]}}
+            on_range_change()
+
+        hand["range"] = data["range"]
+        streamlit.button("by hand", key="by hand", on_click=sent)
+
+    monkeypatch.setattr(strip, "_draw", draw)
+    low = 0.0031415926535
+    app = open_screen("flagged", run=finished_job.key, **{"score from": str(low), "page": "2", "page size": "24"})
+    given = hand["range"]
+    for ends, page in ((given, 2), ((given[0], 0.9), 1)):
+        hand["ends"] = ends
+        app.button(key="by hand").click().run()
+        assert (app.session_state["score from"], app.session_state["page"]) == (low, page)
+    assert hand["range"] == pytest.approx((given[0], 0.9), abs=1 / plots.LARGE_BINS)
 
 
 def test_equal_scores_have_an_axis_too() -> None:

@@ -354,6 +354,12 @@ def fresh(name: str) -> bool:
     return not {name, WHOLE} & st.session_state.get(SETTLED, set())
 
 
+def by_history(name: str) -> bool:
+    """Whether the browser's history has led here and nobody has settled a name since: the address says all of it."""
+    settled: set[str] = st.session_state.get(SETTLED, set())
+    return WHOLE in settled and name not in settled
+
+
 def settle(name: str) -> None:
     """From now on this screen's address says all of what goes by that name."""
     st.session_state.setdefault(SETTLED, set()).add(name)

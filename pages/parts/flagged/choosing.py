@@ -100,9 +100,10 @@ def groups(result: Result, found: Scored, wanted: Mask, order: str) -> Ids | Non
         return None
     ids = np.flatnonzero(wanted)
     ids = ids[np.argsort(-found.scores[ids], kind="stable")]
-    numbers = _groups(str(result.store.folder), result.features_key, ids.tobytes(), result, found, ids)
+    known = str(result.store.folder), result.features_key, ids.tobytes()
+    numbers = _groups(*known, result, found, ids)
     if numbers is None:
-        _groups.clear()
+        _groups.clear(*known)  # so that they are looked for again once it is there
         st.info("The run's representation is not stored, so there are no groups: the highest score comes first.")
         return None
     if len(ids) > core.groups.MOST:

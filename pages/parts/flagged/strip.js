@@ -13,7 +13,7 @@ class Strip {
     this.plot.addEventListener("pointerdown", (event) => this.down(event));
     this.plot.addEventListener("pointermove", (event) => this.move(event));
     this.plot.addEventListener("pointerup", (event) => this.up(event));
-    this.plot.addEventListener("pointercancel", () => this.let());
+    this.plot.addEventListener("pointercancel", () => this.cancel());
     this.plot.addEventListener("pointerleave", () => (this.readout.textContent = this.data.hint));
     for (const end of this.ends) end.addEventListener("keydown", (event) => this.key(event, this.ends.indexOf(end)));
   }
@@ -21,8 +21,12 @@ class Strip {
   update(data, send) {
     this.send = send;
     this.data = data;
+    this.told = data.range;
     const shape = JSON.stringify(data.picture);
-    if (shape !== this.shape) this.draw(data.picture);
+    if (shape !== this.shape) {
+      this.drop();
+      this.draw(data.picture);
+    }
     this.shape = shape;
     this.title.textContent = data.title;
     this.readout.textContent = data.hint;
@@ -35,6 +39,13 @@ class Strip {
     );
     this.bars.setAttribute("aria-label", data.alt);
     if (!this.held && !this.timer) this.range(...data.range);
+  }
+
+  // What the hand was about to do was meant for the picture that it was begun on.
+  drop() {
+    this.held = null;
+    clearTimeout(this.timer);
+    this.timer = null;
   }
 
   draw({ bins, bars, ticks, cuts, cut }) {
@@ -88,6 +99,7 @@ class Strip {
 
   down(event) {
     if (event.button) return;
+    clearTimeout(this.timer); // what the keys did is told with what the hand does
     this.plot.setPointerCapture(event.pointerId);
     const end = this.ends.indexOf(event.target.closest(".end"));
     if (end >= 0) this.ends[end].focus();
@@ -102,12 +114,16 @@ class Strip {
     if (this.held) this.range(...this.drawn(at));
   }
 
-  // What the hand has made of the range; an end at the picture's edge is open.
+  // What the hand has made of the range; an end that it brings to the picture's edge is open, the other one stays.
   drawn(at) {
     const { from, end, before } = this.held;
     const range = end < 0 ? [from, at] : before.map((one, n) => (n === end ? at : (one ?? n)));
     range.sort((a, b) => a - b);
-    return [range[0] <= 0 ? null : range[0], range[1] >= 1 ? null : range[1]];
+    return range.map((one, n) => (end >= 0 && one === before[n] ? one : this.opened(one, n)));
+  }
+
+  opened(share, n) {
+    return (n ? share >= 1 : share <= 0) ? null : share;
   }
 
   up(event) {
@@ -115,14 +131,28 @@ class Strip {
     const at = this.share(event);
     const click = Math.abs(at - this.held.from) < CLICK;
     const range = click ? (this.held.end < 0 ? [null, null] : this.held.before) : this.drawn(at);
-    const same = range.every((one, n) => one === this.held.before[n]);
     this.let(range);
-    if (!same) this.send("range", { ends: range });
+    this.tell();
   }
 
-  let(range = this.held?.before) {
+  // Python is told of a range that it does not know.
+  tell() {
+    clearTimeout(this.timer);
+    this.timer = null;
+    if (this.now.every((one, n) => one === this.told[n])) return;
+    this.told = this.now;
+    this.send("range", { ends: this.now });
+  }
+
+  let(range) {
     this.held = null;
-    if (range) this.range(...range);
+    this.range(...range);
+  }
+
+  cancel() {
+    if (!this.held) return;
+    this.let(this.held.before);
+    this.tell();
   }
 
   key(event, n) {
@@ -136,13 +166,10 @@ class Strip {
     event.preventDefault();
     event.stopPropagation();
     const range = [...this.now];
-    range[n] = n ? Math.max(to / bins, this.now[0] ?? 0) : Math.min(to / bins, this.now[1] ?? 1);
-    this.range(range[0] <= 0 ? null : range[0], range[1] >= 1 ? null : range[1]);
+    range[n] = this.opened(n ? Math.max(to / bins, this.now[0] ?? 0) : Math.min(to / bins, this.now[1] ?? 1), n);
+    this.range(...range);
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => {
-      this.timer = null;
-      this.send("range", { ends: this.now });
-    }, PAUSE);
+    this.timer = setTimeout(() => this.tell(), PAUSE);
   }
 }
 

@@ -58,7 +58,7 @@ def show(
     result: Result, found: Scored, cut: Cut, shown: tuple[str, ...], wanted: Mask, truth: bool, ends: Ends,
     change: Callable[[float | None, float | None], None],
 ) -> None:  # fmt: skip
-    """The picture with the filter's range on it, whose ends are given; `change` is called with others.
+    """The picture with the filter's range on it, whose ends are given; `change` is called when the hand has set them.
 
     Nothing where no image is wanted. wanted [n]: what the filters on kind and class let through; shown: those filters,
     by which the picture is known.
@@ -70,13 +70,9 @@ def show(
 
     def touched() -> None:
         low, high = (None if end is None else float(end) for end in st.session_state[KEY]["range"]["ends"])
-        change(
-            None if low is None else written(axis, low, math.floor),
-            None if high is None else written(axis, high, math.ceil),
-        )
+        change(*moved(axis, ends, (low, high)))
 
-    places = [None if end is None else float(np.clip(axis.share(end), 0, 1)) for end in ends]
-    _draw(key=KEY, data={**data, "range": places}, on_range_change=touched)
+    _draw(key=KEY, data={**data, "range": places(axis, ends)}, on_range_change=touched)
 
 
 @st.cache_resource(max_entries=48, show_spinner=False)
@@ -136,6 +132,28 @@ def fitted(scores: NDArray[np.float64], log: bool) -> plots.Axis:
     """An axis from the lowest of the scores to the highest: here zero is nothing to start from."""
     axis, low = plots.axis(scores, log), float(scores.min())
     return axis._replace(low=low) if axis.high - low > plots.TINY else axis._replace(low=low, high=low + 1.0)
+
+
+def places(axis: plots.Axis, ends: Ends) -> Ends:
+    """How far from the left the two ends of a range of scores stand; None where one is open."""
+    low, high = (None if end is None else float(np.clip(axis.share(end), 0, 1)) for end in ends)
+    return low, high
+
+
+def moved(axis: plots.Axis, ends: Ends, shares: Ends) -> Ends:
+    """The range of scores after its ends were put at shares of the width: one that was not moved stays as it is."""
+    given = places(axis, ends)
+
+    def score(n: int, towards: Callable[[float], int]) -> float | None:
+        share = shares[n]
+        if share is None:
+            return None
+        for old in (n, 1 - n):  # one that was drawn over the other stands where that stood
+            if share == given[old]:
+                return ends[old]
+        return written(axis, share, towards)
+
+    return score(0, math.floor), score(1, math.ceil)
 
 
 def written(axis: plots.Axis, share: float, towards: Callable[[float], int]) -> float:

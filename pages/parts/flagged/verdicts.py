@@ -49,7 +49,7 @@ class Book:
 def reviewer() -> str | None:
     """The field for the reviewer's name; None, with a message, where it is no name."""
     typed = st.text_input(
-        "Reviewer", value=ANYONE, key="reviewer", bind="query-params", width=100,
+        "Reviewer", value=ANYONE, key="reviewer", bind="query-params", width=94,
         max_chars=core.reviews.NAME_LIMIT, help="Verdicts and notes are kept under this name.",
     )  # fmt: skip
     try:
