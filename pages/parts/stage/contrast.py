@@ -47,8 +47,8 @@ def other(facts: Facts) -> Side | None:
 
 
 def side(config: RunConfig, found: dict[str, Any], what: str) -> Side:
-    figures = (found[name] for name in ("poisons", "poisons_left", "asr1", "asr2"))
-    return Side(config.removed_by, what, *figures)
+    asr = words.success(found, 1), words.success(found, 2)
+    return Side(config.removed_by, what, found["poisons"], found["poisons_left"], *asr)
 
 
 def _runs(config: RunConfig) -> list[tuple[RunConfig, dict[str, Any]]]:
@@ -72,7 +72,7 @@ def _guess(facts: Facts) -> Side:
     """What a filter that draws lots leaves at the same budget; where this one failed, one that knows."""
     which, title = ("perfect", "A filter that knows") if facts.failed else ("random", "A filter that guesses")
     found = facts.found["references"][which]
-    return Side(title, "the same budget", found["poisons"], found["poisons_left"], facts.found["asr1"], None)
+    return Side(title, "the same budget", found["poisons"], found["poisons_left"], facts.before, None)
 
 
 # --- in words and bars -----------------------------------------------------------------------------------

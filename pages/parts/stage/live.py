@@ -150,7 +150,7 @@ def ready(config: RunConfig) -> dict[str, Any]:
         "claim": f"Next, before your eyes: {_attack(config)}",
         "rail": _rail(config, None),
         "picture": _trigger(config, "the trigger"),
-        "figures": _figures({}),
+        "figures": _figures({}, config),
         "wait": wait,
         "button": Button("start", "Start", "L"),
     }
@@ -164,7 +164,7 @@ def going(job: Job) -> dict[str, Any]:
         "claim": _claim(job, result),
         "rail": _rail(job.config, job),
         "picture": _picture(job, result),
-        "figures": _figures(figures),
+        "figures": _figures(figures, job.config),
         "wait": _wait(job),
         "button": Button("cancel", "Cancel") if job.active else Button("again", "Arm another"),
     }
@@ -223,9 +223,11 @@ def _wait(job: Job) -> str:
     return words.sentence(job.error or words.STATES[job.status][0])
 
 
-def _figures(known: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """What is known so far, before and after: poison first."""
-    rows = (("Backdoor success (ASR)", "asr"), ("Accuracy (Nat)", "nat"))
+def _figures(known: dict[str, Any], config: RunConfig) -> list[tuple[str, str, str]]:
+    """What is known so far, before and after; of an attack from one class, how it does there, first."""
+    rows = [("Backdoor success (ASR)", "asr"), ("Accuracy (Nat)", "nat")]
+    if config.attack.source is not None:
+        rows[:1] = [(f"ASR{words.whose(config)}", "source_asr"), ("ASR of all classes", "asr")]
     found = [(label, words.share(known.get(f"{name}1")), words.share(known.get(f"{name}2"))) for label, name in rows]
     left = known.get("poisons_left")
     counts = "—" if "poisons" not in known else f"{known['poisons']:,}", "—" if left is None else f"{left:,}"
@@ -241,7 +243,7 @@ def _known(job: Job, result: Result) -> dict[str, Any]:
     for stage, which, number in (("train", "poisoned", 1), ("retrain", "clean", 2)):
         quality = result.quality(which) if which == "poisoned" else None
         newest = (live.epochs(heard, stage) or [{}])[-1]
-        for name in ("asr", "nat"):
+        for name in ("asr", "source_asr", "nat"):
             value = newest.get(name) if quality is None else getattr(quality, name)
             if value is not None:
                 known[f"{name}{number}"] = value
