@@ -387,6 +387,55 @@ def test_at_its_end_it_says_before_and_after(open_screen: Open, finished_job: Jo
     assert "Arm another" in html(app)
 
 
+def test_arm_another_after_an_armed_run_is_its_next_seed(open_screen: Open, finished_job: Job, monkeypatch) -> None:
+    mine = stored.config(trigger="pixel", seed=7)
+    ended = stored.finished(mine)
+    state = {live.ARMED: mine.model_dump_json(), live.TROUBLE: "The disk is full."}
+    monkeypatch.setattr(live.st, "session_state", state)
+    monkeypatch.setattr(live.st, "query_params", {presenter.LIVE: ended.key[:16]})
+    live.again()
+    assert presenter.LIVE not in live.st.query_params
+    (armed,) = state.items()
+    assert armed == (live.ARMED, mine.model_copy(update={"seed": 8}).model_dump_json())
+    said = live.ready(live.armed(Result(finished_job.config)))["wait"]
+    assert "seed 8. Takes" in said
+    assert live.UNARMED not in said
+
+
+def test_arming_forgets_what_kept_the_last_one_from_starting(own_home, monkeypatch) -> None:
+    state = {live.TROUBLE: "The disk is full."}
+    monkeypatch.setattr(live.st, "session_state", state)
+    monkeypatch.setattr(live.st, "query_params", {})
+    live.arm(stored.config())
+    assert list(state) == [live.ARMED]
+
+
+def test_a_tab_in_which_nothing_was_armed_says_so(open_screen: Open, finished_job: Job) -> None:
+    assert live.UNARMED in html(opened(open_screen, finished_job))
+
+
+def test_the_slides_links_keep_the_live_run(open_screen: Open, finished_job: Job, no_worker) -> None:
+    job = core.submit(live.armed(Result(finished_job.config)))
+    app = opened(open_screen, finished_job, live=job.key[:16])
+    asked = [one.proto.query_string for one in app.get("page_link")]
+    assert len(asked) == presenter.SLIDES - 2
+    assert all(f"live={job.key[:16]}" in one and "present=0" in one for one in asked)
+
+
+@pytest.mark.parametrize("run", ["unfinished", "unknown", "without images"])
+def test_where_there_is_nothing_to_present_the_links_lead_out(
+    open_screen: Open, no_worker, monkeypatch: pytest.MonkeyPatch, run: str
+) -> None:
+    job = stored.finished(stored.config()) if run == "without images" else core.submit(stored.config())
+    if run == "without images":
+        monkeypatch.setattr(core.datasets, "available", lambda name: False)
+    for presented, out in (("1", True), ("0", False)):
+        app = open_screen("story", run="0123456789abcdef" if run == "unknown" else job.key[:16], present=presented)
+        asked = [one.proto.query_string for one in app.get("page_link")]
+        assert asked
+        assert all(("present=0" in one) == out for one in asked)
+
+
 def test_an_unknown_live_run_is_passed_over(open_screen: Open, finished_job: Job) -> None:
     app = opened(open_screen, finished_job, live="0123456789abcdef")
     assert claims(app)[-1].startswith("Next, before your eyes")

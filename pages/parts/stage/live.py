@@ -25,6 +25,7 @@ SEEDS = 1_000
 DIGITS: dict[str, Any] = {"dataset": "digits", "target": "three", "ratio": 0.2, "assumed_ratio": 0.2}
 EVERY = 1.0  # seconds between two looks at a run that goes
 BINS, TICKS = 48, 6
+UNARMED = "Nothing was armed in this tab: this one is chosen by the run that is told."
 CLEAN = "Train on the set as it is"  # the first stage of the control
 MARKS = {"done": "✓", "now": "▶", "next": "○"}
 
@@ -43,6 +44,7 @@ class Button(NamedTuple):
 def arm(config: RunConfig) -> None:
     """Make this the run that the stage will start."""
     st.session_state[ARMED] = config.model_dump_json()
+    st.session_state.pop(TROUBLE, None)
     st.query_params.pop(presenter.LIVE, None)
 
 
@@ -108,10 +110,15 @@ def start(result: Result) -> None:
 
 
 def again() -> None:
-    """Arm the next one, when one has ended."""
+    """Arm the next one, when one has ended: of what was armed in this tab, the next seed."""
     running = job()
-    if running is None or not running.active:
-        st.query_params.pop(presenter.LIVE, None)
+    if running is not None and running.active:
+        return
+    chosen = st.session_state.get(ARMED)
+    if chosen is not None:
+        st.session_state[ARMED] = _unseen(RunConfig.model_validate_json(chosen)).model_dump_json()
+    st.session_state.pop(TROUBLE, None)
+    st.query_params.pop(presenter.LIVE, None)
 
 
 def cancel() -> None:
@@ -145,6 +152,7 @@ def ready(config: RunConfig) -> dict[str, Any]:
     wait = st.session_state.get(TROUBLE) or (
         "Stored already: it opens at once." if expected.cached
         else f"{_named(config)}. Takes {words.expected(expected.seconds, expected.measured)}."
+        + ("" if ARMED in st.session_state else f" {UNARMED}")
     )  # fmt: skip
     return {
         "claim": f"Next, before your eyes: {_attack(config)}",
