@@ -15,8 +15,8 @@ from core.configuration import DATASETS, DETECTORS
 from core.jobs import requests
 from pages.parts.around import presenter, words
 from pages.parts.common import sees
-from pages.parts.stage import cloud, contrast, facts, live, told
-from pages.parts.story import pictures
+from pages.parts.stage import cloud, contrast, live, told
+from pages.parts.story import facts, pictures
 from tests.hostile import EVIL, check, evil
 from tests.pages import stored
 from tests.pages.conftest import Open

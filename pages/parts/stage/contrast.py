@@ -8,8 +8,8 @@ import core
 from core import Result, RunConfig
 from pages.parts.around import words
 from pages.parts.around.templates import Markup, render
-from pages.parts.stage import facts as known
-from pages.parts.stage.facts import Facts
+from pages.parts.story import facts as known
+from pages.parts.story.facts import Facts
 
 LISTED = 500  # runs of the ledger that are looked through, the newest first
 SAME = "the same attack"

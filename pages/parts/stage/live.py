@@ -16,8 +16,8 @@ from core import Job, PoisonscopeError, Result, RunConfig
 from pages.parts.around import link, presenter, trouble, words
 from pages.parts.around.templates import Markup, render
 from pages.parts.common import live
-from pages.parts.stage import facts, told
-from pages.parts.story import histogram, pictures
+from pages.parts.stage import told
+from pages.parts.story import facts, histogram, pictures
 
 ARMED, TROUBLE = "armed for the stage", "what kept the stage from starting"  # in session state
 QUICK = 240.0  # seconds that an audience has patience for

@@ -12,8 +12,8 @@ from pages.parts.around import words
 from pages.parts.around.templates import Markup, render
 from pages.parts.common import sees
 from pages.parts.stage import cloud, contrast
-from pages.parts.stage.facts import APART, MIXED, Facts
 from pages.parts.story import histogram, pictures
+from pages.parts.story.facts import APART, MIXED, Facts, asr_of
 
 BINS, TICKS = 64, 8  # of the large histogram
 LIVE = "Live"
@@ -213,7 +213,7 @@ def cleaned(facts: Facts) -> Slide:
     else:
         claim = f"There was little to undo: the trigger worked on {was}, and then on {after}"
     benign = facts.result.quality("benign")
-    known = "" if benign is None else f". A network that never met poison: {words.share(_asr(benign))}"
+    known = "" if benign is None else f". A network that never met poison: {words.share(asr_of(benign))}"
     return Slide(
         "The same network" if facts.unchanged else "The cleaned network", claim, before_after(facts),
         nat if facts.control else words.share(facts.after),
@@ -240,7 +240,7 @@ def before_after(facts: Facts) -> Markup:
     asr, nat = (facts.before, facts.after), (facts.found["nat1"], facts.found["nat2"])
     groups = []
     for name, both, kind, known in (
-        (f"Attack success rate (ASR){_of(facts)}", asr, "p", None if benign is None else _asr(benign)),
+        (f"Attack success rate (ASR){_of(facts)}", asr, "p", None if benign is None else asr_of(benign)),
         ("Accuracy on clean images (Nat)", nat, "b", None if benign is None else benign.nat),
     ):
         bars = list(zip(("before", "after"), both, strict=True))
@@ -251,10 +251,6 @@ def before_after(facts: Facts) -> Markup:
 def _of(facts: Facts) -> str:
     """Behind a rate: the images that it is of, where these are of one class alone."""
     return f" of images{facts.whose}" if facts.whose else ""
-
-
-def _asr(quality: core.metrics.Quality) -> float:
-    return quality.asr if quality.source_asr is None else quality.source_asr
 
 
 def beside(facts: Facts) -> Slide:

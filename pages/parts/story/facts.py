@@ -1,4 +1,4 @@
-"""What a run is, in the few facts that the slides' sentences hang on."""
+"""What a run is, in the few facts that the sentences of the Story and its slides hang on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+import core
 from core import Result
 from pages.parts.around import words
 from pages.parts.common import sees
@@ -25,6 +26,11 @@ def took(found: dict[str, Any]) -> bool:
 def failed(found: dict[str, Any]) -> bool:
     """Whether an attack that worked still does after cleaning."""
     return took(found) and words.success(found, 2) >= GONE
+
+
+def asr_of(quality: core.metrics.Quality) -> float:
+    """A network's ASR on the images that the attacker aims at: those of the source class, where there is one."""
+    return quality.asr if quality.source_asr is None else quality.source_asr
 
 
 class Facts:
