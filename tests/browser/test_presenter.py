@@ -324,6 +324,23 @@ def test_every_slide_fits_and_is_accessible(page: Page, app_server, theme: str) 
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize(
+    "kind", [{"source": "seven", "cover_ratio": 1.0}, {"ratio": 0.0}], ids=["one class", "control"]
+)
+def test_the_slides_of_other_runs_fit(page: Page, app_server, small: Job, kind: dict[str, object]) -> None:
+    job = stored.finished(stored.config(detector="whitened-spectral", assumed_ratio=0.2, seed=3, **kind))
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.emulate_media(reduced_motion="reduce")
+    present(page, app_server.url, run=job.key[:16])
+    wrong = []
+    for number in range(1, LAST + 1):
+        page.keyboard.press(str(number))
+        at(page, number)
+        page.wait_for_timeout(100)
+        wrong += [f"slide {number}: {one}" for one in [*page.evaluate(_BEYOND), *page.evaluate(_TEXTS)[0]]]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_on_a_phone_a_slide_scrolls_and_does_not_stand_out(page: Page, app_server) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.emulate_media(reduced_motion="reduce")

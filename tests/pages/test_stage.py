@@ -131,6 +131,7 @@ def test_an_attack_from_one_class_is_judged_by_that_class(open_screen: Open, cov
     assert live._figures(other.summary, other.config)[0] == (
         "ASR of the class seven", words.share(other.summary["source_asr1"]), words.share(other.summary["source_asr2"])
     )  # fmt: skip
+    assert live._figures({"asr1": 0.1}, other.config)[0] == ("ASR of all classes", "10.0%", "—")
     for screen in ("scores", "compare"):
         app = open_screen(screen, run=job.key[:16])
         assert not any("hardly learned" in warning.value for warning in app.warning)

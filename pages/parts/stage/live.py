@@ -232,10 +232,12 @@ def _wait(job: Job) -> str:
 
 
 def _figures(known: dict[str, Any], config: RunConfig) -> list[tuple[str, str, str]]:
-    """What is known so far, before and after; of an attack from one class, how it does there, first."""
-    rows = [("Backdoor success (ASR)", "asr"), ("Accuracy (Nat)", "nat")]
+    """What is known so far, before and after; of an attack from one class, how it does there, once that is measured."""
+    success = ("Backdoor success (ASR)", "asr")
     if config.attack.source is not None:
-        rows[:1] = [(f"ASR{words.whose(config)}", "source_asr"), ("ASR of all classes", "asr")]
+        measured = known.get("source_asr1") is not None
+        success = (f"ASR{words.whose(config)}", "source_asr") if measured else ("ASR of all classes", "asr")
+    rows = (success, ("Accuracy (Nat)", "nat"))
     found = [(label, words.share(known.get(f"{name}1")), words.share(known.get(f"{name}2"))) for label, name in rows]
     left = known.get("poisons_left")
     counts = "—" if "poisons" not in known else f"{known['poisons']:,}", "—" if left is None else f"{left:,}"
