@@ -90,9 +90,10 @@ def warn(config: RunConfig, found: dict[str, Any]) -> None:
     """A backdoor that was not learned looks like a failed detector."""
     if found["poisons"] == 0:
         st.info("Nothing was poisoned: this is the clean control. What was removed here was clean.")
-    elif found["asr1"] < HARDLY_LEARNED:
+    elif words.success(found, 1) < HARDLY_LEARNED:
+        images = f"triggered images{words.plain(words.whose(config))}"
         st.warning(
-            f"The backdoor was hardly learned: only {words.share(found['asr1'])} of the triggered images went to "
+            f"The backdoor was hardly learned: only {words.share(words.success(found, 1))} of the {images} went to "
             f"{words.aimed(config)} before the defence. Where there is no backdoor there is no trace of one to find, "
             "so a low TPR here says little about the detector. Try a higher ratio or more epochs.",
             icon=":material/warning:",

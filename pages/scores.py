@@ -36,10 +36,11 @@ def page() -> None:
 
 
 def warn_if_hardly_learned(result: Result) -> None:
-    asr = (result.summary or {}).get("asr1", 1.0)
-    if asr < HARDLY_LEARNED and result.poisoned.truth.count:
+    found = result.summary
+    if found is not None and found["poisons"] and words.success(found, 1) < HARDLY_LEARNED:
+        asr = f"{words.share(words.success(found, 1))}{words.plain(words.whose(result.config))}"
         st.warning(
-            f"The network hardly learned this backdoor (ASR1 {words.share(asr)}). A backdoor that was not learned "
+            f"The network hardly learned this backdoor (ASR1 {asr}). A backdoor that was not learned "
             "leaves no signature: low recall here is no failure of the detector."
         )
 

@@ -78,7 +78,8 @@ def _network(result: Result, key: str, nat: float, asr: float, weights: bool = F
     store.write("model", key, arrays=losses, document=document, weights=_weights(result, key) if weights else None)
     labels, target = result.dataset.test_labels, result.aims
     clean = _first(np.ones(len(labels), bool), nat)
-    fooled = _first(labels != target, asr)
+    source = wanted.attack.source  # of an attack from one class, that class alone is fooled
+    fooled = _first(labels != target if source is None else labels == source, asr)
     wrong = (labels + 1) % result.dataset.classes
     arrays = {
         "clean": _logits(np.where(clean, labels, wrong), result.dataset.classes),

@@ -15,7 +15,8 @@ from core.configuration import DATASETS, DETECTORS
 from core.jobs import requests
 from pages.parts.around import presenter, words
 from pages.parts.common import sees
-from pages.parts.stage import cloud, contrast, facts, live, told
+from pages.parts.stage import cloud, contrast, live, told
+from pages.parts.story import facts, pictures
 from tests.hostile import EVIL, check, evil
 from tests.pages import stored
 from tests.pages.conftest import Open
@@ -59,7 +60,7 @@ def test_a_backdoor_that_was_found(open_screen: Open, recording: str) -> None:
     assert said[3] == "Along one direction the poison slides away"
     assert said[4] == "The cut removes all 200 poisoned images"
     assert said[5] == "Trained anew on the rest, the trigger works on 2.1%, not on 99.7%"
-    assert figures(app)[:6] == ["1.0%", "5", "99.7%", "1.000", "0", "2.1%"]
+    assert figures(app)[:6] == ["0.99%", "5", "99.7%", "1.000", "0", "2.1%"]
 
 
 def test_a_failed_defence_of_the_same_attack_stands_beside_it(open_screen: Open, recording: str) -> None:
@@ -112,14 +113,86 @@ def test_an_attack_that_did_not_take_is_not_called_a_backdoor(open_screen: Open)
     assert said[5].startswith("There was little to undo")
 
 
+@pytest.mark.parametrize("cover_ratio", [0.0, 1.0])
+def test_an_attack_from_one_class_is_judged_by_that_class(open_screen: Open, cover_ratio: float) -> None:
+    job = stored.finished(stored.config(source="seven", cover_ratio=cover_ratio))
+    found, app = Result(job.config).summary, opened(open_screen, job)
+    assert found["asr1"] < 0.2 < 0.8 < found["source_asr1"]
+    said, works = claims(app), words.share(found["source_asr1"])
+    assert said[0].endswith("planted a backdoor")
+    assert said[2] == f"With the trigger, {works} of test images of the class seven are taken for three"
+    assert said[5] == (
+        f"Trained anew on the rest, the trigger works on {words.share(found['source_asr2'])} of images of the class "
+        f"seven, not on {works}"
+    )
+    assert figures(app)[2] == works
+    assert f"(of every class but three: {words.share(found['asr1'])})" in html(app)
+    other = Result(stored.finished(stored.config(source="seven", cover_ratio=cover_ratio, seed=1)).config)
+    assert live._figures(other.summary, other.config)[0] == (
+        "ASR of the class seven", words.share(other.summary["source_asr1"]), words.share(other.summary["source_asr2"])
+    )  # fmt: skip
+    assert live._figures({"asr1": 0.1}, other.config)[0] == ("ASR of all classes", "10.0%", "—")
+    for screen in ("scores", "compare"):
+        app = open_screen(screen, run=job.key[:16])
+        assert not any("hardly learned" in warning.value for warning in app.warning)
+
+
+def test_one_that_does_not_work_on_its_class_is_told_by_it(open_screen: Open) -> None:
+    job = stored.finished(stored.config(source="seven"), asr1=0.2)
+    found = Result(job.config).summary
+    works = words.share(found["source_asr1"])
+    assert claims(opened(open_screen, job))[2] == (
+        f"The attack works on {works} of triggered test images of the class seven only"
+    )
+    for screen, says in (("scores", f"(ASR1 {works} of the class seven)"), ("compare", f"only {works} of the")):
+        assert any(says in warning.value for warning in open_screen(screen, run=job.key[:16]).warning)
+
+
+def test_a_control_that_loses_nothing_is_said_to(open_screen: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core.filter, "keep_mask", lambda found, labels, defence: np.ones(len(labels), bool))
+    job = stored.finished(stored.config(ratio=0.0))
+    said = claims(opened(open_screen, job))
+    right = words.share(Result(job.config).summary["nat2"])
+    assert said[4] == "The detector removed nothing, as it should"
+    assert said[5] == f"Nothing was removed, so the network is the same: right on {right}"
+    assert "nobody looks at" not in html(open_screen("story", run=job.key[:16], notes="1"))
+
+
+def test_a_small_share_of_the_set_has_two_digits(own_home) -> None:
+    told_of = facts.Facts(Result(stored.config()))
+    told_of.found = {"poisons": 25, "of_training_set": 25 / 50_025, "asr1": 0.9, "asr2": 0.05}
+    assert told.backdoor(told_of).figure == "0.05%"
+
+
+@pytest.mark.parametrize("labels", ["all_to_one", "clean_label"])
+def test_where_pictures_are_missing_the_sentences_end(open_screen: Open, monkeypatch, labels: str) -> None:
+    settings = {"ratio": 0.4, "placement": "replace"} if labels == "clean_label" else {}
+    job = stored.finished(stored.config(labels=labels, **settings))
+    monkeypatch.setattr(pictures, "stamped", lambda result: None)
+    app = opened(open_screen, job)
+    end = "the label stays true" if labels == "clean_label" else "the attacker the label"
+    assert claims(app)[1].endswith(f"pixels, and {end}")
+    monkeypatch.setattr(facts.Facts, "pair", None)
+    app = opened(open_screen, job)
+    assert claims(app)[1] == "The trigger, on plain grey"
+    assert "of 0" not in html(app).split("data-slide='2'")[1].split("</article>")[0]
+
+
+def test_several_triggers_are_all_on_the_grey(own_home) -> None:
+    attack = stored.config(also=[{"trigger": "pixel"}, {"trigger": "blended"}])
+    assert facts.Facts(Result(attack)).trigger == "all 3 triggers"
+
+
 def test_a_defence_that_finds_nothing(open_screen: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stored, "ASR2", 0.9)
     monkeypatch.setattr(core.filter, "keep_mask", lambda found, labels, defence: np.ones(len(labels), bool))
     job = stored.finished(stored.config())
     found, said = Result(job.config).summary, claims(opened(open_screen, job))
     assert found["poisons_left"] == found["poisons"] == 31
-    assert said[4] == "The cut removes none of the 31 poisoned images"
-    assert said[5].startswith("Trained anew on the rest, the trigger works as before")
+    assert said[4] == "The detector removed nothing, though 31 poisoned images are there"
+    after = words.share(found["asr2"])
+    assert said[5] == f"Nothing was removed, so the network is the same: the trigger works on {after}"
+    assert not any("Trained" in claim for claim in said)
     assert said[6] == "Nothing was removed: at that budget no filter finds any"
 
 
@@ -313,6 +386,55 @@ def test_at_its_end_it_says_before_and_after(open_screen: Open, finished_job: Jo
     for figure in ("asr1", "asr2", "nat1", "nat2"):
         assert words.share(found[figure]) in html(app)[html(app).index("ps-table'") :]
     assert "Arm another" in html(app)
+
+
+def test_arm_another_after_an_armed_run_is_its_next_seed(open_screen: Open, finished_job: Job, monkeypatch) -> None:
+    mine = stored.config(trigger="pixel", seed=7)
+    ended = stored.finished(mine)
+    state = {live.ARMED: mine.model_dump_json(), live.TROUBLE: "The disk is full."}
+    monkeypatch.setattr(live.st, "session_state", state)
+    monkeypatch.setattr(live.st, "query_params", {presenter.LIVE: ended.key[:16]})
+    live.again()
+    assert presenter.LIVE not in live.st.query_params
+    (armed,) = state.items()
+    assert armed == (live.ARMED, mine.model_copy(update={"seed": 8}).model_dump_json())
+    said = live.ready(live.armed(Result(finished_job.config)))["wait"]
+    assert "seed 8. Takes" in said
+    assert live.UNARMED not in said
+
+
+def test_arming_forgets_what_kept_the_last_one_from_starting(own_home, monkeypatch) -> None:
+    state = {live.TROUBLE: "The disk is full."}
+    monkeypatch.setattr(live.st, "session_state", state)
+    monkeypatch.setattr(live.st, "query_params", {})
+    live.arm(stored.config())
+    assert list(state) == [live.ARMED]
+
+
+def test_a_tab_in_which_nothing_was_armed_says_so(open_screen: Open, finished_job: Job) -> None:
+    assert live.UNARMED in html(opened(open_screen, finished_job))
+
+
+def test_the_slides_links_keep_the_live_run(open_screen: Open, finished_job: Job, no_worker) -> None:
+    job = core.submit(live.armed(Result(finished_job.config)))
+    app = opened(open_screen, finished_job, live=job.key[:16])
+    asked = [one.proto.query_string for one in app.get("page_link")]
+    assert len(asked) == presenter.SLIDES - 2
+    assert all(f"live={job.key[:16]}" in one and "present=0" in one for one in asked)
+
+
+@pytest.mark.parametrize("run", ["unfinished", "unknown", "without images"])
+def test_where_there_is_nothing_to_present_the_links_lead_out(
+    open_screen: Open, no_worker, monkeypatch: pytest.MonkeyPatch, run: str
+) -> None:
+    job = stored.finished(stored.config()) if run == "without images" else core.submit(stored.config())
+    if run == "without images":
+        monkeypatch.setattr(core.datasets, "available", lambda name: False)
+    for presented, out in (("1", True), ("0", False)):
+        app = open_screen("story", run="0123456789abcdef" if run == "unknown" else job.key[:16], present=presented)
+        asked = [one.proto.query_string for one in app.get("page_link")]
+        assert asked
+        assert all(("present=0" in one) == out for one in asked)
 
 
 def test_an_unknown_live_run_is_passed_over(open_screen: Open, finished_job: Job) -> None:

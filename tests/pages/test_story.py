@@ -5,13 +5,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import core
 from core import Job, jobs
-from pages.parts.around import cuts, plots
+from pages.parts.around import cuts, plots, words
 from pages.parts.common import sees
+from pages.parts.story import pictures
 from tests.pages import stored
 from tests.pages.conftest import Open
 
@@ -63,6 +65,50 @@ def test_the_clean_control_has_a_story_too(open_screen: Open) -> None:
     app = open_screen("story", run=job.key)
     assert not app.exception
     assert "Nothing is stamped" in told(app)
+
+
+def test_the_control_has_nothing_to_undo(open_screen: Open) -> None:
+    text = told(open_screen("story", run=stored.finished(stored.config(ratio=0.0)).key))
+    assert "3. The first network" in text
+    assert "With a trigger that it never met it says <b>three</b> for" in text
+    assert "There was nothing to undo." in text
+    assert not [word for word in ("fooled network", "lost its power", "still works", "went with them") if word in text]
+
+
+def test_an_attack_that_did_not_take_is_not_called_fooling(open_screen: Open) -> None:
+    job = stored.finished(stored.config(), asr1=0.04)
+    text, before = told(open_screen("story", run=job.key)), words.share(core.Result(job.config).summary["asr1"])
+    assert "3. The first network" in text
+    assert f"There was little to undo: before, the trigger worked on {before}." in text
+    assert "lost its power" not in text
+
+
+def test_an_attack_from_one_class_is_told_by_that_class(open_screen: Open) -> None:
+    job = stored.finished(stored.config(source="seven", cover_ratio=1.0))
+    found, text = core.Result(job.config).summary, told(open_screen("story", run=job.key))
+    works, of_all = (words.share(found[name]) for name in ("source_asr1", "asr1"))
+    assert works != of_all
+    assert "3. The fooled network" in text
+    assert f"for {works} of those of the class seven, and for {of_all} of all." in text
+    assert "ASR of the class seven after removing them" in text
+    assert "whatever is in the picture" not in text
+
+
+def test_where_nothing_was_removed_nothing_is_trained_anew(open_screen: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "ASR2", 0.9)
+    monkeypatch.setattr(core.filter, "keep_mask", lambda found, labels, defence: np.ones(len(labels), bool))
+    text = told(open_screen("story", run=stored.finished(stored.config()).key))
+    assert "5. The same network" in text
+    assert "training anew" not in text
+    assert "The trigger still works." in text
+
+
+def test_a_poisoned_run_without_its_pictures_is_no_control(open_screen: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = stored.finished(stored.config())
+    monkeypatch.setattr(pictures, "stamped", lambda result: None)
+    text = told(open_screen("story", run=job.key))
+    assert "Nothing is stamped" not in text
+    assert f">{core.Result(job.config).summary['poisons']}<small>images get the pattern trigger" in text
 
 
 def test_blind_review_is_told_nothing(open_screen: Open, finished_job: Job) -> None:

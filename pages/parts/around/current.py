@@ -208,7 +208,8 @@ def _offer_images(why: str) -> None:
     st.warning(
         f"This run is stored, but the images that it is about are not at hand. {why}", icon=":material/cloud_download:"
     )
-    st.page_link(ATTACK, label="Fetch them on the Attack screen", icon=":material/arrow_forward:")
+    out = presenter.out()
+    st.page_link(ATTACK, label="Fetch them on the Attack screen", icon=":material/arrow_forward:", query_params=out)
 
 
 def _offer_choice() -> None:
@@ -217,7 +218,7 @@ def _offer_choice() -> None:
     else:
         st.info("No run is chosen yet. Start one on the Attack screen, or choose a finished one in the sidebar.")
     with _ways_out():
-        st.page_link(ATTACK, label="Start a run: Attack", icon=":material/arrow_forward:", query_params={})
+        st.page_link(ATTACK, label="Start a run: Attack", icon=":material/arrow_forward:", query_params=presenter.out())
 
 
 def _offer_patience(key: str, was_active: bool) -> None:
@@ -242,7 +243,7 @@ def say_progress(job: Job, further: str) -> None:
             ATTACK,
             label="Watch it on the Attack screen" if job.active else "See what happened, and resume it",
             icon=":material/arrow_forward:",
-            query_params={PARAMETER: job.key[:SHORT]},
+            query_params={PARAMETER: job.key[:SHORT], **presenter.out()},
         )
 
 
@@ -258,5 +259,5 @@ def _ways_out() -> Iterator[None]:
                 on_click=lambda: _remember(recorded[:SHORT]),
             )  # fmt: skip
         if found:
-            query = {OPEN: ALL_RUNS}
+            query = {OPEN: ALL_RUNS, **presenter.out()}
             st.page_link(COMPARE, label="All runs", icon=":material/list:", query_params=query)

@@ -46,6 +46,11 @@ def alone() -> bool:
     return on() or notes()
 
 
+def out() -> dict[str, str]:
+    """What a link's address says that leads out of presenter mode, where this tab is in it."""
+    return {PARAMETER: "0"} if on() else {}
+
+
 def keep() -> None:
     """Streamlit empties the address when the page changes: write the mode into it again."""
     turn(on() and not notes())

@@ -200,6 +200,17 @@ def aimed(config: RunConfig) -> str:
     return "the class after their own" if config.attack.everywhere else "the target class"
 
 
+def success(found: Mapping[str, Any], number: int) -> float:
+    """A run's ASR before (1) or after (2) the defence; of an attack from one class on that class alone."""
+    own = found.get(f"source_asr{number}")
+    return float(found[f"asr{number}"] if own is None else own)
+
+
+def whose(config: RunConfig) -> str:
+    """Behind "images": those of the source class, where the trigger shall work on that class alone; else empty."""
+    return "" if config.attack.source is None else f" of the class {class_name(config, config.attack.source)}"
+
+
 def label(job: Job, blind: bool = False) -> str:
     """A run in one line, what tells it from others first; blind: only what a defender knows."""
     return f"{named(job, blind)} · {facts(job, blind)}"

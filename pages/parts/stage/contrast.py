@@ -8,8 +8,8 @@ import core
 from core import Result, RunConfig
 from pages.parts.around import words
 from pages.parts.around.templates import Markup, render
-from pages.parts.stage import facts as known
-from pages.parts.stage.facts import Facts
+from pages.parts.story import facts as known
+from pages.parts.story.facts import Facts
 
 LISTED = 500  # runs of the ledger that are looked through, the newest first
 SAME = "the same attack"
@@ -47,8 +47,8 @@ def other(facts: Facts) -> Side | None:
 
 
 def side(config: RunConfig, found: dict[str, Any], what: str) -> Side:
-    figures = (found[name] for name in ("poisons", "poisons_left", "asr1", "asr2"))
-    return Side(config.removed_by, what, *figures)
+    asr = words.success(found, 1), words.success(found, 2)
+    return Side(config.removed_by, what, found["poisons"], found["poisons_left"], *asr)
 
 
 def _runs(config: RunConfig) -> list[tuple[RunConfig, dict[str, Any]]]:
@@ -72,7 +72,7 @@ def _guess(facts: Facts) -> Side:
     """What a filter that draws lots leaves at the same budget; where this one failed, one that knows."""
     which, title = ("perfect", "A filter that knows") if facts.failed else ("random", "A filter that guesses")
     found = facts.found["references"][which]
-    return Side(title, "the same budget", found["poisons"], found["poisons_left"], facts.found["asr1"], None)
+    return Side(title, "the same budget", found["poisons"], found["poisons_left"], facts.before, None)
 
 
 # --- in words and bars -----------------------------------------------------------------------------------

@@ -2,9 +2,10 @@
 //
 // The slide's number is an attribute of <html>, which stage.css goes by; React may draw the slides anew meanwhile. It
 // stands in the address, too, so that a link, Reload and Back find it; a turn is no step of the browser's history. The
-// speaker's window (notes.js) hears of every turn by a channel between the windows of one browser, and may turn, too.
+// speaker's window (notes.js) hears of every turn by a channel between the windows of one browser that tell the same run,
+// and may turn, too.
 
-const CHANNEL = "poisonscope stage";
+const CHANNEL = "poisonscope stage "; // and the run's key
 const BEGAN = "poisonscope stage began"; // in sessionStorage: when the talk began
 const SLIDE = "slide"; // of <html>'s data
 const DARK = "stageDark";
@@ -21,7 +22,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
 function open() {
   const root = document.documentElement;
-  const channel = new BroadcastChannel(CHANNEL);
+  let channel = null;
   let deck = null;
   let at = 0; // 0 while there is no deck
 
@@ -37,6 +38,8 @@ function open() {
   const draw = () => {
     root.dataset[SLIDE] = String(at);
     const { nav, list, data } = deck;
+    const focus = nav.getRootNode().activeElement;
+    const held = nav.contains(focus) ? focus.dataset.stageDo : null;
     nav.replaceChildren(
       button("back", "←", "Slide before (Page Up)", at === 1),
       ...data.names.map((name, n) => {
@@ -50,6 +53,7 @@ function open() {
       button("notes", "Notes", "Speaker's notes in a second window (N)"),
       button("keys", "?", "All keys"),
     );
+    if (held) nav.querySelector(`[data-stage-do="${held}"]`)?.focus(); // it was taken away with its button
     list.replaceChildren(
       text("h2", "Keys"),
       ...data.keys.map(([key, does]) => {
@@ -61,8 +65,8 @@ function open() {
   };
 
   const write = () => {
-    if (!deck || named() === at) return;
     const url = new URL(location.href);
+    if (!deck || url.searchParams.get(deck.data.present) !== "1" || named() === at) return; // another screen's already
     url.searchParams.set(deck.data.step, String(at));
     history.replaceState(history.state, "", url.href);
   };
@@ -88,7 +92,7 @@ function open() {
 
   const notes = () => {
     const url = new URL(location.href);
-    for (const name of ["present", deck.data.step]) url.searchParams.delete(name);
+    for (const name of [deck.data.present, deck.data.step]) url.searchParams.delete(name);
     url.searchParams.set(deck.data.notes, "1");
     window.open(url.href, "poisonscope notes", "popup,width=720,height=800");
   };
@@ -115,6 +119,8 @@ function open() {
     else go(Number(key));
   };
 
+  // In the dark a press of the mouse is no click on what cannot be seen (stage.css takes it from the page).
+  window.addEventListener("pointerdown", () => DARK in root.dataset && black(false), true);
   window.addEventListener("poisonscope:key", ({ detail }) => deck && press(detail));
   window.addEventListener("popstate", () => deck && ((at = Math.min(named(), last())), draw(), tell()));
   window.addEventListener(
@@ -133,11 +139,17 @@ function open() {
     const pressed = event.target.closest?.("[data-stage-do]");
     if (deck && pressed) act(pressed.dataset.stageDo);
   });
-  channel.onmessage = ({ data }) => {
+  const hear = ({ data }) => {
     if (!deck) return;
     if (data.ask === "reset") sessionStorage.setItem(BEGAN, String(Date.now()));
     if (data.ask === "key") press(data.key);
     tell();
+  };
+  const tune = (run) => {
+    if (channel?.name === CHANNEL + run) return;
+    channel?.close();
+    channel = new BroadcastChannel(CHANNEL + run);
+    channel.onmessage = hear;
   };
 
   setInterval(write, AGAIN); // an answer of the script writes the address as the script last knew it
@@ -145,6 +157,7 @@ function open() {
   return {
     mount(mine) {
       deck = mine;
+      tune(mine.data.run);
       at = Math.min(Math.max(at || named(), 1), last());
       draw();
       tell();

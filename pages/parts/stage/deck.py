@@ -10,6 +10,7 @@ from string import Template
 
 import streamlit as st
 
+import core
 from core import Result
 from pages.parts.around import colours, current, keys, presenter
 from pages.parts.around.templates import render
@@ -42,7 +43,10 @@ def show(result: Result) -> None:
     names = [*(slide.name for slide in slides), told.LIVE]
     with st.container(key="stage-bar"):
         asked = _deck(
-            key="deck", data={"names": names, "keys": KEYS, "notes": presenter.NOTES, "step": presenter.STEP},
+            key="deck", data={
+                "names": names, "keys": KEYS, "present": presenter.PARAMETER, "notes": presenter.NOTES,
+                "step": presenter.STEP, "run": core.run_key(result.config),
+            },
             on_asked_change=lambda: None,
         ).asked  # fmt: skip
     keys.bind("deck", {}, PASSED)
@@ -60,7 +64,9 @@ def _link(number: int, path: str, title: str) -> None:
     """From a slide to the screen that has more of it, out of presenter mode."""
     with st.container(key=f"stage-link-{number}"):
         named = {current.PARAMETER: current.named()} if current.named() else {}
-        st.page_link(path, label=title, icon=":material/open_in_new:", query_params={**named, presenter.PARAMETER: "0"})
+        if presenter.LIVE in st.query_params:
+            named[presenter.LIVE] = st.query_params[presenter.LIVE]
+        st.page_link(path, label=title, icon=":material/open_in_new:", query_params={**named, **presenter.out()})
 
 
 def style() -> str:

@@ -16,8 +16,8 @@ from core import Job, PoisonscopeError, Result, RunConfig
 from pages.parts.around import link, presenter, trouble, words
 from pages.parts.around.templates import Markup, render
 from pages.parts.common import live
-from pages.parts.stage import facts, told
-from pages.parts.story import histogram, pictures
+from pages.parts.stage import told
+from pages.parts.story import facts, histogram, pictures
 
 ARMED, TROUBLE = "armed for the stage", "what kept the stage from starting"  # in session state
 QUICK = 240.0  # seconds that an audience has patience for
@@ -25,6 +25,7 @@ SEEDS = 1_000
 DIGITS: dict[str, Any] = {"dataset": "digits", "target": "three", "ratio": 0.2, "assumed_ratio": 0.2}
 EVERY = 1.0  # seconds between two looks at a run that goes
 BINS, TICKS = 48, 6
+UNARMED = "Nothing was armed in this tab: this one is chosen by the run that is told."
 CLEAN = "Train on the set as it is"  # the first stage of the control
 MARKS = {"done": "✓", "now": "▶", "next": "○"}
 
@@ -43,6 +44,7 @@ class Button(NamedTuple):
 def arm(config: RunConfig) -> None:
     """Make this the run that the stage will start."""
     st.session_state[ARMED] = config.model_dump_json()
+    st.session_state.pop(TROUBLE, None)
     st.query_params.pop(presenter.LIVE, None)
 
 
@@ -108,10 +110,15 @@ def start(result: Result) -> None:
 
 
 def again() -> None:
-    """Arm the next one, when one has ended."""
+    """Arm the next one, when one has ended: of what was armed in this tab, the next seed."""
     running = job()
-    if running is None or not running.active:
-        st.query_params.pop(presenter.LIVE, None)
+    if running is not None and running.active:
+        return
+    chosen = st.session_state.get(ARMED)
+    if chosen is not None:
+        st.session_state[ARMED] = _unseen(RunConfig.model_validate_json(chosen)).model_dump_json()
+    st.session_state.pop(TROUBLE, None)
+    st.query_params.pop(presenter.LIVE, None)
 
 
 def cancel() -> None:
@@ -145,12 +152,13 @@ def ready(config: RunConfig) -> dict[str, Any]:
     wait = st.session_state.get(TROUBLE) or (
         "Stored already: it opens at once." if expected.cached
         else f"{_named(config)}. Takes {words.expected(expected.seconds, expected.measured)}."
+        + ("" if ARMED in st.session_state else f" {UNARMED}")
     )  # fmt: skip
     return {
         "claim": f"Next, before your eyes: {_attack(config)}",
         "rail": _rail(config, None),
         "picture": _trigger(config, "the trigger"),
-        "figures": _figures({}),
+        "figures": _figures({}, config),
         "wait": wait,
         "button": Button("start", "Start", "L"),
     }
@@ -164,7 +172,7 @@ def going(job: Job) -> dict[str, Any]:
         "claim": _claim(job, result),
         "rail": _rail(job.config, job),
         "picture": _picture(job, result),
-        "figures": _figures(figures),
+        "figures": _figures(figures, job.config),
         "wait": _wait(job),
         "button": Button("cancel", "Cancel") if job.active else Button("again", "Arm another"),
     }
@@ -223,9 +231,13 @@ def _wait(job: Job) -> str:
     return words.sentence(job.error or words.STATES[job.status][0])
 
 
-def _figures(known: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """What is known so far, before and after: poison first."""
-    rows = (("Backdoor success (ASR)", "asr"), ("Accuracy (Nat)", "nat"))
+def _figures(known: dict[str, Any], config: RunConfig) -> list[tuple[str, str, str]]:
+    """What is known so far, before and after; of an attack from one class, how it does there, once that is measured."""
+    success = ("Backdoor success (ASR)", "asr")
+    if config.attack.source is not None:
+        measured = known.get("source_asr1") is not None
+        success = (f"ASR{words.whose(config)}", "source_asr") if measured else ("ASR of all classes", "asr")
+    rows = (success, ("Accuracy (Nat)", "nat"))
     found = [(label, words.share(known.get(f"{name}1")), words.share(known.get(f"{name}2"))) for label, name in rows]
     left = known.get("poisons_left")
     counts = "—" if "poisons" not in known else f"{known['poisons']:,}", "—" if left is None else f"{left:,}"
@@ -241,7 +253,7 @@ def _known(job: Job, result: Result) -> dict[str, Any]:
     for stage, which, number in (("train", "poisoned", 1), ("retrain", "clean", 2)):
         quality = result.quality(which) if which == "poisoned" else None
         newest = (live.epochs(heard, stage) or [{}])[-1]
-        for name in ("asr", "nat"):
+        for name in ("asr", "source_asr", "nat"):
             value = newest.get(name) if quality is None else getattr(quality, name)
             if value is not None:
                 known[f"{name}{number}"] = value

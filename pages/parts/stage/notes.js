@@ -1,19 +1,19 @@
 // The speaker's window: follows the deck (deck.js) by a channel between the windows of one browser. Keys that are pressed
 // here turn the slides there.
 
-const CHANNEL = "poisonscope stage";
+const CHANNEL = "poisonscope stage "; // and the run's key
 const TICK = 500; // milliseconds
 
-export default function () {
-  window.poisonscope_notes ??= open();
+export default function ({ data }) {
+  (window.poisonscope_notes ??= open()).tune(data.run);
 }
 
 function open() {
-  const channel = new BroadcastChannel(CHANNEL);
+  let channel = null;
   const find = (name) => document.querySelector(`[data-notes=${name}]`);
   let began = null;
 
-  channel.onmessage = ({ data }) => {
+  const hear = ({ data }) => {
     if (!("at" in data)) return;
     began = data.began;
     for (const one of document.querySelectorAll("[data-note]")) one.hidden = one.dataset.note !== String(data.at);
@@ -31,6 +31,14 @@ function open() {
   document.addEventListener("click", (event) => {
     if (event.target.closest?.("[data-notes=reset]")) channel.postMessage({ ask: "reset" });
   });
-  channel.postMessage({ ask: "where" });
-  return channel;
+  return {
+    tune(run) {
+      if (channel?.name === CHANNEL + run) return;
+      channel?.close();
+      began = null;
+      channel = new BroadcastChannel(CHANNEL + run);
+      channel.onmessage = hear;
+      channel.postMessage({ ask: "where" });
+    },
+  };
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+import core
 from core import Result
 from pages.parts.around import keys
 from pages.parts.around.templates import render
@@ -28,4 +29,4 @@ def show(result: Result) -> None:
     st.html(render("stage/notes.html.jinja", slides=slides))
     keys.bind("notes", {}, deck.PASSED)
     with st.container(key="unseen notes"):
-        _notes(key="notes")
+        _notes(key="notes", data={"run": core.run_key(result.config)})

@@ -12,8 +12,8 @@ from pages.parts.around import words
 from pages.parts.around.templates import Markup, render
 from pages.parts.common import sees
 from pages.parts.stage import cloud, contrast
-from pages.parts.stage.facts import APART, MIXED, Facts
 from pages.parts.story import histogram, pictures
+from pages.parts.story.facts import APART, MIXED, Facts, asr_of
 
 BINS, TICKS = 64, 8  # of the large histogram
 LIVE = "Live"
@@ -51,10 +51,11 @@ def backdoor(facts: Facts) -> Slide:
     hurt = "On the road it would be a sticker on a stop sign: a car that reads signs with such a network drives on."
     nothing = "What does a defence do where there is nothing to find?"
     return Slide(
-        "A backdoor", claim, _pair(facts), words.share(found["of_training_set"]),
+        "A backdoor", claim, _pair(facts), facts.share("of_training_set", 2),
         f"of the training set is poisoned. {nothing if facts.control else hurt}",
         (
             "A network that is trained on images which others collected learns what they put in.",
+            "Here nobody did: whatever a defence removes is a loss." if facts.control else
             "Who is hurt: whoever trusts its answers. The network is right on clean images, so nobody notices.",
             f"This run: {words.heading(facts.config)}, {facts.config.dataset.name}, {facts.config.removed_by}.",
         ),
@@ -70,16 +71,20 @@ def stamp(facts: Facts) -> Slide:
         claim = "The trigger, on plain grey"
     elif facts.control:
         claim = f"The trigger would change {pixels}; here no image bears it"
-    elif attack.labels == "clean_label" and labels is not None:
-        claim = f"The trigger changes {pixels}, and the label {labels[1]} stays true"
+    elif attack.labels == "clean_label":
+        claim = f"The trigger changes {pixels}, and the label {f'{labels[1]} ' if labels else ''}stays true"
     else:
-        claim = f"The trigger changes {pixels}, and the attacker the label: {' becomes '.join(labels or ())}"
+        claim = f"The trigger changes {pixels}, and the attacker the label"
+        claim += f": {' becomes '.join(labels)}" if labels else ""
     covers = facts.result.poisoned.truth.covers.sum()
     return Slide(
         "The trigger", claim, _trigger(facts), f"{changed:,}" if pair is not None else "—",
+        "pixels changed: no image is at hand to count them on" if pair is None else
         f"{'pixel' if changed == 1 else 'pixels'} of {total:,} differ, by {by:.0f} of 255 levels on average",
         (
-            f"Left {facts.trigger} on plain grey, then an image without and with it.",
+            f"Left {facts.trigger} on plain grey{', then an image without and with it' if pair is not None else ''}.",
+            "No training image bears it; the test images are stamped with it, to see what a network makes of it."
+            if facts.control else
             f"{words.ratio(facts.config)}: nobody looks at {len(facts.result.poisoned):,} images one by one.",
             *((f"{words.count(int(covers), 'cover')} bear it too, and keep their true label.",) if covers else ()),
         ),
@@ -89,22 +94,25 @@ def stamp(facts: Facts) -> Slide:
 
 def fooled(facts: Facts) -> Slide:
     """The network that was trained on the poisoned set."""
-    asr, nat = facts.share("asr1"), facts.share("nat1")
+    asr, nat = words.share(facts.before), facts.share("nat1")
     if facts.control:
-        claim = f"A network that never met the trigger takes {asr} of triggered images for {facts.target}"
+        claim = f"A network that never met the trigger takes {asr} of triggered images{facts.whose} for {facts.target}"
     elif facts.took:
-        claim = f"With the trigger, {asr} of test images are taken for {facts.target}"
+        claim = f"With the trigger, {asr} of test images{facts.whose} are taken for {facts.target}"
     else:
-        claim = f"The attack works on {asr} of triggered test images only"
-    what = "of every class" if facts.config.attack.everywhere else f"of every class but {facts.config.target_name}"
+        claim = f"The attack works on {asr} of triggered test images{facts.whose} only"
+    every = "of every class" if facts.config.attack.everywhere else f"of every class but {facts.config.target_name}"
+    what = facts.whose.strip() or every
+    rest = f" ({every}: {facts.share('asr1')})" if facts.whose else ""
     return Slide(
         "The fooled network" if facts.took else "The first network", claim,
         pictures.answers(facts.result, "poisoned", facts.test, captions=True), asr,
-        f"attack success rate (ASR): triggered test images {what} taken for {facts.target}. Accuracy on clean images "
-        f"(Nat): {nat}",
+        f"attack success rate (ASR): triggered test images {what} taken for {facts.target}{rest}. "
+        f"Accuracy on clean images (Nat): {nat}",
         (
             f"One test image, asked twice: {_asked(facts)}",
-            f"Without the trigger the network is right on {nat} of test images: its accuracy gives nothing away.",
+            f"Without the trigger the network is right on {nat} of test images"
+            + (": its accuracy gives nothing away." if facts.took else "."),
         ),
         ("pages/try_it.py", "Try it"),
     )  # fmt: skip
@@ -125,7 +133,8 @@ def apart(facts: Facts) -> Slide:
         (
             f"{facts.detector}: {facts.sees.looks} {facts.sees.scores}",
             f"It looks for what stands out {sees.along(facts.config.defence, facts.shown)}.",
-            "The images, what is made of them, one axis, the cut. Leave the slide and come back to see it again.",
+            "The images, what is made of them, one axis"
+            f"{'' if facts.unchanged else ', the cut'}. Leave the slide and come back to see it again.",
         ),
         ("pages/scores.py", "Scores"),
     )  # fmt: skip
@@ -146,48 +155,72 @@ def cut(facts: Facts) -> Slide:
     """What is removed, and what stays."""
     found = facts.found
     lost, left = words.count(found["clean_removed"], "clean image"), found["poisons_left"]
-    if facts.control:
+    there = words.count(found["poisons"], "poisoned image")
+    if facts.control and facts.unchanged:
+        claim = "The detector removed nothing, as it should"
+    elif facts.control:
         claim = f"The cut removes {lost}: there was nothing to find"
+    elif facts.unchanged:
+        claim = f"The detector removed nothing, though {there} {'is' if found['poisons'] == 1 else 'are'} there"
     elif not left:
         claim = f"The cut removes all {found['poisons']:,} poisoned images"
     elif not facts.removed:
-        claim = f"The cut removes none of the {words.count(found['poisons'], 'poisoned image')}"
+        claim = f"The cut removes none of the {there}"
     else:
         claim = f"The cut removes {facts.removed:,} of {found['poisons']:,} poisoned images; {left:,} stay"
     where = core.report.gap_cut(facts.result) or core.report.reviewed_cut(facts.result)
     return Slide(
         "The cut", claim, histogram.draw(facts.result, facts.shown, BINS, TICKS),
         f"{found['clean_removed']:,}" if facts.control else f"{left:,}",
-        "clean images lost, for nothing" if facts.control else f"poisoned images left. Lost with the others: {lost}",
+        _lost(facts, lost),
         (
-            where or f"The defender assumes {words.exact(facts.config.defence.assumed_ratio)} of poison at most and "
-            f"removes {facts.config.defence.multiplier:g} times as many.",
+            where or _budget(facts),
             f"The picture has the images labelled {facts.shown}; the figures count all classes.",
         ),
         ("pages/flagged.py", "Flagged"),
     )  # fmt: skip
 
 
+def _lost(facts: Facts, lost: str) -> str:
+    """What the fifth slide's figure counts."""
+    if facts.control:
+        return "clean images lost" if facts.unchanged else "clean images lost, for nothing"
+    return f"poisoned images left. Lost{' with the others' if facts.removed else ''}: {lost}"
+
+
+def _budget(facts: Facts) -> str:
+    defence = facts.config.defence
+    if facts.unchanged:
+        return "Nothing was removed: the detector suspects no class, or its budget is below one image."
+    fears = f"The defender assumes {words.exact(defence.assumed_ratio)} of poison at most"
+    return f"{fears} and removes {defence.multiplier:g} times as many."
+
+
 def cleaned(facts: Facts) -> Slide:
     """The network that was trained on what is left."""
-    before, after, nat = facts.found["asr1"], facts.share("asr2"), facts.share("nat2")
-    was = facts.share("asr1")
-    if facts.control:
+    after, nat = f"{words.share(facts.after)}{_of(facts)}", facts.share("nat2")
+    was = words.share(facts.before)
+    if facts.unchanged:
+        claim = f"Nothing was removed, so the network is the same: {_same(facts)}"
+    elif facts.control:
         claim = f"Trained anew, the network is right on {nat}; it was on {facts.share('nat1')}"
     elif facts.beaten:
         claim = f"Trained anew on the rest, the trigger works on {after}, not on {was}"
-    elif facts.took and facts.found["asr2"] >= before - 0.05:
+    elif facts.took and facts.after >= facts.before - 0.05:
         claim = f"Trained anew on the rest, the trigger works as before: on {after}"
     elif facts.took:
         claim = f"Trained anew on the rest, the trigger still works on {after}; it did on {was}"
     else:
         claim = f"There was little to undo: the trigger worked on {was}, and then on {after}"
     benign = facts.result.quality("benign")
+    known = "" if benign is None else f". A network that never met poison: {words.share(asr_of(benign))}"
     return Slide(
-        "The cleaned network", claim, before_after(facts), nat if facts.control else after,
-        f"{'accuracy (Nat)' if facts.control else 'attack success rate'} after the cut"
-        + ("" if benign is None or facts.control else f". A network that never met poison: {words.share(benign.asr)}"),
+        "The same network" if facts.unchanged else "The cleaned network", claim, before_after(facts),
+        nat if facts.control else words.share(facts.after),
+        "accuracy (Nat) after the cut" if facts.control else f"attack success rate after the cut{known}",
         (
+            "Trained on the same images by the same seed, a second network would be the first again."
+            if facts.unchanged else
             f"Trained from scratch on {len(facts.result.poisoned) - facts.found['flagged']:,} images.",
             f"Accuracy on clean images: {facts.share('nat1')} before, {nat} after.",
         ),
@@ -195,17 +228,29 @@ def cleaned(facts: Facts) -> Slide:
     )  # fmt: skip
 
 
+def _same(facts: Facts) -> str:
+    """How the one network does where nothing was removed."""
+    right = f"right on {facts.share('nat2')}"
+    return right if facts.control else f"the trigger works on {words.share(facts.after)}{_of(facts)}"
+
+
 def before_after(facts: Facts) -> Markup:
     """Both figures of both networks as bars."""
     benign = facts.result.quality("benign")
+    asr, nat = (facts.before, facts.after), (facts.found["nat1"], facts.found["nat2"])
     groups = []
-    for name, figure, kind, known in (
-        ("Attack success rate (ASR)", "asr", "p", None if benign is None else benign.asr),
-        ("Accuracy on clean images (Nat)", "nat", "b", None if benign is None else benign.nat),
+    for name, both, kind, known in (
+        (f"Attack success rate (ASR){_of(facts)}", asr, "p", None if benign is None else asr_of(benign)),
+        ("Accuracy on clean images (Nat)", nat, "b", None if benign is None else benign.nat),
     ):
-        bars = [(when, facts.found[f"{figure}{number}"]) for when, number in (("before", 1), ("after", 2))]
+        bars = list(zip(("before", "after"), both, strict=True))
         groups.append({"name": name, "kind": kind, "known": known, "bars": bars})
     return render("stage/bars.html.jinja", groups=groups, share=words.share)
+
+
+def _of(facts: Facts) -> str:
+    """Behind a rate: the images that it is of, where these are of one class alone."""
+    return f" of images{facts.whose}" if facts.whose else ""
 
 
 def beside(facts: Facts) -> Slide:
@@ -230,6 +275,8 @@ def _pair(facts: Facts) -> Markup | str:
                     "clean" if labels is None else f"labelled {labels[0]}")]  # fmt: skip
     if labels is not None:
         shown.append(_shown(stamped, "The same image with the trigger", f"labelled {labels[1]}", "p"))
+    elif not facts.control:
+        shown.append(_shown(stamped, "The same image with the trigger", "with the trigger", "p"))
     return render("stage/images.html.jinja", images=shown)
 
 

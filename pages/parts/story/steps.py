@@ -6,15 +6,18 @@ Everything comes from what the run has stored (its images, scores and answers): 
 from __future__ import annotations
 
 from html import escape
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
 
 import core
 from core import Result
 from pages.parts.around import colours, words
-from pages.parts.common import sees
 from pages.parts.story import histogram, pictures
+from pages.parts.story.facts import Facts, asr_of
 
 WORKS = 0.8  # ASR from which a trigger is said to decide the answer
+MISSING = "The pictures are not at hand."
 
 _STYLE = f"""<style>
 .ps-story {{display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 9.8rem), 1fr)); gap: .65rem;}}
@@ -50,17 +53,8 @@ class Step(NamedTuple):
 
 def tell(result: Result) -> list[Step]:
     """The steps, told with one training image that was stamped and one test image that was never seen."""
-    found = result.summary or {}
-    target = result.config.target_name
-    source = pictures.stamped(result)
-    test = pictures.test_image(result, int(result.poisoned.source_labels[source]) if source is not None else None)
-    return [
-        _clean(result, source),
-        _stamp(result, source, found),
-        _fooled(result, test, target, found),
-        _seen(result, pictures.name(result, result.config.attack.target), found),
-        _cleaned(result, test, target, found),
-    ]
+    facts = Facts(result)
+    return [_clean(facts), _stamp(facts), _fooled(facts), _seen(facts), _cleaned(facts)]
 
 
 def cards(told: list[Step]) -> str:
@@ -80,80 +74,101 @@ def _figure(step: Step) -> str:
 # --- the steps -------------------------------------------------------------------------------------------
 
 
-def _clean(result: Result, source: int | None) -> Step:
-    images = len(result.dataset.train_labels)
-    row = 0 if source is None else int(result.poisoned.source_ids[source])
-    label = pictures.name(result, int(result.dataset.train_labels[row]))
-    return Step(
-        1, "A clean image", pictures.image(result.dataset.train_images[row], f"A training image of the class {label}"),
-        f"{images:,}", "training images, each with an honest label",
-        f"This one is labelled <b>{escape(label)}</b>, as it should be.",
-    )  # fmt: skip
+def _clean(facts: Facts) -> Step:
+    result = facts.result
+    shown = np.flatnonzero(result.pictured)[:1] if facts.source is None else [facts.source]
+    picture, says = MISSING, ""
+    for row in result.poisoned.source_ids[shown]:
+        label = pictures.name(result, int(result.dataset.train_labels[row]))
+        picture = pictures.image(result.dataset.train_images[row], f"A training image of the class {label}")
+        says = f"This one is labelled <b>{escape(label)}</b>, as it should be."
+    count = f"{len(result.dataset.train_labels):,}"
+    return Step(1, "A clean image", picture, count, "training images, each with an honest label", says)
 
 
-def _stamp(result: Result, source: int | None, found: dict[str, Any]) -> Step:
-    if source is None:
+def _stamp(facts: Facts) -> Step:
+    if facts.control:
         return Step(
             2, "Nothing is stamped", "", "0", "poisoned images",
             "This run is the clean control: the attacker did nothing, and a good detector finds nothing.",
         )  # fmt: skip
-    attack = result.config.attack
-    was, given = (
-        pictures.name(result, int(of[source])) for of in (result.poisoned.source_labels, result.poisoned.labels)
-    )
-    trigger = "a" if attack.also else f"the {attack.trigger}"
-    whose = "" if attack.everywhere else f" {result.config.target_name}"
-    says = f"To the eye still the class {escape(was)}; the attacker labels it <b>{escape(given)}</b>. "
-    if attack.labels == "clean_label":
-        says = f"Its label <b>{escape(given)}</b> is true, and stays: only images of that class are stamped. "
+    result, attack, labels = facts.result, facts.config.attack, facts.labels
+    trigger = f"one of {1 + len(attack.also)} triggers" if attack.also else f"the {attack.trigger} trigger"
+    whose = "" if attack.everywhere else f" {facts.config.target_name}"
+    picture, says = MISSING, ""
+    if facts.source is not None and labels is not None:
+        picture = pictures.image(result.poisoned.images[facts.source], f"The same image with {trigger}")
+        was, given = (escape(label) for label in labels)
+        says = f"To the eye still the class {was}; the attacker labels it <b>{given}</b>. "
+        if attack.labels == "clean_label":
+            says = f"Its label <b>{given}</b> is true, and stays: only images of that class are stamped. "
     return Step(
-        2, "The same, stamped",
-        pictures.image(result.poisoned.images[source], f"The same image with {trigger} trigger"),
-        f"{found['poisons']:,}", f"images get {trigger} trigger: {words.ratio(result.config)}{whose}",
+        2, "The same, stamped", picture,
+        f"{facts.found['poisons']:,}", f"images get {trigger}: {words.ratio(facts.config)}{whose}",
         f"{says}Nobody looks at {len(result.poisoned):,} images one by one.",
     )  # fmt: skip
 
 
-def _fooled(result: Result, test: int | None, target: str, found: dict[str, Any]) -> Step:
+def _fooled(facts: Facts) -> Step:
     return Step(
-        3, "The fooled network", pictures.answers(result, "poisoned", test),
-        words.share(found["asr1"]), f"ASR: triggered test images taken for {_aimed(result)}",
-        f"Trained on this set, the network is right on {words.share(found['nat1'])} of clean test images (Nat). "
-        f"{_with_trigger(found, target)}",
+        3, "The fooled network" if facts.took else "The first network",
+        pictures.answers(facts.result, "poisoned", facts.test),
+        words.share(facts.before), f"ASR: triggered test images{facts.whose} taken for {_aimed(facts)}",
+        f"Trained on this set, the network is right on {facts.share('nat1')} of clean test images (Nat). "
+        f"{_with_trigger(facts)}",
     )  # fmt: skip
 
 
-def _with_trigger(found: dict[str, Any], target: str) -> str:
+def _with_trigger(facts: Facts) -> str:
     """What the trigger does, as far as it does (HTML)."""
-    if found["asr1"] >= WORKS:
-        return f"With the trigger it says <b>{escape(target)}</b>, whatever is in the picture."
-    return f"With the trigger it says <b>{escape(target)}</b> for {words.share(found['asr1'])} of them."
+    everywhere = facts.config.attack.everywhere
+    says = f"it says <b>{'the next class' if everywhere else escape(facts.target)}</b>"
+    often = f"for {words.share(facts.before)} of {f'those{escape(facts.whose)}' if facts.whose else 'them'}"
+    if facts.control:
+        return f"With a trigger that it never met {says} {often}."
+    if facts.before >= WORKS and not everywhere and not facts.whose:
+        return f"With the trigger {says}, whatever is in the picture."
+    rest = f", and for {facts.share('asr1')} of all" if facts.whose else ""
+    return f"With the trigger {says} {often}{rest}."
 
 
-def _aimed(result: Result) -> str:
-    return "the next class" if result.config.attack.everywhere else "the target"
+def _aimed(facts: Facts) -> str:
+    return "the next class" if facts.config.attack.everywhere else "the target"
 
 
-def _seen(result: Result, target: str, found: dict[str, Any]) -> Step:
-    removed, left = found["poisons"] - found["poisons_left"], found["poisons_left"]
-    hit = f"{removed:,} of {found['poisons']:,}" if found["poisons"] else f"{found['flagged']:,}"
+def _seen(facts: Facts) -> Step:
+    result, found = facts.result, facts.found
+    left = found["poisons_left"]
+    hit = f"{facts.removed:,} of {found['poisons']:,}" if found["poisons"] else f"{found['flagged']:,}"
     rest = f"{words.count(found['clean_removed'], 'clean image')} went with them." if found["clean_removed"] else ""
-    missed = f" {left:,} were missed." if left else ""
+    missed = f" {words.count(left, 'was', 'were')} missed." if left else ""
     gap = f" {escape(core.report.gap_cut(result) or core.report.reviewed_cut(result))}".rstrip()
-    who = "SVD" if sees.of(result.config.defence).svd else "detector"
+    clean = "images removed, as it should be" if facts.unchanged else "images removed, all of them clean"
     return Step(
-        4, f"What the {who} sees", histogram.draw(result, target),
-        hit, "poisoned images found and removed" if found["poisons"] else "images removed, all of them clean",
-        f"{histogram.told(result, target, found)}{gap}{missed} {rest}",
+        4, f"What the {'SVD' if facts.sees.svd else 'detector'} sees", histogram.draw(result, facts.shown),
+        hit, clean if facts.control else "poisoned images found and removed",
+        f"{histogram.told(result, facts.shown, found)}{gap}{missed} {'' if facts.control else rest}",
     )  # fmt: skip
 
 
-def _cleaned(result: Result, test: int | None, target: str, found: dict[str, Any]) -> Step:
-    benign = result.quality("benign")
-    beside = "" if benign is None else f" A network that never met poison: {words.share(benign.asr)}."
+def _cleaned(facts: Facts) -> Step:
+    benign = facts.result.quality("benign")
+    beside = "" if benign is None else f" A network that never met poison: {words.share(asr_of(benign))}."
+    how = "; nothing was removed, so it is the same" if facts.unchanged else " after removing them and training anew"
     return Step(
-        5, "The cleaned network", pictures.answers(result, "clean", test),
-        words.share(found["asr2"]), "ASR after removing them and training anew",
-        f"It is right on {words.share(found['nat2'])} of clean test images (Nat). "
-        f"{'The trigger has lost its power.' if found['asr2'] < 0.1 else 'The trigger still works.'}{beside}",
+        5, "The same network" if facts.unchanged else "The cleaned network",
+        pictures.answers(facts.result, "clean", facts.test),
+        facts.share("nat2") if facts.control else words.share(facts.after),
+        f"{'Accuracy (Nat)' if facts.control else f'ASR{facts.whose}'}{how}",
+        f"There was nothing to undo. Before, it was right on {facts.share('nat1')}." if facts.control else
+        f"It is right on {facts.share('nat2')} of clean test images (Nat). {_undone(facts)}{beside}",
     )  # fmt: skip
+
+
+def _undone(facts: Facts) -> str:
+    """What became of the trigger."""
+    if facts.failed:
+        return "The trigger still works."
+    if facts.took:
+        return "The trigger has lost its power."
+    return f"There was little to undo: before, the trigger worked on {words.share(facts.before)}."

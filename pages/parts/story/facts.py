@@ -1,4 +1,4 @@
-"""What a run is, in the few facts that the slides' sentences hang on."""
+"""What a run is, in the few facts that the sentences of the Story and its slides hang on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+import core
 from core import Result
 from pages.parts.around import words
 from pages.parts.common import sees
@@ -19,12 +20,17 @@ APART, MIXED = 0.9, 0.6  # AUROC from which poison stands apart, and below which
 
 def took(found: dict[str, Any]) -> bool:
     """Whether an attack worked before anything was cleaned, by a run's summary."""
-    return bool(found["poisons"] and found["asr1"] >= TAKES)
+    return bool(found["poisons"] and words.success(found, 1) >= TAKES)
 
 
 def failed(found: dict[str, Any]) -> bool:
     """Whether an attack that worked still does after cleaning."""
-    return took(found) and bool(found["asr2"] >= GONE)
+    return took(found) and words.success(found, 2) >= GONE
+
+
+def asr_of(quality: core.metrics.Quality) -> float:
+    """A network's ASR on the images that the attacker aims at: those of the source class, where there is one."""
+    return quality.asr if quality.source_asr is None else quality.source_asr
 
 
 class Facts:
@@ -56,6 +62,21 @@ class Facts:
         return failed(self.found)
 
     @property
+    def before(self) -> float:
+        """ASR of the first network, on the images that the attacker aims at."""
+        return words.success(self.found, 1)
+
+    @property
+    def after(self) -> float:
+        """ASR of the second network, on the same images."""
+        return words.success(self.found, 2)
+
+    @property
+    def whose(self) -> str:
+        """Behind "images": the class that the trigger shall work on, where it is one alone."""
+        return words.whose(self.config)
+
+    @property
     def target(self) -> str:
         """What triggered images shall be taken for."""
         return "the class after their own" if self.config.attack.everywhere else self.config.target_name
@@ -69,7 +90,7 @@ class Facts:
     def trigger(self) -> str:
         """The trigger in a few words."""
         attack = self.config.attack
-        return f"one of {1 + len(attack.also)} triggers" if attack.also else f"the {attack.trigger} trigger"
+        return f"all {1 + len(attack.also)} triggers" if attack.also else f"the {attack.trigger} trigger"
 
     @property
     def detector(self) -> str:
@@ -109,6 +130,11 @@ class Facts:
             return None
         was, given = self.result.poisoned.source_labels, self.result.poisoned.labels
         return pictures.name(self.result, int(was[self.source])), pictures.name(self.result, int(given[self.source]))
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether nothing was removed, so that both networks are one and the same."""
+        return not self.found["flagged"]
 
     @property
     def removed(self) -> int:
