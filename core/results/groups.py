@@ -31,7 +31,8 @@ def near(features: Features, labels: Labels, ids: Ids) -> Ids:
     single linkage, cut at that distance. Usual is the median distance (Euclidean) from an image of the class, flagged
     or not, to its nearest. Groups of one size are in the order of their first image in ids; images beyond the first
     MOST of ids are not compared and stand alone. Memory, beside the features: the rows of those of one label that are
-    compared, and 50 MB at most, however large the class. BadRequest where ids are no rows of features, or named twice.
+    compared, at most 5,000 further rows, and 50 MB, however large the class. BadRequest where ids are no rows of
+    features, or named twice.
     """
     ids = np.asarray(ids, np.int64)
     if len(ids) and not 0 <= ids.min() <= ids.max() < len(features):
