@@ -213,6 +213,18 @@ def test_a_control_that_turns_the_slide_keeps_the_focus(page: Page, app_server) 
         expect(CONTROLS["next"](page)).to_be_focused()
 
 
+def test_the_live_slides_button_keeps_the_focus_when_it_is_drawn_anew(page: Page, app_server) -> None:
+    present(page, app_server.url, step=str(LAST))
+    at(page, LAST)
+    start = page.get_by_role("button", name=re.compile("^Start"))
+    start.focus()
+    start.evaluate("(one) => one.replaceWith(one.cloneNode(true))")
+    expect(start).to_be_focused()
+    page.keyboard.press("PageUp")  # leaves it
+    at(page, LAST - 1)
+    expect(page.locator("body")).to_be_focused()
+
+
 def test_the_notes_of_one_run_do_not_hear_the_deck_of_another(
     page: Page, app_server, small: Job, window: BrowserContext
 ) -> None:

@@ -24,6 +24,7 @@ function open() {
   const root = document.documentElement;
   let channel = null;
   let deck = null;
+  let held = null; // the button of the live slide that has the focus: the script draws that slide anew while a run goes
   let at = 0; // 0 while there is no deck
 
   const last = () => deck.data.names.length;
@@ -39,7 +40,7 @@ function open() {
     root.dataset[SLIDE] = String(at);
     const { nav, list, data } = deck;
     const focus = nav.getRootNode().activeElement;
-    const held = nav.contains(focus) ? focus.dataset.stageDo : null;
+    const does = nav.contains(focus) ? focus.dataset.stageDo : null;
     nav.replaceChildren(
       button("back", "←", "Slide before (Page Up)", at === 1),
       ...data.names.map((name, n) => {
@@ -53,7 +54,7 @@ function open() {
       button("notes", "Notes", "Speaker's notes in a second window (N)"),
       button("keys", "?", "All keys"),
     );
-    if (held) nav.querySelector(`[data-stage-do="${held}"]`)?.focus(); // it was taken away with its button
+    if (does) nav.querySelector(`[data-stage-do="${does}"]`)?.focus(); // it was taken away with its button
     list.replaceChildren(
       text("h2", "Keys"),
       ...data.keys.map(([key, does]) => {
@@ -152,6 +153,14 @@ function open() {
     channel.onmessage = hear;
   };
 
+  const hold = ({ target }) => (held = target.closest?.(".ps-live [data-stage-do]") ?? null);
+  for (const name of ["focusin", "pointerdown"]) document.addEventListener(name, hold, true);
+  const keep = () => {
+    if (!held || held.isConnected) return;
+    held = document.querySelector(`.ps-live [data-stage-do="${held.dataset.stageDo}"]`);
+    if (document.activeElement === document.body) held?.focus();
+  };
+  setInterval(keep, AGAIN);
   setInterval(write, AGAIN); // an answer of the script writes the address as the script last knew it
 
   return {
