@@ -171,7 +171,7 @@ def test_a_stored_run_opens_at_once(attack) -> None:
     assert [(metric.label, metric.value) for metric in screen.metric] == [
         ("Backdoor success (ASR), before → after", "89.8% → 4.9%"),
         ("Accuracy (Nat), before → after", "94.9% → 93.9%"),
-        ("Poison left ↓ of 31", str(core.Result(job.config).summary["poisons_left"])),
+        ("Poison left of 31", str(core.Result(job.config).summary["poisons_left"])),
     ]
 
 

@@ -52,7 +52,7 @@ def test_without_a_run_it_says_what_to_do() -> None:
 
 
 def test_an_unknown_link_is_explained() -> None:
-    assert "No run here is called `0123456789abcdef`" in compare("0123456789abcdef").warning[0].value
+    assert "No run here is called 0123456789abcdef" in compare("0123456789abcdef").warning[0].value
 
 
 def test_a_run_that_is_not_finished_says_how_far_it_is() -> None:

@@ -28,7 +28,7 @@ def links(app: AppTest) -> list[str]:
 def test_an_unknown_run_has_a_heading_and_ways_on(finished_job: Job, open_screen, screen: str) -> None:
     app = fine(open_screen(screen, run=UNKNOWN))
     assert app.title
-    assert f"No run here is called `{UNKNOWN}`" in "".join(one.value for one in app.warning)
+    assert f"No run here is called {UNKNOWN}" in "".join(one.value for one in app.warning)
     assert {"Start a run: Attack", "All runs"} <= set(links(app))
 
 

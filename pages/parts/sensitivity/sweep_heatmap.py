@@ -23,7 +23,7 @@ COLUMN, NAMES = 54, 170  # pixels of a column that its numbers need, and of the 
 GUESSING = 0.5  # AUROC
 UNDEFINED, WORSE = "—", "↓"
 _WIDE = '[class*="st-key-wide-grid"]'
-_NARROW = f"<style>{_WIDE} {{{{overflow-x: auto;}}}} {_WIDE} > * {{{{min-width: {{width}}px;}}}}</style>"
+_NARROW = "<style>WIDE {{overflow-x: auto;}} WIDE > * {{min-width: {width}px;}}</style>".replace("WIDE", _WIDE)
 Stops = list[tuple[float, str]]
 
 
