@@ -88,7 +88,7 @@ def test_ticking_a_run_moves_nothing_and_both_sides_of_the_defence_are_in_sight(
     ways.open_link(page, app_server.url, "compare", show="All+runs")
     main = page.get_by_test_id("stMain")
     table = main.get_by_test_id("stDataFrame").first
-    expect(table.locator("thead th").get_by_text("ASR2", exact=True)).to_have_count(1)
+    expect(table.locator("thead th").get_by_text("ASR2 ↓", exact=True)).to_have_count(1)
     scroller = table.locator(".dvn-scroller")
     assert scroller.evaluate("(one) => one.scrollWidth <= one.clientWidth"), "no column is off to the right"
     place = table.bounding_box()
