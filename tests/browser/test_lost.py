@@ -42,7 +42,7 @@ def test_a_killed_worker_is_told_and_resumed_and_a_waiting_screen_becomes_the_fi
     expect(waiting).to_have_count(0)
     expect(main).to_have_text("Scores")
     ways.by_sidebar(page, "attack")
-    expect(page.get_by_text("Poison left ↓ of 12")).to_be_visible(timeout=MINUTE)
+    expect(page.get_by_text("Poison left of 12")).to_be_visible(timeout=MINUTE)
     assert jobs.get(job.id).attempts == 2
     jobs.delete(job.id)  # the server is shared with other tests
 
