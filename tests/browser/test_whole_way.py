@@ -91,7 +91,7 @@ def watch(page: Page, job: Job) -> None:
     """Progress while it runs, then curves and headline without a click."""
     expect(page.get_by_text("Train on the poisoned set")).to_be_visible(timeout=MINUTE)
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
-    expect(page.get_by_text("Poison left ↓ of 29")).to_be_visible(timeout=TRAINING)
+    expect(page.get_by_text("Poison left of 29")).to_be_visible(timeout=TRAINING)
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
     expect(page.locator(".js-plotly-plot")).to_have_count(2)
 
@@ -128,6 +128,6 @@ def start_again(page: Page, job: Job, ledger) -> None:
     expect(page.get_by_text("opens at once")).to_be_visible()
     page.get_by_role("button", name="Start").click()
     settled(page)
-    expect(page.get_by_text("Poison left ↓ of 29")).to_be_visible()
+    expect(page.get_by_text("Poison left of 29")).to_be_visible()
     (again,) = ledger()
     assert (again.id, again.attempts) == (job.id, 1)
