@@ -48,7 +48,9 @@ def test_the_run_picker_tells_runs_apart_in_the_box_and_in_the_menu(page: Page, 
         sidebar = page.get_by_test_id("stSidebar")
         box = sidebar.get_by_role("combobox", name="Run")
         expect(box).to_have_css("text-overflow", "ellipsis")
-        expect(page.locator(".ps-header").get_by_text(re.compile("^whitened-spectral · cifar10 · "))).to_be_in_viewport()
+        expect(
+            page.locator(".ps-header").get_by_text(re.compile("^whitened-spectral · cifar10 · "))
+        ).to_be_in_viewport()
         box.click()
         options = page.get_by_role("option", name=re.compile("^Recorded run"))
         expect(options).to_have_count(2)
