@@ -69,8 +69,8 @@ def figure(
     )  # fmt: skip
     type = dict(fixedrange=True, tickfont=dict(size=SMALL, color=ink()), title_font=dict(size=SMALL, color=ink()))
     made.update_xaxes(ticksuffix="%" if percent_x else "", **type)
-    made.update_xaxes(title=x, row=rows if rows > 1 else None, col=1 if rows > 1 else None)
-    made.update_yaxes(title=y, ticksuffix="%" if percent_y else "", **type)
+    made.update_xaxes(title_text=x, row=rows if rows > 1 else None, col=1 if rows > 1 else None)
+    made.update_yaxes(title_text=y, ticksuffix="%" if percent_y else "", **type)
     return made
 
 

@@ -157,7 +157,7 @@ def panel(
         )  # fmt: skip
         if line.name and len(rows):
             at.append((_end(x[-1], scale), float(rows["mean"].iloc[-1]), line.name, line.look.colour))
-    figure.update_yaxes(title=f"{name}{' (%)' if metric.percent else ''}", range=[low, high], row=row,
+    figure.update_yaxes(title_text=f"{name}{' (%)' if metric.percent else ''}", range=[low, high], row=row,
                         col=None if row is None else 1)  # fmt: skip
     curves.named(figure, at, low, high, HEIGHT * 0.82, number)
 
