@@ -14,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 import core
 from core import Result
-from core.results import OUTLIER, REACTS, Filters, Layer
+from core.results import OUTLIER, REACTS, Filters, Layer, triggered_images
 from pages.parts.around import current, cuts, shell, trouble, words
 from pages.parts.common import asked, filters
 from pages.parts.common.asked import Asked
@@ -113,7 +113,7 @@ def in_action(result: Result, found: dict[Asked, Filters]) -> None:
     rows = asked.sources(result)
     row = chosen_row(result)
     clean = result.dataset.test_images[row : row + 1]
-    images = np.concatenate([clean, asked.stamped(result, clean)])
+    images = np.concatenate([clean, triggered_images(result.config, clean)])
     name = words.class_name(result.config, int(result.dataset.test_labels[row]))
     what = f"Test image {row}, {name}"
     places = dict(zip(found, st.columns(max(len(found), 2), gap="medium"), strict=False))

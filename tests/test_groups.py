@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -14,6 +12,7 @@ import core
 from core import BadRequest
 from core.results import groups, recorded
 from core.results.result import Result
+from tests import traced
 
 
 def parts(numbers: NDArray[np.int64], ids: NDArray[np.int64]) -> set[frozenset[int]]:
@@ -75,12 +74,9 @@ def test_what_does_not_fit_is_refused(ids: list[int], said: str) -> None:
 
 def memory(features: NDArray[np.float32], ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     """Groups of images of one class; and the most bytes that it took to find them, the features not counted."""
-    tracemalloc.start()
-    try:
+    with traced.memory() as taken:
         found = groups.near(features, np.zeros(len(features), np.int64), ids)
-        return found, tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    return found, taken.peak
 
 
 def test_ten_thousand_images_take_little_memory() -> None:

@@ -9,7 +9,6 @@ import re
 import struct
 import sys
 import tempfile
-import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +26,7 @@ from safetensors.numpy import save_file
 from core.cli import commands, kinds, reading
 from core.store import lies_in
 from core.types import BadRequest
+from tests.traced import memory
 
 MATRIX = np.arange(6.0, dtype=np.float32).reshape(3, 2)
 
@@ -158,12 +158,9 @@ def test_a_file_that_is_no_array_of_numbers_is_refused_in_one_sentence(
 def test_a_header_that_lies_allocates_nothing(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "features.npy"
     path.write_bytes(LIES[kind][0])
-    tracemalloc.start()
-    try:
+    with memory() as taken:
         refusal(path)
-        assert tracemalloc.get_traced_memory()[1] < 5e6
-    finally:
-        tracemalloc.stop()
+    assert taken.peak < 5e6
 
 
 @given(st.sampled_from(sorted(BAD)), st.data())

@@ -6,7 +6,6 @@ import gzip
 import io
 import struct
 import tarfile
-import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from core import audits
 from core.audits import zips
 from core.types import BadRequest
 from tests.audits.made import CLASSES, picture, pixels, tarred, zipped
+from tests.traced import memory
 
 PICTURE = picture()
 SET = {"cat/a.png": PICTURE, "dog/b.png": picture(1)}
@@ -24,13 +24,10 @@ SET = {"cat/a.png": PICTURE, "dog/b.png": picture(1)}
 
 def refused(path: Path, words: str) -> None:
     """In a sentence, within 200 MB."""
-    tracemalloc.start()
-    with pytest.raises(BadRequest, match=words) as caught:
+    with memory() as taken, pytest.raises(BadRequest, match=words) as caught:
         audits.recognise(path)
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
     assert "\n" not in str(caught.value)
-    assert most < 200e6
+    assert taken.peak < 200e6
 
 
 def test_a_zip_from_a_mac(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from core.detectors import members
 from core.types import Detection, Finding
 from tests.detectors import planted
 from tests.detectors.pictures import photographs
+from tests.traced import memory
 
 NAMES, EACH = ("ant", "bee", "cat", "dog", "elk"), 130
 TRUE = np.repeat(np.arange(len(NAMES)), EACH)
@@ -181,12 +181,10 @@ def test_features_in_a_file_are_looked_at_in_blocks(
 
     monkeypatch.setattr(noise, "judged", judged)
     monkeypatch.setattr(members, "FETCHED", 2**24)  # by the faults: 128 MB elsewhere
-    tracemalloc.start()
-    mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
-    mislabelled.doubts(brought, represented.represented(brought, mapped))
-    most = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert most < held.nbytes, "of 82 MB never all were in memory"
+    with memory() as taken:
+        mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
+        mislabelled.doubts(brought, represented.represented(brought, mapped))
+    assert taken.peak < held.nbytes, "of 82 MB never all were in memory"
     mislabelled.doubts(brought, represented.represented(brought, held))
     assert seen[0].shape == (count - 1, noise.WIDEST)
     assert np.allclose(seen[0], seen[1], atol=1e-8)

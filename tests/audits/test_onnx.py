@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import sys
-import tracemalloc
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +30,7 @@ from core.types import BadRequest
 from tests.audits import conftest, graphs
 from tests.audits.conftest import Set
 from tests.audits.graphs import SIDE, kept_beside, saved
+from tests.traced import memory
 
 SOFTMAX = helper.make_node("Softmax", ["logits"], ["shares"], axis=1)
 
@@ -365,16 +365,13 @@ def test_what_is_too_large_is_refused_by_arithmetic(tmp_path: Path, monkeypatch:
     path = saved(tmp_path / "a.onnx")
     (tmp_path / "w.bin").touch()
     os.truncate(tmp_path / "w.bin", 3 << 30)  # of a disk's space it takes none
-    tracemalloc.start()
-    try:
+    with memory() as taken:
         with pytest.raises(BadRequest, match=r"a.onnx and its weights must have at most 2 GiB, got 3\.0 GiB"):
             own.loaded(kept_beside(path, "w.bin", length=3 << 30), "")
         os.truncate(path, 3 << 30)
         with pytest.raises(BadRequest, match="must have at most 2 GiB"):
             own.loaded(path, "")
-        assert tracemalloc.get_traced_memory()[1] < 1 << 28, "neither file was read"
-    finally:
-        tracemalloc.stop()
+    assert taken.peak < 1 << 28, "neither file was read"
     monkeypatch.setattr("core.audits.graphs.free_memory", lambda: 1e5)
     with pytest.raises(BadRequest, match=r"needs about .* of memory, and 0\.0 GiB are free"):
         own.loaded(saved(tmp_path / "b.onnx"), "")

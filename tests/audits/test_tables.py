@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from core import audits
 from core.types import BadRequest
 from tests.audits.made import laid_out, picture, pixels
+from tests.traced import memory
 
 PICTURE = picture()
 
@@ -316,8 +316,6 @@ def test_pictures_of_a_table_are_not_in_memory_together(tmp_path: Path) -> None:
     table = pa.table({"image": [{"bytes": content, "path": None}] * 80})
     pq.write_table(table, tmp_path / "set.parquet", row_group_size=80, use_dictionary=False)
     del table
-    tracemalloc.start()
-    audits.read(tmp_path / "set.parquet", side=8)
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert most < 12e6, "80 of them are 21 MB"
+    with memory() as taken:
+        audits.read(tmp_path / "set.parquet", side=8)
+    assert taken.peak < 12e6, "80 of them are 21 MB"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
 import numpy as np
 import pytest
 
@@ -11,6 +9,7 @@ from core.configuration.registry import DETECTORS
 from core.detectors import cost, detect, expected, members
 from core.types import BadRequest
 from tests.detectors import made_up
+from tests.traced import memory
 
 every_detector = pytest.mark.parametrize("detector", DETECTORS)
 
@@ -44,13 +43,10 @@ def test_what_does_not_fit_is_refused_with_the_size_and_what_would_before_it_is_
     given = made_up.evidence(detector, features, labels)
     monkeypatch.setattr(cost, "free_memory", lambda: 1e7)
     what = "600 rows of 300 " if DETECTORS[detector].reads_features else "600 images of 64 "
-    tracemalloc.start()
-    try:
-        with pytest.raises(BadRequest, match=rf"{detector} would need about 0\.\d GB of memory for {what}"):
-            detect(detector, features, labels, evidence=given)
-        assert tracemalloc.get_traced_memory()[1] < 4e6
-    finally:
-        tracemalloc.stop()
+    refusal = rf"{detector} would need about 0\.\d GB of memory for {what}"
+    with memory() as taken, pytest.raises(BadRequest, match=refusal):
+        detect(detector, features, labels, evidence=given)
+    assert taken.peak < 4e6
 
 
 def test_the_number_of_features_that_would_fit_does(monkeypatch):
@@ -110,13 +106,9 @@ def test_memory_is_not_said_to_be_less_than_it_is(detector, classes, images, wid
     labels = np.repeat(np.arange(classes), images)
     features = np.random.default_rng(0).normal(size=(len(labels), width)).astype(np.float32)
     detect(detector, features[:: images // 50], labels[:: images // 50])  # what it imports
-    tracemalloc.start()
-    try:
+    with memory() as taken:
         detect(detector, features, labels)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak <= expected(detector, len(labels), width, classes).bytes <= 4 * peak
+    assert taken.peak <= expected(detector, len(labels), width, classes).bytes <= 4 * taken.peak
 
 
 def test_free_memory_is_the_systems_word_or_none(monkeypatch):
@@ -132,10 +124,6 @@ def test_looking_for_what_is_not_finite_copies_no_features_whole():
     features = np.random.default_rng(0).normal(size=(40_000, 256))
     labels = np.arange(40_000) % 2
     evidence = {"losses": np.random.default_rng(0).uniform(size=(2, 40_000)).astype(np.float32)}
-    tracemalloc.start()
-    try:
+    with memory() as taken:
         detect("loss-isolation", features, labels, evidence=evidence)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < features.nbytes / 2
+    assert taken.peak < features.nbytes / 2

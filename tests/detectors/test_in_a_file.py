@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from core.configuration.registry import DETECTORS
 from core.detectors import detect, judged, members, plain_faults, taken
 from core.store import lies_in, on_disk
 from core.types import BadRequest
+from tests.traced import memory
 
 ON_FEATURES = [name for name, entry in DETECTORS.items() if not entry.needs]
 SIZES = [90, 60, 45, 45, 20, 3]
@@ -94,13 +94,9 @@ def test_of_few_rows_and_many_features_no_second_moments_are_made(tmp_path, monk
     monkeypatch.setattr(members, "WHOLE", 8 * 3_000 * 50)
     monkeypatch.setattr(members, "PIECE", 8 * 3_000 * 17)
     there = mapped(features, tmp_path)
-    tracemalloc.start()
-    try:
+    with memory() as taken:
         found = detect("spectral", there, labels).scores
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 8 * 3_000**2 / 4
+    assert taken.peak < 8 * 3_000**2 / 4
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
@@ -182,14 +178,10 @@ def test_memory_is_that_of_a_class_and_not_that_of_the_features(detector, tmp_pa
     there = mapped(features, tmp_path)
     few = np.arange(20_000) < 200
     detect(detector, features[few], labels[few])  # what it imports
-    tracemalloc.start()
-    try:
+    with memory() as taken:
         detect(detector, there, labels)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
     assert there.nbytes > 12e6
-    assert peak < there.nbytes / 2
+    assert taken.peak < there.nbytes / 2
 
 
 def test_a_map_that_can_be_written_is_no_file_of_ours(tmp_path):

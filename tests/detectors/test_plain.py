@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
 import numpy as np
 import pytest
 
 from core.detectors import plain, plain_faults
 from tests.detectors import planted
+from tests.traced import memory
 
 
 def test_clean_features_have_none():
@@ -65,10 +64,6 @@ def test_of_many_groups_the_largest_are_told_and_the_others_counted():
 def test_it_copies_no_features_whole():
     features = np.random.default_rng(0).normal(size=(40_000, 512)).astype(np.float32)
     labels = np.arange(40_000) % 2
-    tracemalloc.start()
-    try:
+    with memory() as taken:
         plain_faults(features, labels)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < features.nbytes * 1.6, "a few blocks of 16 MB, and never the whole in double precision"
+    assert taken.peak < features.nbytes * 1.6, "a few blocks of 16 MB, and never the whole in double precision"

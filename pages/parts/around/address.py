@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
+
+from pages.parts.around import components
 
 RESTORED = "restored"  # in the address: somebody came back to it, so that what it lacks is as usual
 
-_COMPONENT = st.components.v2.component("poisonscope_address", js=Path(__file__).with_suffix(".js").read_text())
+_COMPONENT = components.beside(__file__)
 
 
 def tidy() -> None:

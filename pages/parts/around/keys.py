@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import streamlit as st
 
-_COMPONENT = st.components.v2.component("poisonscope_keys", js=Path(__file__).with_suffix(".js").read_text("utf-8"))
+from pages.parts.around import components
+
+_COMPONENT = components.beside(__file__)
 
 
 def bind(name: str, buttons: Mapping[str, str], passed: Sequence[str] = ()) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
-from pages.parts.around import colours
+from pages.parts.around import colours, components
 
-_COMPONENT = st.components.v2.component("poisonscope_lit", js=Path(__file__).with_suffix(".js").read_text("utf-8"))
+_COMPONENT = components.beside(__file__)
 
 
 def follow() -> None:

@@ -42,7 +42,7 @@ def setting(name: str) -> Setting:
 def told(error: Exception) -> str:
     """A refusal in sentences; what has no settings of its own is told as it is."""
     problems = error.problems if isinstance(error, core.BadRequest) else ()
-    return " ".join(_sentence(problem) for problem in problems) or _closed(str(error))
+    return " ".join(_sentence(problem) for problem in problems) or closed(str(error))
 
 
 def _sentence(problem: Problem) -> str:
@@ -50,7 +50,7 @@ def _sentence(problem: Problem) -> str:
     place = "" if problem.place is None else f", value {problem.place + 1},"
     must = _between(problem.limits, one) if problem.limits else problem.must
     got = "" if problem.missing else f"; got {_given(problem.given, one)}"
-    return _closed(f"{one.name}{place} {must}{got}")
+    return closed(f"{one.name}{place} {must}{got}")
 
 
 def _between(limits: Mapping[str, float], one: Setting) -> str:
@@ -69,7 +69,7 @@ def _given(value: Any, one: Setting) -> str:
     return core.reading.shown(value)
 
 
-def _closed(message: str) -> str:
+def closed(message: str) -> str:
     """With a capital and a full stop."""
     message = message.strip()
     return message if not message else f"{message[0].upper()}{message[1:]}{'' if message[-1] in '.!?' else '.'}"

@@ -28,6 +28,8 @@ Key = TypeVar("Key", bound=Hashable)
 
 RECOMMENDED = "panel"  # the detector for who knows none: it asks several that look at different things
 
+GONE = 0.1  # ASR below which a backdoor is said to be gone: guessing one of ten classes comes to as much
+
 LEAST = 10  # seconds, below which a time to wait is not told apart
 
 STAGES = {
@@ -318,8 +320,7 @@ def percent(value: float | None) -> float | None:
 
 def sentence(message: str) -> str:
     """An error's message with a capital and a full stop."""
-    message = message.strip()
-    return message if not message else f"{message[0].upper()}{message[1:]}{'' if message[-1] in '.!?' else '.'}"
+    return refusals.closed(message)
 
 
 def refusal(error: Exception) -> str:

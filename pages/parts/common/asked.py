@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import core
 from core import Result
+from core.results import triggered_images
 from pages.parts.around import colours, current
 
 Rows = NDArray[np.int64]
@@ -96,13 +97,8 @@ def good_row(result: Result) -> int | None:
     ]
     best = rows[np.argsort(-np.min(wanted, axis=0), kind="stable")[:BEST]]
     images = result.dataset.test_images[best]
-    change = np.abs(stamped(result, images).astype(int) - images).sum((1, 2, 3))
+    change = np.abs(triggered_images(result.config, images).astype(int) - images).sum((1, 2, 3))
     return int(best[change.argmax()])
-
-
-def stamped(result: Result, images: Pixels) -> Pixels:
-    """Images [n, h, w, 3] with the run's trigger, or with all of them."""
-    return core.triggers.apply_all(result.config.attack.triggers, images)
 
 
 def target(result: Result, label: int | None) -> int | None:

@@ -6,14 +6,13 @@ attacker's trigger, nor how the network answers to it.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 import core
 from core import PoisonscopeError, Rebuilt, Result
+from core.results import triggered_images
 from pages.parts.around import cuts, pixels, trouble, words
 from pages.parts.around.cuts import Scored
 from pages.parts.around.templates import render
@@ -68,7 +67,7 @@ def pictures(result: Result, rebuilt: Rebuilt, truth: bool) -> list[dict[str, st
     sides = rebuilt.mask.shape
     shown = [("Rebuilt", "The rebuilt trigger on plain grey", core.proofs.looks(rebuilt.apply, sides))]
     if truth and result.poisoned.truth.count:
-        true = core.proofs.looks(lambda images: _stamped(result, images), sides)
+        true = core.proofs.looks(lambda images: triggered_images(result.config, images), sides)
         shown.append(("The attacker's", "The attacker's trigger on plain grey", true))
     rows = np.flatnonzero(result.test_pictured)[:1]
     laid = rebuilt.apply(result.dataset.test_images[rows])
@@ -97,7 +96,3 @@ def _proof(result: Result, label: int, flagged: Mask, truth: bool, key: str) -> 
             st.warning(f"The network cannot be asked: {words.sentence(str(error))}", icon=":material/warning:")
     if proof is not None:
         st.markdown(core.proofs.answered(proof, f"*{words.class_name(result.config, label)}*", truth))
-
-
-def _stamped(result: Result, images: Any) -> Any:
-    return core.triggers.apply_all(result.config.attack.triggers, images)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core import Result
-from pages.parts.around import cuts, plots, words
+from pages.parts.around import components, cuts, plots, words
 from pages.parts.around.cuts import Cut, Scored
 from pages.parts.images import brush
 
@@ -29,7 +28,6 @@ ROOM = 0.07  # share of the width that the cut's name takes from the ticks on ei
 FINE = 10  # steps of a bin to which a brushed score is written
 MARKS = {"benign": "● benign", "poisoned": "✕ poisoned", "images": ""}
 
-_HERE = Path(__file__).parent
 _HTML = """<div class="strip">
 <div class="head"><span class="title"></span><span class="legend"></span>
 <span class="readout" aria-hidden="true"></span></div>
@@ -44,12 +42,7 @@ _HTML = """<div class="strip">
 <div class="ticks" aria-hidden="true"></div>
 </div>
 </div>"""
-_draw = st.components.v2.component(
-    "poisonscope_strip",
-    html=_HTML,
-    css=(_HERE / "strip.css").read_text("utf-8"),
-    js=(_HERE / "strip.js").read_text("utf-8"),
-)
+_draw = components.beside(__file__, _HTML)
 
 Ends = tuple[float | None, float | None]
 

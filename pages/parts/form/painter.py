@@ -7,7 +7,6 @@ in answer carries the last number that was heard, so that an answer never undoes
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import streamlit as st
 
 import core
 from core import BadRequest
-from pages.parts.around import words
+from pages.parts.around import components, words
 
 SMALLEST, LARGEST, USUAL = 3, 12, 8  # cells a side of the grid
 COLOURS = {
@@ -29,7 +28,6 @@ COLOURS = {
     "pink": "#ff40c0",
 }
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
-_HERE = Path(__file__).parent
 _HTML = """<div class="painter">
 <div class="tools">
 <div class="palette" role="group" aria-label="Colour to paint with"></div>
@@ -41,12 +39,7 @@ _HTML = """<div class="painter">
 <div class="grid" role="grid"></div>
 <p>Drag to paint. By keyboard: arrows move, Space paints, Delete erases.</p>
 </div>"""
-_painter = st.components.v2.component(
-    "poisonscope_painter",
-    html=_HTML,
-    css=(_HERE / "painter.css").read_text("utf-8"),
-    js=(_HERE / "painter.js").read_text("utf-8"),
-)
+_painter = components.beside(__file__, _HTML)
 
 
 def ask(key: str) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 
 import core
 from core import PoisonscopeError, Result
-from pages.parts.around import pixels, words
+from pages.parts.around import components, pixels, words
 from pages.parts.around.cuts import Scored
 from pages.parts.around.plots import figure_text
 
@@ -35,7 +34,6 @@ SIZE, PER_PAGE = 64, 96  # pixels, the side of a thumbnail on the screen; how ma
 MISSING = "picture not in the recording"
 LEAD = "lead"  # in a grid's state: the page to turn to
 
-_HERE = Path(__file__).parent
 _HTML = """<div class="gallery">
 <style class="picture"></style>
 <div class="bar" role="toolbar" aria-label="Verdict on the selected images">
@@ -73,12 +71,7 @@ more, the next group.</p>
 <div class="list" role="listbox" aria-multiselectable="true"></div>
 <div class="words" aria-hidden="true" hidden></div>
 </div>"""
-_grid = st.components.v2.component(
-    "poisonscope_gallery",
-    html=_HTML,
-    css=(_HERE / "gallery.css").read_text("utf-8"),
-    js=(_HERE / "gallery.js").read_text("utf-8"),
-)
+_grid = components.beside(__file__, _HTML)
 
 
 class Thumbnail(NamedTuple):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ import streamlit as st
 
 import core
 from core import Result
+from pages.parts.around import components
 from pages.parts.around.cuts import Scored
 from pages.parts.scores.scales import Scales
 
@@ -24,7 +24,6 @@ KEY, TURNED = "every class", "page of classes"  # in session state
 PER_PAGE = 20
 LONGEST = 60  # characters that are searched for
 
-_HERE = Path(__file__).parent
 _HTML = """<div class="classes">
 <div class="pager" role="group" aria-label="Page of classes" hidden>
 <input type="search" aria-label="Search a class" placeholder="Search a class" autocomplete="off" spellcheck="false">
@@ -37,12 +36,7 @@ _HTML = """<div class="classes">
 <div class="cards" role="group" aria-label="Class in large"></div>
 <div class="none" hidden>No class is called so.</div>
 </div>"""
-_draw = st.components.v2.component(
-    "poisonscope_cards",
-    html=_HTML,
-    css=(_HERE / "cards.css").read_text("utf-8"),
-    js=(_HERE / "cards.js").read_text("utf-8"),
-)
+_draw = components.beside(__file__, _HTML)
 
 
 @dataclass

@@ -9,14 +9,14 @@ is called as fast as the answers come; `cut` once, when it is let go; `budget` b
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import streamlit as st
 
+from pages.parts.around import components
+
 KEY = "large histogram"
 
-_HERE = Path(__file__).parent
 _HTML = """<div class="histogram">
 <div class="legend"></div>
 <div class="frame">
@@ -32,12 +32,7 @@ _HTML = """<div class="histogram">
 </div>
 <div class="foot"><span class="readout" aria-hidden="true"></span><span class="title"></span></div>
 </div>"""
-_draw = st.components.v2.component(
-    "poisonscope_histogram",
-    html=_HTML,
-    css=(_HERE / "histogram.css").read_text("utf-8"),
-    js=(_HERE / "histogram.js").read_text("utf-8"),
-)
+_draw = components.beside(__file__, _HTML)
 
 
 class Hands(NamedTuple):

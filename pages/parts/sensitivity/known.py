@@ -15,6 +15,7 @@ import streamlit as st
 
 import core
 from core import Result, RunConfig
+from pages.parts.common import summaries
 
 FIGURES = ("auroc", "tpr_at_1", "poisons", "poisons_left")
 SEEDS, READING = 20, ("target_class",)  # of the report's tables
@@ -139,11 +140,10 @@ def _of_tables(recipe: str, detector: str) -> Iterator[tuple[str, Known]]:
 
 
 def _of_the_ledger() -> Iterator[tuple[str, Known]]:
-    store = core.Store()
     for job in core.jobs.listing(start=False):
-        stored = store.read("run", job.key) if job.kind == "run" and job.status == "done" else None
-        if stored is not None:
-            yield job.key, Known(job.config, _figures(stored.document), RUNS)
+        figures = summaries.of(job.key, job.finished) if job.kind == "run" and job.status == "done" else {}
+        if figures:
+            yield job.key, Known(job.config, _figures(figures), RUNS)
 
 
 def _figures(found: Mapping[str, Any]) -> dict[str, float]:

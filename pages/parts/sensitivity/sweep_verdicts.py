@@ -10,7 +10,6 @@ from pages.parts.sensitivity import axes
 
 FOUND = 0.95  # AUROC from which poison counts as found
 LEARNED = 0.5  # ASR from which a backdoor counts as learned
-GONE = 0.1  # ASR after cleaning below which it counts as gone; a benign network's is 1 to 3%
 
 
 def who_finds(table: pd.DataFrame, axis: str, detectors: int) -> None:
@@ -43,14 +42,16 @@ def who_cleans(table: pd.DataFrame, axis: str, detectors: int) -> None:
         if rows["asr1"].astype(float).mean() < LEARNED:
             continue
         after = rows.assign(asr2=rows["asr2"].astype(float)).groupby("detector", sort=False)["asr2"].mean()
-        by = [str(name) for name, asr in after.items() if asr < GONE]
+        by = [str(name) for name, asr in after.items() if asr < words.GONE]
         what = words.plain(axes.label(axis, value))
         if by:
             gone.append(f"{what} ({', '.join(by)})")
         elif len(after) == detectors:
             stays.append(f"{what} (at best {words.share(float(after.min()))}, {after.idxmin()})")
     if gone:
-        st.markdown(f"**Gone after cleaning** (mean ASR below {words.share(GONE, 0)}), and by whom: {'; '.join(gone)}.")
+        st.markdown(
+            f"**Gone after cleaning** (mean ASR below {words.share(words.GONE, 0)}), and by whom: {'; '.join(gone)}."
+        )
     if stays:
         st.warning(f"**Left by all of them**, though learned: {'; '.join(stays)}.", icon=":material/search_off:")
 

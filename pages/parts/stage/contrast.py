@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import core
-from core import Result, RunConfig
+from core import RunConfig
 from pages.parts.around import words
 from pages.parts.around.templates import Markup, render
+from pages.parts.common import summaries
 from pages.parts.story import facts as known
 from pages.parts.story.facts import Facts
 
@@ -56,7 +57,7 @@ def _runs(config: RunConfig) -> list[tuple[RunConfig, dict[str, Any]]]:
     jobs = core.jobs.listing(LISTED, start=False)
     asked = [job.config for job in jobs if job.kind == "run" and job.status == "done" and _alike(config, job.config)]
     others = [one for one in (*asked, *(one for _, one in core.recorded.runs())) if one != config]
-    return [(one, found) for one in others if (found := Result(one).summary) is not None]
+    return [(one, found) for one in others if (found := summaries.of(core.run_key(one)))]
 
 
 def _alike(one: RunConfig, another: RunConfig) -> bool:
@@ -104,7 +105,7 @@ def figure(facts: Facts, beside: Side | None) -> tuple[str, str]:
 def notes(facts: Facts, beside: Side | None) -> tuple[str, ...]:
     if beside is None:
         return ("A defence is judged by both: what it finds, and what it does when there is nothing to find.",)
-    if beside.asr2 is not None and beside.left and beside.asr2 >= known.GONE:
+    if beside.asr2 is not None and beside.left and beside.asr2 >= words.GONE:
         return (f"{words.count(beside.left, 'poisoned image')} that stayed are enough for the backdoor to come back.",
                 f"On the right: {beside.what}.")  # fmt: skip
     return (f"On the right: {beside.what}.",)

@@ -12,7 +12,7 @@ import streamlit as st
 
 import core
 from core import Result
-from pages.parts.around import colours, current, keys, presenter
+from pages.parts.around import colours, components, current, keys, presenter
 from pages.parts.around.templates import render
 from pages.parts.stage import live, told
 
@@ -28,13 +28,8 @@ KEYS = (  # for people
 )  # fmt: skip
 
 _HERE = Path(__file__).parent
-_deck = st.components.v2.component(
-    "poisonscope_deck",
-    html="<nav class='ps-deck' aria-label='Slides'></nav><div class='ps-keys' hidden></div>",
-    css=(_HERE / "deck.css").read_text("utf-8"),
-    js=(_HERE / "deck.js").read_text("utf-8"),
-    isolate_styles=False,
-)
+_HTML = "<nav class='ps-deck' aria-label='Slides'></nav><div class='ps-keys' hidden></div>"
+_deck = components.beside(__file__, _HTML, isolate_styles=False)
 
 
 def show(result: Result) -> None:

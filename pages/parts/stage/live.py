@@ -13,6 +13,7 @@ import streamlit as st
 
 import core
 from core import Job, PoisonscopeError, Result, RunConfig
+from core.results import triggered_images
 from pages.parts.around import link, presenter, trouble, words
 from pages.parts.around.templates import Markup, render
 from pages.parts.common import live
@@ -270,7 +271,7 @@ def _picture(job: Job, result: Result) -> Markup | str:
 
 def _trigger(config: RunConfig, caption: str) -> Markup:
     sides = tuple(core.DATASETS[config.dataset.name].facts["image_shape"][:2])
-    grey = core.proofs.looks(lambda images: core.triggers.apply_all(config.attack.triggers, images), sides)
+    grey = core.proofs.looks(lambda images: triggered_images(config, images), sides)
     image = {"address": pictures.address(grey), "alt": "The trigger on plain grey", "caption": caption, "kind": ""}
     return render("stage/images.html.jinja", images=[image])
 

@@ -8,6 +8,7 @@ import numpy as np
 
 import core
 from core import Result
+from core.results import triggered_images
 from pages.parts.around import words
 from pages.parts.around.templates import Markup, render
 from pages.parts.common import sees
@@ -283,7 +284,7 @@ def _pair(facts: Facts) -> Markup | str:
 def _trigger(facts: Facts) -> Markup | str:
     """The trigger on plain grey, and an image without and with it."""
     sides = tuple(core.DATASETS[facts.config.dataset.name].facts["image_shape"][:2])
-    grey = core.proofs.looks(lambda images: pictures.stamp_on(facts.result, images), sides)
+    grey = core.proofs.looks(lambda images: triggered_images(facts.config, images), sides)
     shown = [_shown(grey, "The trigger on plain grey", "the trigger")]
     if facts.pair is not None:
         shown += [_shown(facts.pair[0], "An image without the trigger", "without")]

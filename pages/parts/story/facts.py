@@ -9,12 +9,12 @@ import numpy as np
 
 import core
 from core import Result
+from core.results import triggered_images
 from pages.parts.around import words
 from pages.parts.common import sees
 from pages.parts.story import pictures
 
 TAKES = 0.5  # ASR from which an attack is said to work
-GONE = 0.1  # ASR below which a backdoor is said to be gone; guessing one of ten classes comes to as much
 APART, MIXED = 0.9, 0.6  # AUROC from which poison stands apart, and below which it cannot be told
 
 
@@ -25,7 +25,7 @@ def took(found: dict[str, Any]) -> bool:
 
 def failed(found: dict[str, Any]) -> bool:
     """Whether an attack that worked still does after cleaning."""
-    return took(found) and words.success(found, 2) >= GONE
+    return took(found) and words.success(found, 2) >= words.GONE
 
 
 def asr_of(quality: core.metrics.Quality) -> float:
@@ -121,7 +121,7 @@ class Facts:
         if not len(rows):
             return None
         plain = self.result.dataset.test_images[rows]
-        return plain[0], pictures.stamp_on(self.result, plain)[0]
+        return plain[0], triggered_images(self.config, plain)[0]
 
     @property
     def labels(self) -> tuple[str, str] | None:

@@ -12,10 +12,10 @@ from core import Result
 from pages.parts.around import colours, cuts, plots
 from pages.parts.around.templates import Markup, render
 from pages.parts.common import sees
+from pages.parts.story.facts import APART
 
 BINS, TICKS = 44, 4
 PLACE = "\N{OBJECT REPLACEMENT CHARACTER}"  # where the class goes into what was escaped
-APART = 0.9  # AUROC from which the poisoned images are said to stand apart
 
 STYLE = f""".ps-chart {{display: grid; grid-template-rows: auto 5rem auto auto auto; width: 100%; font-size: .72rem;
   line-height: 1.2;}}

@@ -6,6 +6,7 @@ import numpy as np
 
 import core
 from core import Result
+from core.results import triggered_images
 from pages.parts.around import pixels, words
 from pages.parts.around.pixels import Pixels
 from pages.parts.around.templates import Markup, render
@@ -30,7 +31,7 @@ def answers(result: Result, which: str, test: int | None, captions: bool = False
         return "The network's answers are not stored."
     clean = result.dataset.test_images[test : test + 1]
     truth, target = int(result.dataset.test_labels[test]), int(result.aims[test])
-    both = clean[0], stamp_on(result, clean)[0]
+    both = clean[0], triggered_images(result.config, clean)[0]
     asked = []
     for seen, logits, how in zip(both, predictions, ("without the trigger", "with the trigger"), strict=True):
         shares = core.insight.softmax(logits[test : test + 1])[0]
@@ -76,10 +77,6 @@ def test_image(result: Result, wanted: int | None) -> int | None:
     at = np.arange(len(rows))
     least = np.minimum(np.minimum(sure[0][at, truth], sure[1][at, target]), sure[2][at, truth])
     return int(rows[np.argmax(least + (0.2 if wanted is None else 0.2 * (truth == wanted)))])
-
-
-def stamp_on(result: Result, images: Pixels) -> Pixels:
-    return core.triggers.apply_all(result.config.attack.triggers, images)
 
 
 def name(result: Result, label: int) -> str:

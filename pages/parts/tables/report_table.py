@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from pathlib import Path
 
 import streamlit as st
 
 from core import Job
 from core.reproduction import HEADS, TableRow
-from pages.parts.around import words
+from pages.parts.around import components, words
 from pages.parts.tables import report_seeds
 from pages.parts.tables.report_words import Column, edge, name_of, quoted, standing, written
 
@@ -23,13 +22,7 @@ OPENED = "rows"  # in the address: the opened rows
 CAPTIONS = {"pixel": "Table 1: single pixel", "pattern": "Table 2: pattern of pixels"}
 REACH = {"poisons_left": 40.0}  # how far from the report a bar's end is, in images; elsewhere in points
 POINTS = 20.0
-_HERE = Path(__file__)
-_draw = st.components.v2.component(
-    "poisonscope_report_table",
-    html="<div class='tables'></div>",
-    css=_HERE.with_suffix(".css").read_text("utf-8"),
-    js=_HERE.with_suffix(".js").read_text("utf-8"),
-)
+_draw = components.beside(__file__, "<div class='tables'></div>")
 
 
 def show(rows: Sequence[TableRow], jobs: Mapping[str, Job]) -> None:

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import streamlit as st
 
 from core import Result
-from pages.parts.around import pixels, words
+from pages.parts.around import components, pixels, words
 
 KEY = "test images"
 COLUMNS = 12  # tiles in a row of the sprite
 
-_HERE = Path(__file__).parent
-_draw = st.components.v2.component(
-    "poisonscope_chooser",
-    html='<div class="chooser" role="radiogroup" aria-label="Test image"></div>',
-    css=(_HERE / "chooser.css").read_text("utf-8"),
-    js=(_HERE / "chooser.js").read_text("utf-8"),
-)
+_draw = components.beside(__file__, '<div class="chooser" role="radiogroup" aria-label="Test image"></div>')
 
 
 def show(result: Result, rows: list[int], current: int, choose: Callable[[int], None]) -> None:
