@@ -38,6 +38,7 @@ PATIENCE = 15_000  # milliseconds for a widget to be there and to answer
 TALLEST = 6_000  # pixels of a screenshot
 SIZES = {"wide": (1440, 900), "narrow": (390, 844), "tablet": (820, 1180)}
 WALKED = {"light": "wide", "dark": "narrow"}  # by theme
+THEMES = {"wide": ("dark", "light"), "narrow": ("dark",)}  # in which the explorer looks; colours ask for no width
 LEAST = 136  # pixels of a column with anything in it
 DEAD_END = "http://127.0.0.1:9"  # a proxy where nobody listens
 VIEWS = re.compile("Look closer|Networks|Test images")  # what chooses a picture, rather than how it looks
@@ -94,7 +95,7 @@ def explorer(walk: Walk) -> None:
             resized(walk, "wide")
         attempt(walk, EXPLORES.get(screen, inspect))
         attempt(walk, open_all)
-        for theme in sorted(WALKED, key=lambda one: one == walk.theme):  # its own last
+        for theme in THEMES[walk.size]:
             lit(walk, theme)
             look(walk, check=True)
 
@@ -208,8 +209,10 @@ def explore_audit(walk: Walk) -> None:
     path.fill(walk.planted)
     path.press("Enter")
     settled(walk.page)
-    main.get_by_role("button", name="Audit", exact=True).click()
-    expect(main.get_by_role("article").first).to_be_visible(timeout=MINUTE)
+    told = main.get_by_role("article").first
+    if not told.is_visible():  # another walk of this server's has had it audited
+        main.get_by_role("button", name="Audit", exact=True).click()
+    expect(told).to_be_visible(timeout=MINUTE)
     settled(walk.page)
 
 
