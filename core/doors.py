@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import ValidationError
 
 from core import datasets, jobs
 from core.configuration import RunConfig, explain, stages
-from core.evaluation import Rebuilt, Transplant
 from core.jobs import Job
-from core.results import Result, proofs, recorded
+from core.results import Result, recorded
 from core.store import Store
 from core.types import BadRequest, DamagedArtefact, DataUnavailable, Watcher, ignore
+
+if TYPE_CHECKING:  # loading what proves is most of what a command would take to start
+    from core.evaluation import Rebuilt, Transplant
 
 
 def run(config: RunConfig, *, device: str = "auto", watch: Watcher = ignore, store: Store | None = None) -> Result:
@@ -97,6 +99,8 @@ def prove(
     19. Found stored, or computed (about 20 seconds on a CPU) and kept; nothing is trained. BadRequest where the run is
     not finished or removed nothing of that class; DataUnavailable where its network or images are not here.
     """
+    from core.results import proofs
+
     result = Result(config, store)
     flagged, found = result.flagged, result.detection()
     if flagged is None or found is None:

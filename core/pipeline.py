@@ -21,7 +21,7 @@ from core import datasets, evidence, results
 from core.attack import poison as attack
 from core.configuration import ATTRIBUTION, DETECTORS, VIEWS, DatasetConfig, RunConfig, stages
 from core.detectors import view
-from core.evaluation import PROBE_IMAGES, Quality, given
+from core.evaluation import Quality, given, probed
 from core.evaluation import filter as filtering
 from core.evidence import attribute, predict, represent
 from core.jobs import Progress, estimates
@@ -221,7 +221,8 @@ class Line:
 
     def _probe(self, network: models.Network) -> dict[str, float]:
         """Nat and ASR on the first few test images, for the curves that are drawn while training."""
-        images, labels = self.dataset.test_images[:PROBE_IMAGES], self.dataset.test_labels[:PROBE_IMAGES]
+        few = probed(len(self.poisoned) * self.config.training.epochs)
+        images, labels = self.dataset.test_images[:few], self.dataset.test_labels[:few]
         bf16 = devices.use_bf16(self.config.training.precision, self.device)
         clean = predict(network, images, bf16=bf16).argmax(1)
         fooled = predict(network, triggered_images(self.config, images), bf16=bf16).argmax(1)

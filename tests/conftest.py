@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from platformdirs import user_data_path
 
 import core
@@ -19,6 +20,9 @@ from core.training.threads import share_cores
 from tests.audits import made
 
 share_cores()  # two tests may train at once
+# A busy machine is no fault of a property's; a found one is found again.
+settings.register_profile("checks", deadline=None, print_blob=True)
+settings.load_profile("checks")
 # Asked for before any test has a home: the data of the user's own is read, and nothing else of it.
 USERS = Path(os.environ.get(VARIABLE) or user_data_path("poisonscope", appauthor=False))
 
@@ -66,14 +70,6 @@ def cifar10_home(own_home: Path, cifar10_cache: Path) -> Path:
     (own_home / "data").mkdir()
     (own_home / "data" / "cifar10").symlink_to(cifar10_cache, target_is_directory=True)
     return own_home
-
-
-@pytest.fixture(autouse=True, scope="session")
-def few_looks() -> Iterator[None]:
-    """A training looks at few test images on its way: in a small one the looks took most of the time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "PROBE_IMAGES", 40)
-        yield
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from core import BadRequest, sweeps
 from core.evaluation import breaking
 from core.evaluation.breaking import Breaking
 
-few = settings(max_examples=60, deadline=None, derandomize=True)
+few = settings(max_examples=60, derandomize=True)
 RATIOS = [0.1, 0.05, 0.02, 0.01]
 
 

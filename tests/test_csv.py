@@ -37,7 +37,7 @@ def test_all_else_stays(value: object) -> None:
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8")) | st.sampled_from(["=1", "-1", "-x"]), min_size=1), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_cell_of_a_table_begins_a_formula(texts: list[str], categories: bool) -> None:
     texts = [text.replace("\0", "") for text in texts]
     column = pd.Categorical(texts) if categories else np.fromiter(texts, object, len(texts))

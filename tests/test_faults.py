@@ -91,7 +91,6 @@ stores.Checkpoint.save, artefacts._writing, stores._renamed = save_and_halt, hal
 if (home() / "small-files-only").exists():
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
 
-pipeline.PROBE_IMAGES = int(os.environ["LOOKS"])
 loop.CHECKPOINT_SECONDS = 0.0  # after every epoch, however short
 reporter.HEARTBEAT = 0.2
 worker.work(idle_seconds=0.5, execute=execute)
@@ -181,7 +180,6 @@ def home(own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     script.write_text(WORKER)
     monkeypatch.setattr(workers, "WORKER_ARGUMENTS", (str(script),))
     monkeypatch.setattr(workers, "START_PAUSE", 0.2)
-    monkeypatch.setenv("LOOKS", str(pipeline.PROBE_IMAGES))
     yield own_home
     end_worker(own_home)
 

@@ -14,7 +14,7 @@ from core.configuration.config import DefenceConfig
 from core.evaluation import filter as filtering
 from core.types import BadRequest, Detection
 
-few = settings(max_examples=50, deadline=None, derandomize=True)
+few = settings(max_examples=50, derandomize=True)
 LABELS = np.repeat([0, 1, 2], [40, 50, 60])
 NAMING = dict(detector="whitened-spectral", scope="suspicious_class")
 

@@ -13,12 +13,17 @@ from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 
 from core.evaluation import metrics
 
-few = settings(max_examples=60, deadline=None, derandomize=True)
+few = settings(max_examples=60, derandomize=True)
 
 #                  true classes            without trigger         with trigger; the target is class 2
 LABELS = np.array([0, 0, 0, 0, 1, 1, 2, 2])
 CLEAN = np.array([0, 0, 0, 1, 1, 1, 2, 0])
 TRIGGERED = np.array([2, 2, 2, 0, 2, 1, 2, 2])
+
+
+@pytest.mark.parametrize(("passes", "images"), [(0, 40), (200, 40), (4_800, 100), (24_000, 500), (400_000, 500)])
+def test_a_short_training_is_looked_at_on_few_images(passes: int, images: int):
+    assert metrics.probed(passes) == images
 
 
 def test_nat_is_the_accuracy_on_clean_images_and_per_class_its_parts():

@@ -17,7 +17,7 @@ import core
 from core.configuration import pictures
 from core.types import BadRequest
 
-few = settings(max_examples=60, deadline=None, derandomize=True)
+few = settings(max_examples=60, derandomize=True)
 RED = np.full((2, 3, 4), (255, 0, 0, 255), np.uint8)
 
 

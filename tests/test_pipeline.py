@@ -78,9 +78,7 @@ def heard() -> list[Event]:
 @pytest.fixture(scope="module")
 def summary(store: Store, heard: list[Event]) -> dict[str, Any]:
     """The summary of a finished run; its artefacts are in the store, which the tests share."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "PROBE_IMAGES", metrics.PROBE_IMAGES)  # as a user's
-        return pipeline.run(config(), store, heard.append)
+    return pipeline.run(config(), store, heard.append)
 
 
 # --- the figures ------------------------------------------------------------------------------------------
@@ -161,12 +159,17 @@ def test_the_networks_are_those_that_were_evaluated(store: Store, summary: dict[
 
 
 def test_the_history_ends_with_the_probe_of_the_network(store: Store, summary: dict[str, Any]) -> None:
-    """Fewer test images than the probe takes: its last figures are the network's own."""
-    for which, number in (("poisoned", 1), ("clean", 2)):
-        history = Result(config(), store).history(which)
+    """Its last figures are the network's own, on the first of the same test images."""
+    result = Result(config(), store)
+    few = metrics.probed(len(result.poisoned) * config().training.epochs)
+    labels = result.dataset.test_labels[:few]
+    for which in ("poisoned", "clean"):
+        history, predictions = result.history(which), result.predictions(which)
+        assert predictions is not None
+        clean, fooled = (logits[:few].argmax(1) for logits in predictions)
         assert [record["epoch"] for record in history] == [1, 2, 3]
-        assert history[-1]["nat"] == summary[f"nat{number}"]
-        assert history[-1]["asr"] == summary[f"asr{number}"]
+        assert history[-1]["nat"] == pytest.approx((clean == labels).mean())
+        assert history[-1]["asr"] == pytest.approx((fooled == 3)[labels != 3].mean())
 
 
 def test_losses_of_the_poisoned_training_are_kept(store: Store, summary: dict[str, Any]) -> None:
@@ -514,6 +517,6 @@ def test_another_attack_goes_from_end_to_end_and_its_figures_are_those_of_its_tr
     assert benign is not None
     assert summary["asr1"] > benign.asr + 0.2, "the backdoor is learned"
     history = result.history("poisoned")[-1]
-    looked = np.arange(len(aims)) < pipeline.PROBE_IMAGES
+    looked = np.arange(len(aims)) < metrics.probed(len(labels) * wanted.training.epochs)
     last = fooled[looked & (test_labels != aims)].mean()
     assert history["asr"] == pytest.approx(last), "the curve's last point is of the first of the same test images"

@@ -13,7 +13,7 @@ from core.configuration.config import AttackConfig
 from core.types import BadRequest, Dataset
 
 CLASSES = 4
-few = settings(max_examples=60, deadline=None, derandomize=True)
+few = settings(max_examples=60, derandomize=True)
 
 
 def toy(sizes: tuple[int, ...] = (30, 25, 40, 20), seed: int = 0) -> Dataset:

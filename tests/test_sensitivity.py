@@ -13,7 +13,7 @@ from core.evaluation import filter as filtering
 from core.evaluation import metrics, sensitivity
 from core.types import BadRequest, Detection
 
-few = settings(max_examples=60, deadline=None, derandomize=True)
+few = settings(max_examples=60, derandomize=True)
 SHARES = sensitivity.grid(steps=25)
 
 

@@ -12,7 +12,7 @@ from core.attack import triggers
 from core.configuration import TriggerConfig
 from core.types import BadRequest
 
-few = settings(max_examples=30, deadline=None, derandomize=True)
+few = settings(max_examples=30, derandomize=True)
 SHAPES = [(8, 8), (32, 32), (20, 33), (96, 64)]
 TO_YCBCR = np.array(
     [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]  # BT.601

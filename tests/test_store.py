@@ -29,7 +29,7 @@ KEY, OTHER = "ab" * 32, "cd" * 32
 DEADLINE = 60.0
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX")
-same_store = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+same_store = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 DTYPES = st.sampled_from(["u1", "<i8", "<f4", "<f8", "?", ">f4", ">i2"])
 ARRAYS = hnp.arrays(DTYPES, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=5))

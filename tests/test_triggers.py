@@ -15,7 +15,7 @@ from core.types import BadRequest
 SIDE = 12
 BLACK = np.zeros((2, SIDE, SIDE, 3), np.uint8)
 NOISE = np.random.default_rng(3).integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)
-few = settings(max_examples=40, deadline=None, derandomize=True)
+few = settings(max_examples=40, derandomize=True)
 places = st.integers(-SIDE, SIDE - 1)
 colours = st.integers(0, 0xFFFFFF).map("#{:06x}".format)
 WHOLE = [name for name, entry in TRIGGERS.items() if entry.facts.get("whole_image")]

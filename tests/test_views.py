@@ -12,7 +12,7 @@ from core.evaluation import filter as filtering
 from core.evaluation import metrics, views
 from core.types import BadRequest
 
-few = settings(max_examples=60, deadline=None, derandomize=True)
+few = settings(max_examples=60, derandomize=True)
 
 
 @st.composite

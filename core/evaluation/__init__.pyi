@@ -9,9 +9,9 @@ from . import transplant as transplant
 from . import views as views
 from .control import Control as Control
 from .control import Reach as Reach
-from .metrics import PROBE_IMAGES as PROBE_IMAGES
 from .metrics import Quality as Quality
 from .metrics import given as given
+from .metrics import probed as probed
 from .rebuilt import Agreement as Agreement
 from .rebuilt import Rebuilt as Rebuilt
 from .sensitivity import FPR as FPR

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from core.types import Labels, Mask, Scores
 
-PROBE_IMAGES = 500  # test images, the first ones, on which a network's Nat and ASR are looked at while it trains
+# Test images, the first ones, on which a network's Nat and ASR are looked at while it trains: at least, and at most.
+PROBE_LEAST, PROBE_IMAGES = 40, 500
+PROBE_SHARE = 1 / 48  # of the images that a training goes through, so that the looks take a tenth of its time
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Ranking:
 
     auroc: float | None
     average_precision: float | None
+
+
+def probed(passes: int) -> int:
+    """On how many of the first test images a training that goes through so many images is looked at on its way."""
+    return min(PROBE_IMAGES, max(PROBE_LEAST, round(passes * PROBE_SHARE)))
 
 
 def quality(

@@ -44,7 +44,7 @@ def test_any_damage(kind: str, tmp_path_factory: pytest.TempPathFactory) -> None
     path = FILES[kind](folder)
     whole = path.read_bytes()
 
-    @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=40, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(st.integers(0, len(whole) - 1), st.binary(max_size=8), st.sampled_from(["over", "cut", "in", "end"]))
     def damaged(at: int, noise: bytes, how: str) -> None:
         at = max(0, len(whole) - 1 - at % 300) if how == "end" else at

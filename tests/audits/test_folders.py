@@ -146,7 +146,7 @@ parts = st.sampled_from(["train", "test", "cat", "dog", "10", "2"])
 trees = st.lists(st.lists(parts, max_size=4).map(tuple), min_size=1, max_size=8)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(trees)
 def test_a_class_and_a_split_are_parts_of_the_path_and_none_is_lost(folders: list[tuple[str, ...]]) -> None:
     paths = ["/".join((*folder, f"{place}.png")) for place, folder in enumerate(folders)]

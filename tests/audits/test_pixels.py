@@ -248,7 +248,7 @@ def test_thin_pictures(tmp_path: Path) -> None:
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(shapes, shapes, st.tuples(*[st.integers(0, 255)] * 3))
 def test_any_size_fits_any_working_size(size: tuple[int, int], shape: tuple[int, int], colour: tuple[int, ...]) -> None:
     seen = audited.seen(picture(np.full((*size, 3), colour, np.uint8)), shape)
@@ -257,7 +257,7 @@ def test_any_size_fits_any_working_size(size: tuple[int, int], shape: tuple[int,
     assert (seen.pixels == colour).all()
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(st.binary(max_size=60), st.integers(0, 200))
 def test_whatever_the_bytes_are_nothing_else_is_raised(noise: bytes, at: int) -> None:
     whole = picture(pixels(0, 8, 8))

@@ -177,7 +177,7 @@ def test_a_line_without_end(tmp_path: Path) -> None:
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).map(str.strip).filter(bool)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50, derandomize=True)
 @given(st.lists(texts, min_size=1, max_size=8))
 def test_whatever_a_class_is_called_comes_back(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
     folder = tmp_path_factory.mktemp("set")

@@ -49,7 +49,7 @@ def register() -> Iterator[Callable[..., None]]:
     st.lists(st.integers(0, 4), min_size=1, max_size=200),
     st.integers(1, 8),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_subset_is_the_first_images_of_every_class_in_order(labels: list[int], per_class: int) -> None:
     array = np.array(labels)
     rows = first_rows(array, per_class)

@@ -65,7 +65,7 @@ groupings = st.lists(st.integers(-1, 12), max_size=40).map(lambda more: np.array
 
 @each_spelling
 @given(groups=groupings)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_one_grouping_is_read_alike_however_it_is_spelled(spelled: Spelling, groups: np.ndarray) -> None:
     present, dense = np.unique(groups[groups >= 0], return_inverse=True)
     found = as_labels(spelled(groups))
@@ -83,7 +83,7 @@ def test_one_grouping_is_read_alike_however_it_is_spelled(spelled: Spelling, gro
 
 @each_spelling
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=2)
 def test_one_grouping_has_the_same_scores_and_flags_however_it_is_spelled(spelled: Spelling, seed: int) -> None:
     rng = np.random.default_rng(seed)
     groups = rng.integers(0, 4, 120)
@@ -178,7 +178,7 @@ def test_what_can_only_be_guessed_at_is_refused_with_what_to_do(labels: Any, mes
 
 
 @given(st.lists(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(), max_size=5))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_list_is_read_or_refused_in_words(values: list[Any]) -> None:
     try:
         found = as_labels(values)

@@ -143,7 +143,7 @@ def test_grey_images_of_mirrored_pairs_have_no_handedness_to_the_last_bit():
     assert (found.class_p == 1).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 2**32 - 1))
 def test_the_odd_part_changes_its_sign_with_the_image(height, width, seed):
     images = np.random.default_rng(seed).integers(0, 256, (3, height, width, 3)).astype(np.uint8)
@@ -152,7 +152,7 @@ def test_the_odd_part_changes_its_sign_with_the_image(height, width, seed):
         np.testing.assert_allclose(there, -back, atol=1e-3)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(2, 16), st.integers(2, 16), st.integers(0, 2**32 - 1))
 def test_waves_hold_all_of_an_odd_part(half, height, seed):
     part = np.random.default_rng(seed).normal(size=(2, height, half)).astype(np.float32) * 50

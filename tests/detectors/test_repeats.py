@@ -167,7 +167,7 @@ def test_a_single_class_is_looked_at_too():
     assert named(looked_at(images, np.zeros(len(images), int))) == [0]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 30), st.integers(1, 5), st.integers(1, 5), st.integers(2, 4), st.integers(0, 2**32 - 1))
 def test_pairs_are_counted_as_by_hand(count, height, width, levels, seed):
     images = (np.random.default_rng(seed).integers(0, levels, (count, height, width, 1)) * np.ones(3)).astype(np.uint8)
