@@ -125,8 +125,9 @@ def picture(result: Result, found: dict[str, Any]) -> None:
     st.plotly_chart(figure, key="rates", config={"displayModeBar": False}, alt=before_after.spoken(found))
     source = result.config.attack.source
     if source is not None:
+        name = words.plain(words.class_name(result.config, source))
         st.caption(
-            f"On images of the source class *{words.class_name(result.config, source)}* alone, ASR went from "
+            f"On images of the source class *{name}* alone, ASR went from "
             f"{words.share(found['source_asr1'])} to {words.share(found['source_asr2'])}."
         )
 

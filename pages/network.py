@@ -189,7 +189,8 @@ def path_words(result: Result, found: dict[Asked, list[Layer]]) -> str:
         title = one.title.lower()
         reached.append(f"**{int(block.reacts.sum()) or 'none'} of {len(block.change)}** in the {title}")
         moved.append(f"**{layers[-1].change[target].round(1) + 0.0:+.1f}** in the {title}")
-    end = f"it moves the logit of *{result.config.target_name}* by {', '.join(moved)} (in standard deviations)"
+    name = words.plain(result.config.target_name)
+    end = f"it moves the logit of *{name}* by {', '.join(moved)} (in standard deviations)"
     if result.config.attack.everywhere:
         end = "which logit it moves hangs on the image's class, since each class is taken for the next one"
     return (

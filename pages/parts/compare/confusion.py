@@ -66,8 +66,10 @@ def picture(counts: NDArray[np.int64], names: Sequence[str]) -> go.Figure:
         )
     )  # fmt: skip
     figure.update_layout(height=SIDE, margin={"l": 8, "r": 8, "t": 8, "b": 8})
-    figure.update_xaxes(title="answer", type="category", fixedrange=True, constrain="domain")
-    figure.update_yaxes(title="true class", type="category", autorange="reversed", scaleanchor="x", fixedrange=True)
+    figure.update_xaxes(title="answer", **colours.axis(13), type="category", fixedrange=True, constrain="domain")
+    figure.update_yaxes(
+        title="true class", **colours.axis(13), type="category", autorange="reversed", scaleanchor="x", fixedrange=True
+    )
     return figure
 
 
@@ -89,4 +91,7 @@ def _read_it(result: Result, images: str) -> str:
         return text + "The backdoor sleeps here: without the trigger the poisoned network looks like any other."
     if result.config.attack.everywhere:
         return text + "A backdoor shows right beside the diagonal: each class is taken for the next one."
-    return text + f"A backdoor shows as one full column: everything is taken for *{result.config.target_name}* ✕."
+    return (
+        text
+        + f"A backdoor shows as one full column: everything is taken for *{words.plain(result.config.target_name)}* ✕."
+    )

@@ -62,8 +62,8 @@ def sheets(config: RunConfig) -> None:
 def _labelled(config: RunConfig) -> str:
     """What becomes of the labels."""
     if config.attack.labels == "clean_label":
-        return f"they keep their label *{config.target_name}*"
-    given = "as the class after their own" if config.attack.everywhere else f"*{config.target_name}*"
+        return f"they keep their label *{words.plain(config.target_name)}*"
+    given = "as the class after their own" if config.attack.everywhere else f"*{words.plain(config.target_name)}*"
     return f"the attacker labels them {given}"
 
 
