@@ -49,10 +49,11 @@ $(VENV)/.installed: requirements.txt constraints.txt | $(BIN)/python
 	@touch $@
 
 # The tests start a cluster of two nodes and ask an ONNX file, so the checks need what these need.
-$(VENV)/.installed-dev: requirements-dev.txt requirements-cluster.txt requirements-onnx.txt $(VENV)/.installed
-	@echo "Installing the packages of requirements-dev.txt, requirements-cluster.txt and requirements-onnx.txt"
-	@$(PIP) -r requirements.txt -r requirements-dev.txt -r requirements-cluster.txt -r requirements-onnx.txt
-	@touch $@
+REQUIRED := requirements.txt requirements-dev.txt requirements-cluster.txt requirements-onnx.txt
+$(VENV)/.installed-dev: $(REQUIRED) constraints.txt | $(BIN)/python
+	@echo "Installing the packages of $(REQUIRED) (about 3 GB and some minutes the first time)"
+	@$(PIP) $(REQUIRED:%=-r %)
+	@touch $(VENV)/.installed $@
 
 setup: $(VENV)/.installed ## the environment with all that the app needs
 setup-dev: $(VENV)/.installed-dev ## and all that the checks need
@@ -94,11 +95,12 @@ chromium: setup-dev ## a Chromium for the browser tests, installed if there is n
 	@$(BIN)/python tests/browser/chromium.py
 
 # A core each for the tests that go at a time. Those that drive a browser come last: each process starts its own app.
+# Several hundred processes are started, so what they compile is kept, whatever the user has set.
 pytest: setup-dev ## the tests; some of them: make pytest TESTS='tests/test_project.py -x'
 ifeq ($(strip $(TESTS)),)
-	@failed=0; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1; \
-	for which in "not browser" "browser"; do \
-	  $(BIN)/python -m pytest -m "$$which" -n $(AT_ONCE) --dist worksteal || failed=$$?; \
+	@failed=0; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1; unset PYTHONDONTWRITEBYTECODE; \
+	for which in "--ignore tests/browser" "tests/browser"; do \
+	  $(BIN)/python -m pytest $$which -n $(AT_ONCE) --dist worksteal || failed=$$?; \
 	done; \
 	exit $$failed
 else
