@@ -306,6 +306,17 @@ def test_score_by_what_a_detector_needs_besides(own_home: Path, tmp_path: Path) 
         assert words in " ".join(refused.stderr.split())
 
 
+# --- its start -------------------------------------------------------------------------------------------
+
+
+def test_a_command_that_computes_nothing_loads_nothing_to_compute_with(own_home: Path) -> None:
+    words = [sys.executable, "-X", "importtime", "-m", "core", "list"]
+    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE, check=True)
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in ended.stderr.splitlines()}
+    assert "core" in loaded
+    assert not loaded & {"torch", "scipy", "sklearn", "pandas", "streamlit"}
+
+
 # --- doctor -----------------------------------------------------------------------------------------------
 
 
