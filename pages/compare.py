@@ -7,7 +7,7 @@ import streamlit as st
 
 import core
 from core import Job, Result, RunConfig
-from pages.parts.around import current, cuts, link, shell, trouble, words
+from pages.parts.around import address, current, cuts, link, shell, trouble, words
 from pages.parts.common import noted, others, proof, sections
 from pages.parts.compare import before_after, benign, confusion, kept, ledger, side_by_side
 
@@ -230,7 +230,7 @@ def all_runs() -> None:
 def beside(one: Job, other: Job) -> None:
     """Two runs of the list beside each other: the first becomes this tab's run."""
     current.choose(one)
-    st.query_params[side_by_side.PARAMETER] = other.key[: current.SHORT]
+    address.put(side_by_side.PARAMETER, other.key[: current.SHORT])
     st.session_state[TABS] = BESIDE
 
 

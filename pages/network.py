@@ -15,7 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 import core
 from core import Result
 from core.results import OUTLIER, REACTS, Filters, Layer, triggered_images
-from pages.parts.around import current, cuts, shell, trouble, words
+from pages.parts.around import address, current, cuts, shell, trouble, words
 from pages.parts.common import asked, filters
 from pages.parts.common.asked import Asked
 
@@ -53,7 +53,7 @@ def choose(there: list[Asked]) -> list[Asked]:
     if len(there) == 1:
         return there
     titles = {one.which: f"{one.mark} {one.title}" for one in there}
-    named = st.query_params.get(PARAMETER)
+    named = address.get(PARAMETER)
     st.session_state["networks"] = named if named in titles else SIDE_BY_SIDE
     wanted = st.segmented_control(
         "Networks", [SIDE_BY_SIDE, *titles], format_func=lambda which: titles.get(which, "Side by side"),
@@ -64,10 +64,8 @@ def choose(there: list[Asked]) -> list[Asked]:
 
 def name_networks() -> None:
     """Write the choice into the address; side by side is the usual."""
-    if st.session_state["networks"] == SIDE_BY_SIDE:
-        st.query_params.pop(PARAMETER, None)
-    else:
-        st.query_params[PARAMETER] = st.session_state["networks"]
+    wanted = st.session_state["networks"]
+    address.put(PARAMETER, None if wanted == SIDE_BY_SIDE else wanted)
 
 
 # --- the first filters -----------------------------------------------------------------------------------

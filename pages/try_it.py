@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import core
 from core import BadRequest, Result, TriggerConfig
-from pages.parts.around import current, cuts, keys, shell, trouble, words
+from pages.parts.around import address, current, cuts, keys, shell, trouble, words
 from pages.parts.common import asked
 from pages.parts.common.asked import Asked
 from pages.parts.try_it import answers, chooser, own_picture
@@ -105,7 +105,7 @@ def test_image(result: Result) -> Picture | None:
 
 def chosen_row(result: Result) -> int:
     """The test image that the address names, or a good one to begin with."""
-    named = str(st.query_params.get(PARAMETER, ""))
+    named = address.get(PARAMETER) or ""
     row = core.reading.whole(named, 0, len(result.test_pictured) - 1)
     if row is not None and result.test_pictured[row]:
         return row
@@ -125,7 +125,7 @@ def _good_row(store: str, run: str, _result: Result) -> int:
 
 
 def show_row(row: int) -> None:
-    st.query_params[PARAMETER] = str(row)
+    address.put(PARAMETER, str(row))
 
 
 def gallery(result: Result, row: int) -> None:

@@ -219,7 +219,6 @@ DEATHS = (
     ("represent renaming", "represent"),
     ("score writing", "score"),
     ("retrain renaming", "retrain"),
-    ("evaluate again writing", "evaluate again"),
     ("run writing", "evaluate again"),
 )
 # How many artefacts of each stage there are when it dies there.
@@ -229,7 +228,6 @@ BEFORE = {
     "represent": {"model": 1, "predictions": 1},
     "score": {"model": 1, "predictions": 1, "features": 1},
     "retrain": {"model": 1, "predictions": 1, "features": 1, "scores": 1},
-    "evaluate again": {"model": 2, "predictions": 1, "features": 1, "scores": 1},
     "run": {"model": 2, "predictions": 2, "features": 1, "scores": 1},
 }
 

@@ -112,10 +112,11 @@ def test_a_view_comes_back(page: Page, browser: Browser, app_server: AppServer, 
         other.goto(link)
         expect(other.get_by_role("heading", level=1)).to_be_visible(timeout=ways.MINUTE)
         assert view(other, seen) == seen, "in someone else's browser"
-        second = context.new_page()
-        ways.open_link(second, app_server.url, screen)
-        assert view(second, untouched) == untouched, "a second tab keeps to its own address"
-        assert view(other, seen) == seen, "and does not disturb the first"
+        if screen == "scores":  # Streamlit's own doing, the same on every screen
+            second = context.new_page()
+            ways.open_link(second, app_server.url, screen)
+            assert view(second, untouched) == untouched, "a second tab keeps to its own address"
+            assert view(other, seen) == seen, "and does not disturb the first"
     finally:
         context.close()
 

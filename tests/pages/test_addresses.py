@@ -66,3 +66,42 @@ def test_a_ledger_without_room_is_said_on_every_screen(
     assert not app.exception
     assert [error.value for error in app.error if "No room to write in" in error.value]
     assert len(jobs.listing(start=False)) == 1
+
+
+# --- changes in quick succession ---------------------------------------------------------------------------
+
+
+def test_a_change_is_not_lost_to_the_next_one_that_left_before_its_answer_came(finished_job: Job, open_screen) -> None:
+    app = open_screen("scores", run=finished_job.key)
+    before = dict(app.query_params)
+    app.segmented_control(key="bars picker").select("stacked").run()
+    assert app.query_params["bars"] == "stacked"
+    app.query_params.clear()
+    app.query_params.update(before)  # as the browser had it when it sent the next change
+    app.number_input(key="budget number").set_value(3).run()
+    assert app.segmented_control(key="bars picker").value == "stacked"
+    assert (app.query_params["bars"], app.query_params["budget"]) == ("stacked", "3")
+
+
+def test_blind_review_is_not_lost_to_a_quick_hand(finished_job: Job, open_screen) -> None:
+    app = open_screen("scores", run=finished_job.key)
+    before = dict(app.query_params)
+    app.toggle(key="truth switch").set_value(False).run()
+    app.query_params.clear()
+    app.query_params.update(before)
+    app.number_input(key="budget number").set_value(3).run()
+    assert not app.toggle(key="truth switch").value
+    assert app.query_params["truth"] == "0"
+
+
+def test_what_is_chosen_to_and_fro_is_what_was_chosen_last(finished_job: Job, open_screen) -> None:
+    app = open_screen("scores", run=finished_job.key)
+    for wanted in ("stacked", "overlaid", "stacked", "overlaid"):
+        said = dict(app.query_params)
+        app.segmented_control(key="bars picker").select(wanted).run()
+        now = dict(app.query_params)
+        for address in (said, now):  # late, then in time
+            app.query_params.clear()
+            app.query_params.update(address)
+            app.run()
+            assert app.segmented_control(key="bars picker").value == wanted

@@ -19,7 +19,7 @@ import streamlit as st
 
 import core
 from core import Job, PoisonscopeError, Result
-from pages.parts.around import cuts, glossary, presenter, tour, words
+from pages.parts.around import address, cuts, glossary, presenter, tour, words
 from pages.parts.around.link import ALL_RUNS, OPEN, PARAMETER, SHORT, named
 
 ATTACK, COMPARE = "pages/attack.py", "pages/compare.py"
@@ -135,7 +135,7 @@ def keep_address() -> None:
     On the same screen the address is right: one without a run is where somebody went back to.
     """
     if st.session_state.get(_SCREEN) == cuts.screen():
-        st.session_state[PARAMETER] = st.query_params.get(PARAMETER)
+        st.session_state[PARAMETER] = address.get(PARAMETER)
     elif named():
         _remember(named())
     st.session_state[_SCREEN] = cuts.screen()
@@ -168,10 +168,7 @@ def picker() -> None:
 
 def _remember(short: str | None) -> None:
     st.session_state[PARAMETER] = short
-    if short:
-        st.query_params[PARAMETER] = short
-    else:
-        st.query_params.pop(PARAMETER, None)
+    address.put(PARAMETER, short or None)
 
 
 def _stored(job: Job) -> Result | None:

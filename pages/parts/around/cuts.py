@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 import core
 from core import DefenceConfig, Detection, Result
+from pages.parts.around import address
 
 NAMES = ("detector", "budget", "scope", "class", "brush", "assumed", "times", "lines", "by")  # belong to a run
 GAP = "gap"
@@ -273,7 +274,7 @@ def choose(result: Result, cut: Cut) -> None:
 def truth_shown() -> bool:
     """Whether this tab may see which images are poisoned; the address says `truth=0` where not."""
     _enter_screen()
-    named = st.query_params.get("truth")
+    named = address.get("truth")
     shown = st.session_state.get("truth", True) if named is None and fresh("truth") else named != "0"
     show_truth(shown)
     return bool(shown)
@@ -282,10 +283,7 @@ def truth_shown() -> bool:
 def show_truth(shown: bool) -> None:
     settle("truth")
     st.session_state["truth"] = shown
-    if shown:
-        st.query_params.pop("truth", None)
-    elif st.query_params.get("truth") != "0":
-        st.query_params["truth"] = "0"
+    address.put("truth", None if shown else "0")
 
 
 def truth_switch() -> bool:
@@ -304,6 +302,7 @@ def forget_other_runs(result: Result) -> None:
     key = core.run_key(result.config)
     came_back = st.session_state.pop(CAME_BACK, False)  # then the address is that of the run which it names
     if st.session_state.get("cut run", key) != key:
+        address.forget(*NAMES)
         for name in NAMES:
             if not came_back:
                 st.query_params.pop(name, None)
@@ -366,13 +365,10 @@ def settle(name: str) -> None:
 
 
 def _recall(name: str) -> str:
-    return str(st.query_params.get(name) or (st.session_state.get(f"cut {name}", "") if fresh(name) else ""))
+    return str(address.get(name) or (st.session_state.get(f"cut {name}", "") if fresh(name) else ""))
 
 
 def _remember(name: str, value: Any, usual: Any) -> None:
     settle(name)
     st.session_state[f"cut {name}"] = value
-    if value == usual:
-        st.query_params.pop(name, None)
-    elif st.query_params.get(name) != str(value):
-        st.query_params[name] = str(value)
+    address.put(name, None if value == usual else str(value))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.parts.around import address
+
 PARAMETER = "run"
 SHORT = 16  # hex digits of the key that a link carries
 
 
 def named() -> str:
     """The key's beginning that the address names; after a change of page, what it named before."""
-    return str(st.query_params.get(PARAMETER) or st.session_state.get(PARAMETER) or "")
+    return str(address.get(PARAMETER) or st.session_state.get(PARAMETER) or "")
 
 
 OPEN = "open"  # a tab that a link from another screen opens

@@ -10,7 +10,7 @@ import streamlit as st
 
 import core
 from core import Job, Result
-from pages.parts.around import current, link, words
+from pages.parts.around import address, current, link, words
 from pages.parts.around.templates import render
 from pages.parts.common import summaries
 from pages.parts.compare import before_after
@@ -67,7 +67,7 @@ def show(result: Result) -> None:
 
 def _pick(result: Result, others: dict[str, Job]) -> Job | None:
     """The second run's menu; at first what the address names, or the nearest run."""
-    wanted = str(st.query_params.get(PARAMETER, ""))
+    wanted = address.get(PARAMETER) or ""
     if wanted not in (NONE, ""):
         wanted = next((short for short in others if short.startswith(wanted[: current.SHORT])), "")
         if not wanted:
@@ -84,7 +84,7 @@ def _pick(result: Result, others: dict[str, Job]) -> Job | None:
 
 
 def _remember() -> None:
-    st.query_params[PARAMETER] = st.session_state["second run"] or NONE
+    address.put(PARAMETER, st.session_state["second run"] or NONE)
 
 
 def _nearest(result: Result, others: dict[str, Job]) -> str:

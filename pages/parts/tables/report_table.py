@@ -13,7 +13,7 @@ import streamlit as st
 
 from core import Job
 from core.reproduction import HEADS, TableRow
-from pages.parts.around import components, words
+from pages.parts.around import address, components, words
 from pages.parts.tables import report_seeds
 from pages.parts.tables.report_words import Column, edge, name_of, quoted, standing, written
 
@@ -51,16 +51,13 @@ def table(trigger: str, rows: Sequence[TableRow], jobs: Mapping[str, Job]) -> di
 
 def opened(rows: Sequence[TableRow]) -> list[str]:
     """The rows that the address names as open."""
-    named = str(st.query_params.get(OPENED, "")).split()
+    named = (address.get(OPENED) or "").split()
     return [name for name in map(name_of, rows) if name in named]
 
 
 def _keep_opened() -> None:
     names = st.session_state[KEY]["opened"]
-    if names:
-        st.query_params[OPENED] = " ".join(str(name) for name in names)
-    else:
-        st.query_params.pop(OPENED, None)
+    address.put(OPENED, " ".join(str(name) for name in names) or None)
 
 
 def columns(rows: Sequence[TableRow]) -> list[Column]:
