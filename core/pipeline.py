@@ -221,7 +221,7 @@ class Line:
 
     def _probe(self, network: models.Network) -> dict[str, float]:
         """Nat and ASR on the first few test images, for the curves that are drawn while training."""
-        few = probed(len(self.poisoned) * self.config.training.epochs)
+        few = probed(len(self.dataset.train_labels) * self.config.training.epochs)
         images, labels = self.dataset.test_images[:few], self.dataset.test_labels[:few]
         bf16 = devices.use_bf16(self.config.training.precision, self.device)
         clean = predict(network, images, bf16=bf16).argmax(1)

@@ -161,7 +161,7 @@ def test_the_networks_are_those_that_were_evaluated(store: Store, summary: dict[
 def test_the_history_ends_with_the_probe_of_the_network(store: Store, summary: dict[str, Any]) -> None:
     """Its last figures are the network's own, on the first of the same test images."""
     result = Result(config(), store)
-    few = metrics.probed(len(result.poisoned) * config().training.epochs)
+    few = metrics.probed(len(result.dataset.train_labels) * config().training.epochs)
     labels = result.dataset.test_labels[:few]
     for which in ("poisoned", "clean"):
         history, predictions = result.history(which), result.predictions(which)
@@ -517,6 +517,6 @@ def test_another_attack_goes_from_end_to_end_and_its_figures_are_those_of_its_tr
     assert benign is not None
     assert summary["asr1"] > benign.asr + 0.2, "the backdoor is learned"
     history = result.history("poisoned")[-1]
-    looked = np.arange(len(aims)) < metrics.probed(len(labels) * wanted.training.epochs)
+    looked = np.arange(len(aims)) < metrics.probed(len(result.dataset.train_labels) * wanted.training.epochs)
     last = fooled[looked & (test_labels != aims)].mean()
     assert history["asr"] == pytest.approx(last), "the curve's last point is of the first of the same test images"

@@ -90,11 +90,15 @@ def retraining(config: RunConfig) -> dict[str, float]:
 
 def costs(config: RunConfig) -> dict[str, float]:
     """What each stage of a run costs, in forward passes; no data set is loaded for it."""
-    facts = DATASETS[config.dataset.name].facts
-    whole = sum(facts.get("class_sizes", (1_000,)))
-    per_class = config.dataset.per_class
-    train_size = whole if per_class is None else per_class * len(facts["class_names"])
-    return progress.costs(config, train_size, facts.get("test_size", train_size // 5))
+    size = train_size(config)
+    return progress.costs(config, size, DATASETS[config.dataset.name].facts.get("test_size", size // 5))
+
+
+def train_size(config: RunConfig) -> int:
+    """How many images a run has before any is poisoned; no data set is loaded for it."""
+    facts, per_class = DATASETS[config.dataset.name].facts, config.dataset.per_class
+    sizes = facts.get("class_sizes", (1_000,))
+    return sum(sizes) if per_class is None else per_class * len(facts["class_names"])
 
 
 class Pace(NamedTuple):

@@ -603,8 +603,11 @@ def test_the_headline_says_what_the_story_says_and_curves_of_fewer_images_say_so
     assert all(figure in story for figure in figures)
 
 
-def test_curves_of_all_test_images_need_no_such_word(attack) -> None:
-    assert "of 296 test images" not in said(attack(stored.finished(stored.config()).key))
+def test_curves_of_all_test_images_need_no_such_word_and_those_of_a_short_training_tell_it(attack) -> None:
+    job = stored.finished(stored.config(training={"per_class": None, "epochs": 10}))
+    assert "of 296 test images" not in said(attack(job.key))
+    short = stored.finished(stored.config(training={"per_class": 20, "epochs": 1}))
+    assert "measured on 40 of 296 test images" in said(attack(short.key))
 
 
 @pytest.mark.parametrize("places", [[0, 0, 0], [320, 320, 319], [100, 101, 90], [0, 160, 320], [5, 320, 318]])

@@ -30,6 +30,11 @@ def restored() -> bool:
     return restored
 
 
+def screen() -> str:
+    """The path of the screen that the address names."""
+    return urlsplit(st.context.url or "").path
+
+
 def get(name: str) -> str | None:
     """What the address says by a name, None for nothing.
 
@@ -62,7 +67,7 @@ def forget(*names: str) -> None:
 
 def _changes() -> Changes:
     """Those on this screen: with another one, Streamlit empties the address."""
-    path = urlsplit(st.context.url or "").path
+    path = screen()
     where, changes = st.session_state.get(CHANGED, (path, {}))
     if where != path:
         changes = {}

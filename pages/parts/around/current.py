@@ -134,16 +134,16 @@ def keep_address() -> None:
 
     On the same screen the address is right: one without a run is where somebody went back to.
     """
-    if st.session_state.get(_SCREEN) == cuts.screen():
+    if st.session_state.get(_SCREEN) == address.screen():
         st.session_state[PARAMETER] = address.get(PARAMETER)
     elif named():
         _remember(named())
-    st.session_state[_SCREEN] = cuts.screen()
+    st.session_state[_SCREEN] = address.screen()
 
 
 def come_back() -> None:
     """The browser's history led here: an address without a run means the recorded one, on another screen, too."""
-    st.session_state[_SCREEN] = cuts.screen()
+    st.session_state[_SCREEN] = address.screen()
 
 
 def picker() -> None:

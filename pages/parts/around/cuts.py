@@ -19,7 +19,6 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import numpy as np
 import streamlit as st
@@ -325,7 +324,7 @@ def set_option(name: str, value: str, usual: str) -> None:
 
 def _enter_screen() -> None:
     """Notes when the tab comes to another screen: there the address may lack what the session knows."""
-    if st.session_state.get(SCREEN) != screen():
+    if st.session_state.get(SCREEN) != address.screen():
         _begin()
 
 
@@ -337,15 +336,10 @@ def come_back() -> None:
 
 
 def _begin() -> None:
-    st.session_state[SCREEN] = screen()
+    st.session_state[SCREEN] = address.screen()
     st.session_state.pop(LIVE, None)
     st.session_state.pop(CAME_BACK, None)
     st.session_state[SETTLED] = set()
-
-
-def screen() -> str:
-    """The screen that the address names."""
-    return urlsplit(st.context.url or "").path
 
 
 def fresh(name: str) -> bool:

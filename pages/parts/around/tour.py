@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import streamlit as st
 
-from pages.parts.around import cuts, link
+from pages.parts.around import address, link
 
 KEY = "tour"
 ASKED = "wish for the tour"  # in session state: the last one, unlike any before it in this browser
@@ -68,7 +68,7 @@ _draw = st.components.v2.component(
 def show() -> None:
     """Above a screen: the offer where nobody has answered it, the hint while the tour goes, else nothing."""
     data = {
-        "screen": cuts.screen().rsplit("/", 1)[-1] or HINTS[0].screen,
+        "screen": address.screen().rsplit("/", 1)[-1] or HINTS[0].screen,
         "asked": st.session_state.get(ASKED, ""),
     }
     with st.container(key="unseen-tour"):  # until there is something to say

@@ -14,6 +14,7 @@ import streamlit as st
 
 import core
 from core import Event, Job
+from core.jobs import estimates
 from pages.parts.around import colours, trouble, words
 from pages.parts.common import noted
 
@@ -135,7 +136,8 @@ def _curves(job: Job, heard: Sequence[Event], wide: bool) -> None:
 
 def subset(job: Job) -> str:
     """On how many of the test images a training is looked at, in words; empty where that is all of them."""
-    looked, all = core.metrics.PROBE_IMAGES, core.DATASETS[job.config.dataset.name].facts["test_size"]
+    looked = core.metrics.probed(estimates.train_size(job.config) * job.config.training.epochs)
+    all = core.DATASETS[job.config.dataset.name].facts["test_size"]
     return f"on {looked:,} of {all:,} test images" if looked < all else ""
 
 
