@@ -13,7 +13,7 @@ PORT ?=#            of the app; by default 8501 or the next free one
 HEADLESS ?=#        1: do not open a browser
 WATCH ?=#           1: reload the app when its files change
 TESTS ?=#           what `make pytest` runs, with any options; by default everything
-AT_ONCE ?= 2#       so many tests at a time
+AT_ONCE ?= 2#       so many browsers at a time, and one test more of those that need none
 
 # No comment or blank may stay in a path.
 override PYTHON := $(strip $(PYTHON))
@@ -21,8 +21,10 @@ override VENV := $(strip $(VENV))
 override AT_ONCE := $(strip $(AT_ONCE))
 
 BIN := $(VENV)/bin
-# Twice quiet: errors only.
-PIP := $(BIN)/python -m pip install -q -q --disable-pip-version-check --no-input -c constraints.txt
+# Twice quiet: errors only. What pip would compile file by file is compiled on all cores; a package may hold files that
+# are not for this Python.
+PIP := $(BIN)/python -m pip install -q -q --disable-pip-version-check --no-input --no-compile -c constraints.txt
+COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 
 .PHONY: help setup setup-dev data run test lint format types imports chromium pytest bench lock clean
 
@@ -46,6 +48,7 @@ $(BIN)/python:
 $(VENV)/.installed: requirements.txt constraints.txt | $(BIN)/python
 	@echo "Installing the packages of requirements.txt (about 3 GB and some minutes the first time)"
 	@$(PIP) -r requirements.txt
+	@$(COMPILE)
 	@touch $@
 
 # The tests start a cluster of two nodes and ask an ONNX file, so the checks need what these need.
@@ -53,6 +56,7 @@ REQUIRED := requirements.txt requirements-dev.txt requirements-cluster.txt requi
 $(VENV)/.installed-dev: $(REQUIRED) constraints.txt | $(BIN)/python
 	@echo "Installing the packages of $(REQUIRED) (about 3 GB and some minutes the first time)"
 	@$(PIP) $(REQUIRED:%=-r %)
+	@$(COMPILE)
 	@touch $(VENV)/.installed $@
 
 setup: $(VENV)/.installed ## the environment with all that the app needs
@@ -94,13 +98,14 @@ imports: setup-dev ## imports run one way only, and all that is imported is decl
 chromium: setup-dev ## a Chromium for the browser tests, installed if there is none
 	@$(BIN)/python tests/browser/chromium.py
 
-# A core each for the tests that go at a time. Those that drive a browser come last: each process starts its own app.
+# A core for each browser; tests without one wait a tenth of their time. Those that drive a browser come last: each
+# process starts its own app.
 # Several hundred processes are started, so what they compile is kept, whatever the user has set.
 pytest: setup-dev ## the tests; some of them: make pytest TESTS='tests/test_project.py -x'
 ifeq ($(strip $(TESTS)),)
 	@failed=0; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1; unset PYTHONDONTWRITEBYTECODE; \
-	for which in "--ignore tests/browser" "tests/browser"; do \
-	  $(BIN)/python -m pytest $$which -n $(AT_ONCE) --dist worksteal || failed=$$?; \
+	for which in "--ignore tests/browser -n $$(( $(AT_ONCE) + 1 ))" "tests/browser -n $(AT_ONCE)"; do \
+	  $(BIN)/python -m pytest $$which --dist worksteal || failed=$$?; \
 	done; \
 	exit $$failed
 else

@@ -112,15 +112,13 @@ def review(result: Result, found: Scored, cut: Cut, flagged: Mask, truth: bool) 
         book = verdicts.book(result, reviewer)
         if book is not None and book.reviewer:
             verdicts.undo_button(book)
+    remember()
+    wanted = choosing.fitting(result, found, flagged, asked)
     with st.container():  # always one place on the page, or the grid below would be put on it anew
         if book is not None:
             verdicts.tally(result, book, truth)
-    remember()
-    wanted = choosing.fitting(result, found, flagged, asked)
-    with st.container():  # likewise
         groups = choosing.groups(result, found, wanted, asked.order)
-    chosen = choosing.select(result, found, wanted, asked, book, groups)
-    with st.container():  # likewise
+        chosen = choosing.select(result, found, wanted, asked, book, groups)
         chips.show(active(asked, truth), len(chosen), int(flagged.sum()), clear)
     with st.container():  # likewise
         scores(result, found, cut, asked, wanted, truth)

@@ -484,7 +484,7 @@ def test_who_waited_takes_what_the_other_made(tmp_path: Path, calls: Calls) -> N
 CORNERS = [{"trigger": "patch", "parameters": {"row": row, "column": column}} for row, column in ((5, -2), (-2, 5))]
 OTHERS: dict[str, dict[str, Any]] = {
     "clean-label": dict(trigger="patch", labels="clean_label", ratio=0.8, placement="replace"),
-    "all-to-all": dict(labels="all_to_all", training={"per_class": PER_CLASS, "epochs": 8, "batch_size": 20}),
+    "all-to-all": dict(labels="all_to_all", training={"per_class": PER_CLASS, "epochs": 5, "batch_size": 20}),
     "covers": dict(cover_ratio=1.0),
     "three patches": dict(trigger="patch", also=CORNERS, ratio=0.9),
 }

@@ -273,7 +273,7 @@ def test_paused_and_resumed_nothing_is_lost_and_nothing_runs_twice(working: None
 
 
 def test_a_single_run_does_not_wait_for_the_whole_sweep(working: None) -> None:
-    sweep = few(seeds=(0, 1, 2))
+    sweep = few(seeds=(0, 1, 2), axes={}, retrain=False)
     job = planning.submit(sweep)
     run = jobs.wait(jobs.submit(cells(few(seeds=(9,)))[0].config).id, poll=0.01)
     assert run.status == "done"

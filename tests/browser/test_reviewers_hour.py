@@ -40,7 +40,7 @@ def order(job: Job) -> list[int]:
 
 
 def figure(page: Page, name: str) -> Locator:
-    return page.get_by_test_id("stMetric").filter(has_text=name).get_by_test_id("stMetricValue")
+    return page.locator(".ps-staying div").filter(has_text=name).locator("dd")
 
 
 def test_a_reviewers_hour(page: Page, app_server, browser: Browser, job: Job, order: list[int]) -> None:
@@ -168,6 +168,7 @@ def reopen_elsewhere(browser: Browser, link: str, order: list[int], said: dict[i
         expect(page.get_by_role("button", name="verdict clean").first).to_be_visible()
         ids = tiles.evaluate_all("tiles => tiles.map((tile) => Number(tile.dataset.id))")
         assert ids == clean[:PAGE]
+        page.locator("summary", has_text="Export").click()
         page.get_by_text(f"The {len(clean)} filtered").click()
         settled(page)
         with page.expect_download() as download:
@@ -192,6 +193,7 @@ def keep_list(page: Page, job: Job, said: dict[int, str]) -> None:
     clean = sum(verdict == "clean" for verdict in said.values())
     for name, value in (("Cut", 340), ("Kept after all", clean), ("Added", 1), ("Removed in the end", 341 - clean)):
         expect(figure(page, name).first).to_have_text(f"{value:,}")
+    page.locator("summary", has_text="Export").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Keep-list").click()
     kept = {int(line) for line in download.value.path().read_text().splitlines()}

@@ -54,6 +54,12 @@ def press(app: AppTest, label: str) -> AppTest:
     return fine(next(button for button in app.button if button.label == label).click().run())
 
 
+def opened(app: AppTest, drawer: str) -> AppTest:
+    """With a drawer open: what is in it is drawn then."""
+    app.session_state[drawer] = True
+    return fine(app.run())
+
+
 # --- the gallery -----------------------------------------------------------------------------------------
 
 

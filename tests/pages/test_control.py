@@ -22,7 +22,7 @@ def test_triggers_are_planted_when_asked_and_then_shown_at_once(
     own_home: Path, open_screen: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finished_job = stored.finished(stored.few(), weights=True)  # the panel asks the network, too
-    monkeypatch.setattr(core.control, "PLANTED", ("patch", "sinusoid"))
+    monkeypatch.setattr(core.control, "PLANTED", ("patch",))
     monkeypatch.setattr(core.control, "SHARES", (0.3, 0.05))
     app = open_screen("scores", run=finished_job.key, detector="panel")
     assert not app.exception
@@ -32,7 +32,7 @@ def test_triggers_are_planted_when_asked_and_then_shown_at_once(
     result = Result(finished_job.config)
     rows = core.controls.stored(result, cuts.defence_of(result, "panel"))
     assert rows
-    assert {row.trigger for row in rows} == {"patch", "sinusoid"}
+    assert {row.trigger for row in rows} == {"patch"}
     assert {row.named for row in rows} == {True, False}
     again = open_screen("scores", run=finished_job.key, detector="panel")
     assert PLANT not in labels(again)

@@ -18,11 +18,11 @@ import core
 from core import Detection, Job
 from core.results.result import Result
 from pages.parts.around import cuts
-from pages.parts.flagged import detail
+from pages.parts.flagged import detail, taking
 from pages.parts.images import gallery
 from tests.hostile import Page
 from tests.pages import stored
-from tests.pages.seen import grid, ids, said
+from tests.pages.seen import grid, ids, opened, said
 
 ALL, HITS, FALSE, MISSED = "All flagged", "True positives ✕", "False positives ●", "Missed poisons ✕"
 
@@ -496,7 +496,8 @@ def test_blind_review_tells_nothing(finished_job: Job, result: Result, open_scre
     assert not keys & {"show", "origin"}
     orders = ["highest score", "lowest score", "groups of near images", "rank in its class", "verdict"]
     assert app.selectbox(key="order").options == orders
-    assert [button.label for button in app.get("download_button")] == ["Scores as CSV", "Scores as Parquet"]
+    offered = opened(app, taking.DRAWER).get("download_button")
+    assert [button.label for button in offered] == ["Scores as CSV", "Scores as Parquet"]
 
 
 def test_a_blind_link_restores_its_image_and_says_no_more(finished_job: Job, result: Result, open_screen) -> None:
@@ -527,6 +528,8 @@ def test_no_run_and_damaged_features(finished_job: Job, result: Result, open_scr
 
 def test_exports_parse_back(finished_job: Job, result: Result, open_screen) -> None:
     app = open_screen("flagged", run=finished_job.key)
+    assert not app.get("download_button")  # drawn where the drawer is open: thumbnails come sooner without
+    opened(app, taking.DRAWER)
     labels = [button.label for button in app.get("download_button")]
     assert labels == ["Scores as CSV", "Scores as Parquet", "Keep-list"]
     found = cuts.Scored(result.detection(), result.poisoned.labels, 10)

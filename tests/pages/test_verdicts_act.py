@@ -12,15 +12,21 @@ import core
 from core import Job
 from core.results.result import Result
 from pages.parts.around import words
-from pages.parts.flagged import saved, verdicts
+from pages.parts.flagged import saved, taking, verdicts
 from pages.parts.images import gallery
-from tests.pages import stored
-from tests.pages.seen import figures, grid, ids, press
+from tests.pages import printed, stored
+from tests.pages.seen import figures, grid, ids, opened, press
 
 
 @pytest.fixture
 def flagged(result: Result) -> list[int]:
     return np.flatnonzero(result.flagged).tolist()
+
+
+def stays(app: AppTest) -> dict[str, str]:
+    """The figures of what stays."""
+    (body,) = [piece.proto.body for piece in app.get("html") if "ps-staying" in piece.proto.body]
+    return printed.definitions(body)
 
 
 def chips(app: AppTest) -> list[str]:
@@ -41,17 +47,17 @@ def test_the_page_says_in_figures_what_verdicts_make_of_the_cut(
     core.reviews.judge(finished_job.key, [flagged[4], left[3]], "unsure", "Ada")
     core.reviews.judge(finished_job.key, flagged[:50], "clean", "Bo")  # another's verdicts are not mine
     app = open_screen("flagged", run=finished_job.key, reviewer="Ada", truth=truth)
-    assert figures(app) == {
+    assert stays(app) == {
         **{"Cut": "220", "Kept after all": "3", "Added": "2"},
         **{"Removed in the end": "219", "Images that stay": f"{len(result.poisoned) - 219:,}"},
     }
-    assert any(caption.value.startswith("220 cut, 3 kept after all, 2 added.") for caption in app.caption)
+    assert "220 cut, 3 kept after all, 2 added." in printed.bodies(app)
 
 
 def test_a_cut_that_is_tried_on_is_what_the_verdicts_act_on(finished_job: Job, flagged: list[int], open_screen) -> None:
     core.reviews.judge(finished_job.key, flagged, "clean", "Ada")
     app = open_screen("flagged", run=finished_job.key, reviewer="Ada", budget="2")
-    assert (figures(app)["Cut"], figures(app)["Kept after all"], figures(app)["Removed in the end"]) == (
+    assert (stays(app)["Cut"], stays(app)["Kept after all"], stays(app)["Removed in the end"]) == (
         "20",
         "20",
         "0",
@@ -120,7 +126,7 @@ def test_the_run_that_was_made_has_the_same_desk(
     reviewed = retrained(result, flagged[:3])
     app = open_screen("flagged", run=reviewed.key, reviewer="Ada")
     assert "reviewed image by image: 220 cut, 3 kept after all, 0 added." in app.markdown[0].value
-    assert figures(app)["Kept after all"] == "3"
+    assert stays(app)["Kept after all"] == "3"
     assert app.button(key="retrain").disabled
     core.reviews.judge(finished_job.key, flagged[3:4], "clean", "Ada")
     app = press(app.run(), "Retrain with my verdicts")
@@ -212,11 +218,7 @@ def test_what_the_cut_leaves_can_be_looked_at(
 
 
 def views(app: AppTest) -> AppTest:
-    """With the menu of views open: what is in it is drawn then."""
-    app.session_state[saved.MENU] = True
-    app.run()
-    assert not app.exception
-    return app
+    return opened(app, saved.MENU)
 
 
 @pytest.mark.parametrize("name", ["name", "to open", "trouble"])
@@ -315,7 +317,7 @@ def test_a_names_markdown_is_not_carried_out(finished_job: Job, open_screen) -> 
 
 
 def test_what_is_exported_is_chosen_by_what_is_there(finished_job: Job, open_screen) -> None:
-    app = open_screen("flagged", run=finished_job.key, label="three")
+    app = opened(open_screen("flagged", run=finished_job.key, label="three"), taking.DRAWER)
     assert which(app).options[1:] == [f"The {len(ids(app))} filtered"]
     which(app).set_value("filtered").run()
     empty = app.number_input(key="score from").set_value(1e9).run()
@@ -325,7 +327,7 @@ def test_what_is_exported_is_chosen_by_what_is_there(finished_job: Job, open_scr
 
 
 def test_what_was_chosen_and_is_out_of_sight_is_not_offered(finished_job: Job, open_screen) -> None:
-    app = open_screen("flagged", run=finished_job.key)
+    app = opened(open_screen("flagged", run=finished_job.key), taking.DRAWER)
     for leave in (
         lambda: app.selectbox(key="show").set_value("True positives ✕"),
         lambda: app.selectbox(key="show").set_value("Missed poisons ✕"),  # none: no grid at all
@@ -356,4 +358,4 @@ def test_the_benign_control_run_has_a_desk_too(open_screen) -> None:
     job = stored.finished(stored.config(ratio=0.0))
     app = open_screen("flagged", run=job.key, budget="0")
     assert not app.exception
-    assert figures(app)["Removed in the end"] == "0"
+    assert stays(app)["Removed in the end"] == "0"

@@ -94,8 +94,8 @@ def dumbbells(rows: Sequence[str], values: dict[str, Sequence[float]]) -> go.Fig
 def spoken(found: dict[str, Any]) -> str:
     """The picture of the rates, for who cannot see it."""
     return (
-        f"Attack success rate {words.share(found['asr1'])} before and {words.share(found['asr2'])} after the defence; "
-        f"natural accuracy {words.share(found['nat1'])} before and {words.share(found['nat2'])} after"
+        f"Backdoor success {words.share(found['asr1'])} before and {words.share(found['asr2'])} after the defence; "
+        f"accuracy {words.share(found['nat1'])} before and {words.share(found['nat2'])} after"
     )
 
 

@@ -10,6 +10,7 @@ import core
 from core import BadRequest, Job, PoisonscopeError, Result, RunConfig
 from core.results.keeping import Decision
 from pages.parts.around import current, link, trouble, words
+from pages.parts.around.templates import render
 from pages.parts.common import summaries
 
 COMPARE = "pages/compare.py"
@@ -18,20 +19,16 @@ FAILURE = "retraining refused"  # in session state
 
 def show(result: Result, made: Decision, judged: bool, truth: bool) -> None:
     """The figures; `judged` says whether there are verdicts that a network could be trained with."""
-    st.subheader("What stays")
-    with st.container(horizontal=True, gap="medium", key="what stays"):
-        for name, value in (
-            ("Cut", int(made.flagged.sum())),
-            ("Kept after all", made.spared),
-            ("Added", made.added),
-            ("Removed in the end", made.removed),
-            ("Images that stay", len(made.keep) - made.removed),
-        ):
-            st.metric(name, f"{value:,}", width="content")
-    st.caption(
-        f"{made.figures}. Of your verdicts **C** keeps an image that the cut takes, **P** takes one that it leaves, "
-        "and **U** changes nothing. The exports below follow this."
-    )
+    figures = {
+        "Cut": int(made.flagged.sum()),
+        "Kept after all": made.spared,
+        "Added": made.added,
+        "Removed in the end": made.removed,
+        "Images that stay": len(made.keep) - made.removed,
+    }
+    said = [(name, f"{value:,}") for name, value in figures.items()]
+    # One piece: headings, metrics and captions would be seven, and the pictures above wait for them.
+    st.html(render("flagged/staying.html.jinja", figures=said, sentence=made.figures))
     if not judged:
         offer(result, made)
         return

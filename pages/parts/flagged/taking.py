@@ -15,11 +15,18 @@ from pages.parts.around.cuts import Scored
 
 Ids = NDArray[np.int64]
 ALL, FILTERED, CHOSEN = "all", "filtered", "chosen"
+DRAWER = "export"  # in session state
 
 
 def show(result: Result, found: Scored, made: Decision, truth: bool, filtered: Ids, chosen: list[int]) -> None:
-    """Downloads, made when asked for. The keep-list is always the whole one."""
-    st.subheader("Export")
+    """Downloads, drawn where the drawer is open and made when asked for. The keep-list is always the whole one."""
+    drawer = st.expander("Export", icon=":material/download:", key=DRAWER, on_change="rerun")
+    if drawer.open:
+        with drawer:
+            _offered(result, found, made, truth, filtered, chosen)
+
+
+def _offered(result: Result, found: Scored, made: Decision, truth: bool, filtered: Ids, chosen: list[int]) -> None:
     which = choice(len(result.poisoned), len(filtered), len(chosen))
     only = {ALL: None, FILTERED: filtered, CHOSEN: np.array(chosen, np.int64)}[which]
     st.caption(_columns(truth))

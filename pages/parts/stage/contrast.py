@@ -99,7 +99,7 @@ def figure(facts: Facts, beside: Side | None) -> tuple[str, str]:
         return f"{facts.found['poisons_left']:,}", "poisoned images left"
     if beside.asr2 is None:
         return f"{beside.left:,}", f"of {beside.poisons:,} poisoned images left by {beside.title.lower()}"
-    return words.share(beside.asr2), f"attack success rate after {beside.title}, which left {beside.left:,} images"
+    return words.share(beside.asr2), f"backdoor success (ASR) after {beside.title}, which left {beside.left:,} images"
 
 
 def notes(facts: Facts, beside: Side | None) -> tuple[str, ...]:

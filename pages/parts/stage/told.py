@@ -108,7 +108,7 @@ def fooled(facts: Facts) -> Slide:
     return Slide(
         "The fooled network" if facts.took else "The first network", claim,
         pictures.answers(facts.result, "poisoned", facts.test, captions=True), asr,
-        f"attack success rate (ASR): triggered test images {what} taken for {facts.target}{rest}. "
+        f"backdoor success (ASR): triggered test images {what} taken for {facts.target}{rest}. "
         f"Accuracy on clean images (Nat): {nat}",
         (
             f"One test image, asked twice: {_asked(facts)}",
@@ -218,7 +218,7 @@ def cleaned(facts: Facts) -> Slide:
     return Slide(
         "The same network" if facts.unchanged else "The cleaned network", claim, before_after(facts),
         nat if facts.control else words.share(facts.after),
-        "accuracy (Nat) after the cut" if facts.control else f"attack success rate after the cut{known}",
+        "accuracy (Nat) after the cut" if facts.control else f"backdoor success (ASR) after the cut{known}",
         (
             "Trained on the same images by the same seed, a second network would be the first again."
             if facts.unchanged else
@@ -241,7 +241,7 @@ def before_after(facts: Facts) -> Markup:
     asr, nat = (facts.before, facts.after), (facts.found["nat1"], facts.found["nat2"])
     groups = []
     for name, both, kind, known in (
-        (f"Attack success rate (ASR){_of(facts)}", asr, "p", None if benign is None else asr_of(benign)),
+        (f"Backdoor success (ASR){_of(facts)}", asr, "p", None if benign is None else asr_of(benign)),
         ("Accuracy on clean images (Nat)", nat, "b", None if benign is None else benign.nat),
     ):
         bars = list(zip(("before", "after"), both, strict=True))
