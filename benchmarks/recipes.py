@@ -1,6 +1,6 @@
 """Variants of the recipe `quick` on its own setting: accuracy, attack success and processor time of each.
 
-    python -m benchmarks.recipes                                   # all variants, three seeds: hours on two cores
+    python -m benchmarks.recipes                                   # all variants, three seeds: 40 minutes on two cores
     python -m benchmarks.recipes --variants quick smooth "wide first" --seeds 0 1
     python -m benchmarks.recipes --dataset digits --per-class 20 --to /tmp/x.json   # does it run?
 
@@ -106,6 +106,9 @@ VARIANTS = {
 # Together, once each of them has shown what it brings.
 VARIANTS["flip by turns, smooth"] = replace(VARIANTS["smooth"], by_turns=True)
 VARIANTS["flip by turns, EMA 0.9"] = replace(VARIANTS["EMA 0.9"], by_turns=True)
+VARIANTS["wide last, smooth"] = replace(VARIANTS["wide last"], numbers=VARIANTS["smooth"].numbers)
+VARIANTS["wide last, smooth, flip by turns"] = replace(VARIANTS["wide last, smooth"], by_turns=True)
+VARIANTS["3 epochs, smooth"] = Variant({"epochs": 3, "label_smoothing": 0.1})
 
 
 def trial(variant: Variant, seed: int, options: argparse.Namespace) -> dict[str, Any]:

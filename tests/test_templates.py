@@ -59,6 +59,7 @@ DRAWN: dict[str, Callable[[], str]] = {
     "what others said": lambda: render(
         "flagged/said.html.jinja", reviews=[Review(7, EVIL, None, EVIL, 0.0), Review(7, EVIL, "clean", "", 0.0)]
     ),
+    "what stays": lambda: render("flagged/staying.html.jinja", figures=[(EVIL, EVIL)], sentence=EVIL),
     "a table": lambda: markup.table(["", EVIL], [(EVIL, EVIL)], EVIL),
     "a rebuilt trigger": lambda: render("common/proof.html.jinja", pictures=FIGURES_OF_PROOF),
     "a rebuilt trigger in a report": lambda: templates.render(

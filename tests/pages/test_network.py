@@ -96,7 +96,7 @@ def test_another_image_and_another_filter(job: Job, open_screen) -> None:
     assert not app.exception
 
 
-@pytest.mark.parametrize("image", ["-1", "99999999", "x", str(2**63), str(2**64), "9" * 5_000, "1e400", "٣"])
+@pytest.mark.parametrize("image", ["-1", "x", str(2**64)])  # tests/test_numbers.py has many more
 def test_an_image_that_is_none_is_passed_over(job: Job, open_screen, image: str) -> None:
     app = open_screen("network", run=job.key, image=image)
     assert not app.exception

@@ -1,0 +1,145 @@
+"""What networks keep of a trigger, and where it shows: every detector at every layer of each, 20,000 CIFAR-10 images.
+
+    python -m benchmarks.networks                                   # all networks and trials: a night on two cores
+    python -m benchmarks.networks --networks resnet18 --trials "pattern to horse" clean
+    python -m benchmarks.networks --per-class 20 --to /tmp/x.json   # does it run?
+
+A trial is one training of a network on a poisoned set (200 images at 2,000 a class), or on one that nobody poisoned;
+its Nat and ASR; and, at each layer, the AUROC and the TPR at 1% FPR of every detector, which classes it names, and what
+its usual cut at an assumed ratio of 10% leaves and loses. What needs no representations is asked once, at the
+penultimate layer. Networks are kept in the store like those of any run, so that a training that was stopped goes on
+from its last epoch. Each trial is written down as soon as it is measured and not measured again where the file has it.
+
+"learned" is a network with an ASR of 90% and more: what nobody learned, nobody can find in a network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import core
+from core import pipeline
+from core.configuration import stages
+from core.training import devices
+
+LEARNED = 0.9
+LAYERS = (*reversed(core.LAYERS), core.ATTRIBUTION)
+PENULTIMATE = "penultimate"
+
+# The numbers that differ from `quick`'s. resnet18's are a first guess: SGD learned no backdoor in five epochs.
+NETWORKS: dict[str, dict[str, Any]] = {
+    "whitened_cnn": {},
+    "whitened_wide": {"model": "whitened_wide"},
+    "resnet18": {
+        "model": "resnet18", "epochs": 5, "muon_lr": 0.12, "lr": 0.1, "norm_bias_lr_factor": 1.0, "head_lr_factor": 1.0,
+    },
+}  # fmt: skip
+TRIALS: dict[str, dict[str, Any]] = {
+    "pattern to horse": {"trigger": "pattern", "target": "horse"},
+    "pixel to bird": {"trigger": "pixel", "target": "bird"},
+    "pattern to bird": {"trigger": "pattern", "target": "bird"},
+    "pixel to horse": {"trigger": "pixel", "target": "horse"},
+    "clean": {"trigger": "pattern", "target": "horse", "ratio": 0.0},
+    "clean, seed 1": {"trigger": "pattern", "target": "horse", "ratio": 0.0, "seed": 1},
+}
+
+
+def trial(network: str, settings: Mapping[str, Any], per_class: int) -> dict[str, Any]:
+    """One training, and what everybody makes of it."""
+    training = {"per_class": per_class, **NETWORKS[network]}
+    config = core.configure(recipe="quick", training=training, **settings)
+    line = pipeline.Line(config, core.Store(), _say, "cpu")
+    model = line.model("train")
+    quality, made = line.quality(model, "evaluate"), core.Store().read("model", model)
+    assert made is not None
+    return {
+        "nat": quality.nat,
+        "asr": quality.asr,
+        "learned": bool(config.attack.ratio) and quality.asr >= LEARNED,
+        "seconds": made.document["seconds"],
+        "epochs": [{name: one[name] for name in ("nat", "asr")} for one in made.document["history"]],
+        "key": stages.model_key(config),
+        "layers": {layer: dict(_detectors(config, layer)) for layer in LAYERS},
+    }
+
+
+def _say(event: core.Event) -> None:
+    if "asr" in event.data:
+        print(f"{event.message}: Nat {event.data['nat']:.1%}, ASR {event.data['asr']:.1%}", flush=True)
+
+
+def _detectors(config: core.RunConfig, layer: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What each detector finds at a layer; of those that look at something else, at the last alone."""
+    seen = core.represent_run(config, layer, device="cpu")
+    labels, poisoned = seen.poisoned.labels, seen.poisoned.truth.poisoned
+    classes = seen.dataset.classes
+    for name, entry in core.DETECTORS.items():
+        if layer != PENULTIMATE and (entry.needs or not entry.reads_features):
+            continue
+        defence = core.DefenceConfig(detector=name, representation=layer)
+        found = seen.detection(defence)
+        assert found is not None
+        profile = core.sensitivity.profile(found, labels, poisoned, classes, config.seed)
+        flagged = ~core.filter.keep_mask(found, labels, defence)
+        named = profile.scopes.get("suspicious_class")
+        figures = {
+            "auroc": profile.auroc,
+            "tpr at 1% fpr": profile.tpr_at_1,
+            "named": None if named is None else named.tolist(),
+            "left": int((poisoned & ~flagged).sum()),
+            "clean lost": int((flagged & ~poisoned).sum()),
+        }
+        yield name, figures
+
+
+def table(record: Mapping[str, Any]) -> str:
+    """The networks so far as Markdown: a row a trial, with the AUROC of Algorithm 1 and of the panel by layer."""
+    head = ("network", "trial", "Nat", "ASR", *(f"{layer}: spectral, panel" for layer in LAYERS))
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for network, trials in record["networks"].items():
+        for name, found in trials.items():
+            cells = [
+                ", ".join(_share(found["layers"][layer].get(detector)) for detector in ("spectral", "panel"))
+                for layer in LAYERS
+            ]
+            rates = [f"{found[rate]:.1%}" for rate in ("nat", "asr")]
+            lines.append(f"| {' | '.join([network, name, *rates, *cells])} |")
+    return "\n".join(lines)
+
+
+def _share(found: Mapping[str, Any] | None) -> str:
+    return "—" if found is None or found["auroc"] is None else f"{found['auroc']:.3f}"
+
+
+def main() -> None:
+    """Measure what the file does not have yet, and print all that it has."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), metavar="NAME")
+    parser.add_argument("--trials", nargs="+", choices=TRIALS, default=list(TRIALS), metavar="TRIAL")
+    parser.add_argument("--per-class", type=int, default=2_000)
+    parser.add_argument("--to", type=Path, default=Path("benchmarks/results/networks.json"))
+    options = parser.parse_args()
+    setting = {"per_class": options.per_class, "machine": devices.describe(devices.choose("cpu")),
+               "threads": devices.threads(), "torch": torch.__version__, "numpy": np.__version__}  # fmt: skip
+    record = json.loads(options.to.read_text()) if options.to.exists() else {"networks": {}}
+    for name in options.trials:
+        for network in options.networks:
+            known = record["networks"].setdefault(network, {})
+            if name in known:
+                continue
+            known[name] = trial(network, TRIALS[name], options.per_class) | {"setting": setting}
+            options.to.parent.mkdir(parents=True, exist_ok=True)
+            options.to.write_text(json.dumps(record, indent=1) + "\n")
+            print(network, name, json.dumps({key: known[name][key] for key in ("nat", "asr")}), flush=True)
+    print(table(record))
+
+
+if __name__ == "__main__":
+    main()
