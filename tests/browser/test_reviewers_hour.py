@@ -168,7 +168,7 @@ def reopen_elsewhere(browser: Browser, link: str, order: list[int], said: dict[i
         expect(page.get_by_role("button", name="verdict clean").first).to_be_visible()
         ids = tiles.evaluate_all("tiles => tiles.map((tile) => Number(tile.dataset.id))")
         assert ids == clean[:PAGE]
-        page.locator("summary", has_text="Export").click()
+        open_export(page)
         page.get_by_text(f"The {len(clean)} filtered").click()
         settled(page)
         with page.expect_download() as download:
@@ -177,6 +177,13 @@ def reopen_elsewhere(browser: Browser, link: str, order: list[int], said: dict[i
             rows = list(csv.DictReader(file))
         assert {int(row["id"]) for row in rows} == set(clean)
         assert {row["kept"] for row in rows} == {"True"}
+
+
+def open_export(page: Page) -> None:
+    """What is in it is drawn then, while it opens; a click on its way would be lost."""
+    page.locator("summary", has_text="Export").click()
+    expect(page.get_by_role("button", name="Scores as CSV")).to_be_visible()
+    settled(page)
 
 
 def expected(job: Job, said: dict[int, str]) -> set[int]:
@@ -193,7 +200,7 @@ def keep_list(page: Page, job: Job, said: dict[int, str]) -> None:
     clean = sum(verdict == "clean" for verdict in said.values())
     for name, value in (("Cut", 340), ("Kept after all", clean), ("Added", 1), ("Removed in the end", 341 - clean)):
         expect(figure(page, name).first).to_have_text(f"{value:,}")
-    page.locator("summary", has_text="Export").click()
+    open_export(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="Keep-list").click()
     kept = {int(line) for line in download.value.path().read_text().splitlines()}

@@ -44,13 +44,15 @@ def by_sidebar(page: Page, screen: str) -> None:
 
 
 def settled(page: Page) -> None:
-    """Wait until the script has run, and every chart stands."""
+    """Wait until the script has run, every chart stands, and no expander is on its way open or shut."""
     page.wait_for_timeout(150)  # a click is on its way
     expect(page.locator('[data-testid="stApp"][data-test-script-state="running"]')).to_have_count(0, timeout=MINUTE)
     page.wait_for_function(
         """() => !document.querySelector("[data-testid=stSkeleton]")
              && [...document.querySelectorAll("[data-testid=stPlotlyChart]")].every(
-                  (chart) => !chart.offsetParent || chart.querySelector(".main-svg"))""",
+                  (chart) => !chart.offsetParent || chart.querySelector(".main-svg"))
+             && !document.getAnimations().some(
+                  (one) => one.playState === "running" && one.effect?.target?.closest?.("[data-testid=stExpander]"))""",
         timeout=MINUTE,
     )
 
