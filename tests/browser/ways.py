@@ -58,7 +58,7 @@ def settled(page: Page) -> None:
 
 
 @contextmanager
-def answer(page: Page) -> Iterator[None]:
+def answer(page: Page, patience: float = MINUTE) -> Iterator[None]:
     """Wait until the script has run for what is done within, however late the page tells of it: tables take a while."""
     settled(page)
     page.evaluate(
@@ -69,5 +69,5 @@ def answer(page: Page) -> Iterator[None]:
            }"""
     )
     yield
-    page.wait_for_function("() => window.scriptBegan", timeout=MINUTE)
+    page.wait_for_function("() => window.scriptBegan", timeout=patience)
     settled(page)
