@@ -9,8 +9,6 @@ its Nat and ASR; and, at each layer, the AUROC and the TPR at 1% FPR of every de
 its usual cut at an assumed ratio of 10% leaves and loses. What needs no representations is asked once, at the
 penultimate layer. Networks are kept in the store like those of any run, so that a training that was stopped goes on
 from its last epoch. Each trial is written down as soon as it is measured and not measured again where the file has it.
-
-"learned" is a network with an ASR of 90% and more: what nobody learned, nobody can find in a network.
 """
 
 from __future__ import annotations
@@ -21,15 +19,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 import core
+from benchmarks import _records
 from core import pipeline
 from core.configuration import stages
 from core.training import devices
 
-LEARNED = 0.9
 LAYERS = (*reversed(core.LAYERS), core.ATTRIBUTION)
 PENULTIMATE = "penultimate"
 
@@ -62,7 +59,6 @@ def trial(network: str, settings: Mapping[str, Any], per_class: int) -> dict[str
     return {
         "nat": quality.nat,
         "asr": quality.asr,
-        "learned": bool(config.attack.ratio) and quality.asr >= LEARNED,
         "seconds": made.document["seconds"],
         "epochs": [{name: one[name] for name in ("nat", "asr")} for one in made.document["history"]],
         "key": stages.model_key(config),
@@ -126,17 +122,19 @@ def main() -> None:
     parser.add_argument("--per-class", type=int, default=2_000)
     parser.add_argument("--to", type=Path, default=Path("benchmarks/results/networks.json"))
     options = parser.parse_args()
-    setting = {"per_class": options.per_class, "machine": devices.describe(devices.choose("cpu")),
-               "threads": devices.threads(), "torch": torch.__version__, "numpy": np.__version__}  # fmt: skip
-    record = json.loads(options.to.read_text()) if options.to.exists() else {"networks": {}}
+    made = {
+        "machine": devices.describe(devices.choose("cpu")),
+        "threads": devices.threads(),
+        "torch": torch.__version__,
+    }
+    record = _records.opened(options.to, {"per_class": options.per_class}, "networks")
     for name in options.trials:
         for network in options.networks:
             known = record["networks"].setdefault(network, {})
             if name in known:
                 continue
-            known[name] = trial(network, TRIALS[name], options.per_class) | {"setting": setting}
-            options.to.parent.mkdir(parents=True, exist_ok=True)
-            options.to.write_text(json.dumps(record, indent=1) + "\n")
+            known[name] = trial(network, TRIALS[name], options.per_class) | made
+            _records.keep(options.to, record)
             print(network, name, json.dumps({key: known[name][key] for key in ("nat", "asr")}), flush=True)
     print(table(record))
 

@@ -35,6 +35,7 @@ import torch
 from torch.optim import swa_utils
 
 import core
+from benchmarks import _records
 from core.configuration import TrainingConfig
 from core.evidence import predict
 from core.results import quality, triggered_images
@@ -236,9 +237,7 @@ def main() -> None:
         "dataset": options.dataset, "per_class": options.per_class, "trigger": options.trigger,
         "machine": devices.describe(devices.choose("cpu")), "threads": devices.threads(), "torch": torch.__version__,
     }  # fmt: skip
-    record = json.loads(options.to.read_text()) if options.to.exists() else {"setting": setting, "trials": {}}
-    if record["setting"] != setting:
-        raise SystemExit(f"{options.to} is of {record['setting']}, and this would be {setting}: name another file --to")
+    record = _records.opened(options.to, setting, "trials")
     trials = record["trials"]
     todo = [
         (seed, name) for seed in options.seeds for name in options.variants if str(seed) not in trials.get(name, {})
@@ -248,10 +247,7 @@ def main() -> None:
         trial(VARIANTS["quick"], 0, small)
     for seed, name in todo:
         found = trials.setdefault(name, {})[str(seed)] = trial(VARIANTS[name], seed, options)
-        options.to.parent.mkdir(parents=True, exist_ok=True)
-        partial_file = options.to.with_suffix(".partial")
-        partial_file.write_text(json.dumps(record, indent=1) + "\n")
-        partial_file.replace(options.to)
+        _records.keep(options.to, record)
         print(name, seed, json.dumps(found), flush=True)
     print(table(trials))
 

@@ -266,8 +266,9 @@ def _recipes_tried() -> str:
     usual, rows = trials["quick"], []
     for name, by_seed in trials.items():
         nat, asr = (statistics.mean(one[rate] for one in by_seed.values()) for rate in ("nat", "asr"))
-        apart = statistics.mean(one["nat"] - usual[seed]["nat"] for seed, one in by_seed.items())
-        times = statistics.mean(one["processor"] / usual[seed]["processor"] for seed, one in by_seed.items())
+        pairs = [(one, usual[seed]) for seed, one in by_seed.items() if seed in usual]
+        apart = statistics.mean(one["nat"] - known["nat"] for one, known in pairs)
+        times = statistics.mean(one["processor"] / known["processor"] for one, known in pairs)
         said = f"{100 * nat:.1f}", f"{100 * apart:+.1f}", f"{100 * asr:.1f}", f"{times:.2f}"
         rows.append((apart, (name, str(len(by_seed)), *said)))
     head = ("variant", "seeds", "Nat, %", "less `quick`'s", "ASR, %", "times `quick`'s processor time")
