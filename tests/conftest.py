@@ -18,6 +18,7 @@ from core.datasets import cifar10
 from core.store.home import VARIABLE
 from core.training.threads import share_cores
 from tests.audits import made
+from tests.trainings import trainings_made_lean
 
 share_cores()  # two tests may train at once
 # A busy machine is no fault of a property's; a found one is found again.
@@ -85,6 +86,13 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     monkeypatch.setattr(pipeline, "train", train)
     return found
+
+
+@pytest.fixture
+def lean() -> Iterator[None]:
+    """Trainings of which nothing need be learned cost little (tests/trainings.py)."""
+    with trainings_made_lean():
+        yield
 
 
 # --- a set to audit --------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import io
 import json
 import os
 import shutil
@@ -11,7 +12,8 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from core import jobs
-from core.cli import commands, doctor, options, reproduce
+from core.cli import commands, doctor, options, reproduce, terminal
 from core.configuration import grid, pictures
+from core.datasets import cifar10
 from core.evaluation.figures import FIGURES
 from core.reproduction import reproduce as reproducing
 from core.results.result import Result
@@ -45,16 +48,29 @@ KEYS = {
 }
 
 
-def command(home: Path, *arguments: object, columns: int = 80) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "POISONSCOPE_HOME": str(home), "COLUMNS": str(columns), "NO_COLOR": "1"}
+def process(home: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """A command as a person or a script starts it."""
     return subprocess.run(
         [sys.executable, "-m", "core", *map(str, arguments)],
         cwd=ROOT,
-        env=environment,
+        env={**os.environ, "POISONSCOPE_HOME": str(home), "COLUMNS": "80", "NO_COLOR": "1"},
         capture_output=True,
         text=True,
         timeout=DEADLINE,
     )
+
+
+def command(home: Path, *arguments: object, columns: int = 80) -> subprocess.CompletedProcess[str]:
+    """The same in this process, which has loaded already what a command would load for seconds."""
+    words, out, err = ["core", *map(str, arguments)], io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setenv("POISONSCOPE_HOME", str(home))
+        patch.setattr(sys, "argv", words)
+        for console in (terminal.out, terminal.err):
+            patch.setattr(console, "width", columns)
+        with pytest.raises(SystemExit) as ended:
+            commands.main()
+    return subprocess.CompletedProcess(words, int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
 def answer(home: Path, *arguments: object) -> Any:
@@ -87,7 +103,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def first(shared: Path) -> dict[str, Any]:
-    return answer(shared, "run", *ASKED, "--benign")
+    ended = process(shared, "run", *ASKED, "--benign", "--json")
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
 
 
 @pytest.fixture
@@ -320,7 +338,7 @@ def test_a_command_that_computes_nothing_loads_nothing_to_compute_with(own_home:
 
 
 def test_doctor(home: Path, first: dict[str, Any]) -> None:
-    healthy = command(home, "doctor")
+    healthy = process(home, "doctor")
     assert healthy.returncode == 0, healthy.stdout
     assert "PROBLEM" not in healthy.stdout
     for words in ("data digits: ready", "store: ", "runs: 2 done", "sweeps: no sweeps yet", str(home)):
@@ -385,7 +403,9 @@ def test_a_bad_request_is_one_line(
 
 
 def test_a_bad_request_to_the_process_and_to_the_worker(own_home: Path) -> None:
-    assert "unknown class 'bird' of digits" in refused(own_home, "run", *ASKED, "--target", "bird")
+    ended = process(own_home, "run", *ASKED, "--target", "bird")
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert "unknown class 'bird' of digits" in ended.stderr
     # Only who loads the data knows this one: the worker's job fails, and the command says why.
     said = refused(own_home, "run", *ASKED, "--training", "per_class=1000")
     assert "the run is failed: per_class must lie in [2, 145] for digits" in said
@@ -496,7 +516,11 @@ def test_reproduce_stopped_says_how_to_go_on(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_cifar10_from_end_to_end(cifar10_home: Path, tmp_path: Path) -> None:
+def test_cifar10_from_end_to_end(cifar10_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real images, of which the first 1,000 test the networks here."""
+    whole = cifar10.load()
+    tested = replace(whole, test_images=whole.test_images[:1_000], test_labels=whole.test_labels[:1_000])
+    monkeypatch.setattr(cifar10, "load", lambda: tested)
     asked = (
         *("--dataset", "cifar10", "--trigger", "pattern", "--target", "bird", "--ratio", "0.2", "--here"),
         *("--training", "per_class=200", "--training", "epochs=1", "--detector", "spectral"),

@@ -31,6 +31,7 @@ from core.results import result as results
 from core.results.result import Result
 from core.store.stores import Store
 from core.types import Event, PoisonscopeError
+from tests.trainings import trainings_made_lean
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE = 180.0
@@ -405,10 +406,17 @@ def test_a_full_disk(home: Path, tmp_path: Path, undisturbed: Result, monkeypatc
 # --- damaged ----------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """A run that learned little."""
+    with trainings_made_lean():
+        return core.run(config(), store=Store(tmp_path_factory.mktemp("finished") / "store"))
+
+
 @pytest.fixture
-def copied(own_home: Path, undisturbed: Result) -> Store:
-    """This home with a copy of the finished run."""
-    shutil.copytree(undisturbed.store.folder, own_home / "store")
+def copied(own_home: Path, finished: Result, lean: None) -> Store:
+    """This home with a copy of it."""
+    shutil.copytree(finished.store.folder, own_home / "store")
     return Store()
 
 
@@ -475,7 +483,7 @@ ALONE = {
     ],
 )
 def test_a_damaged_artefact_is_made_anew_and_nothing_else(
-    copied: Store, undisturbed: Result, work: Counter[str], what: str, file: str
+    copied: Store, finished: Result, work: Counter[str], what: str, file: str
 ) -> None:
     stage, key = folders(Result(config()))[what]
     place = copied.folder / stage / key
@@ -485,32 +493,32 @@ def test_a_damaged_artefact_is_made_anew_and_nothing_else(
     assert (problem.stage, problem.key) == (stage, key)
     copied.delete("run", core.run_key(config()))  # or nobody would look at what lies under it
     found = core.run(config())
-    assert figures(found.summary) == figures(undisturbed.summary)
+    assert figures(found.summary) == figures(finished.summary)
     assert work == {ALONE[what]: 1}
     assert copied.problems() == []
     (aside,) = (copied.folder / "quarantine").iterdir()
     assert aside.name.startswith(f"{stage}-{key[:12]}")
     if stage == "model":
         which = what.split(maxsplit=1)[0]
-        assert network(found, which) == network(undisturbed, which)
+        assert network(found, which) == network(finished, which)
 
 
 @pytest.mark.parametrize("file", ["flagged.npy", "document.json", "DONE"])
 def test_a_damaged_summary_is_put_together_again(
-    copied: Store, undisturbed: Result, work: Counter[str], file: str
+    copied: Store, finished: Result, work: Counter[str], file: str
 ) -> None:
     flip(copied.folder / "run" / core.run_key(config()) / file)
-    assert figures(core.run(config()).summary) == figures(undisturbed.summary)
+    assert figures(core.run(config()).summary) == figures(finished.summary)
     assert work == {}
     assert copied.problems() == []
     assert [path.name[:4] for path in (copied.folder / "quarantine").iterdir()] == ["run-"]
 
 
-def test_everything_damaged(copied: Store, undisturbed: Result, work: Counter[str]) -> None:
+def test_everything_damaged(copied: Store, finished: Result, work: Counter[str]) -> None:
     for path in sorted(copied.folder.glob("*/*/*")):
         flip(path)
     assert len(copied.problems()) == 7
-    assert figures(core.run(config()).summary) == figures(undisturbed.summary)
+    assert figures(core.run(config()).summary) == figures(finished.summary)
     assert work == Counter(ALONE.values())
     assert copied.problems() == []
     assert len(list((copied.folder / "quarantine").iterdir())) == 7

@@ -222,6 +222,7 @@ def test_losses_of_an_earlier_version_s_network_come_of_training_once_more(
     assert plain["auroc"] == found["auroc"]
 
 
+@pytest.mark.usefixtures("lean")
 def test_a_source_class_has_its_own_rate(tmp_path: Path) -> None:
     asked = small(source=7)
     found = pipeline.run(asked, Store(tmp_path))
@@ -233,6 +234,7 @@ def test_a_source_class_has_its_own_rate(tmp_path: Path) -> None:
     assert set(result.poisoned.source_labels[result.poisoned.truth.poisoned]) == {7}
 
 
+@pytest.mark.usefixtures("lean")
 def test_the_same_run_elsewhere_gives_the_same_figures(tmp_path: Path) -> None:
     one, two = (pipeline.run(small(), Store(tmp_path / name)) for name in ("one", "two"))
     assert {**one, "seconds": 0} == {**two, "seconds": 0}
@@ -252,6 +254,7 @@ def test_progress_only_grows(summary: dict[str, Any], heard: list[Event]) -> Non
     assert all(0.0 <= event.fraction <= 1.0 for event in heard)
 
 
+@pytest.mark.usefixtures("lean")
 def test_progress_counts_what_is_still_to_do_and_nothing_else(tmp_path: Path) -> None:
     store, told = Store(tmp_path), dict[str, list[float]]()
 
@@ -326,6 +329,7 @@ def test_another_attack_trains_anew(store: Store, summary: dict[str, Any], calls
     assert calls == {"train": 4, "represent": 2}
 
 
+@pytest.mark.usefixtures("lean")
 def test_a_filter_that_flags_nothing_trains_nothing(tmp_path: Path, calls: Calls) -> None:
     asked = small(assumed_ratio=0.0)
     found = pipeline.run(asked, Store(tmp_path))
@@ -337,6 +341,7 @@ def test_a_filter_that_flags_nothing_trains_nothing(tmp_path: Path, calls: Calls
     assert result.model_key("clean") == result.model_key("poisoned")
 
 
+@pytest.mark.usefixtures("lean")
 def test_the_clean_control(tmp_path: Path, calls: Calls) -> None:
     asked = small(ratio=0.0)
     found = pipeline.run(asked, Store(tmp_path))
@@ -437,6 +442,7 @@ def test_two_processes_train_once(tmp_path: Path) -> None:
     assert said[0][-1].startswith("nat ")
 
 
+@pytest.mark.usefixtures("lean")
 def test_who_waits_for_another_can_give_up(tmp_path: Path, calls: Calls) -> None:
     store = Store(tmp_path)
 
@@ -449,6 +455,7 @@ def test_who_waits_for_another_can_give_up(tmp_path: Path, calls: Calls) -> None
     assert calls == {}
 
 
+@pytest.mark.usefixtures("lean")
 def test_who_waited_takes_what_the_other_made(tmp_path: Path, calls: Calls) -> None:
     store, key = Store(tmp_path), stages.model_key(small())
     pipeline.run(small(), Store(tmp_path / "elsewhere"))

@@ -27,6 +27,7 @@ from core.store.stores import Store
 from core.types import BadRequest, Dataset, DataUnavailable, Event
 
 DEADLINE = 60.0
+pytestmark = pytest.mark.usefixtures("lean")
 PER_CLASS, TESTED = 20, 6
 TRAINING = {"per_class": PER_CLASS, "epochs": 1, "batch_size": 20}
 NAMES = class_names("cifar10")

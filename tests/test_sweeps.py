@@ -6,7 +6,6 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +19,21 @@ from core import detectors, jobs, worker
 from core.cli import commands, terminal
 from core.configuration import grid, stages
 from core.configuration.grid import Sweep, cells, parse
-from core.datasets import digits
 from core.evaluation import metrics
 from core.results.result import Result
 from core.store.shared import Share, SharedStore
 from core.store.stores import Store
 from core.sweeps import cell, planning
 from core.sweeps.execution import CellsFailed, carry_out
-from core.types import BadRequest, Cancelled, Dataset, Event
+from core.types import BadRequest, Cancelled, Event
 
 DEADLINE = 60.0
+pytestmark = pytest.mark.usefixtures("lean")
 TRAINING = "training: {per_class: 20, epochs: 1, batch_size: 20}"
 FILE = f"""
 base: {{dataset: digits, trigger: pattern, target: three, {TRAINING}}}
 axes: {{ratio: [0.1, 0.5]}}
 """
-
-
-@pytest.fixture(autouse=True)
-def few_to_test_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The digits with 60 test images: what takes long in a training of a second is looking at how it goes."""
-    real = digits.load
-
-    def load() -> Dataset:
-        whole = real()
-        return replace(whole, test_images=whole.test_images[:60], test_labels=whole.test_labels[:60])
-
-    monkeypatch.setattr(digits, "load", load)
 
 
 def few(**change: Any) -> Sweep:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from core.training.start import Start
 from core.training.step import Batches, Course, Step
 from core.training.ways import Way
 from core.types import NOTES, BadRequest, Cancelled, Dataset, DeviceLost, Event, PoisonscopeError, ignore
+from tests.trainings import trainings_made_lean
 from tests.unable import RECORDING, REFUSES, SYNCHRONISES, Allocator, Tape, tape, without_bf16
 
 __all__ = ["tape"]
@@ -35,6 +36,13 @@ SIZE = 64  # of a batch
 @pytest.fixture(autouse=True)
 def checkpoint_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_module, "CHECKPOINT_SECONDS", 0.0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lean_throughout() -> Iterator[None]:
+    """Before the training that all others are compared with."""
+    with trainings_made_lean():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +256,7 @@ def in_words(parts: int) -> str:
 def test_without_memory_for_the_batch_its_parts_add_up_their_gradients(
     digits: Dataset, allocator: Allocator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(models, "whitened_cnn", models.Whitened)  # as wide as ever: it must learn
     training = numbers(batch_size=SIZE, epochs=6)
     allocator.most = largest(20)
     heard: list[Event] = []

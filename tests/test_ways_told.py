@@ -25,6 +25,8 @@ from tests.unable import RECORDING, SYNCHRONISES, Tape, tape
 
 __all__ = ["tape"]
 
+pytestmark = pytest.mark.usefixtures("lean")
+
 # Five steps a training, of which the fourth would be recorded.
 NUMBERS = {"per_class": 10, "epochs": 1, "batch_size": 20, "precision": "fp32"}
 ASKED = ("run", "--dataset", "digits", "--trigger", "pattern", "--target", "three", "--detector", "spectral", "--here")
