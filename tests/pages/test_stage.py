@@ -150,7 +150,7 @@ def test_one_that_does_not_work_on_its_class_is_told_by_it(open_screen: Open) ->
 
 def test_a_control_that_loses_nothing_is_said_to(open_screen: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core.filter, "keep_mask", lambda found, labels, defence: np.ones(len(labels), bool))
-    job = stored.finished(stored.config(ratio=0.0))
+    job = stored.finished(stored.config(ratio=0.0), removes=False)
     said = claims(opened(open_screen, job))
     right = words.share(Result(job.config).summary["nat2"])
     assert said[4] == "The detector removed nothing, as it should"
@@ -184,9 +184,8 @@ def test_several_triggers_are_all_on_the_grey(own_home) -> None:
 
 
 def test_a_defence_that_finds_nothing(open_screen: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "ASR2", 0.9)
     monkeypatch.setattr(core.filter, "keep_mask", lambda found, labels, defence: np.ones(len(labels), bool))
-    job = stored.finished(stored.config())
+    job = stored.finished(stored.config(), asr2=0.9, removes=False)
     found, said = Result(job.config).summary, claims(opened(open_screen, job))
     assert found["poisons_left"] == found["poisons"] == 31
     assert said[4] == "The detector removed nothing, though 31 poisoned images are there"
@@ -196,9 +195,8 @@ def test_a_defence_that_finds_nothing(open_screen: Open, monkeypatch: pytest.Mon
     assert said[6] == "Nothing was removed: at that budget no filter finds any"
 
 
-def test_where_no_other_run_is_there_a_filter_that_knows_stands_beside(open_screen: Open, monkeypatch) -> None:
-    monkeypatch.setattr(stored, "ASR2", 0.9)
-    job = stored.finished(stored.config())
+def test_where_no_other_run_is_there_a_filter_that_knows_stands_beside(open_screen: Open) -> None:
+    job = stored.finished(stored.config(), asr2=0.9)
     assert claims(opened(open_screen, job))[6] == "A filter that knows: 0 of 31 poisoned images stay"
 
 
@@ -445,10 +443,9 @@ def test_an_unknown_live_run_is_passed_over(open_screen: Open, finished_job: Job
 # --- a failed defence beside the success -----------------------------------------------------------------
 
 
-def test_of_a_network_with_two_defences_the_one_that_ended_otherwise_is_shown(own_home, monkeypatch) -> None:
+def test_of_a_network_with_two_defences_the_one_that_ended_otherwise_is_shown(own_home) -> None:
     good = stored.finished(stored.config(detector="whitened-spectral"))
-    monkeypatch.setattr(stored, "ASR2", 0.8)
-    bad = stored.finished(stored.config(detector="spectral", assumed_ratio=0.01))
+    bad = stored.finished(stored.config(detector="spectral", assumed_ratio=0.01), asr2=0.8)
     beside = contrast.other(facts.Facts(Result(good.config)))
     assert beside is not None
     assert (beside.title, beside.what) == (bad.config.removed_by, contrast.SAME)

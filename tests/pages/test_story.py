@@ -95,9 +95,8 @@ def test_an_attack_from_one_class_is_told_by_that_class(open_screen: Open) -> No
 
 
 def test_where_nothing_was_removed_nothing_is_trained_anew(open_screen: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "ASR2", 0.9)
     monkeypatch.setattr(core.filter, "keep_mask", lambda found, labels, defence: np.ones(len(labels), bool))
-    text = told(open_screen("story", run=stored.finished(stored.config()).key))
+    text = told(open_screen("story", run=stored.finished(stored.config(), asr2=0.9, removes=False).key))
     assert "5. The same network" in text
     assert "training anew" not in text
     assert "The trigger still works." in text
