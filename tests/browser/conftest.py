@@ -57,6 +57,9 @@ TOUR_OVER = """if (location.protocol.startsWith("http")) {
 # Opened at a page's own address, Streamlit looks for its server below that address first, then at the root.
 STREAMLIT_PROBE = re.compile(r"//[^/]+/.+/_stcore/(health|host-config)$")
 
+# By no proxy: what urllib opens by itself keeps those that were set when it was first asked, by whichever test.
+DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
 REPORTS = pytest.StashKey[dict[str, pytest.TestReport]]()
 
 
@@ -164,7 +167,7 @@ def wait_until_healthy(process: subprocess.Popen[bytes], server: AppServer) -> N
     while time.monotonic() < deadline:
         if process.poll() is not None:
             pytest.fail(f"the app ended with {process.returncode} before it answered; its log:\n{server.log_end()}")
-        with suppress(OSError), urllib.request.urlopen(f"{server.url}/_stcore/health", timeout=2):
+        with suppress(OSError), DIRECTLY.open(f"{server.url}/_stcore/health", timeout=2):
             return  # any answer but a good one raises an OSError too
         time.sleep(0.2)
     pytest.fail(f"the app did not answer within {START_SECONDS} seconds; its log:\n{server.log_end()}")

@@ -27,7 +27,7 @@ def test_a_killed_worker_is_told_and_resumed_and_a_waiting_screen_becomes_the_fi
     page: Page, app_server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, str(app_server.home))
-    training = {"per_class": 60, "epochs": 8, "batch_size": 60}
+    training = {"per_class": 60, "epochs": 5, "batch_size": 60}
     job = core.submit(core.configure(dataset="digits", target="two", ratio=0.2, training=training))
     kill_in_training(job.id)
     page.goto(f"{app_server.url}/attack?run={job.key[:16]}")

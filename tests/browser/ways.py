@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, expect
 
 from pages.parts.around import shell
 
@@ -52,9 +52,14 @@ LIT = """(dark) => {
 
 
 def lit(page: Page, theme: str) -> None:
-    """The screen in this theme, as when the system changes to it."""
-    page.emulate_media(color_scheme=theme)
-    page.wait_for_function(LIT, arg=theme == "dark", timeout=MINUTE)
+    """The screen in this theme, as when the system changes to it: its charts are drawn anew then."""
+    dark = theme == "dark"
+    if page.evaluate(LIT, dark):
+        return
+    # Words follow by themselves; a chart that did not would be found too faint.
+    with suppress(Error), answer(page, patience=5_000):
+        page.emulate_media(color_scheme=theme)
+    page.wait_for_function(LIT, arg=dark, timeout=MINUTE)
     settled(page)
 
 
