@@ -24,7 +24,7 @@ BIN := $(VENV)/bin
 # Twice quiet: errors only. What pip would compile file by file is compiled on all cores, without what nobody here
 # imports; a package may hold files that are not for this Python.
 PIP := $(BIN)/python -m pip install -q -q --disable-pip-version-check --no-input --no-compile -c constraints.txt
-UNUSED := /(tests|testing|ray/rllib|ray/tune|ray/train|ray/data|ray/serve|mypy|mypyc|pip|networkx)/
+UNUSED := /(tests|ray/rllib|ray/tune|ray/train|ray/data|ray/serve|mypy|mypyc|pip|networkx)/
 COMPILE := $(BIN)/python -m compileall -qq -j 0 -x '$(UNUSED)' $(VENV)/lib || true
 
 .PHONY: help setup setup-dev data run test lint format types imports chromium pytest bench lock clean

@@ -20,11 +20,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 from core import jobs
-from core.cli import commands, doctor, options, reproduce, terminal
+from core.cli import commands, doctor, options, terminal
 from core.configuration import grid, pictures
 from core.datasets import cifar10
 from core.evaluation.figures import FIGURES
@@ -383,21 +382,8 @@ IMPOSSIBLE = [
 
 
 @pytest.mark.parametrize(("arguments", "said"), IMPOSSIBLE)
-def test_a_bad_request_is_one_line(
-    own_home: Path,
-    arguments: tuple[str, ...],
-    said: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["core", "run", *ASKED, *arguments])
-    with pytest.raises(SystemExit) as ended:
-        commands.main()
-    assert ended.value.code == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert len(err.strip().splitlines()) == 1
-    assert said in err
+def test_a_bad_request_is_one_line(own_home: Path, arguments: tuple[str, ...], said: str) -> None:
+    assert said in refused(own_home, "run", *ASKED, *arguments)
     assert Store().listing() == []
     assert jobs.listing(start=False) == []
 
@@ -437,28 +423,13 @@ def test_a_picture_is_read_from_a_file(tmp_path: Path) -> None:
 TABLES = ("reproduce", "--seeds", "1", "--target", "dog", "--ratio", "0.1", "--detector", "spectral")
 
 
-def told(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object
-) -> tuple[int, str, str]:
-    """Status, output and errors of a command in this process."""
-    monkeypatch.setattr(sys, "argv", ["core", *map(str, arguments)])
-    for module in (commands, reproduce):
-        monkeypatch.setattr(module, "out", Console(width=200))
-        monkeypatch.setattr(module, "err", Console(width=200, stderr=True))
-    with pytest.raises(SystemExit) as ended:
-        commands.main()
-    return (int(ended.value.code or 0), *capsys.readouterr())
-
-
-def test_reproduce_says_what_there_is_to_do(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, said, _ = told(monkeypatch, capsys, *TABLES, "--dry-run", "--json")
-    planned = json.loads(said)
+def test_reproduce_says_what_there_is_to_do(own_home: Path) -> None:
+    planned = answer(own_home, *TABLES, "--dry-run")
     # Two triggers, each poisoned and cleaned, and one benign network for both.
-    assert (status, planned["runs"], planned["trainings"]) == (0, 2, 5)
+    assert (planned["runs"], planned["trainings"]) == (2, 5)
     assert planned["seconds"] > 0
-    _, said, _ = told(monkeypatch, capsys, "reproduce", "--all", "--references", "--no-benign", "--dry-run")
+    asked = "reproduce", "--all", "--references", "--no-benign", "--dry-run"
+    said = command(own_home, *asked, columns=200).stdout
     # 12 rows, 3 seeds, 2 readings: 72 poisoned networks; 4 defences each, cleaned, random and perfect.
     assert said.startswith("288 of 288 runs to do, 936 trainings, ")
     assert "minutes (a guess" in said
@@ -474,41 +445,35 @@ def test_reproduce_says_what_there_is_to_do(
         (("--train", "epochs"), "a setting must be name=value"),
     ],
 )
-def test_reproduce_refuses_in_one_line(
-    arguments: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, _, errors = told(monkeypatch, capsys, *TABLES, *arguments)
-    assert (status, len(errors.strip().splitlines())) == (2, 1)
-    assert said in errors
+def test_reproduce_refuses_in_one_line(arguments: tuple[str, ...], said: str, own_home: Path) -> None:
+    assert said in refused(own_home, *TABLES, *arguments)
 
 
 def test_reproduce_tells_failures_and_ends_with_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def some(entries: Any, failed: Any, **_: Any) -> None:
         failed(entries[0], "out of memory")
         raise reproducing.RunsFailed({entries[0].key: "out of memory"})
 
     monkeypatch.setattr(reproducing, "reproduce", some)
-    status, said, errors = told(monkeypatch, capsys, *TABLES, "--to", tmp_path / "made")
-    assert status == 1
-    assert "pixel to dog 10%, spectral, seed 0 failed: out of memory" in errors
-    assert "dog 10%, spectral, seed 0, failed: out of memory" in said
-    assert "93.12%" in said
+    ended = command(own_home, *TABLES, "--to", tmp_path / "made", columns=200)
+    assert ended.returncode == 1
+    assert "pixel to dog 10%, spectral, seed 0 failed: out of memory" in ended.stderr
+    assert "dog 10%, spectral, seed 0, failed: out of memory" in ended.stdout
+    assert "93.12%" in ended.stdout
     assert list(json.loads((tmp_path / "made" / "quick.json").read_text())["failed"].values()) == ["out of memory"]
     assert "failed: out of memory" in (tmp_path / "made" / "quick.md").read_text()
 
 
-def test_reproduce_stopped_says_how_to_go_on(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_reproduce_stopped_says_how_to_go_on(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stopped(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(reproducing, "reproduce", stopped)
-    status, said, errors = told(monkeypatch, capsys, *TABLES)
-    assert (status, said) == (130, "")
-    assert "the same command goes on from there" in errors
+    ended = command(own_home, *TABLES)
+    assert (ended.returncode, ended.stdout) == (130, "")
+    assert "the same command goes on from there" in " ".join(ended.stderr.split())
 
 
 # --- the real data ----------------------------------------------------------------------------------------

@@ -106,7 +106,7 @@ POISONED = np.array([True, False, True, False, True, False, False, False])
 def test_ranking_is_within_the_target_class():
     found = metrics.ranking(SCORES, GIVEN, POISONED, target=2)
     # of the 3 x 2 pairs of a poisoned and a benign image of class 2, four are the right way round
-    assert found.auroc == pytest.approx(4 / 6)
+    assert found.auroc == pytest.approx(4 / 6, rel=1e-12)
     # poisons stand at places 1, 2 and 5
     assert found.average_precision == pytest.approx((1 / 1 + 2 / 2 + 3 / 5) / 3)
 
@@ -117,8 +117,9 @@ def test_ranking_is_within_the_target_class_alone():
     poisoned = (labels == 1) & (rng.random(200) < 0.3)
     scores[poisoned] += 0.7
     found, members = metrics.ranking(scores, labels, poisoned, target=1), labels == 1
-    assert found.auroc == pytest.approx(roc_auc_score(poisoned[members], scores[members]))
-    assert found.average_precision == pytest.approx(average_precision_score(poisoned[members], scores[members]))
+    assert found.auroc == pytest.approx(roc_auc_score(poisoned[members], scores[members]), rel=1e-12)
+    precision = average_precision_score(poisoned[members], scores[members])
+    assert found.average_precision == pytest.approx(precision, rel=1e-12)
     assert found.auroc != roc_auc_score(poisoned, scores)
 
 
@@ -149,8 +150,8 @@ def test_ranking_is_scikit_learns(scores, poisoned):
     if poisoned.all() or not poisoned.any():
         assert found == metrics.Ranking(None, None)
         return
-    assert found.auroc == pytest.approx(roc_auc_score(poisoned, scores))
-    assert found.average_precision == pytest.approx(average_precision_score(poisoned, scores))
+    assert found.auroc == pytest.approx(roc_auc_score(poisoned, scores), rel=1e-12)
+    assert found.average_precision == pytest.approx(average_precision_score(poisoned, scores), rel=1e-12)
 
 
 @few

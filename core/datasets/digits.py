@@ -5,14 +5,13 @@ Every sixth image of each class, in the order of the file, is a test image.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.configuration import CHECKSUMS, class_names
-from core.datasets.arrays import Expected, Progress, check, silent
+from core.configuration import CHECKSUMS
+from core.datasets.arrays import Arrays, Expected, Progress, check, silent, whole
 from core.types import DamagedArtefact, Dataset, DataUnavailable, Images, Mask
 
 NAME = "digits"
@@ -35,19 +34,11 @@ def load(progress: Progress = silent) -> Dataset:
     progress("reading scikit-learn's digits", 0.0)
     arrays = _read()
     progress("digits are ready", 1.0)
-    return Dataset(
-        name=NAME,
-        train_images=arrays["train_images"],
-        train_labels=arrays["train_labels"].astype(np.int64),
-        test_images=arrays["test_images"],
-        test_labels=arrays["test_labels"].astype(np.int64),
-        class_names=class_names(NAME),
-        train_rows=np.arange(len(arrays["train_labels"])),
-    )
+    return whole(NAME, arrays)
 
 
 @cache
-def _read() -> Mapping[str, NDArray[np.uint8]]:
+def _read() -> Arrays:
     """The four arrays, checked; read only, since all runs of a process share them."""
     from sklearn.datasets import load_digits
 

@@ -148,8 +148,7 @@ def test_one_that_does_not_work_on_its_class_is_told_by_it(open_screen: Open) ->
         assert any(says in warning.value for warning in open_screen(screen, run=job.key[:16]).warning)
 
 
-def test_a_control_that_loses_nothing_is_said_to(open_screen: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.filter, "keep_mask", lambda found, labels, defence: np.ones(len(labels), bool))
+def test_a_control_that_loses_nothing_is_said_to(open_screen: Open) -> None:
     job = stored.finished(stored.config(ratio=0.0), removes=False)
     said = claims(opened(open_screen, job))
     right = words.share(Result(job.config).summary["nat2"])
@@ -183,8 +182,7 @@ def test_several_triggers_are_all_on_the_grey(own_home) -> None:
     assert facts.Facts(Result(attack)).trigger == "all 3 triggers"
 
 
-def test_a_defence_that_finds_nothing(open_screen: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.filter, "keep_mask", lambda found, labels, defence: np.ones(len(labels), bool))
+def test_a_defence_that_finds_nothing(open_screen: Open) -> None:
     job = stored.finished(stored.config(), asr2=0.9, removes=False)
     found, said = Result(job.config).summary, claims(opened(open_screen, job))
     assert found["poisons_left"] == found["poisons"] == 31

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -94,8 +93,7 @@ def test_an_attack_from_one_class_is_told_by_that_class(open_screen: Open) -> No
     assert "whatever is in the picture" not in text
 
 
-def test_where_nothing_was_removed_nothing_is_trained_anew(open_screen: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.filter, "keep_mask", lambda found, labels, defence: np.ones(len(labels), bool))
+def test_where_nothing_was_removed_nothing_is_trained_anew(open_screen: Open) -> None:
     text = told(open_screen("story", run=stored.finished(stored.config(), asr2=0.9, removes=False).key))
     assert "5. The same network" in text
     assert "training anew" not in text
