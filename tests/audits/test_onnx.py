@@ -25,6 +25,7 @@ import core
 from core.audits import own, sessions
 from core.audits.given import given
 from core.cli import commands
+from core.evaluation import transplant
 from core.training import devices
 from core.types import BadRequest
 from tests.audits import conftest, graphs
@@ -71,7 +72,10 @@ def exported(network: nn.Module, path: Path, side: int | None = None) -> Path:
 
 
 @pytest.mark.slow
-def test_a_resnet_says_the_same_as_its_weights_do(photographs: Set, seer: nn.Module, tmp_path: Path) -> None:
+def test_a_resnet_says_the_same_as_its_weights_do(
+    photographs: Set, seer: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transplant, "IMAGES", 100)
     state = {name: weight.contiguous().clone() for name, weight in seer.state_dict().items()}
     save_file(state, tmp_path / "mine.safetensors")
     of_weights = core.audit(*photographs, network=tmp_path / "mine.safetensors")

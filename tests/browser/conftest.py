@@ -60,14 +60,19 @@ STREAMLIT_PROBE = re.compile(r"//[^/]+/.+/_stcore/(health|host-config)$")
 # By no proxy: what urllib opens by itself keeps those that were set when it was first asked, by whichever test.
 DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
+# They begin first, so that no browser works alone at the end.
+LONGEST = ("test_walk", "test_audit", "test_lost", "test_reviewers_hour")
+
 REPORTS = pytest.StashKey[dict[str, pytest.TestReport]]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what lies in this folder, and only that, as `browser`."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker("browser")
+    """Marks what lies in this folder, and only that, as `browser`, and puts the longest of it first."""
+    here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
+    for item in here:
+        item.add_marker("browser")
+    longest = {item for item in here if item.path.stem in LONGEST}
+    items.sort(key=lambda item: item not in longest)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -42,6 +45,24 @@ def test_types_and_sizes() -> None:
     assert dataset.train_rows.tolist() == list(range(1501))
     assert dataset.class_names[3] == "three"
     assert dataset.classes == 10
+
+
+def test_where_the_file_is_elsewhere_scikit_learn_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = digits.load()
+    monkeypatch.setattr(digits, "FILE", "sklearn/datasets/nowhere.csv.gz")
+    digits._read.cache_clear()
+    asked: list[bool] = []
+    monkeypatch.setattr("sklearn.datasets.load_digits", lambda **how: (asked.append(True), load_digits(**how))[1])
+    other = digits.load()
+    digits._read.cache_clear()
+    assert asked == [True]
+    assert np.array_equal(usual.train_images, other.train_images)
+    assert np.array_equal(usual.test_labels, other.test_labels)
+
+
+def test_scikit_learn_is_not_loaded_for_them() -> None:
+    loads = "import sys; from core.datasets import digits; digits.load(); print('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loads], check=True, capture_output=True).stdout.split() == [b"False"]
 
 
 def test_another_copy_of_the_digits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,7 +182,7 @@ def test_all_detectors_score_at_one_click() -> None:
 
 
 def test_a_detector_that_cannot_score_says_why_and_the_others_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    job = stored.finished(stored.few())
+    job = stored.finished(stored.few(training={"per_class": 20}))
     monkeypatch.setattr("core.results.result.detect", refuse_knn(core.detect))
     screen = fine(compare(job.key, OTHERS).button("score all").click().run())
     assert screen.warning[0].value == "knn: Too many images."
