@@ -231,7 +231,7 @@ def magnified(path: Path) -> Path:
     for file in planted(path).glob("*/*.png"):
         if file.name != "broken.png":
             with Image.open(file) as image:
-                large = image.resize((1600, 1600), Image.Resampling.NEAREST)
+                large = image.resize((1000, 1000), Image.Resampling.NEAREST)
             file.write_bytes(picture(large, compress_level=1))
     return path
 

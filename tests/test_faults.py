@@ -31,7 +31,7 @@ from core.results import result as results
 from core.results.result import Result
 from core.store.stores import Store
 from core.types import Event, PoisonscopeError
-from tests.trainings import trainings_made_lean
+from tests.trainings import WHOLE, trainings_made_lean
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE = 180.0
@@ -51,6 +51,7 @@ from core.jobs import reporter
 from core.store import artefacts, stores
 from core.training import loop
 from core.store.home import home
+from tests.trainings import WHOLE, trainings_made_lean
 
 stage = ""
 
@@ -94,7 +95,8 @@ if (home() / "small-files-only").exists():
 
 loop.CHECKPOINT_SECONDS = 0.0  # after every epoch, however short
 reporter.HEARTBEAT = 0.2
-worker.work(idle_seconds=0.5, execute=execute)
+with trainings_made_lean(WHOLE):
+    worker.work(idle_seconds=0.5, execute=execute)
 """
 
 
@@ -138,7 +140,8 @@ def network(result: Result, which: str) -> bytes:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Result:
     """The run as it is when nothing happens to it."""
     store = Store(tmp_path_factory.mktemp("undisturbed") / "store")
-    return core.run(config(), store=store)
+    with trainings_made_lean(WHOLE):
+        return core.run(config(), store=store)
 
 
 def agree(undisturbed: Result) -> None:

@@ -396,6 +396,7 @@ RUNNER = """
     from core import pipeline
     from core.configuration.config import RunConfig
     from core.store.stores import Store
+    from tests.trainings import trainings_made_lean
 
     train = pipeline.train
 
@@ -407,7 +408,8 @@ RUNNER = """
     asked = RunConfig.model_validate_json(sys.argv[1])
     print("ready", flush=True)
     sys.stdin.readline()
-    found = pipeline.run(asked, Store(Path(sys.argv[2])))
+    with trainings_made_lean():
+        found = pipeline.run(asked, Store(Path(sys.argv[2])))
     print("nat", found["nat1"], found["nat2"])
 """
 

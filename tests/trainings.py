@@ -13,7 +13,7 @@ from core.datasets import digits
 from core.training import models
 from core.types import Dataset
 
-NARROW, HALF = (8, 16, 16), (16, 32, 32)  # of `quick`'s network, which has (32, 64, 64)
+NARROW, HALF, WHOLE = (8, 16, 16), (16, 32, 32), (32, 64, 64)  # of `quick`'s network, which has the last
 TESTED = 60
 
 

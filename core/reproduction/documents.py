@@ -24,7 +24,7 @@ import pandas as pd
 import yaml
 
 from core import sweeps
-from core.configuration import ATTACKS, DATASETS, DETECTORS, MODELS, RECIPES, TRIGGERS, Entry, Parameter
+from core.configuration import ATTACKS, DATASETS, DETECTORS, MODELS, RECIPES, TRIGGERS, Entry, Parameter, class_names
 from core.reproduction import outcomes, reproduce
 from core.store import Store, writing
 from core.sweeps import planning
@@ -275,6 +275,43 @@ def _recipes_tried() -> str:
     return _rows(head, [row for _, row in sorted(rows, reverse=True)])
 
 
+def _trials() -> dict[str, dict[str, Any]]:
+    """By network and trial, what benchmarks/networks.py has measured so far."""
+    record: dict[str, Any] = json.loads((BENCHMARKS / "networks.json").read_text(encoding="utf-8"))
+    found: dict[str, dict[str, Any]] = record["networks"]
+    return found
+
+
+def _networks_tried() -> str:
+    """Each training of each network, with what the panel and Algorithm 1 make of it."""
+    head = ("network", "trial", "Nat, %", "ASR, %", "`panel` names", "leaves", "loses", "Algorithm 1 leaves", "loses")
+    rows: list[tuple[str, ...]] = []
+    for network, trials in _trials().items():
+        for name, one in trials.items():
+            ours, plain = (one["layers"]["penultimate"][detector] for detector in ("panel", "spectral"))
+            named = ", ".join(class_names("cifar10")[label] for label in ours["named"] or ()) or "none"
+            counts = [str(found[count]) for found in (ours, plain) for count in ("left", "clean lost")]
+            rates = (f"{100 * one[rate]:.1f}" for rate in ("nat", "asr"))
+            rows.append((f"`{network}`", name, *rates, named, *counts))
+    return _rows(head, rows)
+
+
+def _auroc_by_layer(network: str) -> str:
+    """The AUROC of every detector at every layer of a network, the mean over its poisoned sets."""
+    layers = [one["layers"] for one in _trials().get(network, {}).values() if _poisoned(one)]
+    names = list(layers[0]) if layers else []
+    rows: list[tuple[str, ...]] = []
+    for detector in DETECTORS:
+        found = [[one[layer][detector]["auroc"] for one in layers if detector in one[layer]] for layer in names]
+        rows.append((f"`{detector}`", *(f"{statistics.mean(areas):.3f}" if areas else "—" for areas in found)))
+    return _rows(("detector", *names), rows)
+
+
+def _poisoned(one: Mapping[str, Any]) -> bool:
+    """Whether a trial's set had anything in it to find."""
+    return one["layers"]["penultimate"]["spectral"]["auroc"] is not None
+
+
 # --- what can be chosen ----------------------------------------------------------------------------------
 
 
@@ -346,6 +383,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "faint named": partial(_faint, "named", 100, 0),
     "seconds": _seconds,
     "recipes tried": _recipes_tried,
+    "networks tried": _networks_tried,
+    **{f"layers of {name}": partial(_auroc_by_layer, name) for name in ("resnet18",)},
     "data sets": partial(_entries, DATASETS, False),
     "triggers": partial(_entries, TRIGGERS, True),
     "named attacks": _named,

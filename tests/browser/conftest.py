@@ -61,7 +61,7 @@ STREAMLIT_PROBE = re.compile(r"//[^/]+/.+/_stcore/(health|host-config)$")
 DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 # They begin first, so that no browser works alone at the end.
-LONGEST = ("test_walk", "test_audit", "test_lost", "test_reviewers_hour")
+LONGEST = ("test_walk", "test_whole_way", "test_audit", "test_lost", "test_reviewers_hour")
 
 REPORTS = pytest.StashKey[dict[str, pytest.TestReport]]()
 

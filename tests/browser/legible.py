@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from playwright.sync_api import Page
 
+LEAST = 136  # pixels of a column with anything in it
+ROOMY = 1440  # pixels of a window in which any column has room
+
 # A box of words is as high as its font's, with room for accents: letters fill the middle of it.
 _WRONG = """() => {
   const AIR = .2, SLACK = 1.5, OVER = "[data-testid=stSidebar], [data-testid=stHeader]";
@@ -98,10 +101,16 @@ _SCROLLS = """() => {
 }"""
 
 
+# The columns that are too narrow for their words, by what stands in them.
+_SLIM = f"""() => [...document.querySelectorAll("[data-testid=stMain] [data-testid=stColumn]")]
+    .filter((column) => column.offsetParent && column.innerText.trim() && column.clientWidth < {LEAST})
+    .map((column) => `a column too narrow for its words: “${{column.innerText.trim().slice(0, 40)}}”`)"""
+
+
 def wrong(page: Page) -> list[str]:
     """Each as a sentence; nothing where every word can be read."""
-    found: list[str] = page.evaluate(_WRONG)
-    return found
+    narrow = page.viewport_size["width"] < ROOMY
+    return [*page.evaluate(_WRONG), *(page.evaluate(_SLIM) if narrow else ())]
 
 
 def sideways(page: Page) -> list[str]:

@@ -37,14 +37,13 @@ from tests.browser.ways import FIRST, MINUTE, SCREENS, at, by_sidebar, open_link
 PICTURES = OUTPUT / "walk"
 PATIENCE = 15_000  # milliseconds for a widget to be there and to answer
 TALLEST = 6_000  # pixels of a screenshot
-SIZES = {"wide": (1440, 900), "narrow": (390, 844), "tablet": (820, 1180)}
+SIZES = {"wide": (1440, 900), "narrow": (390, 844)}
 WALKED = {"light": "wide", "dark": "narrow"}  # by theme
 # The themes in which the explorer looks, and what axe is asked there: colours ask for no width, the rest for no theme.
 THEMES = {
     "wide": {"dark": axe.COLOURS, "light": axe.EVERYTHING},
     "narrow": {"dark": axe.STRUCTURE},
 }
-LEAST = 136  # pixels of a column with anything in it
 DEAD_END = "http://127.0.0.1:9"  # a proxy where nobody listens
 VIEWS = re.compile("Look closer|Networks|Test images")  # what chooses a picture, rather than how it looks
 
@@ -94,15 +93,12 @@ def explorer(walk: Walk) -> None:
         walk.where = screen
         if at(walk.page) != screen:
             by_sidebar(walk.page, screen)
-        if walk.size == "wide":  # what has room for the sidebar, and for little beside it
-            resized(walk, "tablet")
-            inspect(walk)
-            resized(walk, "wide")
         attempt(walk, EXPLORES.get(screen, inspect))
         attempt(walk, open_all)
-        for theme, asked in THEMES[walk.size].items():
+        for theme in begun_as_it_is(walk):
             lit(walk, theme)
-            look(walk, asked)
+            look(walk, THEMES[walk.size][theme])
+    lit(walk, walk.theme)
 
 
 def reviewer(walk: Walk) -> None:
@@ -232,11 +228,10 @@ EXPLORES: dict[str, Callable[[Walk], None]] = {
 # --- ways ------------------------------------------------------------------------------------------------
 
 
-def resized(walk: Walk, size: str) -> None:
-    across, down = SIZES[size]
-    walk.page.set_viewport_size({"width": across, "height": down})
-    settled(walk.page)
-    walk.where = f"{at(walk.page)}, {size}" if size != walk.size else at(walk.page)
+def begun_as_it_is(walk: Walk) -> list[str]:
+    """The themes to look in, the present one first: a turn draws every chart anew."""
+    dark = walk.page.evaluate(ways.LIT, True)
+    return sorted(THEMES[walk.size], key=lambda theme: (theme == "dark") != dark)
 
 
 def lit(walk: Walk, theme: str) -> None:
@@ -291,14 +286,9 @@ _NAMELESS = """() => {
   return found;
 }"""
 
-# The columns that are too narrow for their words, by what stands in them.
-_SLIM = f"""() => [...document.querySelectorAll("[data-testid=stMain] [data-testid=stColumn]")]
-    .filter((column) => column.offsetParent && column.innerText.trim() && column.clientWidth < {LEAST})
-    .map((column) => column.innerText.trim().slice(0, 40))"""
-
 
 def inspect(walk: Walk) -> None:
-    """Exception boxes, errors, sideways scrolling, words not to be read, slim columns, pictures without a name."""
+    """Exception boxes, errors, sideways scrolling, words not to be read, pictures without a name."""
     page = walk.page
     for test_id in ("stException", "stAlertContentError"):
         for box in page.get_by_test_id(test_id).all():
@@ -308,8 +298,6 @@ def inspect(walk: Walk) -> None:
         walk.note(f"scrolls sideways: {'; '.join(wide)}")
     for words_of_it in legible.wrong(page):
         walk.note(words_of_it)
-    if page.viewport_size["width"] < SIZES["wide"][0] and (slim := page.evaluate(_SLIM)):
-        walk.note(f"columns too narrow for their words: {slim}")
     for picture in page.evaluate(_NAMELESS):
         walk.note(f"a picture without a name: {picture}")
 

@@ -71,8 +71,9 @@ def describe(page: Page) -> None:
     choose(page, "Target class", "eight")
     type_number(page, "Poisoning ratio in %", "20")
     page.get_by_text("Expert: every number of the recipe").click()
+    type_number(page, "Images a class", "60")
     type_number(page, "Epochs", "2")
-    expect(page.get_by_text("29 poisoned images = 20.0% of the clean target class")).to_be_visible()
+    expect(page.get_by_text("12 poisoned images = 20.0% of the clean target class")).to_be_visible()
     expect(page.get_by_text("2 epochs · batch")).to_be_visible()
     page.get_by_text("Eight more images").click()
     expect(page.get_by_role("img", name=re.compile("in the row below with the pattern trigger"))).to_have_count(2)
@@ -91,7 +92,7 @@ def watch(page: Page, job: Job) -> None:
     """Progress while it runs, then curves and headline without a click."""
     expect(page.get_by_text("Train on the poisoned set")).to_be_visible(timeout=MINUTE)
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
-    expect(page.get_by_text("Poison left of 29")).to_be_visible(timeout=TRAINING)
+    expect(page.get_by_text("Poison left of 12")).to_be_visible(timeout=TRAINING)
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
     expect(page.locator(".js-plotly-plot")).to_have_count(2)
 
@@ -105,7 +106,7 @@ def look(page: Page, job: Job) -> None:
         expect(page.get_by_test_id("stException")).to_have_count(0)
     expect(page.get_by_text("Backdoor success (ASR), before → after")).to_be_visible()
     page.get_by_role("tab", name="Other filters").click()
-    expect(page.get_by_text(re.compile(r"The defender assumed ε = 15 poisoned images"))).to_be_visible(timeout=MINUTE)
+    expect(page.get_by_text(re.compile(r"The defender assumed ε = 6 poisoned images"))).to_be_visible(timeout=MINUTE)
     settled(page)
 
 
@@ -128,6 +129,6 @@ def start_again(page: Page, job: Job, ledger) -> None:
     expect(page.get_by_text("opens at once")).to_be_visible()
     page.get_by_role("button", name="Start").click()
     settled(page)
-    expect(page.get_by_text("Poison left of 29")).to_be_visible()
+    expect(page.get_by_text("Poison left of 12")).to_be_visible()
     (again,) = ledger()
     assert (again.id, again.attempts) == (job.id, 1)

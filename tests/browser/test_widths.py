@@ -88,6 +88,14 @@ def test_what_is_wrong_is_found(page: Page, html: str) -> None:
     assert bool(legible.sideways(page)) == (html == OUT)
 
 
+def test_a_column_too_narrow_for_its_words_is_found(page: Page) -> None:
+    page.set_viewport_size({"width": 820, "height": 1180})
+    for width, found in ((legible.LEAST, 0), (legible.LEAST - 1, 1)):
+        column = f"<div data-testid=stColumn style='width: {width}px'>Words</div>"
+        page.set_content(FINE.replace("</main>", f"{column}</main>"))
+        assert len(legible.wrong(page)) == found
+
+
 # --- the run's line --------------------------------------------------------------------------------------
 
 

@@ -171,7 +171,7 @@ def test_a_detector_scores_when_it_is_asked_and_its_figures_stay() -> None:
 
 
 def test_all_detectors_score_at_one_click() -> None:
-    job = stored.finished(stored.few(), weights=True)
+    job = stored.finished(stored.few(training={"per_class": 20}), weights=True)
     screen = fine(compare(job.key, OTHERS).button("score all").click().run())
     rows = table(screen, "Detector")
     assert rows["AUROC"].notna().all()
