@@ -384,7 +384,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "seconds": _seconds,
     "recipes tried": _recipes_tried,
     "networks tried": _networks_tried,
-    **{f"layers of {name}": partial(_auroc_by_layer, name) for name in ("resnet18",)},
+    **{f"layers of {name}": partial(_auroc_by_layer, name) for name in ("resnet18", "whitened_cnn")},
     "data sets": partial(_entries, DATASETS, False),
     "triggers": partial(_entries, TRIGGERS, True),
     "named attacks": _named,
