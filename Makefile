@@ -26,7 +26,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q -q --disable-pip-version-check --no-input --no-compile -c constraints.txt
 # uv puts several packages in place at a time, four times as fast. It knows nothing of pip's settings: where they name an
 # index, or where uv cannot be had or fails, pip does it.
-OWN_INDEX := $(BIN)/python -m pip config list 2>/dev/null | grep '[.]index-url=' >/dev/null
+OWN_INDEX := $(BIN)/python -m pip config list 2>/dev/null | grep '[.]index-url' >/dev/null
 UV := $(PIP) uv && $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt
 install = if $(OWN_INDEX); then $(PIP) $(1); else { $(UV) $(1); } || { echo "Once more, by pip" >&2; $(PIP) $(1); }; fi
 UNUSED := /(tests|altair|mypy|mypyc|networkx|pip|setuptools|graph_objs|lexers)/|/ray/(rllib|tune|train|data|serve)/

@@ -30,9 +30,8 @@ from core.training import devices
 LAYERS = (*reversed(core.LAYERS), core.ATTRIBUTION)
 PENULTIMATE = "penultimate"
 
-# The numbers that differ from `quick`'s. Those of resnet18 are a guess still: SGD in one cycle (0.15, batches of 125,
-# five epochs, flip) came to Nat 79.3% and learned no backdoor. With these, but two epochs, three quarters of the way
-# came to Nat 65% and ASR 73% on the first test images; to the end it has not been run.
+# The numbers that differ from `quick`'s. Those of resnet18 were found by trying (docs/networks.md): SGD in one cycle (0.15,
+# batches of 125, five epochs, flip) came to Nat 79.3% and learned no backdoor.
 NETWORKS: dict[str, dict[str, Any]] = {
     "whitened_cnn": {},
     "whitened_wide": {"model": "whitened_wide"},
