@@ -8,7 +8,7 @@ A trial is one training of a network on a poisoned set (200 images at 2,000 a cl
 its Nat and ASR; and, at each layer, the AUROC and the TPR at 1% FPR of every detector, which classes it names, and what
 its usual cut at an assumed ratio of 10% leaves and loses. What needs no representations is asked once, at the
 penultimate layer. Networks are kept in the store like those of any run, so that a training that was stopped goes on
-from its last epoch. Each trial is written down as soon as it is measured and not measured again where the file has it.
+from its last epoch. What is measured is written down at once, and not measured again where the file has it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,10 @@ from core.training import devices
 
 LAYERS = (*reversed(core.LAYERS), core.ATTRIBUTION)
 PENULTIMATE = "penultimate"
+DEAR = ("strip",)  # asks the network six times about every image, so it comes last
 
-# The numbers that differ from `quick`'s. Those of resnet18 were found by trying (docs/networks.md): SGD in one cycle (0.15,
-# batches of 125, five epochs, flip) came to Nat 79.3% and learned no backdoor.
+# The numbers that differ from `quick`'s. Those of resnet18 were found by trying (docs/networks.md): SGD in one cycle
+# (0.15, batches of 125, five epochs, flip) came to Nat 79.3% and learned no backdoor.
 NETWORKS: dict[str, dict[str, Any]] = {
     "whitened_cnn": {},
     "whitened_wide": {"model": "whitened_wide"},
@@ -50,22 +52,41 @@ TRIALS: dict[str, dict[str, Any]] = {
 }
 
 
-def trial(network: str, settings: Mapping[str, Any], per_class: int) -> dict[str, Any]:
-    """One training, and what everybody makes of it."""
+def trial(network: str, settings: Mapping[str, Any], per_class: int, known: dict[str, Any]) -> Iterator[None]:
+    """One training, and what everybody makes of it, a piece a turn: into `known`, which may have some of it already."""
     training = {"per_class": per_class, **NETWORKS[network]}
     config = core.configure(recipe="quick", training=training, **settings)
     line = pipeline.Line(config, core.Store(), _say, "cpu")
     model = line.model("train")
     quality, made = line.quality(model, "evaluate"), core.Store().read("model", model)
     assert made is not None
-    return {
+    known |= {
         "nat": quality.nat,
         "asr": quality.asr,
         "seconds": made.document["seconds"],
         "epochs": [{name: one[name] for name in ("nat", "asr")} for one in made.document["history"]],
         "key": stages.model_key(config),
-        "layers": {layer: dict(_detectors(config, layer)) for layer in LAYERS},
     }
+    yield
+    seen = cache(lambda layer: core.represent_run(config, layer, device="cpu"))
+    for layer, name in sorted(asked(), key=lambda pair: pair[1] in DEAR):
+        found = known.setdefault("layers", {}).setdefault(layer, {})
+        if name not in found:
+            found[name] = _figures(seen(layer), core.DefenceConfig(detector=name, representation=layer))
+            yield
+
+
+def asked() -> Iterator[tuple[str, str]]:
+    """Each layer with each detector that is asked there; of those that look at something else, at the last alone."""
+    for layer in LAYERS:
+        for name, entry in core.DETECTORS.items():
+            if layer == PENULTIMATE or (entry.reads_features and not entry.needs):
+                yield layer, name
+
+
+def whole(known: Mapping[str, Any]) -> bool:
+    """Whether all of a trial has been measured."""
+    return all(name in known.get("layers", {}).get(layer, {}) for layer, name in asked())
 
 
 def _say(event: core.Event) -> None:
@@ -73,28 +94,21 @@ def _say(event: core.Event) -> None:
         print(f"{event.message}: Nat {event.data['nat']:.1%}, ASR {event.data['asr']:.1%}", flush=True)
 
 
-def _detectors(config: core.RunConfig, layer: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What each detector finds at a layer; of those that look at something else, at the last alone."""
-    seen = core.represent_run(config, layer, device="cpu")
+def _figures(seen: core.Result, defence: core.DefenceConfig) -> dict[str, Any]:
+    """What a detector finds at a layer."""
     labels, poisoned = seen.poisoned.labels, seen.poisoned.truth.poisoned
-    classes = seen.dataset.classes
-    for name, entry in core.DETECTORS.items():
-        if layer != PENULTIMATE and (entry.needs or not entry.reads_features):
-            continue
-        defence = core.DefenceConfig(detector=name, representation=layer)
-        found = seen.detection(defence)
-        assert found is not None
-        profile = core.sensitivity.profile(found, labels, poisoned, classes, config.seed)
-        flagged = ~core.filter.keep_mask(found, labels, defence)
-        named = profile.scopes.get("suspicious_class")
-        figures = {
-            "auroc": profile.auroc,
-            "tpr at 1% fpr": profile.tpr_at_1,
-            "named": None if named is None else named.tolist(),
-            "left": int((poisoned & ~flagged).sum()),
-            "clean lost": int((flagged & ~poisoned).sum()),
-        }
-        yield name, figures
+    found = seen.detection(defence)
+    assert found is not None
+    profile = core.sensitivity.profile(found, labels, poisoned, seen.dataset.classes, seen.config.seed)
+    flagged = ~core.filter.keep_mask(found, labels, defence)
+    named = profile.scopes.get("suspicious_class")
+    return {
+        "auroc": profile.auroc,
+        "tpr at 1% fpr": profile.tpr_at_1,
+        "named": None if named is None else named.tolist(),
+        "left": int((poisoned & ~flagged).sum()),
+        "clean lost": int((flagged & ~poisoned).sum()),
+    }
 
 
 def table(record: Mapping[str, Any]) -> str:
@@ -104,7 +118,7 @@ def table(record: Mapping[str, Any]) -> str:
     for network, trials in record["networks"].items():
         for name, found in trials.items():
             cells = [
-                ", ".join(_share(found["layers"][layer].get(detector)) for detector in ("spectral", "panel"))
+                ", ".join(_share(found["layers"].get(layer, {}).get(detector)) for detector in ("spectral", "panel"))
                 for layer in LAYERS
             ]
             rates = [f"{found[rate]:.1%}" for rate in ("nat", "asr")]
@@ -132,12 +146,12 @@ def main() -> None:
     record = _records.opened(options.to, {"per_class": options.per_class}, "networks")
     for name in options.trials:
         for network in options.networks:
-            known = record["networks"].setdefault(network, {})
-            if name in known:
+            known = record["networks"].setdefault(network, {}).setdefault(name, dict(made))
+            if whole(known):
                 continue
-            known[name] = trial(network, TRIALS[name], options.per_class) | made
-            _records.keep(options.to, record)
-            print(network, name, json.dumps({key: known[name][key] for key in ("nat", "asr")}), flush=True)
+            for _ in trial(network, TRIALS[name], options.per_class, known):
+                _records.keep(options.to, record)
+            print(network, name, json.dumps({key: known[key] for key in ("nat", "asr")}), flush=True)
     print(table(record))
 
 

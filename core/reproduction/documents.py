@@ -276,10 +276,12 @@ def _recipes_tried() -> str:
 
 
 def _trials() -> dict[str, dict[str, Any]]:
-    """By network and trial, what benchmarks/networks.py has measured so far."""
+    """By network and trial, what benchmarks/networks.py has measured so far, the penultimate layer at least."""
     record: dict[str, Any] = json.loads((BENCHMARKS / "networks.json").read_text(encoding="utf-8"))
-    found: dict[str, dict[str, Any]] = record["networks"]
-    return found
+    return {
+        network: {name: one for name, one in trials.items() if "panel" in one.get("layers", {}).get("penultimate", {})}
+        for network, trials in record["networks"].items()
+    }
 
 
 def _networks_tried() -> str:
@@ -299,10 +301,10 @@ def _networks_tried() -> str:
 def _auroc_by_layer(network: str) -> str:
     """The AUROC of every detector at every layer of a network, the mean over its poisoned sets."""
     layers = [one["layers"] for one in _trials().get(network, {}).values() if _poisoned(one)]
-    names = list(layers[0]) if layers else []
+    names = list(max(layers, key=len, default={}))  # a trial may still lack some
     rows: list[tuple[str, ...]] = []
     for detector in DETECTORS:
-        found = [[one[layer][detector]["auroc"] for one in layers if detector in one[layer]] for layer in names]
+        found = [[one[layer][detector]["auroc"] for one in layers if detector in one.get(layer, {})] for layer in names]
         rows.append((f"`{detector}`", *(f"{statistics.mean(areas):.3f}" if areas else "—" for areas in found)))
     return _rows(("detector", *names), rows)
 
