@@ -60,6 +60,8 @@ def trial(network: str, settings: Mapping[str, Any], per_class: int, known: dict
     model = line.model("train")
     quality, made = line.quality(model, "evaluate"), core.Store().read("model", model)
     assert made is not None
+    if (known.get("nat"), known.get("asr")) != (quality.nat, quality.asr):
+        known.pop("layers", None)  # they were of another training
     known |= {
         "nat": quality.nat,
         "asr": quality.asr,
